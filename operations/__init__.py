@@ -1,0 +1,1 @@
+"""Whatever writes outside the two consumers: backfill, repair, redrive, restore, undo."""

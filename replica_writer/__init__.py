@@ -1,0 +1,1 @@
+"""The Lambda function that keeps the replica table equal to its source."""

@@ -1,0 +1,162 @@
+"""Reading the source and writing the replica, 25 items a call, accounting for every item."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from stream_core.attribute_values import Item
+from stream_core.failures import RefusedRecordError, Retry, classify, error_code
+from stream_core.item_id import item_id
+from stream_core.retry import Patience
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import WriteRequestTypeDef
+
+# API reference, BatchWriteItem: at most 25 requests. BatchGetItem takes 100, but no more than
+# 16 MB come back, which 25 items never reach.
+MAX_KEYS = 25
+# Attributes that a global table of version 2017.11.29 adds to items; not the owner's data.
+_GLOBAL_TABLE_PREFIX = "aws:rep:"
+
+Keys: TypeAlias = Mapping[str, Item]
+"""Items' keys by id."""
+States: TypeAlias = Mapping[str, Item | None]
+"""Items by id, None for an absent one."""
+
+
+@dataclass
+class Problems:
+    """What went wrong with some items, by id.
+
+    Attributes:
+        unstored: ids to try again later.
+        refused: ids that the replica refuses for good, and its answer.
+        errors: codes of the errors met, for the log.
+    """
+
+    unstored: set[str] = field(default_factory=set)
+    refused: dict[str, Exception] = field(default_factory=dict)
+    errors: Counter[str] = field(default_factory=Counter)
+
+    def note(self, error: ClientError | BotoCoreError) -> Retry:
+        """Count an error for the log and say whether to try again."""
+        self.errors[error_code(error)] += 1
+        return classify(error)
+
+
+@dataclass(frozen=True)
+class SourceTable:
+    """The table that says what items are."""
+
+    client: "DynamoDBClient"
+    name: str
+
+    def read(
+        self, ids: Iterable[str], keys: Keys, patience: Patience, problems: Problems
+    ) -> dict[str, Item | None]:
+        """What items are now, read consistently; ids that could not be read are left out."""
+        found: dict[str, Item | None] = {}
+        left = patience.work_off(
+            list(ids), lambda pending: self._read_once(pending, keys, found, problems)
+        )
+        problems.unstored.update(left)
+        return found
+
+    def _read_once(
+        self, ids: list[str], keys: Keys, found: dict[str, Item | None], problems: Problems
+    ) -> list[str]:
+        """Read items in one call; returns the ids worth another attempt."""
+        try:
+            answer = self.client.batch_get_item(
+                RequestItems={
+                    self.name: {"Keys": [keys[one] for one in ids], "ConsistentRead": True}
+                }
+            )
+        except (ClientError, BotoCoreError) as error:
+            if problems.note(error) is Retry.TRANSIENT:
+                return ids
+            problems.unstored.update(ids)
+            return []
+        unread: list[str] = []
+        if self.name in answer["UnprocessedKeys"]:
+            unread = [item_id(key) for key in answer["UnprocessedKeys"][self.name]["Keys"]]
+            problems.errors["UnprocessedKeys"] += len(unread)
+        names = keys[ids[0]].keys()
+        items = {
+            item_id({name: item[name] for name in names}): item
+            for item in answer["Responses"].get(self.name, [])
+        }
+        for one in set(ids).difference(unread):
+            found[one] = own_attributes(items.get(one))
+        return unread
+
+
+@dataclass(frozen=True)
+class ReplicaTable:
+    """The table that is made equal to the source."""
+
+    client: "DynamoDBClient"
+    name: str
+
+    def write(
+        self, wanted: States, keys: Keys, patience: Patience, problems: Problems
+    ) -> list[str]:
+        """Put or delete items; returns the ids that the table acknowledged."""
+        left = patience.work_off(
+            list(wanted), lambda pending: self._write_once(pending, wanted, keys, problems)
+        )
+        problems.unstored.update(left)
+        failed = problems.unstored | problems.refused.keys()
+        return [one for one in wanted if one not in failed]
+
+    def _write_once(
+        self, ids: list[str], wanted: States, keys: Keys, problems: Problems
+    ) -> list[str]:
+        """Write items in one call; returns the ids worth another attempt."""
+        requests = [_write_request(keys[one], wanted[one]) for one in ids]
+        try:
+            answer = self.client.batch_write_item(RequestItems={self.name: requests})
+        except (ClientError, BotoCoreError) as error:
+            retry = problems.note(error)
+            if retry is Retry.TRANSIENT:
+                return ids
+            if retry is Retry.UNKNOWN:
+                problems.unstored.update(ids)
+                return []
+            if len(ids) == 1:
+                problems.refused[ids[0]] = RefusedRecordError(f"{error_code(error)}: {error}")
+                return []
+            # One refused item has the whole call refused: halve until it stands alone.
+            middle = len(ids) // 2
+            first, second = ids[:middle], ids[middle:]
+            return self._write_once(first, wanted, keys, problems) + self._write_once(
+                second, wanted, keys, problems
+            )
+        unprocessed = answer["UnprocessedItems"].get(self.name, [])
+        if unprocessed:
+            problems.errors["UnprocessedItems"] += len(unprocessed)
+        names = keys[ids[0]].keys()
+        return [item_id(_key_of(request, names)) for request in unprocessed]
+
+
+def own_attributes(item: Item | None) -> Item | None:
+    """An item without what global tables add to it."""
+    if item is None:
+        return None
+    return {name: item[name] for name in item if not name.startswith(_GLOBAL_TABLE_PREFIX)}
+
+
+def _write_request(key: Item, item: Item | None) -> "WriteRequestTypeDef":
+    if item is None:
+        return {"DeleteRequest": {"Key": key}}
+    return {"PutRequest": {"Item": item}}
+
+
+def _key_of(request: Any, names: Iterable[str]) -> Item:
+    if "DeleteRequest" in request:
+        return dict(request["DeleteRequest"]["Key"])
+    return {name: request["PutRequest"]["Item"][name] for name in names}

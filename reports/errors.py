@@ -1,0 +1,31 @@
+"""What can go wrong with a question, each with what to do about it.
+
+ItemtrailError
+└── ReportError
+    ├── KeyShapeError       the key given is not a key of the table
+    ├── TimeFormatError     the time given cannot be read
+    ├── TableNotFoundError  there is no such table or stack
+    └── UncertainError      a certain answer was asked for, and there is none
+"""
+
+from stream_core.failures import ItemtrailError
+
+
+class ReportError(ItemtrailError):
+    """Base of the errors of `reports`."""
+
+
+class KeyShapeError(ReportError):
+    """The key given is not a key of the source table."""
+
+
+class TimeFormatError(ReportError):
+    """The time given cannot be read."""
+
+
+class TableNotFoundError(ReportError):
+    """There is no such table, or it is not a history table."""
+
+
+class UncertainError(ReportError):
+    """A certain answer was asked for, and the history gives only a weaker one."""

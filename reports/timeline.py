@@ -1,0 +1,169 @@
+"""The state of an item at an instant, and how sure it is. Pure.
+
+`exact` means that the evidence agrees from both sides of the instant, so that one missing record
+would have shown: the row before and the row after fit each other, or the row before fits the
+live item, or nothing before an INSERT fits nothing recorded.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from reports.python_values import to_python
+from stream_core.attribute_values import Item, same_item
+from stream_core.change import EventName
+from stream_core.history_row import HistoryRow
+
+
+class Certainty(StrEnum):
+    """How sure an answer is."""
+
+    EXACT = "exact"
+    BOUNDED = "bounded"
+    """A change is missing: the states at both ends are known, the moment in between is not."""
+    UNKNOWN = "unknown"
+    """Nothing vouches for the answer."""
+
+
+@dataclass(frozen=True)
+class ItemState:
+    """An item as of an instant.
+
+    Attributes:
+        keys: the item's key in wire form.
+        at: the instant asked for, UTC.
+        image: the item in wire form, None where it did not exist.
+        certainty: how sure the answer is.
+        reason: why it is no surer, or what it rests on, in words.
+        valid_from: since when the item was so, UTC; None where that is not known.
+        valid_to: until when, exclusive, UTC; None where it still is, or is not known.
+        row: the history row the answer rests on; None where it is the live item, or nothing.
+    """
+
+    keys: Item
+    at: datetime
+    image: Item | None
+    certainty: Certainty
+    reason: str
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
+    row: HistoryRow | None = None
+
+    @property
+    def exists(self) -> bool:
+        """Whether there was such an item."""
+        return self.image is not None
+
+    @property
+    def item(self) -> dict[str, Any] | None:
+        """The item as Python values: numbers as `Decimal`, binary as bytes, sets as sets."""
+        return None if self.image is None else to_python(self.image)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known around an instant.
+
+    Attributes:
+        before: the newest row stamped at or before the instant.
+        after: the oldest row stamped later.
+        live_was_read: whether the source table was asked; `live` is its answer.
+        now: when the evidence was gathered.
+        horizon: when the history began.
+    """
+
+    keys: Item
+    at: datetime
+    now: datetime
+    horizon: datetime
+    before: HistoryRow | None = None
+    after: HistoryRow | None = None
+    live_was_read: bool = False
+    live: Item | None = None
+
+
+def judge(evidence: Evidence) -> ItemState:
+    """The state that the evidence speaks for, and how sure it is."""
+    if evidence.before is not None:
+        return _after_a_row(evidence, evidence.before)
+    if evidence.after is not None:
+        return _before_a_row(evidence, evidence.after)
+    return _without_rows(evidence)
+
+
+def weaker_of(one: ItemState, other: ItemState) -> ItemState:
+    """The state that is less certain."""
+    strength = list(Certainty)
+    return max(one, other, key=lambda state: strength.index(state.certainty))
+
+
+def state_before(row: HistoryRow) -> Item | None:
+    """The item right before a row's change. A snapshot changes nothing."""
+    if row.change.event_name is EventName.SNAPSHOT:
+        return row.change.new_image
+    return row.change.old_image
+
+
+def _after_a_row(evidence: Evidence, before: HistoryRow) -> ItemState:
+    image, after = before.change.new_image, evidence.after
+    certainty = Certainty.EXACT
+    reason = "the rows before and after fit each other"
+    if evidence.at > evidence.now:
+        certainty, reason = Certainty.UNKNOWN, "the time lies in the future"
+    elif after is not None:
+        if not same_item(image, state_before(after)):
+            certainty = Certainty.BOUNDED
+            reason = "a change is missing between the rows before and after"
+    elif not evidence.live_was_read:
+        certainty = Certainty.UNKNOWN
+        reason = "no later row, and no source table was given to confirm the last one"
+    elif same_item(image, evidence.live):
+        reason = "the last row fits the live item"
+    else:
+        certainty = Certainty.BOUNDED
+        reason = "the live item has changed since the last row: that change is not recorded yet"
+    return ItemState(
+        evidence.keys,
+        evidence.at,
+        image,
+        certainty,
+        reason,
+        valid_from=before.change.created_at,
+        valid_to=after.change.created_at if after else None,
+        row=before,
+    )
+
+
+def _before_a_row(evidence: Evidence, after: HistoryRow) -> ItemState:
+    certainty, reason = Certainty.BOUNDED, "the first row has no baseline before it"
+    if evidence.at < evidence.horizon:
+        certainty, reason = Certainty.UNKNOWN, _horizon_reason(evidence)
+    elif after.change.event_name is EventName.INSERT:
+        certainty, reason = Certainty.EXACT, "the first row inserts the item"
+    return ItemState(
+        evidence.keys,
+        evidence.at,
+        state_before(after),
+        certainty,
+        reason,
+        valid_to=after.change.created_at,
+        row=after,
+    )
+
+
+def _without_rows(evidence: Evidence) -> ItemState:
+    certainty, reason = Certainty.UNKNOWN, "no row, and no source table was given"
+    if evidence.at > evidence.now:
+        reason = "the time lies in the future"
+    elif evidence.at < evidence.horizon:
+        reason = _horizon_reason(evidence)
+    elif evidence.live_was_read and evidence.live is None:
+        certainty, reason = Certainty.EXACT, "neither a row nor a live item"
+    elif evidence.live_was_read:
+        certainty, reason = Certainty.BOUNDED, "no row: the live item, as far as is recorded"
+    return ItemState(evidence.keys, evidence.at, evidence.live, certainty, reason)
+
+
+def _horizon_reason(evidence: Evidence) -> str:
+    return f"the history began at {evidence.horizon:%Y-%m-%dT%H:%M:%SZ}, after the time asked for"

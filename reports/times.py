@@ -1,0 +1,47 @@
+"""Reading the times people give: ISO 8601, or so long ago; always UTC inside."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from reports.errors import TimeFormatError
+
+_AGO = re.compile(r"(\d{1,9})\s*([a-z]+)\s+ago", re.IGNORECASE)
+_UNITS = {
+    "seconds": ("s", "sec", "secs", "second", "seconds"),
+    "minutes": ("m", "min", "mins", "minute", "minutes"),
+    "hours": ("h", "hour", "hours"),
+    "days": ("d", "day", "days"),
+    "weeks": ("w", "week", "weeks"),
+}
+_UNIT = {spelling: unit for unit, spellings in _UNITS.items() for spelling in spellings}
+
+
+def read_time(given: str | datetime, now: datetime | None = None) -> datetime:
+    """A moment in UTC; a time without an offset is taken as UTC.
+
+    Args:
+        given: a `datetime`, ISO 8601 text, `now`, or text such as `2h ago`.
+        now: what relative times count from; the clock's time by default.
+
+    Raises:
+        TimeFormatError: the text is none of these.
+    """
+    if isinstance(given, datetime):
+        return _utc(given)
+    moment = now or datetime.now(UTC)
+    text = given.strip()
+    if text.lower() == "now":
+        return moment
+    try:
+        ago = _AGO.fullmatch(text)
+        if ago:
+            return moment - timedelta(**{_UNIT[ago[2].lower()]: int(ago[1])})
+        return _utc(datetime.fromisoformat(text))
+    except (ValueError, KeyError, OverflowError):
+        raise TimeFormatError(
+            f"'{given}' is not a time: use ISO 8601, e.g. 2026-01-31T18:46:00Z, or e.g. '2h ago'"
+        ) from None
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -1,0 +1,190 @@
+"""A change of one item, and the one reading of a stream record.
+
+The same record comes in two shapes: Lambda's JSON (`userIdentity.principalId`, seconds as a
+float, base64 text) and the streams API's Python objects (`PrincipalId`, `datetime`, `bytes`,
+no `eventSourceARN`). Both read to equal `Change`s.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+from stream_core.attribute_values import Item, read_item, same_item
+from stream_core.failures import MalformedRecordError, ViewTypeError
+from stream_core.item_id import item_id
+
+StreamRecord: TypeAlias = Mapping[str, Any]
+"""A record as it was delivered, in either shape; nothing about it is certain yet."""
+
+# API reference, StreamRecord: 21 to 40 digits; emulators also give fewer.
+MAX_SEQUENCE_DIGITS = 40
+_VIEW_TYPE = "NEW_AND_OLD_IMAGES"
+
+
+class EventName(StrEnum):
+    """What happened to the item."""
+
+    INSERT = "INSERT"
+    MODIFY = "MODIFY"
+    REMOVE = "REMOVE"
+    SNAPSHOT = "SNAPSHOT"
+    """No change: the state a backfill found."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserIdentity:
+    """Who made the change, when it was DynamoDB itself (an expiry by TTL)."""
+
+    type: str
+    principal_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One stream record, read and validated.
+
+    Attributes:
+        sequence_number: decimal digits as in the record; compare as integers.
+        created_at: ApproximateCreationDateTime, UTC; rounded down by the service to the second.
+    """
+
+    event_id: str
+    event_name: EventName
+    event_source_arn: str
+    aws_region: str | None
+    sequence_number: str
+    created_at: datetime
+    size_bytes: int | None
+    keys: Item
+    old_image: Item | None
+    new_image: Item | None
+    user_identity: UserIdentity | None = None
+
+
+def read_record(record: StreamRecord, event_source_arn: str | None = None) -> Change:
+    """Read a stream record of either shape.
+
+    Args:
+        record: the record as delivered.
+        event_source_arn: the stream's ARN, which records of the streams API do not carry.
+
+    Raises:
+        ViewTypeError: the stream is not `NEW_AND_OLD_IMAGES`.
+        MalformedRecordError: the record breaks DynamoDB's rules; the message holds no data.
+    """
+    body = _body(record)
+    _require_both_images(body)
+    event_name = _event_name(record)
+    keys = _item(body, "Keys")
+    item_id(keys)  # A key that no table can have is this record's failure, not its batch's.
+    return Change(
+        event_id=_text(record, "eventID"),
+        event_name=event_name,
+        event_source_arn=event_source_arn or _text(record, "eventSourceARN"),
+        aws_region=_optional(record, "awsRegion", str),
+        sequence_number=read_sequence_number(record),
+        created_at=_created_at(body),
+        size_bytes=_optional(body, "SizeBytes", int),
+        keys=keys,
+        old_image=_image(body, "OldImage", keys, expected=event_name is not EventName.INSERT),
+        new_image=_image(body, "NewImage", keys, expected=event_name is not EventName.REMOVE),
+        user_identity=_user_identity(record),
+    )
+
+
+def read_sequence_number(record: StreamRecord) -> str:
+    """The record's sequence number, which names it towards Lambda.
+
+    Raises:
+        MalformedRecordError: there is none, or it is not made of at most 40 digits.
+    """
+    text = _body(record).get("SequenceNumber")
+    if (
+        not isinstance(text, str)
+        or not (text.isascii() and text.isdigit())
+        or len(text) > MAX_SEQUENCE_DIGITS
+    ):
+        raise MalformedRecordError("SequenceNumber is not a number of at most 40 digits")
+    return text
+
+
+def _body(record: StreamRecord) -> Mapping[str, Any]:
+    body = record.get("dynamodb")
+    if not isinstance(body, Mapping):
+        raise MalformedRecordError("the record has no dynamodb part")
+    return body
+
+
+def _require_both_images(body: Mapping[str, Any]) -> None:
+    # Any other view type leaves an image out silently: what it delivers looks whole and is not.
+    view_type = body.get("StreamViewType", _VIEW_TYPE)
+    if view_type != _VIEW_TYPE:
+        raise ViewTypeError(
+            f"the stream's view type is {view_type}, not {_VIEW_TYPE}: disable the stream, "
+            f"enable it with {_VIEW_TYPE} and deploy again with its new ARN"
+        )
+
+
+def _event_name(record: StreamRecord) -> EventName:
+    name = record.get("eventName")
+    if name not in (EventName.INSERT, EventName.MODIFY, EventName.REMOVE):
+        raise MalformedRecordError("eventName is not INSERT, MODIFY or REMOVE")
+    return EventName(name)
+
+
+def _item(body: Mapping[str, Any], field: str) -> Item:
+    try:
+        return read_item(body.get(field))
+    except MalformedRecordError as error:
+        raise MalformedRecordError(f"{field}: {error}") from None
+
+
+def _image(body: Mapping[str, Any], field: str, keys: Item, *, expected: bool) -> Item | None:
+    if body.get(field) is None:
+        if expected:
+            raise MalformedRecordError(f"{field} is missing")
+        return None
+    if not expected:
+        raise MalformedRecordError(f"{field} does not belong to this event")
+    image = _item(body, field)
+    if not same_item({name: image[name] for name in keys if name in image}, keys):
+        raise MalformedRecordError(f"{field} has another key than Keys")
+    return image
+
+
+def _created_at(body: Mapping[str, Any]) -> datetime:
+    value = body.get("ApproximateCreationDateTime")
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return value.astimezone(UTC)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        try:
+            return datetime.fromtimestamp(value, UTC)
+        except (OverflowError, OSError, ValueError):
+            pass
+    raise MalformedRecordError("ApproximateCreationDateTime is not a time in seconds")
+
+
+def _user_identity(record: StreamRecord) -> UserIdentity | None:
+    identity = record.get("userIdentity")
+    if identity is None:
+        return None
+    if not isinstance(identity, Mapping):
+        raise MalformedRecordError("userIdentity is not a map")
+    fields = {str(name).lower(): value for name, value in identity.items()}
+    return UserIdentity(_text(fields, "type"), _text(fields, "principalid"))
+
+
+def _text(fields: Mapping[str, Any], name: str) -> str:
+    value = fields.get(name)
+    if not isinstance(value, str) or not value:
+        raise MalformedRecordError(f"{name} is missing or not a text")
+    return value
+
+
+def _optional(fields: Mapping[str, Any], name: str, kind: type[Any]) -> Any:
+    value = fields.get(name)
+    if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
+        raise MalformedRecordError(f"{name} is not of type {kind.__name__}")
+    return value

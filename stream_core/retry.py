@@ -1,0 +1,54 @@
+"""Trying again within one invocation: full-jitter backoff while its deadline leaves time."""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from stream_core.clients import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
+
+T = TypeVar("T")
+
+# The slowest request still comes back, or times out, before the invocation is ended, and a second
+# is left to answer in: a request under way at the end would have the whole batch repeated.
+MARGIN_MS = (CONNECT_TIMEOUT_S + READ_TIMEOUT_S + 1) * 1000
+_FIRST_PAUSE_S = 0.05
+_LONGEST_PAUSE_S = 5.0
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long an invocation may go on trying.
+
+    Attributes:
+        remaining_ms: milliseconds until the invocation is ended, as the Lambda context gives it.
+        sleep: pauses for so many seconds.
+        jitter: a random number in [0, 1).
+    """
+
+    remaining_ms: Callable[[], int]
+    sleep: Callable[[float], object] = time.sleep
+    jitter: Callable[[], float] = random.random
+
+    def work_off(self, pending: list[T], attempt: Callable[[list[T]], list[T]]) -> list[T]:
+        """Attempt some work, then again what is left of it, pausing in between.
+
+        Source of the scheme: AWS Architecture Blog, "Exponential Backoff And Jitter".
+
+        Args:
+            pending: the pieces of work.
+            attempt: tries some pieces once and returns those worth another attempt.
+
+        Returns:
+            What was still left when time ran out.
+        """
+        ceiling_s = _FIRST_PAUSE_S
+        while pending:
+            pending = attempt(pending)
+            pause_s = self.jitter() * ceiling_s
+            if not pending or self.remaining_ms() - pause_s * 1000 < MARGIN_MS:
+                break
+            self.sleep(pause_s)
+            ceiling_s = min(_LONGEST_PAUSE_S, ceiling_s * 2)
+        return pending

@@ -1,0 +1,105 @@
+"""Fixtures of every kind of test: profiles, and an emulator with tables of one's own."""
+
+import os
+import uuid
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from itemtrail.local_stack import LocalStack
+
+settings.register_profile(
+    "quick", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("thorough", parent=settings.get_profile("quick"), max_examples=2_000)
+settings.load_profile("quick")
+
+# Tests run with nobody's credentials, in no region of their own.
+for _name in [name for name in os.environ if name.startswith(("AWS_", "POWERTOOLS_"))]:
+    del os.environ[_name]
+
+
+@pytest.fixture(scope="session")
+def local_stack():
+    """An emulator for the session; its tests belong in the xdist group `ministack`."""
+    with LocalStack() as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def dynamodb(local_stack):
+    """A DynamoDB client of the emulator."""
+    client = local_stack.client("dynamodb")
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def s3(local_stack):
+    """An S3 client of the emulator."""
+    client = local_stack.client("s3")
+    yield client
+    client.close()
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Names of one test's own tables and buckets."""
+
+    source: str
+    replica: str
+    history: str
+    overflow: str
+    quarantine: str
+
+
+@pytest.fixture
+def make_tables(dynamodb, s3):
+    """A factory of tables and buckets that no other test uses."""
+
+    def make(**key_types):
+        key_types = key_types or {"Id": "S"}
+        suffix = uuid.uuid4().hex[:12]
+        names = Tables(*(f"{kind}-{suffix}" for kind in Tables.__dataclass_fields__))
+        for table in (names.source, names.replica):
+            _create_table(dynamodb, table, key_types)
+        _create_history_table(dynamodb, names.history)
+        for bucket in (names.overflow, names.quarantine):
+            s3.create_bucket(Bucket=bucket)
+        s3.put_bucket_versioning(
+            Bucket=names.overflow, VersioningConfiguration={"Status": "Enabled"}
+        )
+        return names
+
+    return make
+
+
+def _key_schema(*names):
+    return [
+        {"AttributeName": name, "KeyType": kind}
+        for name, kind in zip(names, ("HASH", "RANGE"), strict=False)
+    ]
+
+
+def _create_table(dynamodb, name, key_types, **more):
+    dynamodb.create_table(
+        TableName=name,
+        KeySchema=_key_schema(*list(key_types)[:2]),
+        AttributeDefinitions=[
+            {"AttributeName": attribute, "AttributeType": kind}
+            for attribute, kind in key_types.items()
+        ],
+        BillingMode="PAY_PER_REQUEST",
+        **more,
+    )
+
+
+def _create_history_table(dynamodb, name):
+    types = {"Id": "S", "ApproximateCreationDateTime": "S", "TimeBucket": "S"}
+    index = {
+        "IndexName": "ByTime",
+        "KeySchema": _key_schema("TimeBucket", "ApproximateCreationDateTime"),
+        "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["EventName"]},
+    }
+    _create_table(dynamodb, name, types, GlobalSecondaryIndexes=[index])

@@ -1,0 +1,245 @@
+"""In-memory stand-ins for DynamoDB and S3 that follow a script of faults and keep every call.
+
+`tests/functional/test_fakes_on_ministack.py` holds them against an emulator.
+"""
+
+import re
+from collections import defaultdict
+from copy import deepcopy
+from threading import Lock
+
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+from stream_core.attribute_values import canonical_json
+
+_INSERT = re.compile(r'INSERT INTO "([^"]+)" VALUE \{(.*)\}')
+_MAX_STATEMENTS = 25
+_MAX_WRITES = 25
+_MAX_READS = 100
+
+
+def client_error(code, status=400, operation="Operation", message="refused"):
+    """An error as a service answers it."""
+    return ClientError(
+        {
+            "Error": {"Code": code, "Message": message},
+            "ResponseMetadata": {"HTTPStatusCode": status},
+        },
+        operation,
+    )
+
+
+def read_timeout():
+    """An answer that never came: whether the request was carried out is unknown."""
+    return ReadTimeoutError(endpoint_url="https://dynamodb.example")
+
+
+THROTTLED = client_error("ProvisionedThroughputExceededException")
+DENIED = client_error("AccessDeniedException")
+INVALID = client_error("ValidationException")
+
+
+class _Scripted:
+    """Calls are kept; the next entry of an operation's script is what happens to its next call.
+
+    An entry is an error to raise, a function of the request and of the real answer, or None for
+    an undisturbed call. A script that has run out leaves calls undisturbed.
+    """
+
+    def __init__(self):
+        self.calls = []
+        self._scripts = defaultdict(list)
+        self._always = {}
+        self._lock = Lock()
+
+    def script(self, operation, *entries):
+        """Add to what happens to the next calls of an operation."""
+        self._scripts[operation] += entries
+
+    def always(self, operation, entry):
+        """What happens to every call of an operation that has no script left."""
+        self._always[operation] = entry
+
+    def requests(self, operation):
+        """The requests that were made, in order."""
+        return [request for name, request in self.calls if name == operation]
+
+    def _call(self, operation, request, carry_out):
+        with self._lock:
+            self.calls.append((operation, deepcopy(request)))
+            request = deepcopy(request)  # What is sent over a wire shares nothing.
+            script = self._scripts[operation]
+            entry = script.pop(0) if script else self._always.get(operation)
+            if isinstance(entry, BaseException):
+                raise entry
+            if entry is None:
+                return carry_out(**request)
+            return entry(request, lambda **changed: carry_out(**(request | changed)))
+
+
+class FakeDynamoDB(_Scripted):
+    """Tables by name, each a dictionary of items by key."""
+
+    def __init__(self, **key_names):
+        super().__init__()
+        self.key_names = key_names
+        self.tables = {name: {} for name in key_names}
+
+    def batch_execute_statement(self, **request):
+        return self._call("batch_execute_statement", request, self._insert_all)
+
+    def batch_write_item(self, **request):
+        return self._call("batch_write_item", request, self._write_all)
+
+    def batch_get_item(self, **request):
+        return self._call("batch_get_item", request, self._get_all)
+
+    def put(self, table, item):
+        """Put an item directly, as somebody else would."""
+        self.tables[table][self._key(table, item)] = deepcopy(item)
+
+    def remove(self, table, item):
+        """Delete an item directly."""
+        self.tables[table].pop(self._key(table, item), None)
+
+    def items(self, table):
+        """The items of a table, ordered by key."""
+        return [deepcopy(found) for _, found in sorted(self.tables[table].items())]
+
+    def _key(self, table, item):
+        return canonical_json({name: item[name] for name in self.key_names[table]})
+
+    def _insert_all(self, Statements):  # noqa: N803 - names of the API
+        parsed = [parse_insert(statement) for statement in Statements]
+        keys = [self._key(table, item) for table, item in parsed]
+        if len(Statements) > _MAX_STATEMENTS or len(set(keys)) < len(keys):
+            raise client_error("ValidationException")
+        answers = []
+        for (table, item), key in zip(parsed, keys, strict=True):
+            if key in self.tables[table]:
+                answers.append({"Error": {"Code": "DuplicateItem", "Message": "exists"}})
+            else:
+                self.tables[table][key] = deepcopy(item)
+                answers.append({"TableName": table})
+        return {"Responses": answers}
+
+    def _write_all(self, RequestItems):  # noqa: N803
+        for table, requests in RequestItems.items():
+            keys = [self._key(table, written_item(request)) for request in requests]
+            if len(requests) > _MAX_WRITES or len(set(keys)) < len(keys):
+                raise client_error("ValidationException")
+            for request, key in zip(requests, keys, strict=True):
+                if "PutRequest" in request:
+                    self.tables[table][key] = deepcopy(request["PutRequest"]["Item"])
+                else:
+                    self.tables[table].pop(key, None)
+        return {"UnprocessedItems": {}}
+
+    def _get_all(self, RequestItems):  # noqa: N803
+        found = {}
+        for table, request in RequestItems.items():
+            keys = [self._key(table, key) for key in request["Keys"]]
+            if len(keys) > _MAX_READS or len(set(keys)) < len(keys):
+                raise client_error("ValidationException")
+            items = [self.tables[table][key] for key in keys if key in self.tables[table]]
+            found[table] = [_projected(item, request) for item in items]
+        return {"Responses": found, "UnprocessedKeys": {}}
+
+
+class FakeS3(_Scripted):
+    """Objects by bucket and key, each a list of versions."""
+
+    def __init__(self, *, versioned=True):
+        super().__init__()
+        self.objects = defaultdict(list)
+        self._versioned = versioned
+
+    def put_object(self, **request):
+        return self._call("put_object", request, self._put)
+
+    def bodies(self, bucket):
+        """The latest body of every object, by key."""
+        return {key: found[-1] for (name, key), found in self.objects.items() if name == bucket}
+
+    def _put(self, Bucket, Key, Body, **_options):  # noqa: N803
+        self.objects[Bucket, Key].append(Body)
+        number = len(self.objects[Bucket, Key])
+        return {"VersionId": f"version-{number}"} if self._versioned else {}
+
+
+def parse_insert(statement):
+    """Table and item of a PartiQL INSERT with parameters."""
+    table, fields = _INSERT.fullmatch(statement["Statement"]).groups()
+    names = re.findall(r"'([^']+)': \?", fields)
+    return table, dict(zip(names, statement["Parameters"], strict=True))
+
+
+def written_item(request):
+    """What a request of BatchWriteItem writes: an item, or the key it deletes."""
+    put = request.get("PutRequest")
+    return put["Item"] if put else request["DeleteRequest"]["Key"]
+
+
+def refuse_call(is_bad, error=INVALID):
+    """A whole call is refused when one of its inserts or writes is bad."""
+
+    def entry(request, carry_out):
+        if "Statements" in request:
+            items = [parse_insert(statement)[1] for statement in request["Statements"]]
+        else:
+            ((_table, writes),) = request["RequestItems"].items()
+            items = [written_item(write) for write in writes]
+        if any(map(is_bad, items)):
+            raise error
+        return carry_out()
+
+    return entry
+
+
+def refuse_statements(is_bad, code):
+    """Inserts that are bad are answered with an error of their own, the others are carried out."""
+
+    def entry(request, carry_out):
+        statements = request["Statements"]
+        good = [each for each in statements if not is_bad(parse_insert(each)[1])]
+        answers = iter(carry_out(Statements=good)["Responses"] if good else [])
+        problem = {"Error": {"Code": code, "Message": "refused"}}
+        return {"Responses": [next(answers) if each in good else problem for each in statements]}
+
+    return entry
+
+
+def leave_unprocessed(is_left):
+    """Writes or reads of some items are handed back instead of being carried out."""
+
+    def entry(request, carry_out):
+        ((table, asked),) = request["RequestItems"].items()
+        if isinstance(asked, dict):
+            left = [key for key in asked["Keys"] if is_left(key)]
+            done = [key for key in asked["Keys"] if not is_left(key)]
+            answer = carry_out(RequestItems={table: asked | {"Keys": done}})
+            unprocessed = {table: asked | {"Keys": left}} if left else {}
+            return answer | {"UnprocessedKeys": unprocessed}
+        left = [write for write in asked if is_left(written_item(write))]
+        done = [write for write in asked if not is_left(written_item(write))]
+        answer = carry_out(RequestItems={table: done} if done else {})
+        return answer | {"UnprocessedItems": {table: left} if left else {}}
+
+    return entry
+
+
+def lose_answer(error=None):
+    """The call is carried out, its answer is lost."""
+
+    def entry(_request, carry_out):
+        carry_out()
+        raise error or read_timeout()
+
+    return entry
+
+
+def _projected(item, request):
+    names = request.get("ExpressionAttributeNames")
+    if not names:
+        return deepcopy(item)
+    return deepcopy({name: item[name] for name in names.values() if name in item})

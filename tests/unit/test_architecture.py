@@ -1,0 +1,169 @@
+"""What may import what, and what no committed file may hold."""
+
+import ast
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+MAX_LINES = 320
+
+# For each package of ours, what it may import of ours besides itself.
+ARROWS = {
+    "stream_core": set(),
+    "history_writer": {"stream_core"},
+    "replica_writer": {"stream_core"},
+    "reports": {"stream_core"},
+    "operations": {
+        "stream_core",
+        "reports",
+        "history_writer.writer",
+        "history_writer.overflow",
+        "replica_writer.settle",
+        "replica_writer.tables",
+    },
+    "itemtrail": {"stream_core", "reports", "operations"},
+}
+# What a Lambda runs on: its runtime's boto3, the layer's Powertools, the standard library.
+IN_LAMBDA = {"boto3", "botocore", "aws_lambda_powertools", "mypy_boto3_dynamodb", "mypy_boto3_s3"}
+LAMBDA_PACKAGES = ("stream_core", "history_writer", "replica_writer")
+PURE_MODULES = ("attribute_values", "change", "history_row", "item_id", "overflow", "retry")
+
+# A name or a folder of the machine that something was made on; a registry that pip would not ask.
+FOREIGN = re.compile(
+    rb"(?<![\w.:])/(?:work|root|home|Users|mnt|tmp)/[\w.]"
+    rb"|\b(?:files\.)?(?:pypi\.org|pythonhosted\.org|registry\.npmjs\.org|pypi\.python\.org)\b"
+    rb"|--(?:extra-)?index-url"
+)
+
+MODULES = sorted(
+    path.relative_to(REPOSITORY)
+    for package in ARROWS
+    for path in (REPOSITORY / package).rglob("*.py")
+)
+BY_NAME = pytest.mark.parametrize("module", MODULES, ids=str)
+
+
+@cache
+def _tree(module):
+    return ast.parse((REPOSITORY / module).read_text("utf-8"))
+
+
+@cache
+def _imports(module):
+    """Every module that is imported anywhere in a module, each import of a name with the name."""
+    found = set()
+    for node in ast.walk(_tree(module)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} has a relative import"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return frozenset(found)
+
+
+def _is_under(name, package):
+    return name == package or name.startswith(f"{package}.")
+
+
+def test_every_package_is_looked_at():
+    """The list above has every folder with Python in it that is not a test or a benchmark."""
+    folders = {path.parent.name for path in REPOSITORY.glob("*/*.py") if path.parent.name[0] != "."}
+
+    assert folders - {"tests", "benchmarks"} == ARROWS.keys()
+
+
+@BY_NAME
+def test_arrows_point_one_way(module):
+    """A module imports, of ours, only its own package and what its package may."""
+    package = module.parts[0]
+
+    ours = {name for name in _imports(module) if name.partition(".")[0] in ARROWS}
+
+    allowed = {package, *ARROWS[package]}
+    assert {name for name in ours if not any(_is_under(name, one) for one in allowed)} == set()
+
+
+@pytest.mark.parametrize(
+    "module", [one for one in MODULES if one.parts[0] in LAMBDA_PACKAGES], ids=str
+)
+def test_lambda_packages_import_what_lambda_has(module):
+    """What runs in Lambda imports the standard library, boto3, Powertools and nothing else."""
+    foreign = {name.partition(".")[0] for name in _imports(module)} - ARROWS.keys()
+
+    assert foreign - sys.stdlib_module_names <= IN_LAMBDA
+
+
+@pytest.mark.parametrize("name", PURE_MODULES)
+def test_the_core_of_the_core_knows_no_client(name):
+    """Values, changes, rows and retries take clients and clocks as arguments or not at all."""
+    imported = {one.partition(".")[0] for one in _imports(Path("stream_core", f"{name}.py"))}
+
+    assert imported & {"boto3", "botocore", "aws_lambda_powertools", "os", "socket"} == set()
+
+
+@pytest.mark.parametrize("package", ["history_writer", "replica_writer"])
+def test_only_the_handler_reads_the_environment(package):
+    """Of a writer only `app.py` looks at the environment, and hands it on as an argument."""
+    readers = {
+        module.name
+        for module in MODULES
+        if module.parts[0] == package and _reads_environment(module)
+    }
+
+    assert readers == {"app.py"}
+
+
+def _reads_environment(module):
+    return any(
+        isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv")
+        for node in ast.walk(_tree(module))
+    )
+
+
+@BY_NAME
+def test_module_says_what_it_is_for(module):
+    """Every module begins with a docstring."""
+    assert ast.get_docstring(_tree(module))
+
+
+@BY_NAME
+def test_module_is_small(module):
+    """No module is too long to be read at one sitting."""
+    assert len((REPOSITORY / module).read_text("utf-8").splitlines()) <= MAX_LINES
+
+
+def test_no_file_names_a_machine_or_a_registry():
+    """No committed file, nor a new one, holds a path of a machine or a registry's address."""
+    if not (REPOSITORY / ".git").exists():
+        pytest.skip("what is committed is known in a checkout only")
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        check=True,
+    ).stdout.split(b"\0")
+    files = [REPOSITORY / name.decode() for name in listed if name]
+    assert REPOSITORY / "template.yaml" in files
+
+    found = [
+        f"{path.relative_to(REPOSITORY)}: {match[0].decode()}"
+        for path in files
+        if path.is_file() and path != Path(__file__)
+        for match in FOREIGN.finditer(path.read_bytes())
+    ]
+
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b'open("/work/main/x")', b"cd /root/.cache", b"at /home/me/x", b"https://pypi.org/simple"],
+)
+def test_the_search_finds_what_it_is_for(text):
+    """The pattern above recognises paths of a machine and addresses of a registry."""
+    assert FOREIGN.search(text)

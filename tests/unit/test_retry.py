@@ -1,0 +1,92 @@
+"""Trying again pauses ever longer, with jitter, and ends while there is time to answer."""
+
+import pytest
+
+from stream_core.clients import CLIENT_CONFIG
+from stream_core.retry import MARGIN_MS
+from tests.factories import Clock
+
+
+def succeeding_after(failures):
+    """An attempt that leaves everything undone so many times; what it was given is kept."""
+    seen = []
+
+    def attempt(pending):
+        seen.append(list(pending))
+        return pending if len(seen) <= failures else []
+
+    return seen, attempt
+
+
+def test_done_work_is_not_tried_again():
+    """Only what an attempt hands back is tried again."""
+    clock, seen = Clock(), []
+
+    def attempt(pending):
+        seen.append(pending)
+        return pending[1:]
+
+    left = clock.patience.work_off([1, 2, 3], attempt)
+
+    assert left == []
+    assert seen == [[1, 2, 3], [2, 3], [3]]
+    assert len(clock.pauses_s) == 2
+
+
+def test_nothing_to_do_is_not_attempted():
+    """No work means no request and no pause."""
+    clock = Clock()
+    seen, attempt = succeeding_after(0)
+
+    assert clock.patience.work_off([], attempt) == []
+    assert (seen, clock.pauses_s) == ([], [])
+
+
+def test_pauses_double_up_to_a_ceiling():
+    """Backoff is exponential from 50 ms and never longer than 5 s."""
+    clock = Clock(left_ms=1e9)
+    _, attempt = succeeding_after(10)
+
+    clock.patience.work_off(["x"], attempt)
+
+    assert clock.pauses_s == pytest.approx([0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5, 5, 5])
+
+
+def test_pauses_are_a_random_part_of_their_ceiling():
+    """Full jitter: concurrent invocations do not come back all at once."""
+    clock = Clock(jitter=0.25)
+    _, attempt = succeeding_after(2)
+
+    clock.patience.work_off(["x"], attempt)
+
+    assert clock.pauses_s == pytest.approx([0.0125, 0.025])
+
+
+def test_trying_ends_before_the_invocation_does():
+    """FACTS 9.65: what is left when time runs short is returned, with the margin unspent."""
+    clock = Clock(left_ms=MARGIN_MS + 400)
+    seen, attempt = succeeding_after(1_000)
+
+    left = clock.patience.work_off(["x", "y"], attempt)
+
+    assert left == ["x", "y"]
+    assert len(seen) == 4
+    assert clock.pauses_s == pytest.approx([0.05, 0.1, 0.2])
+    assert clock.left_ms >= MARGIN_MS
+
+
+def test_work_is_tried_once_even_without_time():
+    """An invocation that starts late still does what it can."""
+    clock = Clock(left_ms=0)
+    seen, attempt = succeeding_after(0)
+
+    assert clock.patience.work_off(["x"], attempt) == []
+    assert (seen, clock.pauses_s) == ([["x"]], [])
+
+
+def test_the_margin_outlasts_a_request_that_never_ends():
+    """FACTS 9.65: even a last attempt that hangs leaves time to say what is not stored."""
+    longest_request_s = CLIENT_CONFIG.connect_timeout + CLIENT_CONFIG.read_timeout
+
+    assert longest_request_s * 1000 < MARGIN_MS
+    assert CLIENT_CONFIG.retries["total_max_attempts"] == 1

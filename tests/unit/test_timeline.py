@@ -1,0 +1,124 @@
+"""A state is called exact only where one missing record would have shown."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from reports.timeline import Certainty, Evidence, judge
+from stream_core.change import EventName
+from stream_core.history_row import HistoryRow
+from tests.factories import NOON, change, item, number
+
+MOMENT = datetime.fromtimestamp(NOON, UTC)
+HORIZON, NOW = MOMENT - timedelta(days=1), MOMENT + timedelta(days=1)
+ONE, TWO, THREE = (item("1", Count=number(n)) for n in (1, 2, 3))
+
+
+def row(old=None, new=None, *, hours=0):
+    return HistoryRow.of(change(old, new, at=NOON + 3600 * hours))
+
+
+def state(*, at=MOMENT, now=NOW, **evidence):
+    return judge(Evidence({"Id": {"S": "1"}}, at, now, HORIZON, **evidence))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "image"),
+    [
+        (row(None, ONE), row(ONE, TWO, hours=1), ONE),
+        (row(ONE, TWO), row(TWO, None, hours=1), TWO),
+        (row(ONE, None), row(None, TWO, hours=1), None),
+    ],
+)
+def test_rows_that_fit_each_other_make_the_state_between_them_exact(before, after, image):
+    """The NewImage of the row before is the OldImage of the row after."""
+    answer = state(before=before, after=after)
+
+    assert (answer.image, answer.certainty) == (image, Certainty.EXACT)
+    assert (answer.valid_from, answer.valid_to) == (MOMENT, MOMENT + timedelta(hours=1))
+    assert answer.row is before
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (row(None, ONE), row(TWO, THREE, hours=1)),
+        (row(None, ONE), row(None, TWO, hours=1)),
+        (row(ONE, None), row(TWO, THREE, hours=1)),
+    ],
+)
+def test_a_missing_change_between_two_rows_bounds_the_answer(before, after):
+    """FACTS 9.53: a broken link is never passed over."""
+    answer = state(before=before, after=after)
+
+    assert answer.certainty is Certainty.BOUNDED
+    assert "a change is missing" in answer.reason
+
+
+def test_the_last_row_is_exact_only_with_the_live_item_behind_it():
+    """Without the source table nothing vouches for the newest state; a different item bounds it."""
+    last = row(ONE, TWO)
+
+    assert state(before=last, live_was_read=True, live=TWO).certainty is Certainty.EXACT
+    assert state(before=last, live_was_read=True, live=THREE).certainty is Certainty.BOUNDED
+    assert state(before=last, live_was_read=True, live=None).certainty is Certainty.BOUNDED
+    assert state(before=last).certainty is Certainty.UNKNOWN
+    assert state(before=last, live_was_read=True, live=TWO).valid_to is None
+
+
+def test_nobody_knows_the_future():
+    """An instant later than the evidence is unknown, whatever the evidence says."""
+    later = NOW + timedelta(seconds=1)
+
+    for live in (TWO, None):
+        answer = state(at=later, before=row(ONE, TWO), live_was_read=True, live=live)
+        assert answer.certainty is Certainty.UNKNOWN
+    assert state(at=later, live_was_read=True, live=None).certainty is Certainty.UNKNOWN
+
+
+def test_before_the_first_row_its_old_image_stands():
+    """An INSERT proves that there was nothing; anything else shows what was, not since when."""
+    inserted = state(after=row(None, ONE, hours=1))
+    modified = state(after=row(ONE, TWO, hours=1))
+    removed = state(after=row(TWO, None, hours=1))
+
+    assert (inserted.image, inserted.certainty) == (None, Certainty.EXACT)
+    assert (modified.image, modified.certainty) == (ONE, Certainty.BOUNDED)
+    assert (removed.image, removed.certainty) == (TWO, Certainty.BOUNDED)
+    assert modified.valid_from is None
+    assert modified.valid_to == MOMENT + timedelta(hours=1)
+
+
+def test_a_baseline_shows_the_state_on_both_its_sides():
+    """A SNAPSHOT changes nothing: what it found had been so, and stays so until the next row."""
+    snapshot = change(None, ONE, at=NOON + 3600)
+    snapshot = HistoryRow.of(replace(snapshot, event_name=EventName.SNAPSHOT, sequence_number="0"))
+
+    before = state(after=snapshot)
+    after = state(at=MOMENT + timedelta(hours=2), before=snapshot, after=row(ONE, TWO, hours=3))
+    linked = state(before=row(None, ONE), after=snapshot)
+
+    assert (before.image, before.certainty) == (ONE, Certainty.BOUNDED)
+    assert (after.image, after.certainty) == (ONE, Certainty.EXACT)
+    assert (linked.image, linked.certainty) == (ONE, Certainty.EXACT)
+
+
+@pytest.mark.parametrize("evidence", [{"after": row(None, ONE)}, {"live_was_read": True}])
+def test_nothing_is_known_before_the_horizon(evidence):
+    """Before the history began even an INSERT proves nothing."""
+    answer = state(at=HORIZON - timedelta(seconds=1), **evidence)
+
+    assert answer.certainty is Certainty.UNKNOWN
+    assert "the history began at 2018-03-02T14:06:00Z" in answer.reason
+
+
+def test_without_any_row_the_live_item_stands_but_is_not_exact():
+    """A change on its way would not show; an item that is nowhere was never there."""
+    present = state(live_was_read=True, live=ONE)
+    absent = state(live_was_read=True, live=None)
+    unread = state()
+
+    assert (present.image, present.certainty) == (ONE, Certainty.BOUNDED)
+    assert (absent.image, absent.certainty) == (None, Certainty.EXACT)
+    assert (unread.image, unread.certainty) == (None, Certainty.UNKNOWN)
