@@ -13,7 +13,7 @@ import click
 
 from reports.differences import Difference, path_text
 from reports.frames import changed_paths
-from reports.timeline import ItemState
+from reports.timeline import ItemState, weaker_of
 from stream_core.attribute_values import wire_json
 from stream_core.history_row import HistoryRow, time_text
 
@@ -59,6 +59,14 @@ def comparison(old: ItemState, new: ItemState, found: Sequence[Difference]) -> d
         "to": state(new),
         "differences": list(map(difference, found)),
     }
+
+
+def differences(
+    old: ItemState, new: ItemState, found: Sequence[Difference]
+) -> list[dict[str, Any]]:
+    """What differs between two states, each line with how sure that is."""
+    certainty = weaker_of(old, new).certainty.value
+    return [{**difference(one), "certainty": certainty} for one in found]
 
 
 def difference(one: Difference) -> dict[str, Any]:

@@ -115,7 +115,7 @@ class LocalStack:
 
     def build(self, build_dir: Path | None = None) -> Path:
         """Build the packages from the sources as they are now and return the built template."""
-        self._built = sam.build(build_dir or self.folder / "build")
+        self._built = sam.build(build_dir or self.folder / "build", temporary=self.folder)
         return self._built
 
     def deploy(
@@ -157,7 +157,7 @@ def _start(folder: Path, port: int, token: str) -> subprocess.Popen[bytes]:
     data.mkdir(exist_ok=True)
     with (folder / "emulator.log").open("wb") as log:
         return subprocess.Popen(  # noqa: S603 - no shell; our own arguments
-            [sys.executable, "-m", "itemtrail.emulator", str(folder)],
+            [sys.executable, "-m", "itemtrail.child", str(folder), "ministack"],
             cwd=data,
             env=_settings(data, port, token),
             stdin=subprocess.PIPE,

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import boto3
 import click
@@ -31,6 +32,11 @@ class Target:
 
     def open(self) -> HistoryTable:
         """The history table meant, named or found through the stack's outputs."""
+        # boto3 would answer with a traceback, or connect to who knows where.
+        if self.endpoint_url is not None and not urlsplit(self.endpoint_url).netloc:
+            raise ReportError(
+                f"'{self.endpoint_url}' is not an endpoint URL: give e.g. http://localhost:8000"
+            )
         session = boto3.Session(profile_name=self.profile, region_name=self.region)
         history_table, source_table = self.history_table, self.source_table
         if self.stack is not None:

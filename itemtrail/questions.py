@@ -61,7 +61,8 @@ def as_of(
     """Show an item as it was at an instant, and how sure that is.
 
     Changes stamped at the instant are included; stamps are whole seconds. KEY is a plain value,
-    NAME=VALUE pairs, or JSON. Exits with 1 if the item did not exist then.
+    NAME=VALUE pairs, or JSON. Exits with 1 if the item did not exist then, as far as is known:
+    use --certain where only the exit status is read.
 
     \b
     Example:
@@ -109,7 +110,7 @@ def diff(
         case "json":
             as_json.print_json(as_json.comparison(old, new, found))
         case "jsonl":
-            as_json.print_jsonl(map(as_json.difference, found))
+            as_json.print_jsonl(as_json.differences(old, new, found))
         case _:
             as_table.print_table(as_table.comparison(old, new, found))
     return 0

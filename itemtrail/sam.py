@@ -1,8 +1,8 @@
 """`sam build` and `sam deploy` as child processes, apart from the user's own AWS settings."""
 
+import importlib.util
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -33,15 +33,18 @@ class LocalStackError(Exception):
         return cls(message, "\n".join(log.strip().splitlines()[-_TAIL_LINES:]))
 
 
-def build(build_dir: Path, template: Path = TEMPLATE) -> Path:
-    """Build the packages of a template and return the built template."""
+def build(build_dir: Path, template: Path = TEMPLATE, *, temporary: Path | None = None) -> Path:
+    """Build the packages of a template and return the built template.
+
+    Should this process be killed meanwhile, the build ends too and `temporary` is removed.
+    """
     if not template.is_file():
         raise LocalStackError(f"no template at {template}: run itemtrail from its checkout")
     build_dir.mkdir(parents=True, exist_ok=True)
     # A folder of its own, because SAM writes build.toml beside the folder it is given.
     target = build_dir.resolve() / "packages"
     command = ["build", "--template", str(template.resolve()), "--build-dir", str(target)]
-    _run([*command, "--no-cached", "--parallel"], environment(), build_dir)
+    _run([*command, "--no-cached", "--parallel"], environment(), build_dir, temporary)
     return target / "template.yaml"
 
 
@@ -60,7 +63,7 @@ def deploy(
         pairs = [f"{name}={json.dumps(value)}" for name, value in parameters.items()]
         command += ["--parameter-overrides", *pairs]
     # 5 seconds between two looks, unless told otherwise: most of the time of a local deployment.
-    _run(command, environment() | dict(aws) | {"SAM_CLI_POLL_DELAY": "0.1"}, folder)
+    _run(command, environment() | dict(aws) | {"SAM_CLI_POLL_DELAY": "0.1"}, folder, folder)
 
 
 def environment() -> dict[str, str]:
@@ -80,25 +83,29 @@ def environment() -> dict[str, str]:
     }
 
 
-def _run(arguments: Sequence[str], variables: Mapping[str, str], folder: Path) -> None:
+def _run(
+    arguments: Sequence[str], variables: Mapping[str, str], folder: Path, temporary: Path | None
+) -> None:
     """Run SAM in a process group of its own and raise its last lines if it fails."""
-    settings = folder.resolve() / "sam"
+    if importlib.util.find_spec("samcli") is None:
+        raise LocalStackError("no SAM CLI: pip install 'itemtrail[local]'")
     process = subprocess.Popen(  # noqa: S603 - no shell; our own arguments
-        [_program(), *arguments],
+        [sys.executable, "-m", "itemtrail.child", str(temporary or ""), "samcli", *arguments],
         cwd=folder,
-        env=dict(variables) | _quiet(settings),
-        stdin=subprocess.DEVNULL,
+        env=dict(variables) | _quiet(folder.resolve() / "sam"),
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
     )
-    try:
-        output, _ = process.communicate()
-    except BaseException:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        raise
+    with process:
+        try:
+            # Not `communicate`: it would close standard input, which tells the child that we ended.
+            output = process.stdout.read() if process.stdout else ""
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
     if process.returncode:
         raise LocalStackError.from_log(f"sam {arguments[0]} failed{_reason(output)}", output)
 
@@ -107,15 +114,6 @@ def _reason(output: str) -> str:
     """Find the line in which SAM, or pip beneath it, says what is wrong."""
     told = [line for line in output.splitlines() if line.lower().startswith("error: ")]
     return f": {told[-1][len('error: ') :]}" if told else ""
-
-
-def _program() -> str:
-    """Find the SAM CLI of this interpreter's environment, or the user's."""
-    beside = Path(sys.executable).with_name("sam")
-    found = str(beside) if beside.is_file() else shutil.which("sam")
-    if not found:
-        raise LocalStackError("no SAM CLI: pip install 'itemtrail[local]'")
-    return found
 
 
 def _quiet(settings: Path) -> dict[str, str]:

@@ -39,5 +39,13 @@ class ReplicaSettings:
             settle=environment.flag("SETTLE", default=True),
             quarantine_bucket=environment.text("QUARANTINE_BUCKET"),
         )
+        # It would feed its own stream for ever, and put old images over newer items.
+        if settings.writes_to_its_source(environment.text("AWS_REGION", "")):
+            environment.refuse("REPLICA_TABLE is the source table itself")
         environment.check()
         return settings
+
+    def writes_to_its_source(self, own_region: str) -> bool:
+        """Whether source and replica are one table, as far as names can tell."""
+        same_place = not self.replica_role_arn and self.replica_region in ("", own_region)
+        return same_place and self.replica_table == self.source_table != ""

@@ -1,7 +1,7 @@
 """Reading the source and writing the replica, 25 items a call, accounting for every item."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -42,10 +42,24 @@ class Problems:
     refused: dict[str, Exception] = field(default_factory=dict)
     errors: Counter[str] = field(default_factory=Counter)
 
-    def note(self, error: ClientError | BotoCoreError) -> Retry:
-        """Count an error for the log and say whether to try again."""
+    def judge(self, error: ClientError | BotoCoreError, ids: list[str]) -> list[str] | None:
+        """Account for the items of a failed call.
+
+        Returns:
+            The ids worth another attempt, or None where one bad item among several may have had
+            the whole call refused.
+        """
         self.errors[error_code(error)] += 1
-        return classify(error)
+        match classify(error):
+            case Retry.TRANSIENT:
+                return ids
+            case Retry.UNKNOWN:
+                self.unstored.update(ids)
+                return []
+        if len(ids) > 1:
+            return None
+        self.refused[ids[0]] = RefusedRecordError(f"{error_code(error)}: {error}")
+        return []
 
 
 @dataclass(frozen=True)
@@ -77,10 +91,12 @@ class SourceTable:
                 }
             )
         except (ClientError, BotoCoreError) as error:
-            if problems.note(error) is Retry.TRANSIENT:
-                return ids
-            problems.unstored.update(ids)
-            return []
+            again = problems.judge(error, ids)
+            return (
+                again
+                if again is not None
+                else halved(ids, lambda half: self._read_once(half, keys, found, problems))
+            )
         unread: list[str] = []
         if self.name in answer["UnprocessedKeys"]:
             unread = [item_id(key) for key in answer["UnprocessedKeys"][self.name]["Keys"]]
@@ -121,26 +137,23 @@ class ReplicaTable:
         try:
             answer = self.client.batch_write_item(RequestItems={self.name: requests})
         except (ClientError, BotoCoreError) as error:
-            retry = problems.note(error)
-            if retry is Retry.TRANSIENT:
-                return ids
-            if retry is Retry.UNKNOWN:
-                problems.unstored.update(ids)
-                return []
-            if len(ids) == 1:
-                problems.refused[ids[0]] = RefusedRecordError(f"{error_code(error)}: {error}")
-                return []
-            # One refused item has the whole call refused: halve until it stands alone.
-            middle = len(ids) // 2
-            first, second = ids[:middle], ids[middle:]
-            return self._write_once(first, wanted, keys, problems) + self._write_once(
-                second, wanted, keys, problems
+            again = problems.judge(error, ids)
+            return (
+                again
+                if again is not None
+                else halved(ids, lambda half: self._write_once(half, wanted, keys, problems))
             )
         unprocessed = answer["UnprocessedItems"].get(self.name, [])
         if unprocessed:
             problems.errors["UnprocessedItems"] += len(unprocessed)
         names = keys[ids[0]].keys()
         return [item_id(_key_of(request, names)) for request in unprocessed]
+
+
+def halved(ids: list[str], attempt: Callable[[list[str]], list[str]]) -> list[str]:
+    """Attempt each half of a refused call, so that the bad item ends up alone."""
+    middle = len(ids) // 2
+    return attempt(ids[:middle]) + attempt(ids[middle:])
 
 
 def own_attributes(item: Item | None) -> Item | None:

@@ -20,6 +20,8 @@ StreamRecord: TypeAlias = Mapping[str, Any]
 
 # API reference, StreamRecord: 21 to 40 digits; emulators also give fewer.
 MAX_SEQUENCE_DIGITS = 40
+# Far more than two images of 400 KB, and sure to fit into a number.
+_MAX_SIZE_BYTES = 2**53
 _VIEW_TYPE = "NEW_AND_OLD_IMAGES"
 
 
@@ -86,7 +88,7 @@ def read_record(record: StreamRecord, event_source_arn: str | None = None) -> Ch
         aws_region=_optional(record, "awsRegion", str),
         sequence_number=read_sequence_number(record),
         created_at=_created_at(body),
-        size_bytes=_optional(body, "SizeBytes", int),
+        size_bytes=_size_bytes(body),
         keys=keys,
         old_image=_image(body, "OldImage", keys, expected=event_name is not EventName.INSERT),
         new_image=_image(body, "NewImage", keys, expected=event_name is not EventName.REMOVE),
@@ -111,7 +113,8 @@ def read_sequence_number(record: StreamRecord) -> str:
 
 
 def _body(record: StreamRecord) -> Mapping[str, Any]:
-    body = record.get("dynamodb")
+    # Nothing about a record is certain: not even that it is a map.
+    body = record.get("dynamodb") if isinstance(record, dict) else None
     if not isinstance(body, Mapping):
         raise MalformedRecordError("the record has no dynamodb part")
     return body
@@ -181,6 +184,13 @@ def _text(fields: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str) or not value:
         raise MalformedRecordError(f"{name} is missing or not a text")
     return value
+
+
+def _size_bytes(body: Mapping[str, Any]) -> int | None:
+    size: int | None = _optional(body, "SizeBytes", int)
+    if size is not None and not 0 <= size <= _MAX_SIZE_BYTES:
+        raise MalformedRecordError("SizeBytes is out of range")
+    return size
 
 
 def _optional(fields: Mapping[str, Any], name: str, kind: type[Any]) -> Any:

@@ -82,6 +82,8 @@ _PERMANENT = frozenset(
     {
         "EntityTooLarge",
         "ItemCollectionSizeLimitExceeded",
+        "RequestEntityTooLarge",
+        "Serialization",
         "Validation",
         "ValidationError",
     }

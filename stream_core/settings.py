@@ -39,6 +39,10 @@ class Environment:
             self._problems.append(f"{name} is '{text}', not true or false")
         return text == "true"
 
+    def refuse(self, problem: str) -> None:
+        """Add a problem that only the values together show."""
+        self._problems.append(problem)
+
     def check(self) -> None:
         """End the reading.
 

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from itemtrail.local_stack import LocalStack
+from stream_core.clients import CLIENT_CONFIG
 
 settings.register_profile(
-    "quick", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    "quick", max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
-settings.register_profile("thorough", parent=settings.get_profile("quick"), max_examples=2_000)
+settings.register_profile("thorough", parent=settings.get_profile("quick"), max_examples=1_000)
 settings.load_profile("quick")
 
 # Tests run with nobody's credentials, in no region of their own.
@@ -22,23 +23,23 @@ for _name in [name for name in os.environ if name.startswith(("AWS_", "POWERTOOL
 
 @pytest.fixture(scope="session")
 def local_stack():
-    """An emulator for the session; its tests belong in the xdist group `ministack`."""
+    """An emulator for the session; its tests belong in `tests/functional`."""
     with LocalStack() as stack:
         yield stack
 
 
 @pytest.fixture(scope="session")
 def dynamodb(local_stack):
-    """A DynamoDB client of the emulator."""
-    client = local_stack.client("dynamodb")
+    """A DynamoDB client of the emulator, set as the functions set theirs."""
+    client = local_stack.session().client("dynamodb", config=CLIENT_CONFIG)
     yield client
     client.close()
 
 
 @pytest.fixture(scope="session")
 def s3(local_stack):
-    """An S3 client of the emulator."""
-    client = local_stack.client("s3")
+    """An S3 client of the emulator, set as the functions set theirs."""
+    client = local_stack.session().client("s3", config=CLIENT_CONFIG)
     yield client
     client.close()
 

