@@ -4,13 +4,11 @@ import os
 from functools import cache
 from typing import Any
 
-import boto3
-
 from history_writer.overflow import OverflowBucket
 from history_writer.settings import HistorySettings
 from history_writer.writer import HistoryWriter
 from stream_core.batch import BatchResponse, consume
-from stream_core.clients import CLIENT_CONFIG
+from stream_core.clients import dynamodb_client, s3_client
 from stream_core.observability import report
 from stream_core.quarantine import Quarantine
 from stream_core.retry import Patience
@@ -21,9 +19,9 @@ CONSUMER = "history_writer"
 @cache
 def _parts() -> tuple[HistoryWriter, Quarantine]:
     settings = HistorySettings.read(os.environ)
-    s3 = boto3.client("s3", config=CLIENT_CONFIG)
+    s3 = s3_client()
     writer = HistoryWriter(
-        dynamodb=boto3.client("dynamodb", config=CLIENT_CONFIG),
+        dynamodb=dynamodb_client(),
         overflow=OverflowBucket(s3, settings.overflow_bucket),
         history_table=settings.history_table,
         time_shards=settings.time_shards,

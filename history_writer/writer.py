@@ -94,8 +94,11 @@ class HistoryWriter:
 
     def _append(self, entries: list[_Entry], patience: Patience) -> Outcome:
         outcome = Outcome()
-        inline = [entry for entry in entries if fits_inline(entry.item)]
-        large = [entry for entry in entries if not fits_inline(entry.item)]
+        inline: list[_Entry] = []
+        large: list[_Entry] = []
+        for entry in entries:
+            fits = entry.row.surely_fits or fits_inline(entry.item)
+            (inline if fits else large).append(entry)
         self._insert(inline + self._relieve(large, patience, outcome), patience, outcome)
         return outcome
 

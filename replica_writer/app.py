@@ -4,15 +4,13 @@ import os
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import boto3
-
 from replica_writer.assumed_role import session_as
 from replica_writer.settings import ReplicaSettings
 from replica_writer.settle import Settler
 from replica_writer.tables import ReplicaTable, SourceTable
 from replica_writer.writer import ReplicaWriter
 from stream_core.batch import BatchResponse, consume
-from stream_core.clients import CLIENT_CONFIG
+from stream_core.clients import dynamodb_client, s3_client
 from stream_core.observability import report
 from stream_core.quarantine import Quarantine
 from stream_core.retry import Patience
@@ -27,19 +25,15 @@ CONSUMER = "replica_writer"
 def _parts() -> tuple[ReplicaWriter, Quarantine]:
     settings = ReplicaSettings.read(os.environ)
     replica = ReplicaTable(_replica_client(settings), settings.replica_table)
-    source = SourceTable(boto3.client("dynamodb", config=CLIENT_CONFIG), settings.source_table)
+    source = SourceTable(dynamodb_client(), settings.source_table)
     writer = ReplicaWriter(Settler(replica, source if settings.settle else None))
-    s3 = boto3.client("s3", config=CLIENT_CONFIG)
+    s3 = s3_client()
     return writer, Quarantine(s3, settings.quarantine_bucket, CONSUMER)
 
 
 def _replica_client(settings: ReplicaSettings) -> "DynamoDBClient":
-    session = (
-        session_as(settings.replica_role_arn) if settings.replica_role_arn else boto3.Session()
-    )
-    return session.client(
-        "dynamodb", region_name=settings.replica_region or None, config=CLIENT_CONFIG
-    )
+    session = session_as(settings.replica_role_arn) if settings.replica_role_arn else None
+    return dynamodb_client(session, settings.replica_region)
 
 
 def handler(event: dict[str, Any], context: Any) -> BatchResponse:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from itertools import repeat
 
 from replica_writer.tables import (
-    MAX_KEYS,
+    MAX_READS,
+    MAX_WRITES,
     Keys,
     Problems,
     ReplicaTable,
@@ -19,7 +20,7 @@ from replica_writer.tables import (
     States,
     own_attributes,
 )
-from stream_core.attribute_values import same_item
+from stream_core.attribute_values import Item, same_item
 from stream_core.clients import CONCURRENCY
 from stream_core.retry import Patience
 
@@ -41,15 +42,6 @@ class Settled(Problems):
     writes: int = 0
     corrections: int = 0
     restless: set[str] = field(default_factory=set)
-
-    def merge(self, other: "Settled") -> None:
-        """Take over what became of some other items."""
-        self.unstored |= other.unstored
-        self.refused |= other.refused
-        self.errors += other.errors
-        self.writes += other.writes
-        self.corrections += other.corrections
-        self.restless |= other.restless
 
 
 @dataclass(frozen=True)
@@ -75,27 +67,15 @@ class Settler:
         Raises:
             ValueError: there is neither a guess nor a source to read.
         """
-        ids = list(keys)
-        calls = [ids[i : i + MAX_KEYS] for i in range(0, len(ids), MAX_KEYS)]
         settled = Settled()
-        for part in self.pool.map(
-            self._settle, calls, repeat(keys), repeat(patience), repeat(guess)
-        ):
-            settled.merge(part)
-        return settled
-
-    def _settle(
-        self, ids: list[str], keys: Keys, patience: Patience, guess: States | None
-    ) -> Settled:
-        settled = Settled()
-        wanted = self._first(ids, keys, patience, guess, settled)
+        wanted = self._first(keys, patience, guess, settled)
         for attempt in range(_ROUNDS):
-            written = self.replica.write(wanted, keys, patience, settled)
+            written = self._write(wanted, keys, patience, settled)
             settled.writes += len(written)
             settled.corrections += len(written) if attempt > 0 else 0
             if self.source is None or not written:
                 return settled
-            current = self.source.read(written, keys, patience, settled)
+            current = self._read(self.source, written, keys, patience, settled)
             wanted = {
                 one: item for one, item in current.items() if not same_item(item, wanted[one])
             }
@@ -105,15 +85,39 @@ class Settler:
         return settled
 
     def _first(
+        self, keys: Keys, patience: Patience, guess: States | None, settled: Settled
+    ) -> States:
+        if guess is not None:
+            return {one: own_attributes(guess[one]) for one in keys}
+        if self.source is None:
+            raise ValueError("settle needs a guess or a source to read")
+        return self._read(self.source, list(keys), keys, patience, settled)
+
+    def _write(self, wanted: States, keys: Keys, patience: Patience, settled: Settled) -> list[str]:
+        calls = _calls(list(wanted), MAX_WRITES)
+        parts = self.pool.map(
+            self.replica.write, calls, repeat(wanted), repeat(keys), repeat(patience)
+        )
+        for problems in parts:
+            settled.add(problems)
+        failed = settled.unstored | settled.refused.keys()
+        return [one for one in wanted if one not in failed]
+
+    def _read(
         self,
+        source: SourceTable,
         ids: list[str],
         keys: Keys,
         patience: Patience,
-        guess: States | None,
         settled: Settled,
-    ) -> States:
-        if guess is not None:
-            return {one: own_attributes(guess[one]) for one in ids}
-        if self.source is None:
-            raise ValueError("settle needs a guess or a source to read")
-        return self.source.read(ids, keys, patience, settled)
+    ) -> dict[str, Item | None]:
+        found: dict[str, Item | None] = {}
+        calls = _calls(ids, MAX_READS)
+        for items, problems in self.pool.map(source.read, calls, repeat(keys), repeat(patience)):
+            found |= items
+            settled.add(problems)
+        return found
+
+
+def _calls(ids: list[str], most: int) -> list[list[str]]:
+    return [ids[i : i + most] for i in range(0, len(ids), most)]

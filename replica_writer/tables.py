@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import WriteRequestTypeDef
 
-# API reference, BatchWriteItem: at most 25 requests. BatchGetItem takes 100, but no more than
-# 16 MB come back, which 25 items never reach.
-MAX_KEYS = 25
+# API reference, BatchWriteItem and BatchGetItem. What does not fit into the 16 MB of an answer
+# comes back as unprocessed.
+MAX_WRITES, MAX_READS = 25, 100
 # Attributes that a global table of version 2017.11.29 adds to items; not the owner's data.
 _GLOBAL_TABLE_PREFIX = "aws:rep:"
 
@@ -41,6 +41,12 @@ class Problems:
     unstored: set[str] = field(default_factory=set)
     refused: dict[str, Exception] = field(default_factory=dict)
     errors: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: "Problems") -> None:
+        """Take over what went wrong with some other items."""
+        self.unstored |= other.unstored
+        self.refused |= other.refused
+        self.errors += other.errors
 
     def judge(self, error: ClientError | BotoCoreError, ids: list[str]) -> list[str] | None:
         """Account for the items of a failed call.
@@ -70,15 +76,16 @@ class SourceTable:
     name: str
 
     def read(
-        self, ids: Iterable[str], keys: Keys, patience: Patience, problems: Problems
-    ) -> dict[str, Item | None]:
-        """What items are now, read consistently; ids that could not be read are left out."""
+        self, ids: list[str], keys: Keys, patience: Patience
+    ) -> tuple[dict[str, Item | None], Problems]:
+        """What up to 100 items are now, read consistently; those in trouble are left out."""
         found: dict[str, Item | None] = {}
+        problems = Problems()
         left = patience.work_off(
-            list(ids), lambda pending: self._read_once(pending, keys, found, problems)
+            ids, lambda pending: self._read_once(pending, keys, found, problems)
         )
         problems.unstored.update(left)
-        return found
+        return found, problems
 
     def _read_once(
         self, ids: list[str], keys: Keys, found: dict[str, Item | None], problems: Problems
@@ -118,16 +125,14 @@ class ReplicaTable:
     client: "DynamoDBClient"
     name: str
 
-    def write(
-        self, wanted: States, keys: Keys, patience: Patience, problems: Problems
-    ) -> list[str]:
-        """Put or delete items; returns the ids that the table acknowledged."""
+    def write(self, ids: list[str], wanted: States, keys: Keys, patience: Patience) -> Problems:
+        """Put or delete up to 25 items; those in no trouble are acknowledged."""
+        problems = Problems()
         left = patience.work_off(
-            list(wanted), lambda pending: self._write_once(pending, wanted, keys, problems)
+            ids, lambda pending: self._write_once(pending, wanted, keys, problems)
         )
         problems.unstored.update(left)
-        failed = problems.unstored | problems.refused.keys()
-        return [one for one in wanted if one not in failed]
+        return problems
 
     def _write_once(
         self, ids: list[str], wanted: States, keys: Keys, problems: Problems

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from replica_writer.settle import Settler
 from stream_core.batch import Delivery, Outcome, Refusal
-from stream_core.item_id import item_id
 from stream_core.retry import Patience
 
 
@@ -19,7 +18,7 @@ class ReplicaWriter:
         """Make every item that changed equal to the source; harmless to repeat, in any order."""
         by_item: dict[str, list[Delivery]] = defaultdict(list)
         for delivery in deliveries:
-            by_item[item_id(delivery.change.keys)].append(delivery)
+            by_item[delivery.change.item_id].append(delivery)
         # As integers: sequence numbers differ in length.
         last = {
             identifier: max(group, key=lambda delivery: int(delivery.change.sequence_number))

@@ -112,12 +112,12 @@ def _read(records: Iterable[StreamRecord]) -> tuple[list[Delivery], Outcome]:
     deliveries: list[Delivery] = []
     outcome = Outcome()
     for record in records:
-        outcome.counts["RecordsRead"] += 1
         try:
             deliveries.append(Delivery(record, read_record(record)))
         except MalformedRecordError as error:
             outcome.refused.append(Refusal(record, error))
             outcome.errors[str(error)] += 1
+    outcome.counts["RecordsRead"] = len(deliveries) + len(outcome.refused)
     return deliveries, outcome
 
 

@@ -48,10 +48,12 @@ class Change:
     """One stream record, read and validated.
 
     Attributes:
+        item_id: canonical text of `keys`.
         sequence_number: decimal digits as in the record; compare as integers.
         created_at: ApproximateCreationDateTime, UTC; rounded down by the service to the second.
     """
 
+    item_id: str
     event_id: str
     event_name: EventName
     event_source_arn: str
@@ -80,8 +82,8 @@ def read_record(record: StreamRecord, event_source_arn: str | None = None) -> Ch
     _require_both_images(body)
     event_name = _event_name(record)
     keys = _item(body, "Keys")
-    item_id(keys)  # A key that no table can have is this record's failure, not its batch's.
     return Change(
+        item_id=item_id(keys),
         event_id=_text(record, "eventID"),
         event_name=event_name,
         event_source_arn=event_source_arn or _text(record, "eventSourceARN"),

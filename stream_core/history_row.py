@@ -1,19 +1,21 @@
 """The history row: a change as an item of the history table, and back."""
 
 import hashlib
-from dataclasses import dataclass, replace
+import zlib
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from stream_core.attribute_values import (
     MAX_CONTAINERS,
     Item,
+    canonical_json,
     containers,
     digest,
     item_size,
 )
 from stream_core.change import MAX_SEQUENCE_DIGITS, Change, EventName, UserIdentity
 from stream_core.failures import IntegrityError
-from stream_core.item_id import item_id
 
 ID = "Id"
 SORT_KEY = "ApproximateCreationDateTime"
@@ -21,6 +23,9 @@ DIGEST = "Digest"
 FORMAT = "1"
 # Developer Guide, "Constraints".
 MAX_ITEM_BYTES = 400 * 1024
+_HOUR_LENGTH = len("2018-03-03T18")
+# More than Digest, TimeBucket and Format take.
+_UNSEALED_BYTES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +52,26 @@ class HistoryRow:
     Attributes:
         digest: SHA-256 over the row's content, the images included wherever they are kept.
         overflow: set when the images are kept in the overflow bucket; `change` has none then.
+        surely_fits: known to be within the limits of an item without measuring it.
     """
 
-    id: str
     sort_key: str
     change: Change
     digest: bytes
     overflow: OverflowPointer | None = None
+    surely_fits: bool = field(default=False, compare=False)
 
     @classmethod
     def of(cls, change: Change) -> "HistoryRow":
         """The row that records a change."""
-        identifier = item_id(change.keys)
         sort_key = sort_key_of(change.created_at, change.sequence_number)
-        return cls(identifier, sort_key, change, digest(_sealed(identifier, sort_key, change)))
+        content = canonical_json(_sealed(sort_key, change))
+        return cls(
+            sort_key,
+            change,
+            hashlib.sha256(content).digest(),
+            surely_fits=_surely_fits(content),
+        )
 
     @classmethod
     def from_item(cls, item: Item) -> "HistoryRow":
@@ -73,7 +84,6 @@ class HistoryRow:
             if item["Format"]["N"] != FORMAT:
                 raise IntegrityError(f"history row of unknown format {item['Format']['N']}")
             return cls(
-                id=item[ID]["S"],
                 sort_key=item[SORT_KEY]["S"],
                 change=_change_of(item),
                 digest=item[DIGEST]["B"],
@@ -82,9 +92,14 @@ class HistoryRow:
         except (KeyError, ValueError, TypeError) as error:
             raise IntegrityError(f"not a history row: {type(error).__name__} {error}") from error
 
+    @property
+    def id(self) -> str:
+        """The row's partition key."""
+        return self.change.item_id
+
     def to_item(self, time_shards: int) -> Item:
         """The item to store, under `time_shards` partitions an hour of the index `ByTime`."""
-        item = _sealed(self.id, self.sort_key, self.change)
+        item = _sealed(self.sort_key, self.change)
         if self.overflow is not None:
             item.pop("OldImage", None)
             item.pop("NewImage", None)
@@ -100,7 +115,7 @@ class HistoryRow:
         Raises:
             IntegrityError: the row is not what was written.
         """
-        if digest(_sealed(self.id, self.sort_key, self.change)) != self.digest:
+        if digest(_sealed(self.sort_key, self.change)) != self.digest:
             raise IntegrityError(f"digest mismatch in the history row {self.sort_key}")
 
     def with_images(self, old_image: Item | None, new_image: Item | None) -> "HistoryRow":
@@ -108,11 +123,24 @@ class HistoryRow:
         return replace(self, change=replace(self.change, old_image=old_image, new_image=new_image))
 
 
+def _surely_fits(content: bytes) -> bool:
+    """Whether a row of this canonical form is far from the limits of an item.
+
+    As JSON every name and value is at least as long as DynamoDB counts it, and no value is inside
+    more containers than there are in the whole.
+    """
+    return (
+        len(content) + _UNSEALED_BYTES <= MAX_ITEM_BYTES
+        and content.count(b'{"L":[') + content.count(b'{"M":{') <= MAX_CONTAINERS
+    )
+
+
 def fits_inline(item: Item) -> bool:
     """Whether a row with its images in it is within DynamoDB's size and nesting."""
     return item_size(item) <= MAX_ITEM_BYTES and containers(item) <= MAX_CONTAINERS
 
 
+@lru_cache(maxsize=1024)
 def time_text(moment: datetime) -> str:
     """A time as the sort key spells it: UTC to the microsecond; text order is time order."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
@@ -133,15 +161,14 @@ def sort_key_after(moment: datetime) -> str:
 
 def time_bucket(created_at: datetime, identifier: str, time_shards: int) -> str:
     """Partition key of the index `ByTime`: the hour, and a shard that depends on the item only."""
-    hashed = hashlib.sha256(identifier.encode("utf-8", "surrogatepass")).digest()
-    shard = int.from_bytes(hashed[:4], "big") % time_shards
-    return f"{created_at.astimezone(UTC):%Y-%m-%dT%H}#{shard:02d}"
+    shard = zlib.crc32(identifier.encode("utf-8", "surrogatepass")) % time_shards
+    return f"{time_text(created_at)[:_HOUR_LENGTH]}#{shard:02d}"
 
 
-def _sealed(identifier: str, sort_key: str, change: Change) -> Item:
+def _sealed(sort_key: str, change: Change) -> Item:
     """The attributes that the digest covers."""
     item: Item = {
-        ID: {"S": identifier},
+        ID: {"S": change.item_id},
         SORT_KEY: {"S": sort_key},
         "Keys": {"M": change.keys},
         "EventName": {"S": change.event_name.value},
@@ -170,6 +197,7 @@ def _sealed(identifier: str, sort_key: str, change: Change) -> Item:
 def _change_of(item: Item) -> Change:
     identity = item.get("UserIdentity", {}).get("M")
     return Change(
+        item_id=item[ID]["S"],
         event_id=item["EventId"]["S"],
         event_name=EventName(item["EventName"]["S"]),
         event_source_arn=item["EventSourceARN"]["S"],

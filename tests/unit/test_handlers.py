@@ -5,11 +5,13 @@ import logging
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
 import history_writer.app
 import replica_writer.app
+import stream_core.clients
 from stream_core.batch import Outcome, Summary
 from stream_core.failures import SettingsError, UnstoredRecordError, ViewTypeError
 from stream_core.observability import report
@@ -53,6 +55,7 @@ class FakeAws:
         self.dynamodb = FakeDynamoDB(
             trail=("Id", "ApproximateCreationDateTime"), Employee=("Id",), Standby=("Id",)
         )
+        self.dynamodb.meta = SimpleNamespace(events=SimpleNamespace(register=lambda *_: None))
         self.s3 = FakeS3()
         self.asked = []
 
@@ -76,8 +79,7 @@ def aws(monkeypatch):
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", SERVICE)
     for app in APPS.values():
         app._parts.cache_clear()
-        monkeypatch.setattr(app.boto3, "client", fake.client)
-        monkeypatch.setattr(app.boto3, "Session", fake.session)
+    monkeypatch.setattr(stream_core.clients.boto3, "client", fake.client)
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     yield fake

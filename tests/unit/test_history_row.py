@@ -90,6 +90,7 @@ def test_an_expiry_by_ttl_is_visible_in_the_row():
 @pytest.mark.parametrize(
     "altered",
     [
+        {"item_id": "2"},
         {"event_id": "other"},
         {"event_name": EventName.INSERT},
         {"event_source_arn": "arn:other"},
@@ -117,7 +118,7 @@ def test_no_field_can_be_altered_unnoticed(altered):
         forged.check()
 
 
-@pytest.mark.parametrize("altered", [{"id": "2"}, {"sort_key": "2018"}, {"digest": b""}])
+@pytest.mark.parametrize("altered", [{"sort_key": "2018"}, {"digest": b""}])
 def test_key_and_digest_cannot_be_altered_unnoticed(altered):
     """The digest covers the row's own key."""
     with pytest.raises(IntegrityError, match="digest mismatch"):

@@ -1,0 +1,56 @@
+"""Cold start: what a fresh process pays before its first record, beside boto3 and a client alone.
+
+python -m benchmarks.cold_start [--json FILE]
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+
+from rich.console import Console
+from rich.table import Table
+
+_ROUNDS = 15
+_TIMED = "import time; began = time.perf_counter(); {}; print(time.perf_counter() - began)"
+_PROGRAMS = {
+    "boto3 and a client": "import boto3; boto3.client('dynamodb')",
+    "history_writer": "import history_writer.app as app; app._parts()",
+    "replica_writer": "import replica_writer.app as app; app._parts()",
+}
+_ENVIRONMENT = {
+    "AWS_REGION": "us-east-1",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "HISTORY_TABLE": "h",
+    "OVERFLOW_BUCKET": "o",
+    "QUARANTINE_BUCKET": "q",
+    "SOURCE_TABLE": "s",
+    "REPLICA_TABLE": "r",
+}
+
+
+def measure() -> dict[str, float]:
+    """Median seconds of each program, the programs in turn so that drift hits all alike."""
+    took: dict[str, list[float]] = {name: [] for name in _PROGRAMS}
+    for _ in range(_ROUNDS):
+        for name, program in _PROGRAMS.items():
+            ran = subprocess.run(  # noqa: S603 - our own programs
+                [sys.executable, "-c", _TIMED.format(program)],
+                env=os.environ | _ENVIRONMENT,
+                capture_output=True,
+                check=True,
+                text=True,
+            )
+            took[name].append(float(ran.stdout))
+    return {name: statistics.median(times) for name, times in took.items()}
+
+
+def show(figures: dict[str, float], console: Console) -> None:
+    """Print the figures as a table."""
+    baseline = figures["boto3 and a client"]
+    table = Table("what", "ms", "times boto3 and a client", title="Cold start, median")
+    for name, seconds in figures.items():
+        table.add_row(name, f"{seconds * 1000:.0f}", f"{seconds / baseline:.2f}")
+    console.print(table)

@@ -1,0 +1,89 @@
+"""A DynamoDB endpoint that costs next to nothing: it answers after a set time, and stores nothing.
+
+Reads are answered from the items it is started with, so that a consumer that reads its source
+finds what it wrote. Runs as a process of its own, so that its work is not counted as the client's:
+
+    python -m benchmarks.endpoint DELAY_MS ITEMS_FILE
+"""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+
+class Endpoint(asyncio.Protocol):
+    """One connection: requests in, answers out in the same order."""
+
+    def __init__(self, delay_s: float, items: dict[str, str]) -> None:
+        """Answer after `delay_s`; `items` has each item's JSON by its key's."""
+        self._delay_s = delay_s
+        self._items = items
+        self._received = bytearray()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the way back."""
+        self._transport: Any = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Answer every request that is complete."""
+        self._received += data
+        while (end := self._received.find(b"\r\n\r\n")) >= 0:
+            head = bytes(self._received[:end]).decode("latin-1")
+            fields = dict(
+                line.lower().split(": ", 1) for line in head.split("\r\n")[1:] if ": " in line
+            )
+            length = int(fields.get("content-length", 0))
+            if len(self._received) < end + 4 + length:
+                if "expect" in fields and len(self._received) == end + 4:
+                    self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                return
+            body = bytes(self._received[end + 4 : end + 4 + length])
+            del self._received[: end + 4 + length]
+            operation = fields.get("x-amz-target", "").rpartition(".")[2]
+            self._answer(self._response(operation, body))
+
+    def _answer(self, content: bytes) -> None:
+        head = (
+            "HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.0\r\n"
+            f"content-length: {len(content)}\r\n\r\n"
+        )
+        answer = head.encode("ascii") + content
+        if self._delay_s:
+            asyncio.get_running_loop().call_later(self._delay_s, self._transport.write, answer)
+        else:
+            self._transport.write(answer)
+
+    def _response(self, operation: str, body: bytes) -> bytes:
+        match operation:
+            case "batchexecutestatement":
+                count = body.count(b'"Statement"')
+                return b'{"Responses":[' + b",".join([b'{"TableName":"h"}'] * count) + b"]}"
+            case "batchwriteitem":
+                return b'{"UnprocessedItems":{}}'
+            case "batchgetitem":
+                return self._read(json.loads(body))
+            case "":
+                return b""  # S3, which takes anything else for a failure
+            case _:
+                return b"{}"
+
+    def _read(self, request: dict[str, Any]) -> bytes:
+        ((table, wanted),) = request["RequestItems"].items()
+        keys = (json.dumps(key, sort_keys=True) for key in wanted["Keys"])
+        found = ",".join(self._items[key] for key in keys if key in self._items)
+        return f'{{"Responses":{{"{table}":[{found}]}},"UnprocessedKeys":{{}}}}'.encode()
+
+
+async def serve(delay_s: float, items: dict[str, str]) -> None:
+    """Listen on a free port, print it, and answer until the process ends."""
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Endpoint(delay_s, items), "127.0.0.1", 0)
+    sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
+    sys.stdout.flush()
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(float(sys.argv[1]) / 1000, json.loads(Path(sys.argv[2]).read_text("utf-8"))))
