@@ -1,14 +1,15 @@
 # Everything installs itself into .venv; needs Python 3.11 or newer and make, nothing else.
 PYTHON ?= python3
 VENV := .venv
+SEEDS ?= 2000
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint check fix docs build lock clean
+.PHONY: help demo test bench simulate simulate-mutations lint check fix docs build lock clean
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "itemtrail needs Python 3.11 or newer: make PYTHON=/path/to/python3.11")'
@@ -22,6 +23,12 @@ demo: $(READY) ## Deploy the whole system on this machine and walk through it
 
 test: $(READY) ## Unit, property and functional tests
 	$(BIN)/python -m pytest
+
+simulate: $(READY) ## Run the writers under faults: SEEDS=2000 of them, or one again by SEED=7
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS) $(if $(SEED),--seed $(SEED))
+
+simulate-mutations: $(READY) ## Break the writers on purpose, and see the simulation notice
+	$(BIN)/python -m tests.mutations --seeds $(SEEDS)
 
 lint: $(READY) ## Format, lint, types and templates
 	$(BIN)/ruff format --check .
@@ -41,6 +48,9 @@ docs: $(READY) ## Make docs/cli.md anew
 
 build: $(READY) ## Build the Lambda packages into .aws-sam/
 	PATH="$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 sam build
+
+bench: $(READY) ## Speed, cold start and memory, beside what a user would otherwise do
+	$(BIN)/python -m benchmarks --json benchmarks.json
 
 lock: $(READY) ## Resolve requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --no-header \

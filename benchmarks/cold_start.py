@@ -11,23 +11,14 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.writers import environment
+
 _ROUNDS = 15
 _TIMED = "import time; began = time.perf_counter(); {}; print(time.perf_counter() - began)"
 _PROGRAMS = {
     "boto3 and a client": "import boto3; boto3.client('dynamodb')",
     "history_writer": "import history_writer.app as app; app._parts()",
     "replica_writer": "import replica_writer.app as app; app._parts()",
-}
-_ENVIRONMENT = {
-    "AWS_REGION": "us-east-1",
-    "AWS_DEFAULT_REGION": "us-east-1",
-    "AWS_ACCESS_KEY_ID": "test",
-    "AWS_SECRET_ACCESS_KEY": "test",
-    "HISTORY_TABLE": "h",
-    "OVERFLOW_BUCKET": "o",
-    "QUARANTINE_BUCKET": "q",
-    "SOURCE_TABLE": "s",
-    "REPLICA_TABLE": "r",
 }
 
 
@@ -38,7 +29,7 @@ def measure() -> dict[str, float]:
         for name, program in _PROGRAMS.items():
             ran = subprocess.run(  # noqa: S603 - our own programs
                 [sys.executable, "-c", _TIMED.format(program)],
-                env=os.environ | _ENVIRONMENT,
+                env=os.environ | environment("http://127.0.0.1"),
                 capture_output=True,
                 check=True,
                 text=True,

@@ -35,8 +35,9 @@ class Settled(Problems):
     Attributes:
         writes: items written or deleted, corrections included.
         corrections: of these, how many because the source differed from what was written.
-        restless: ids that changed in the source between every write and the read after it. Their
-            latest change has a record of its own, still to come.
+        restless: ids that changed in the source between every write and the read after it. Whoever
+            follows the stream may leave them: their latest change has a record still to come.
+            Whoever does not (a redrive, a repair) has to settle them again.
     """
 
     writes: int = 0

@@ -113,8 +113,7 @@ class SourceTable:
             item_id({name: item[name] for name in names}): item
             for item in answer["Responses"].get(self.name, [])
         }
-        for one in set(ids).difference(unread):
-            found[one] = own_attributes(items.get(one))
+        found |= {one: own_attributes(items.get(one)) for one in ids if one not in unread}
         return unread
 
 

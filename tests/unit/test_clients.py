@@ -81,14 +81,19 @@ def test_answers_are_read_by_boto3():
     assert answer["UnprocessedItems"]["t"][0]["PutRequest"]["Item"]["Photo"] == {"B": b"\x00\x01"}
 
 
-def test_reads_are_left_as_they_are():
-    """Only requests that carry items take the short way."""
-    keys = {"t": {"Keys": [item("1")], "ConsistentRead": True}}
-    answer = {"Responses": {"t": [item("1", Count=number(1))]}, "UnprocessedKeys": {}}
+@pytest.mark.parametrize("value", [number("1.50"), {"B": "AAE="}, {"BS": ["", "AQ=="]}])
+def test_a_read_asks_and_answers_as_boto3_would(value):
+    """Keys of every type are asked for, and what comes back is the same, binary included."""
+    keys = {"t": {"Keys": [item("1"), {"Id": {"B": b"\x00"}}], "ConsistentRead": True}}
+    answer = {"Responses": {"t": [item("1", Value=value)]}, "UnprocessedKeys": {}}
+    said = []
+    for client in (OURS, PLAIN):
+        wire = Wire(client, **answer)
+        told = client.batch_get_item(RequestItems=keys)
+        client.meta.events.unregister("before-send.dynamodb.*", wire._take)
+        said.append((json.loads(wire.requests[0].body), told["Responses"], told["UnprocessedKeys"]))
 
-    request = sent(OURS, "batch_get_item", {"RequestItems": keys}, answer)
-
-    assert json.loads(request.body) == {"RequestItems": keys}
+    assert said[0] == said[1]
 
 
 @pytest.mark.parametrize("make", [dynamodb_client, s3_client])

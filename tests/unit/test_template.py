@@ -258,7 +258,7 @@ def test_history_role_grants_exactly_the_listed():
 
 @pytest.mark.parametrize("case", CASES)
 def test_history_writer_can_rewrite_nothing(case):
-    """No case gives the history writer a right to change or remove an item of any table."""
+    """FACTS 9.55: no case gives the writer a right to change or remove an item of any table."""
     reads_stream = {action for action, _, _ in STREAM_READS}
 
     on_tables = {

@@ -1,0 +1,94 @@
+"""The two real handlers with their real boto3 clients, in a world that the simulation makes."""
+
+import os
+import warnings
+from contextlib import ExitStack, contextmanager, redirect_stdout
+from functools import cache
+from io import StringIO
+from types import SimpleNamespace
+from unittest import mock
+
+import history_writer.app
+import replica_writer.app
+from stream_core.retry import Patience
+from tests.simulation.scheduler import SECOND, Pool
+from tests.simulation.wire import read_call
+
+APPS = {"history": history_writer.app, "replica": replica_writer.app}
+ENVIRONMENT = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_REGION": "eu-west-1",
+    "AWS_DEFAULT_REGION": "eu-west-1",
+    "BOTO_DISABLE_CRT": "true",
+    "HISTORY_TABLE": "history",
+    "OVERFLOW_BUCKET": "overflow",
+    "QUARANTINE_BUCKET": "quarantine",
+    "SOURCE_TABLE": "source",
+    "REPLICA_TABLE": "replica",
+    "LOG_LEVEL": "CRITICAL",
+    "POWERTOOLS_SERVICE_NAME": "simulation",
+}
+_WORLD = SimpleNamespace(now=None)
+"""The world that requests go to at present."""
+
+
+@contextmanager
+def in_world(world):
+    """The handlers' clients, pools, pauses and dice are those of a world."""
+    _WORLD.now = world
+    dice = world.rng("backoff")
+
+    def patience(remaining_ms):
+        return Patience(
+            remaining_ms,
+            sleep=lambda seconds: world.scheduler.pause(int(seconds * SECOND)),
+            jitter=dice.random,
+        )
+
+    with ExitStack() as stack:
+        stack.enter_context(mock.patch.dict(os.environ, ENVIRONMENT))
+        for name, app in APPS.items():
+            parts = _parts(name)
+            stack.enter_context(mock.patch.object(app, "_parts", lambda parts=parts: parts))
+            stack.enter_context(mock.patch.object(app, "Patience", patience))
+            stack.enter_context(mock.patch.object(app, "report", _counting(app.report)))
+        yield
+    _WORLD.now = None
+
+
+@cache
+def _parts(name):
+    """A handler's own parts, made once; only their threads and their network are replaced."""
+    app = APPS[name]
+    app._parts.cache_clear()
+    writer, quarantine = app._parts()
+    app._parts.cache_clear()
+    pool = Pool(lambda: _WORLD.now.scheduler)
+    if name == "history":
+        owner, clients = writer, [writer.dynamodb, writer.overflow.s3]
+    else:
+        owner = writer.settler
+        clients = [owner.replica.client, owner.source.client]
+    owner.pool.shutdown()
+    object.__setattr__(owner, "pool", pool)
+    for client in {id(client): client for client in [*clients, quarantine.s3]}.values():
+        client.meta.events.register("before-send.*.*", _send)
+    return writer, quarantine
+
+
+def _send(request, event_name, **_):
+    return _WORLD.now.wire.send(read_call(event_name, request))
+
+
+def _counting(report):
+    def count(lag_metric, summary):
+        consumer = lag_metric.removesuffix("LagMs").lower()
+        for name, number in summary.outcome.counts.items():
+            _WORLD.now.stats[f"{consumer}: {name}"] += number
+        with redirect_stdout(StringIO()) as metrics, warnings.catch_warnings(action="ignore"):
+            report(lag_metric, summary)
+        if "item|" in metrics.getvalue():
+            _WORLD.now.problems.append(f"item data in the metrics of the {consumer} writer")
+
+    return count

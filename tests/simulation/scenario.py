@@ -1,0 +1,219 @@
+"""What one seed stands for: how the world is set, what happens to the source, what fails when.
+
+Everything a run does is drawn from here, so a scenario with a change or a fault less is another
+run that can be repeated: that is how a failure is made short.
+"""
+
+import random
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.simulation.scheduler import HOUR, MS, SECOND
+
+RATES = ("throttled", "entries", "server_error", "no_connection", "lost_answer", "late", "crash")
+"""Kinds of faults that may hit any request."""
+RESOURCES = ("history", "replica", "source", "quarantine", "overflow")
+OUTAGES = (
+    "AccessDeniedException",
+    "ResourceNotFoundException",
+    "InternalServerError",
+    "Throttling",
+)
+MALFORMED = ("base64", "event name", "no body", "no sequence", "no image", "two tags", "no time")
+
+KEY_SHAPES = ("S", "N", "B", "S+N", "S+S")
+_VALUES: tuple[Any, ...] = (
+    {"S": ""},
+    {"S": "é😀'\" |\\"},
+    {"N": "12345678901234567890123456789012345678"},
+    {"N": "1" + "0" * 125},
+    {"N": "0." + "0" * 129 + "1"},
+    {"B": "AAE="},
+    {"B": ""},
+    {"SS": ["b", "a", ""]},
+    {"NS": ["2", "10", "-1.5"]},
+    {"BS": ["", "AQ=="]},
+    {"NULL": True},
+    {"BOOL": False},
+    {"L": []},
+    {"M": {}},
+    {"M": {"S": {"S": "v"}, "N": {"L": [{"B": "/w=="}, {"NULL": True}]}}},
+)
+_NAMES = ("S", "N", "M", "a.b", "Name", "e\u0301", "NULL")
+
+
+@dataclass(frozen=True)
+class Write:
+    """One write to the source: an item's new attributes, or None for a delete.
+
+    Attributes:
+        malformed: how the record of it is broken on its way, if it is.
+        poison: the replica refuses the item as long as it holds this state.
+    """
+
+    at: int
+    item: int
+    attributes: dict[str, Any] | None
+    malformed: str = ""
+
+    @property
+    def poison(self):
+        return bool(self.attributes) and "Poison" in self.attributes
+
+
+@dataclass(frozen=True)
+class Outage:
+    """A table or bucket that fails for a while."""
+
+    resource: str
+    start: int
+    end: int
+    code: str
+
+
+@dataclass(frozen=True)
+class Stray:
+    """An invocation from outside the mapping's order: old records once more, however late."""
+
+    at: int
+    count: int
+    forged: bool
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How the world is set.
+
+    Attributes:
+        slow: how often a request takes long.
+        zombies: how often an invocation is taken for dead, and goes on.
+        duplicates: how often a batch is delivered again after its success.
+        refused_items: items that no table takes.
+        refuses_calls: an INSERT of such an item has the whole call refused.
+    """
+
+    key_shape: str = "S"
+    items: int = 3
+    batch_size: int = 10
+    parallel: int = 1
+    window: int = 0
+    timeout: int = 60 * SECOND
+    max_age: int = 12 * HOUR
+    slow: float = 0.1
+    zombies: float = 0.0
+    duplicates: float = 0.0
+    refused_items: frozenset[int] = frozenset()
+    refuses_calls: bool = False
+    rates: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A run, before it happens.
+
+    Attributes:
+        splits: when a shard is closed, and into how many it goes on.
+        muted: faults that are left out, by their number in the run.
+    """
+
+    seed: int
+    settings: Settings = field(default_factory=Settings)
+    writes: tuple[Write, ...] = ()
+    splits: tuple[tuple[int, int], ...] = ()
+    outages: tuple[Outage, ...] = ()
+    strays: tuple[Stray, ...] = ()
+    muted: frozenset[int] = frozenset()
+
+    @property
+    def calm_from(self):
+        """From when on nothing fails any more."""
+        last = max([write.at for write in self.writes] + [one.end for one in self.outages] + [0])
+        return last + 60 * SECOND
+
+
+def draw(seed):
+    """The scenario of a seed."""
+    rng = random.Random(seed)  # noqa: S311 - dice, not secrets
+    settings = _settings(rng)
+    writes = _writes(rng, settings)
+    last = writes[-1].at
+    splits = tuple((rng.randrange(last + 1), rng.choice((1, 2))) for _ in range(_few(rng, 3)))
+    strays = tuple(
+        Stray(
+            rng.choice((rng.randrange(last + 1), rng.randrange(30 * HOUR))),
+            rng.randint(1, 12),
+            rng.random() < 0.3,
+        )
+        for _ in range(_few(rng, 4))
+    )
+    outages = tuple(_outage(rng, settings, last) for _ in range(_few(rng, 2)))
+    return Scenario(seed, settings, writes, tuple(sorted(splits)), outages, strays)
+
+
+def _few(rng, most):
+    return rng.choice((0, rng.randint(0, most)))
+
+
+def _settings(rng):
+    items = rng.choice((1, 2, 3, 5, 8, 40))
+    scale = rng.choice((0, 0.03, 0.1, 0.25))
+    rates = {kind: scale * rng.choice((0, 0.3, 1)) for kind in RATES}
+    if scale and rng.random() < 0.3:
+        rates[rng.choice(RATES)] = 0.5
+    return Settings(
+        key_shape=rng.choice(KEY_SHAPES),
+        items=items,
+        batch_size=rng.choice((1, 2, 5, 10, 30, 100)),
+        parallel=rng.choice((1, 1, 2, 4)),
+        window=rng.choice((0, 0, 100 * MS, SECOND)),
+        timeout=rng.choice((12, 20, 60)) * SECOND,
+        max_age=rng.choice((120 * SECOND, HOUR, 12 * HOUR, 12 * HOUR)),
+        slow=rng.choice((0, 0.1, 0.5)),
+        zombies=rng.choice((0, 0, 0.1, 0.4)),
+        duplicates=rng.choice((0, 0.1, 0.3)),
+        refused_items=frozenset(rng.sample(range(items), min(items - 1, _few(rng, 2)))),
+        refuses_calls=rng.random() < 0.3,
+        rates=rates,
+    )
+
+
+def _outage(rng, settings, last):
+    start = rng.randrange(last + 1)
+    length = rng.choice((rng.randint(1, 30) * SECOND, rng.randint(1, 3) * settings.max_age // 2))
+    return Outage(rng.choice(RESOURCES), start, start + length, rng.choice(OUTAGES))
+
+
+def _writes(rng, settings):
+    count = rng.choice((3, 10, 30, 60))
+    pace = rng.choice((2 * MS, 20 * MS, 200 * MS, 10 * SECOND))
+    malformed = rng.choice((0, 0, 0, 0.05))
+    poison = rng.choice((0, 0, 0.05))
+    heavy = rng.choice((0, 0, 0, 0.1))
+    now, writes = 0, []
+    for _ in range(count):
+        now += int(rng.expovariate(1) * pace)
+        # The first item is the hot one.
+        item = 0 if rng.random() < 0.4 else rng.randrange(settings.items)
+        attributes = None if rng.random() < 0.25 else _attributes(rng, poison, heavy)
+        broken = rng.choice(MALFORMED) if rng.random() < malformed else ""
+        writes.append(Write(now, item, attributes, broken))
+    return tuple(writes)
+
+
+def _attributes(rng, poison, heavy):
+    # Few versions, so that an item comes back to a state it had before.
+    attributes = {"Version": {"N": str(rng.randrange(4))}}
+    for name in rng.sample(_NAMES, rng.randint(0, 2)):
+        attributes[name] = rng.choice(_VALUES)
+    if rng.random() < poison:
+        attributes["Poison"] = {"BOOL": True}
+    if rng.random() < heavy:
+        attributes["Deep"] = _deep() if rng.random() < 0.8 else {"S": "x" * 250_000}
+    return attributes
+
+
+def _deep():
+    value = {"BOOL": True}
+    for _ in range(31):
+        value = {"L": [value]}
+    return value

@@ -1,0 +1,265 @@
+"""Between the consumers' real boto3 clients and the store: requests are read where they are sent.
+
+Each request lets others run before it is carried out and before its answer arrives, and may meet
+a fault at either side of its effect.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from botocore.awsrequest import AWSResponse
+
+from tests.simulation.faults import lost_answer, no_connection
+from tests.simulation.scheduler import MS, SECOND, KilledError
+from tests.simulation.store import MAX_READS, MAX_STATEMENTS, MAX_WRITES, RefusedError
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request, read.
+
+    Attributes:
+        resource: the table or bucket it is about.
+    """
+
+    service: str
+    operation: str
+    resource: str
+    url: str
+    body: Any
+
+    def __str__(self):
+        return f"{self.operation} {self.resource}"
+
+
+class Wire:
+    """What happens to the requests of one world."""
+
+    def __init__(self, world):
+        self._world = world
+        self._rng = world.rng("wire")
+
+    def send(self, call):
+        """Carry a request out and answer it, or fail in one of the ways requests fail."""
+        world, rng = self._world, self._rng
+        invocation = world.scheduler.current.invocation
+        world.stats["requests"] += 1
+        # An invocation that Lambda has given up, while it goes on, is never looked after again.
+        fault = None
+        if not invocation.over:
+            fault = world.faults.strike(call, world.scheduler.now)
+        struck = f" !! {fault.kind} {fault.code}" if fault else ""
+        world.note(f"  {invocation} {call} {len(_entries(call)) or ''}{struck}")
+        self._travel(call)
+        crashes = fault is not None and fault.kind == "crash" and not invocation.over
+        if crashes and not fault.after:
+            world.crash(invocation)
+        answer = self._meet(call, fault)
+        world.scheduler.pause(self._latency())
+        if crashes and not invocation.over:
+            world.crash(invocation)
+        if fault and fault.kind == "lost_answer":
+            timed_out = rng.random() < 0.3
+            world.scheduler.pause(8 * SECOND if timed_out else MS)
+            raise lost_answer(0 if timed_out else 1)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def _travel(self, call):
+        try:
+            self._world.scheduler.pause(self._latency())
+        except KilledError:
+            # What an invocation sent before its end may still arrive, though hardly after the
+            # pause before the next try: only rows, which cannot be overwritten, are tried so far.
+            if call.resource == "history" and self._rng.random() < 0.5:
+                self._answered(call)
+            raise
+
+    def _meet(self, call, fault):
+        """The effect of a request, and the answer to it."""
+        if fault is None or fault.kind in {"lost_answer", "crash"}:
+            return self._answered(call)
+        if not fault.whole and not _entries(call):
+            return self._answered(call)
+        if fault.kind == "late":
+            return self._late(call)
+        if fault.kind == "no_connection":
+            choice = self._rng.randrange(2)
+            self._world.scheduler.pause(choice * 2 * SECOND)
+            return no_connection(choice)
+        if not fault.whole:
+            return self._answered(call, fault.code)
+        if fault.after:
+            self._answered(call)
+        return _error(call, fault.status, fault.code)
+
+    def _late(self, call):
+        """The request is carried out long after its sender has given up waiting."""
+        if call.resource == "replica":
+            # No service is known to do that, and no unconditional write could bear it.
+            self._answered(call)
+        else:
+            delay = self._rng.randrange(30 * SECOND)
+            self._world.scheduler.after(delay, partial(self._answered, call))
+        return lost_answer(0)
+
+    def _latency(self):
+        slow = self._rng.random() < self._world.scenario.settings.slow
+        return self._rng.randrange(1, 400 * MS if slow else 10 * MS)
+
+    def _answered(self, call, entry_error=""):
+        carry_out = getattr(self, f"_{call.operation}", None)
+        if carry_out is None:
+            self._world.store.broken.append(f"unknown operation {call.operation}")
+            return _error(call, 400, "UnknownOperationException")
+        try:
+            return carry_out(call, entry_error)
+        except RefusedError as refusal:
+            return _error(call, 400, refusal.code, refusal.message)
+
+    def _some(self, keys):
+        """Some entries of a call, whatever order they came in; at least one."""
+        if not keys:
+            return set()
+        return set(self._rng.sample(sorted(keys), self._rng.randint(1, len(keys))))
+
+    def _BatchExecuteStatement(self, call, entry_error):  # noqa: N802 - the API's name
+        store, statements = self._world.store, call.body["Statements"]
+        rows = [store.row(each) for each in statements]
+        keys = [store.key("history", row) for row in rows]
+        if not 0 < len(keys) <= MAX_STATEMENTS or len(set(keys)) < len(keys):
+            raise RefusedError("ValidationException", "too many statements, or a key twice")
+        if self._world.scenario.settings.refuses_calls:
+            for row in rows:
+                store.check("history", row)
+        failing = self._some(keys) if entry_error else set()
+        return _json(
+            call,
+            {
+                "Responses": [
+                    self._insert(each, entry_error if key in failing else "")
+                    for key, each in zip(keys, statements, strict=True)
+                ]
+            },
+        )
+
+    def _insert(self, statement, code):
+        message = "refused"
+        if not code:
+            try:
+                self._world.store.insert(statement)
+            except RefusedError as refusal:
+                code, message = refusal.code, refusal.message
+            else:
+                return {"TableName": "history"}
+        # Inside of a 200 answer, codes lack their ending, and this one has another.
+        code = code.removesuffix("Exception")
+        code = "ValidationError" if code == "Validation" else code
+        return {"Error": {"Code": code, "Message": message}}
+
+    def _BatchWriteItem(self, call, entry_error):  # noqa: N802
+        store = self._world.store
+        ((table, requests),) = call.body["RequestItems"].items()
+        keys = [store.write_key(table, each) for each in requests]
+        if not 0 < len(keys) <= MAX_WRITES or len(set(keys)) < len(keys):
+            raise RefusedError("ValidationException", "too many requests, or a key twice")
+        for each in requests:
+            if "PutRequest" in each:  # One bad item has the whole call refused.
+                store.check(table, each["PutRequest"]["Item"])
+        left = self._some(keys) if entry_error else set()
+        for key, each in zip(keys, requests, strict=True):
+            if key not in left:
+                store.write(table, each)
+        unprocessed = [each for key, each in zip(keys, requests, strict=True) if key in left]
+        return _json(call, {"UnprocessedItems": {table: unprocessed} if unprocessed else {}})
+
+    def _BatchGetItem(self, call, entry_error):  # noqa: N802
+        store = self._world.store
+        ((table, asked),) = call.body["RequestItems"].items()
+        keys = {store.key(table, key): key for key in asked["Keys"]}
+        if not 0 < len(keys) <= MAX_READS or len(keys) < len(asked["Keys"]):
+            raise RefusedError("ValidationException", "too many keys, or a key twice")
+        if not asked.get("ConsistentRead"):
+            store.broken.append(f"a read of {table} that is not consistent")
+        left = self._some(list(keys)) if entry_error else set()
+        names = asked.get("ExpressionAttributeNames")
+        found = [
+            store.read(table, keys[name], names and names.values())
+            for name in sorted(keys)
+            if name not in left
+        ]
+        self._rng.shuffle(found)
+        unread = {table: {**asked, "Keys": [keys[name] for name in sorted(left)]}} if left else {}
+        items = [item for item in found if item is not None]
+        return _json(call, {"Responses": {table: items}, "UnprocessedKeys": unread})
+
+    def _PutObject(self, call, _entry_error):  # noqa: N802
+        key = unquote(urlsplit(call.url).path)[1:]
+        version = self._world.store.put_object(call.resource, key, call.body)
+        return _response(call, 200, b"", {"x-amz-version-id": version})
+
+
+def read_call(event_name, request):
+    """The request that botocore is about to send."""
+    _, service, operation = event_name.split(".")
+    if service == "s3":
+        bucket = urlsplit(request.url).hostname.partition(".")[0]
+        return Call(service, operation, bucket, request.url, _s3_body(request.body))
+    body = json.loads(request.body)
+    resource = "history" if "Statements" in body else next(iter(body.get("RequestItems", "?")))
+    return Call(service, operation, resource, request.url, body)
+
+
+def _s3_body(body):
+    if isinstance(body, bytes | bytearray):
+        return bytes(body)
+    sent = body.read()
+    if not hasattr(body, "_raw"):
+        return sent
+    whole, place = b"", 0
+    while True:  # aws-chunked: a length in hex, so many bytes, until a length of zero.
+        line, _, _ = sent[place:].partition(b"\r\n")
+        length = int(line, 16)
+        if not length:
+            return whole
+        start = place + len(line) + 2
+        whole += sent[start : start + length]
+        place = start + length + 2
+
+
+def _entries(call):
+    if call.service == "s3":
+        return []
+    if "Statements" in call.body:
+        return call.body["Statements"]
+    asked = next(iter(call.body["RequestItems"].values()))
+    return asked["Keys"] if isinstance(asked, dict) else asked
+
+
+def _json(call, answer):
+    return _response(call, 200, json.dumps(answer).encode())
+
+
+def _error(call, status, code, message="refused"):
+    if call.service == "s3":
+        return _response(
+            call, status, f"<Error><Code>{code}</Code><Message>m</Message></Error>".encode()
+        )
+    body = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": message}
+    return _response(call, status, json.dumps(body).encode() if code else b"")
+
+
+def _response(call, status, body, headers=None):
+    return AWSResponse(call.url, status, headers or {}, _Raw(body))
+
+
+class _Raw:
+    def __init__(self, body):
+        self._body = body
+
+    def stream(self, *_, **__):
+        yield self._body

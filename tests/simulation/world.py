@@ -1,0 +1,256 @@
+"""One run: the source changes, the mappings deliver, requests fail, until nothing is left to do."""
+
+import json
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from types import SimpleNamespace
+
+from tests.simulation.consumers import APPS, in_world
+from tests.simulation.faults import Faults
+from tests.simulation.mapping import Mapping, checkpoint
+from tests.simulation.scheduler import HOUR, MS, SECOND, KilledError, Scheduler
+from tests.simulation.source import Source, item_keys, item_name
+from tests.simulation.store import Store
+from tests.simulation.wire import Wire
+
+
+@dataclass(eq=False)
+class Invocation:
+    """One run of a handler.
+
+    Attributes:
+        dead: its code does not go on.
+        over: Lambda waits for it no longer; its code may go on nevertheless.
+    """
+
+    number: int
+    consumer: str
+    deadline: int
+    on_outcome: Callable[[object], None]
+    dead: bool = False
+    over: bool = False
+
+    def __str__(self):
+        return f"{self.consumer} {self.number}{' (given up)' if self.over else ''}"
+
+
+class World:
+    """Everything there is in one run."""
+
+    def __init__(self, scenario, *, trace=False):
+        self.scenario = scenario
+        self.stats = Counter()
+        self.trace = [] if trace else None
+        self.scheduler = Scheduler(self.rng("scheduler"))
+        self.source = Source(scenario.settings.key_shape, self.rng("source"))
+        key = tuple(item_keys(scenario.settings.key_shape, 0))
+        self.store = Store(
+            {
+                "source": key,
+                "replica": key,
+                "history": ("Id", "ApproximateCreationDateTime"),
+            },
+            self._refuses,
+        )
+        self.store.tables["source"] = self.source.items
+        self.faults = Faults(scenario, self.rng("faults"), self.stats)
+        self.wire = Wire(self)
+        self.forged = []
+        self.problems = []
+        self.refusing = True
+        self._refused = {
+            item_name(item_keys(scenario.settings.key_shape, number))
+            for number in scenario.settings.refused_items
+        }
+        self._mappings = [Mapping(self, consumer) for consumer in APPS]
+        self._dice = self.rng("invocations")
+        self._living = Counter()
+
+    def rng(self, purpose):
+        """Dice of their own for each purpose: one use of them does not change another."""
+        return random.Random(f"{self.scenario.seed} {purpose}")  # noqa: S311 - dice, not secrets
+
+    def note(self, text):
+        """Remember what happened, if a trace is wanted."""
+        if self.trace is not None:
+            self.trace.append(f"{self.scheduler.now / SECOND:12.4f} s  {text}")
+
+    def run(self):
+        """Let everything in the scenario happen, and go on until all is delivered."""
+        for write in self.scenario.writes:
+            self.scheduler.after(write.at, partial(self._write, write))
+        for at, children in self.scenario.splits:
+            self.scheduler.after(at, partial(self._split, children))
+        for stray in self.scenario.strays:
+            for consumer in APPS:
+                self.scheduler.after(stray.at, partial(self._stray, stray, consumer))
+        with in_world(self):
+            self.scheduler.run()
+
+    def redrive(self, deliveries):
+        """Have records handled outside of any mapping, when the stream has long lost them.
+
+        Args:
+            deliveries: pairs of a consumer and its records.
+        """
+        self.note("redrive, 48 hours later")
+        for consumer, texts in deliveries:
+            self.scheduler.after(48 * HOUR, partial(self._insist, consumer, texts))
+        with in_world(self):
+            self.scheduler.run()
+
+    def invoke(self, consumer, texts, on_outcome):
+        """Invoke a handler; `on_outcome` gets what it returned, or the exception it ended in."""
+        self.stats["invocations"] += 1
+        timeout = self.scenario.settings.timeout
+        invocation = Invocation(
+            self.stats["invocations"], consumer, self.scheduler.now + timeout, on_outcome
+        )
+        self.note(f"{invocation} starts with {_numbers(texts)}")
+        event = {"Records": [json.loads(text) for text in texts]}
+        context = SimpleNamespace(get_remaining_time_in_millis=partial(self._left_ms, invocation))
+        self._living[consumer] += 1
+        self.scheduler.spawn(
+            partial(APPS[consumer].handler, event, context),
+            invocation,
+            partial(self._handler_done, invocation),
+        )
+        self.scheduler.after(timeout, partial(self._time_out, invocation))
+        if self.refusing and self._dice.random() < self.scenario.settings.zombies:
+            delay = self._dice.randrange(MS, 60 * MS)
+            self.scheduler.after(delay, partial(self._take_for_dead, invocation))
+
+    def _end(self, invocation, outcome):
+        if not invocation.over:
+            self.note(f"{invocation} ends: {outcome!r:.200}")
+            invocation.over = True
+            invocation.on_outcome(outcome)
+
+    def _handler_done(self, invocation, task):
+        self._living[invocation.consumer] -= 1
+        self._end(invocation, task.error or task.result)
+
+    def _time_out(self, invocation):
+        if not invocation.over:
+            self.stats["fault: time-out"] += 1
+            invocation.dead = True
+            self._end(invocation, TimeoutError("the invocation timed out"))
+
+    def _take_for_dead(self, invocation):
+        if not invocation.over and not invocation.dead:
+            self.stats["fault: two at once"] += 1
+            self._end(invocation, TimeoutError("taken for dead, though it goes on"))
+
+    def crash(self, invocation):
+        """The invocation ends here and now, whatever it was doing."""
+        invocation.dead = True
+        raise KilledError
+
+    def acknowledged(self, consumer, records):
+        """The mapping will not deliver some records again: they must be somewhere."""
+        for record in records:
+            if not self._accounted(consumer, record):
+                self.problems.append(
+                    f"{self.scheduler.now / SECOND:.4f} s: {consumer} acknowledged {record}, "
+                    "which is neither stored nor quarantined"
+                )
+
+    def quarantined(self, consumer):
+        """The records in a consumer's quarantine, as canonical text."""
+        return [
+            canonical(json.loads(versions[-1])["Record"])
+            for key, versions in self.store.buckets["quarantine"].items()
+            if key.startswith(f"quarantine/{consumer}_writer/")
+        ]
+
+    def refused_for_good(self, record):
+        """Whether no table takes the item of a record."""
+        return record.item in self._refused
+
+    def _accounted(self, consumer, record):
+        if consumer == "history":
+            stored = self.store.rows_of_event[record.true["eventID"]] > 0
+        else:
+            # Another invocation may be in the midst of writing something older, and repairing it.
+            later = any(one.item == record.item for one in self.source.log[record.number + 1 :])
+            stored = later or self._living[consumer] > 0 or self._in_replica(record.item)
+        return stored or canonical(json.loads(record.text)) in self.quarantined(consumer)
+
+    def _in_replica(self, item):
+        return self.store.tables["replica"].get(item) == self.source.items.get(item)
+
+    def _left_ms(self, invocation):
+        left = (invocation.deadline - self.scheduler.now) // MS
+        # What goes on after it was given up goes on as long as it likes.
+        return max(left, 30_000) if invocation.over else left
+
+    def _refuses(self, table, item):
+        if not self.refusing:
+            return False
+        if table == "history":
+            image = item.get("NewImage", {}).get("M", {})
+            return "Poison" in image or item_name(item["Keys"]["M"]) in self._refused
+        return "Poison" in item or self.store.key("replica", item) in self._refused
+
+    def _write(self, write):
+        change = self.source.write(write, self.scheduler.now)
+        if change is None:
+            return
+        shard, record = change
+        self.stats["events"] += 1
+        broken = f" malformed: {write.malformed}" if write.malformed else ""
+        self.note(f"{record} {record.true['eventName']} {record.item} in {shard.name}{broken}")
+        for mapping in self._mappings:
+            mapping.arrived(shard, record)
+
+    def _split(self, children):
+        shard = self.source.split(children)
+        self.stats["splits"] += 1
+        self.note(f"{shard.name} closes, goes on in {[child.name for child in shard.children]}")
+
+    def _stray(self, stray, consumer):
+        dice = self.rng(f"stray {stray} {consumer}")
+        log = self.source.log
+        records = [dice.choice(log) for _ in range(stray.count)] if log else []
+        texts = [record.text for record in records]
+        self.stats["fault: late or out of order"] += bool(texts)
+        if stray.forged and consumer == "history":
+            stored = [
+                one for one in log if one.whole and self.store.rows_of_event[one.true["eventID"]]
+            ]
+            if stored:
+                forgery = _forge(dice.choice(stored))
+                self.forged.append(canonical(json.loads(forgery)))
+                self.stats["fault: forged"] += 1
+                texts.append(forgery)
+        if texts:
+            self._insist(consumer, texts)
+
+    def _insist(self, consumer, texts):
+        def finished(outcome):
+            sequences = [json.loads(text)["eventID"] for text in texts]
+            failed = isinstance(outcome, BaseException) or outcome["batchItemFailures"]
+            if failed or checkpoint(sequences, outcome) < len(texts):
+                self.scheduler.after(20 * 60 * SECOND, partial(self._insist, consumer, texts))
+
+        self.stats["deliveries"] += len(texts)
+        self.invoke(consumer, texts, finished)
+
+
+def canonical(record):
+    """A record as text, whatever the order of its fields."""
+    return json.dumps(record, sort_keys=True)
+
+
+def _forge(record):
+    forged = json.loads(record.text)
+    image = "NewImage" if "NewImage" in forged["dynamodb"] else "OldImage"
+    forged["dynamodb"][image]["Forged"] = {"BOOL": True}
+    return json.dumps(forged)
+
+
+def _numbers(texts):
+    return [json.loads(text)["eventID"].removeprefix("event-") for text in texts]
