@@ -15,6 +15,7 @@ from botocore.exceptions import (
 )
 
 from itemtrail.demo import demo
+from itemtrail.local_stack import LocalStackError
 from itemtrail.questions import as_of, diff, history
 from stream_core.failures import ItemtrailError, error_code
 
@@ -46,41 +47,37 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         status = commands.main(args=arguments, prog_name="itemtrail", standalone_mode=False)
         sys.stdout.flush()
-    except click.UsageError as error:
-        program = error.ctx.command_path if error.ctx else "itemtrail"
-        _fail(f"{error.format_message().rstrip('.')}. Try: {program} --help")
-    except click.ClickException as error:
-        _fail(error.format_message())
     except (click.Abort, KeyboardInterrupt):
         sys.exit(_INTERRUPTED)
     except BrokenPipeError:
         # Whoever read our output has seen enough; say nothing when Python flushes at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-    except ItemtrailError as error:
-        _fail(str(error))
-    except (ClientError, BotoCoreError) as error:
-        _fail(_explained(error))
+    except (click.UsageError, ItemtrailError, ClientError, BotoCoreError) as error:
+        if isinstance(error, LocalStackError) and error.detail:
+            click.echo(error.detail, err=True)
+        click.echo(f"Error: {' '.join(_explained(error).split())}", err=True)
+        sys.exit(_FAILED)
     sys.exit(status)
 
 
-def _fail(message: str) -> None:
-    click.echo(f"Error: {' '.join(message.split())}", err=True)
-    sys.exit(_FAILED)
-
-
-def _explained(error: ClientError | BotoCoreError) -> str:
-    """What AWS, or the way to it, says, and what to do."""
-    if isinstance(error, EndpointConnectionError | ConnectTimeoutError):
-        return f"{error} Check --endpoint-url, --region and the network."
-    if isinstance(error, NoRegionError):
-        return "no AWS region: give --region, or set AWS_REGION or the profile's region"
-    if isinstance(error, NoCredentialsError):
-        return "no AWS credentials: give --profile, or sign in as for the AWS CLI"
-    if isinstance(error, ClientError):
-        operation, text = error.operation_name, error.response["Error"].get("Message", "")
-        return f"{operation} was refused: {error_code(error)} {text}"
-    return str(error)
+def _explained(error: Exception) -> str:
+    """What went wrong and what to do, as one sentence or two."""
+    match error:
+        case click.UsageError(ctx=context):
+            program = context.command_path if context else "itemtrail"
+            return f"{error.format_message().rstrip('.')}. Try: {program} --help"
+        case EndpointConnectionError() | ConnectTimeoutError():
+            return f"{error} Check --endpoint-url, --region and the network."
+        case NoRegionError():
+            return "no AWS region: give --region, or set AWS_REGION or the profile's region"
+        case NoCredentialsError():
+            return "no AWS credentials: give --profile, or sign in as for the AWS CLI"
+        case ClientError():
+            text = error.response["Error"].get("Message", "")
+            return f"{error.operation_name} was refused: {error_code(error)} {text}"
+        case _:
+            return str(error)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from stream_core.failures import ItemtrailError
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 TEMPLATE = REPOSITORY / "template.yaml"
 REPLICA_TEMPLATE = REPOSITORY / "replica.yaml"
@@ -19,7 +21,7 @@ _TAIL_LINES = 25
 _MAKE_VARIABLES = frozenset({"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MAKEFILES"})
 
 
-class LocalStackError(Exception):
+class LocalStackError(ItemtrailError):
     """The local stack cannot start, build or deploy; `detail` is the end of the log, if any."""
 
     def __init__(self, message: str, detail: str = "") -> None:

@@ -7,8 +7,10 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 from rich.console import Console
 
+import itemtrail.demo
 from itemtrail import as_json, as_table, options
 from itemtrail.cli import commands, main
+from itemtrail.local_stack import LocalStackError
 from reports import HistoryTable, UncertainError
 from reports.differences import differences
 from reports.keys import KeySchema
@@ -232,6 +234,20 @@ def test_without_tables_the_options_that_name_them_are_shown(capsys):
 
     assert ended.value.code == 2
     assert "which history? give --stack NAME" in only_line(capsys.readouterr().err)
+
+
+def test_a_demo_that_cannot_start_is_one_line_after_the_log(monkeypatch, capsys):
+    """What a program beneath it said comes first, what to do comes last, with exit 2."""
+
+    def refuse(_region):
+        raise LocalStackError("sam build failed", "line 1\nline 2")
+
+    monkeypatch.setattr(itemtrail.demo, "LocalStack", refuse)
+    with pytest.raises(SystemExit) as ended:
+        main(["demo"])
+
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.splitlines() == ["line 1", "line 2", "Error: sam build failed"]
 
 
 def test_an_endpoint_that_is_no_url_is_one_line_and_exit_2(capsys):
