@@ -1,7 +1,4 @@
-"""Cold start: what a fresh process pays before its first record, beside boto3 and a client alone.
-
-python -m benchmarks.cold_start [--json FILE]
-"""
+"""Cold start: what a fresh process pays before its first record, beside a boto3 client alone."""
 
 import os
 import statistics

@@ -1,7 +1,4 @@
-"""Records a second and CPU a record of both writers, beside the article's handler and the floor.
-
-python -m benchmarks.writers [--json FILE]
-"""
+"""Records a second and CPU a record of both writers, beside the article's handler and the floor."""
 
 import contextlib
 import json

@@ -57,7 +57,11 @@ def deploy(
     aws: Mapping[str, str],
     folder: Path,
 ) -> None:
-    """Create or update a stack; `aws` says where and as whom, in the AWS CLI's variables."""
+    """Create or update a stack; `aws` says where and as whom, in the AWS CLI's variables.
+
+    Should this process be killed meanwhile, the deployment ends too and `folder`, in which it
+    works, is removed.
+    """
     command = ["deploy", "--stack-name", stack_name, "--template-file", str(template.resolve())]
     command += ["--resolve-s3", "--capabilities", "CAPABILITY_IAM"]
     command += ["--no-confirm-changeset", "--no-fail-on-empty-changeset"]

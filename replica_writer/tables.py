@@ -48,12 +48,16 @@ class Problems:
         self.refused |= other.refused
         self.errors += other.errors
 
-    def judge(self, error: ClientError | BotoCoreError, ids: list[str]) -> list[str] | None:
-        """Account for the items of a failed call.
+    def after(
+        self,
+        error: ClientError | BotoCoreError,
+        ids: list[str],
+        attempt: Callable[[list[str]], list[str]],
+    ) -> list[str]:
+        """Account for the items of a failed call; returns the ids worth another attempt.
 
-        Returns:
-            The ids worth another attempt, or None where one bad item among several may have had
-            the whole call refused.
+        One bad item has the whole call refused: `attempt` is then made of either half, until the
+        item stands alone.
         """
         self.errors[error_code(error)] += 1
         match classify(error):
@@ -63,7 +67,8 @@ class Problems:
                 self.unstored.update(ids)
                 return []
         if len(ids) > 1:
-            return None
+            middle = len(ids) // 2
+            return attempt(ids[:middle]) + attempt(ids[middle:])
         self.refused[ids[0]] = RefusedRecordError(f"{error_code(error)}: {error}")
         return []
 
@@ -98,11 +103,8 @@ class SourceTable:
                 }
             )
         except (ClientError, BotoCoreError) as error:
-            again = problems.judge(error, ids)
-            return (
-                again
-                if again is not None
-                else halved(ids, lambda half: self._read_once(half, keys, found, problems))
+            return problems.after(
+                error, ids, lambda half: self._read_once(half, keys, found, problems)
             )
         unread: list[str] = []
         if self.name in answer["UnprocessedKeys"]:
@@ -141,23 +143,14 @@ class ReplicaTable:
         try:
             answer = self.client.batch_write_item(RequestItems={self.name: requests})
         except (ClientError, BotoCoreError) as error:
-            again = problems.judge(error, ids)
-            return (
-                again
-                if again is not None
-                else halved(ids, lambda half: self._write_once(half, wanted, keys, problems))
+            return problems.after(
+                error, ids, lambda half: self._write_once(half, wanted, keys, problems)
             )
         unprocessed = answer["UnprocessedItems"].get(self.name, [])
         if unprocessed:
             problems.errors["UnprocessedItems"] += len(unprocessed)
         names = keys[ids[0]].keys()
         return [item_id(_key_of(request, names)) for request in unprocessed]
-
-
-def halved(ids: list[str], attempt: Callable[[list[str]], list[str]]) -> list[str]:
-    """Attempt each half of a refused call, so that the bad item ends up alone."""
-    middle = len(ids) // 2
-    return attempt(ids[:middle]) + attempt(ids[middle:])
 
 
 def own_attributes(item: Item | None) -> Item | None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from itemtrail.local_stack import LocalStack
-from stream_core.clients import CLIENT_CONFIG
+from stream_core.clients import CLIENT_CONFIG, dynamodb_client
 
 settings.register_profile(
     "quick", max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -30,8 +30,8 @@ def local_stack():
 
 @pytest.fixture(scope="session")
 def dynamodb(local_stack):
-    """A DynamoDB client of the emulator, set as the functions set theirs."""
-    client = local_stack.session().client("dynamodb", config=CLIENT_CONFIG)
+    """A DynamoDB client of the emulator, made as the functions make theirs."""
+    client = dynamodb_client(local_stack.session())
     yield client
     client.close()
 

@@ -56,8 +56,9 @@ def _figures(stats, seeds, seconds):
     """What the seeds went through, as lines."""
     faults = {name: count for name, count in stats.items() if name.startswith(_FAULT)}
     total = sum(faults.values())
-    yield f"{seeds} seeds in {seconds:.0f} s: {stats['events']} events, {stats['deliveries']} "
-    yield f"  deliveries in {stats['invocations']} invocations, {stats['requests']} requests,"
+    yield f"{seeds} seeds in {seconds:.0f} s: {stats['events']} events,"
+    yield f"  {stats['deliveries']} deliveries in {stats['invocations']} invocations,"
+    yield f"  {stats['requests']} requests,"
     yield f"  {total} faults ({total / seconds:.0f} a second), {stats['redriven']} records redriven"
     for name, count in sorted(faults.items(), key=lambda entry: -entry[1]):
         yield f"  {count:9d}  {name.removeprefix(_FAULT)}"
