@@ -1,7 +1,28 @@
-"""How the boto3 clients on a person's machine are set: give up soon enough to say so."""
+"""The boto3 clients on a person's machine: they give up soon enough to say so."""
 
+from typing import TYPE_CHECKING
+
+import boto3
 from botocore.config import Config
 
+from stream_core.clients import take_answers_as_they_stand
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+# Requests under way at the same time: the network is busy, and one interpreter keeps up.
+CONCURRENCY = 8
 CLIENT_CONFIG = Config(
-    retries={"mode": "standard", "total_max_attempts": 3}, connect_timeout=5, read_timeout=30
+    # Adaptive mode would slow every thread down for the throttling of one partition.
+    retries={"mode": "standard", "total_max_attempts": 5},
+    connect_timeout=5,
+    read_timeout=30,
+    max_pool_connections=2 * CONCURRENCY,
 )
+
+
+def dynamodb_client(session: boto3.Session, endpoint_url: str | None) -> "DynamoDBClient":
+    """A DynamoDB client for reading: whole tables go through it, so answers are read fast."""
+    client = session.client("dynamodb", endpoint_url=endpoint_url, config=CLIENT_CONFIG)
+    take_answers_as_they_stand(client, ("BatchGetItem", "GetItem", "Query", "Scan"))
+    return client

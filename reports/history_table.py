@@ -1,24 +1,22 @@
 """The history table as a person asks it."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import Any
 
 import boto3
 import pandas as pd
 
-from reports.clients import CLIENT_CONFIG
+from reports.clients import CLIENT_CONFIG, dynamodb_client
 from reports.differences import Difference, differences
 from reports.errors import UncertainError
 from reports.frames import difference_frame, history_frame
 from reports.keys import KeySchema, key_text
 from reports.row_reader import RowReader
-from reports.timeline import Certainty, Evidence, ItemState, judge, weaker_of
+from reports.timeline import Certainty, ItemState, judge, weaker_of
 from reports.times import read_time
-from stream_core.attribute_values import Item, same_item
 from stream_core.history_row import HistoryRow, time_text
+from stream_core.item_id import item_id
 
 
 class HistoryTable:
@@ -49,13 +47,13 @@ class HistoryTable:
         """
         session = session or boto3.Session()
         self._reader = RowReader(
-            session.client("dynamodb", endpoint_url=endpoint_url, config=CLIENT_CONFIG),
+            dynamodb_client(session, endpoint_url),
             session.client("s3", endpoint_url=endpoint_url, config=CLIENT_CONFIG),
             history_table,
             source_table,
         )
 
-    @cached_property
+    @property
     def key_schema(self) -> KeySchema:
         """The key of the source table, from the table or, without it, from a history row.
 
@@ -63,18 +61,16 @@ class HistoryTable:
             TableNotFoundError: there is no such table.
             ReportError: the history is empty and there is no source table to ask.
         """
-        # Every question starts here: a wrong history table must not pass for an empty one.
-        _ = self.horizon
-        return self._reader.key_schema()
+        return self._reader.key_schema
 
-    @cached_property
+    @property
     def horizon(self) -> datetime:
         """When the history began, UTC: nothing earlier was recorded.
 
         Raises:
             TableNotFoundError: there is no such table, or it is no history table.
         """
-        return self._reader.horizon()
+        return self._reader.horizon
 
     def history(self, key: Mapping[str, Any]) -> pd.DataFrame:
         """Every version of an item, oldest first; see `frames.history_frame` for the columns.
@@ -90,7 +86,7 @@ class HistoryTable:
 
     def rows(self, key: Mapping[str, Any]) -> Iterator[HistoryRow]:
         """The rows of an item, oldest first, images loaded and digests checked."""
-        return self._reader.rows(self.key_schema.key_of(key))
+        return self._reader.rows(item_id(self.key_schema.key_of(key)))
 
     def as_of(
         self, key: Mapping[str, Any], at: str | datetime, *, certain: bool = False
@@ -113,7 +109,7 @@ class HistoryTable:
         """
         now = datetime.now(UTC)
         moment = read_time(at, now)
-        state = judge(self._evidence(self.key_schema.key_of(key), moment, now))
+        state = judge(self._reader.evidence(self.key_schema.key_of(key), moment, now))
         if certain and state.certainty is not Certainty.EXACT:
             raise UncertainError(
                 f"the state of {key_text(state.keys)} as of {time_text(moment)} is only "
@@ -141,16 +137,3 @@ class HistoryTable:
         """The states at two instants and what differs between them, in wire values."""
         old, new = self.as_of(key, start), self.as_of(key, end)
         return old, new, differences(old.image, new.image)
-
-    def _evidence(self, keys: Item, at: datetime, now: datetime) -> Evidence:
-        horizon = self.horizon
-        before = self._reader.newest_until(keys, at)
-        after = self._reader.oldest_after(keys, at)
-        evidence = Evidence(keys, at, now, horizon, before=before, after=after)
-        if after is not None or self._reader.source_table is None:
-            return evidence
-        live = self._reader.live(keys)
-        if not same_item(live, before.change.new_image if before else None):
-            # The item may have changed between the reads: ask for the row once more.
-            after = self._reader.oldest_after(keys, at)
-        return replace(evidence, after=after, live_was_read=True, live=live)

@@ -5,9 +5,11 @@ would have shown: the row before and the row after fit each other, or the row be
 live item, or nothing before an INSERT fits nothing recorded.
 """
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import chain, pairwise
 from typing import Any
 
 from reports.python_values import to_python
@@ -56,6 +58,11 @@ class ItemState:
         return self.image is not None
 
     @property
+    def is_current(self) -> bool:
+        """Whether the item is so still, as far as is recorded."""
+        return self.exists and self.valid_to is None
+
+    @property
     def item(self) -> dict[str, Any] | None:
         """The item as Python values: numbers as `Decimal`, binary as bytes, sets as sets."""
         return None if self.image is None else to_python(self.image)
@@ -90,6 +97,48 @@ def judge(evidence: Evidence) -> ItemState:
     if evidence.after is not None:
         return _before_a_row(evidence, evidence.after)
     return _without_rows(evidence)
+
+
+def timeline(
+    rows: Iterable[HistoryRow], newest: Evidence, previous: HistoryRow | None = None
+) -> Iterator[ItemState]:
+    """The states of an item in order, the one before the first row included.
+
+    Args:
+        rows: its rows, oldest first.
+        newest: what is known at the end; `before` is the last of `rows`.
+        previous: the row before the first of `rows`, where they do not start the history.
+
+    Yields:
+        A state for the time before the first row and one for each row; each lasts until the next
+        one begins. Changes of one second give states that last no time by the clock.
+    """
+    for row in spoken_for(rows):
+        if previous is None:
+            at = min(newest.horizon, row.change.created_at - timedelta(microseconds=1))
+        else:
+            at = previous.change.created_at
+        yield judge(
+            Evidence(newest.keys, at, newest.now, newest.horizon, before=previous, after=row)
+        )
+        previous = row
+    yield judge(replace(newest, before=previous))
+
+
+def spoken_for(rows: Iterable[HistoryRow]) -> Iterator[HistoryRow]:
+    """The rows without those baselines that a change of the same second follows.
+
+    A baseline is stamped with its second and sorts first in it, but shows a moment somewhere
+    within: that of the change is known better.
+    """
+    for row, following in pairwise(chain(rows, [None])):
+        if row is None or (
+            row.change.event_name is EventName.SNAPSHOT
+            and following is not None
+            and following.change.created_at == row.change.created_at
+        ):
+            continue
+        yield row
 
 
 def weaker_of(one: ItemState, other: ItemState) -> ItemState:

@@ -1,8 +1,9 @@
 """The consumers' boto3 clients: no hidden retries, short time-outs, values sent as they are."""
 
+import base64
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -51,8 +52,8 @@ def dynamodb_client(session: boto3.Session | None = None, region: str = "") -> "
 
     botocore would walk every value by its service model to write the JSON that it already is,
     which takes longer than all the rest of a batch. Requests that carry items are written by
-    `wire_json` instead, and items that hold no binary are taken from an answer as they stand;
-    signing, sending, time-outs and errors stay botocore's.
+    `wire_json` instead, and answers are taken as they stand; signing, sending, time-outs and
+    errors stay botocore's.
     """
     # boto3's default session, like its models, is loaded once for all clients.
     make = boto3.client if session is None else session.client
@@ -61,9 +62,18 @@ def dynamodb_client(session: boto3.Session | None = None, region: str = "") -> "
     for operation in _OUTLINES:
         events.register(f"provide-client-params.dynamodb.{operation}", _set_aside)
         events.register(f"before-call.dynamodb.{operation}", _put_in)
-    for operation in ("BatchExecuteStatement", "BatchGetItem"):
-        events.register(f"before-parse.dynamodb.{operation}", _take_over)
+    take_answers_as_they_stand(client, ("BatchExecuteStatement", "BatchGetItem"))
     return client
+
+
+def take_answers_as_they_stand(client: "DynamoDBClient", operations: Iterable[str]) -> None:
+    """Read the answers of operations that carry items without walking them by the service model.
+
+    The values are the same, binary as bytes included.
+    """
+    events: Any = client.meta.events
+    for operation in operations:
+        events.register(f"before-parse.dynamodb.{operation}", _take_over)
 
 
 def s3_client() -> "S3Client":
@@ -86,7 +96,19 @@ def _take_over(
     response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object
 ) -> None:
     body = response_dict["body"]
-    # Only binary differs between the JSON and what botocore makes of it.
-    if response_dict["status_code"] == HTTPStatus.OK and not _BINARY.search(body):
-        customized_response_dict.update(json.loads(body))
+    if response_dict["status_code"] == HTTPStatus.OK:
+        # Only binary differs between the JSON and what botocore makes of it.
+        decode = _with_bytes if _BINARY.search(body) else None
+        customized_response_dict.update(json.loads(body, object_hook=decode))
         response_dict["body"] = b"{}"
+
+
+def _with_bytes(value: dict[str, Any]) -> dict[str, Any]:
+    # A map with an attribute named B holds a dict under it, a binary value holds a text.
+    if len(value) == 1:
+        match value:
+            case {"B": str(text)}:
+                return {"B": base64.b64decode(text)}
+            case {"BS": list(texts)}:
+                return {"BS": list(map(base64.b64decode, texts))}
+    return value

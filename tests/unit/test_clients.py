@@ -8,7 +8,7 @@ from botocore.awsrequest import AWSResponse
 from hypothesis import given, settings
 
 from stream_core.clients import dynamodb_client, s3_client
-from tests.factories import item, number
+from tests.factories import item, lambda_form, number
 from tests.strategies import items
 
 REGION = "eu-west-1"
@@ -110,3 +110,17 @@ def test_clients_leave_retries_to_us(make, monkeypatch):
 
     assert config.retries["total_max_attempts"] == 1
     assert config.connect_timeout + config.read_timeout <= 10
+
+
+@given(items)
+@settings(max_examples=60)
+def test_binary_in_an_answer_is_read_as_boto3_reads_it(one):
+    """At every depth, next to attributes that are named as types are."""
+    answer = {"Responses": {"t": [lambda_form(one)]}, "UnprocessedKeys": {}}
+    said = []
+    for client in (OURS, PLAIN):
+        wire = Wire(client, **answer)
+        said.append(client.batch_get_item(RequestItems={"t": {"Keys": [item("1")]}})["Responses"])
+        client.meta.events.unregister("before-send.dynamodb.*", wire._take)
+
+    assert said[0] == said[1] == {"t": [one]}

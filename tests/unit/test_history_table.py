@@ -95,7 +95,7 @@ def record(aws, began):
 @pytest.fixture
 def old_history(trail, began):
     """The same trail, whose history began a day earlier than its table here."""
-    trail.__dict__["horizon"] = began - timedelta(days=1)
+    trail._reader.__dict__["horizon"] = began - timedelta(days=1)
     return trail
 
 
@@ -183,7 +183,7 @@ def test_as_of_reads_two_items_however_long_the_history(old_history, record, ver
     rows = record(*[item("1", Count=number(n)) for n in range(versions)])
     _ = old_history.key_schema
     requests = []
-    dynamodb = old_history._reader._dynamodb
+    dynamodb = old_history._reader.dynamodb
     dynamodb.meta.events.register(
         "provide-client-params.dynamodb.*", lambda params, **_: requests.append(params)
     )
@@ -277,7 +277,7 @@ def test_a_diff_is_as_certain_as_the_weaker_of_its_states(aws, record, began):
     """One exact and one unknown state make an unknown difference."""
     rows = record(*named("Murali", "Murali Allada"))
     trail = HistoryTable(HISTORY, session=aws)
-    trail.__dict__["horizon"] = began - timedelta(days=1)
+    trail._reader.__dict__["horizon"] = began - timedelta(days=1)
 
     frame = trail.diff(KEY, rows[0].change.created_at, rows[1].change.created_at)
 
