@@ -11,8 +11,9 @@ from typing import Any
 
 import click
 
-from reports.differences import Difference, path_text
+from reports.differences import Difference
 from reports.frames import changed_paths
+from reports.paths import path_text
 from reports.timeline import ItemState, weaker_of
 from stream_core.attribute_values import wire_json
 from stream_core.history_row import HistoryRow, time_text

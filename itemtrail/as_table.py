@@ -9,8 +9,9 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from reports.differences import Difference, differences, path_text
+from reports.differences import Difference, differences
 from reports.keys import key_text
+from reports.paths import path_text
 from reports.python_values import value_to_text
 from reports.timeline import Certainty, ItemState, state_before, weaker_of
 from stream_core.attribute_values import AttributeValue, Item

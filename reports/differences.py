@@ -1,17 +1,11 @@
 """What differs between two states of an item, by attribute path. Pure."""
 
-import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal
 
+from reports.paths import Path
 from stream_core.attribute_values import AttributeValue, Item, same_item
-
-Path: TypeAlias = tuple[str | int, ...]
-"""Attribute names and list positions from the outside in."""
-
-_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +32,6 @@ def differences(old: Item | None, new: Item | None) -> list[Difference]:
     their order and spelling; `NULL` is a value, absence is not.
     """
     return list(_between_maps((), old or {}, new or {}))
-
-
-def path_text(path: Path) -> str:
-    """A path as one unambiguous text: `a.b[0]`, but `"a.b"` for an attribute of that name."""
-    text = ""
-    for step in path:
-        if isinstance(step, int):
-            text += f"[{step}]"
-            continue
-        name = step if _PLAIN_NAME.fullmatch(step) else json.dumps(step, ensure_ascii=False)
-        text += f".{name}" if text else name
-    return text
 
 
 def _between_maps(path: Path, old: Item, new: Item) -> Iterator[Difference]:

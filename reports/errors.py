@@ -4,6 +4,7 @@ ItemtrailError
 └── ReportError
     ├── KeyShapeError       the key given is not a key of the table
     ├── TimeFormatError     the time given cannot be read
+    ├── PathFormatError     the attribute path given cannot be read
     ├── TableNotFoundError  there is no such table or stack
     └── UncertainError      a certain answer was asked for, and there is none
 """
@@ -21,6 +22,10 @@ class KeyShapeError(ReportError):
 
 class TimeFormatError(ReportError):
     """The time given cannot be read."""
+
+
+class PathFormatError(ReportError):
+    """The attribute path given cannot be read."""
 
 
 class TableNotFoundError(ReportError):

@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from reports.differences import Difference, differences, path_text
+from reports.differences import Difference, differences
+from reports.paths import path_text
 from reports.python_values import to_python, value_to_python
 from reports.timeline import state_before
 from stream_core.attribute_values import AttributeValue, Item

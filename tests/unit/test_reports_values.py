@@ -6,7 +6,8 @@ from decimal import Decimal
 import pytest
 
 from reports import KeyShapeError, TimeFormatError
-from reports.differences import differences, path_text
+from reports.differences import differences
+from reports.paths import path_text
 from reports.keys import KeySchema, key_text
 from reports.python_values import to_python, value_to_text
 from reports.times import read_time
