@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench simulate simulate-mutations lint check fix docs build lock clean
+.PHONY: help demo test bench histories simulate simulate-mutations lint check fix docs build lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -23,6 +23,9 @@ demo: $(READY) ## Deploy the whole system on this machine and walk through it
 
 test: $(READY) ## Unit, property and functional tests
 	$(BIN)/python -m pytest
+
+histories: $(READY) ## Hold as-of and verify against 10,000 random histories each
+	HYPOTHESIS_PROFILE=ten-thousand $(BIN)/python -m pytest tests/property/test_as_of.py tests/property/test_continuity.py
 
 simulate: $(READY) ## Run the writers under faults: SEEDS=2000 of them, or one again by SEED=7
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS) $(if $(SEED),--seed $(SEED))
@@ -54,7 +57,7 @@ bench: $(READY) ## Speed, cold start and memory, beside what a user would otherw
 
 lock: $(READY) ## Resolve requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --no-header \
-		--extra local --group dev --output-file requirements.lock pyproject.toml
+		--extra local --extra parquet --group dev --output-file requirements.lock pyproject.toml
 
 clean: ## Remove the environment and everything built
 	rm -rf $(VENV) .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

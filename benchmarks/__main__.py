@@ -7,9 +7,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import cold_start, memory, writers
+from benchmarks import as_of, cold_start, history, memory, reports, writers
 
-_BENCHMARKS = {"writers": writers, "cold_start": cold_start, "memory": memory}
+_BENCHMARKS = {
+    "writers": writers,
+    "cold_start": cold_start,
+    "memory": memory,
+    "as_of": as_of,
+    "reports": reports,
+}
 
 
 def main() -> None:
@@ -17,12 +23,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", help=f"of {', '.join(_BENCHMARKS)}; all by default")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="size of reports' history")
+    parser.add_argument("--items", type=int, help="how many items have them; a tenth by default")
+    parser.add_argument(
+        "--forget", action="store_true", help="remove the generated histories afterwards"
+    )
     arguments = parser.parse_args()
+    size = {"rows": arguments.rows, "items": arguments.items or max(1, arguments.rows // 10)}
     console = Console(width=max(120, Console().width) if not sys.stdout.isatty() else None)
     results = {}
-    for name in arguments.names or _BENCHMARKS:
-        results[name] = _BENCHMARKS[name].measure()
-        _BENCHMARKS[name].show(results[name], console)
+    try:
+        for name in arguments.names or _BENCHMARKS:
+            results[name] = _BENCHMARKS[name].measure(**size if name == "reports" else {})
+            _BENCHMARKS[name].show(results[name], console)
+    finally:
+        if arguments.forget:
+            history.forget()
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
 

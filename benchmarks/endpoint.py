@@ -9,8 +9,20 @@ finds what it wrote. Runs as a process of its own, so that its work is not count
 import asyncio
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+
+class RefusedError(Exception):
+    """A request that is answered with an error: the service's code, and why."""
+
+    @property
+    def content(self) -> bytes:
+        """The answer's body."""
+        code, message = self.args
+        fault = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": message}
+        return json.dumps(fault).encode("ascii")
 
 
 class Endpoint(asyncio.Protocol):
@@ -42,11 +54,14 @@ class Endpoint(asyncio.Protocol):
             body = bytes(self._received[end + 4 : end + 4 + length])
             del self._received[: end + 4 + length]
             operation = fields.get("x-amz-target", "").rpartition(".")[2]
-            self._answer(self._response(operation, body))
+            try:
+                self._answer("200 OK", self._response(operation, body))
+            except RefusedError as refused:
+                self._answer("400 Bad Request", refused.content)
 
-    def _answer(self, content: bytes) -> None:
+    def _answer(self, status: str, content: bytes) -> None:
         head = (
-            "HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.0\r\n"
+            f"HTTP/1.1 {status}\r\ncontent-type: application/x-amz-json-1.0\r\n"
             f"content-length: {len(content)}\r\n\r\n"
         )
         answer = head.encode("ascii") + content
@@ -76,14 +91,15 @@ class Endpoint(asyncio.Protocol):
         return f'{{"Responses":{{"{table}":[{found}]}},"UnprocessedKeys":{{}}}}'.encode()
 
 
-async def serve(delay_s: float, items: dict[str, str]) -> None:
+async def serve(make: Callable[[], Endpoint]) -> None:
     """Listen on a free port, print it, and answer until the process ends."""
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Endpoint(delay_s, items), "127.0.0.1", 0)
+    server = await loop.create_server(make, "127.0.0.1", 0)
     sys.stdout.write(f"{server.sockets[0].getsockname()[1]}\n")
     sys.stdout.flush()
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(float(sys.argv[1]) / 1000, json.loads(Path(sys.argv[2]).read_text("utf-8"))))
+    _delay_s, _items = float(sys.argv[1]) / 1000, json.loads(Path(sys.argv[2]).read_text("utf-8"))
+    asyncio.run(serve(lambda: Endpoint(_delay_s, _items)))

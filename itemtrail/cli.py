@@ -2,7 +2,9 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Any
 
 import click
 from botocore.exceptions import (
@@ -13,17 +15,63 @@ from botocore.exceptions import (
     NoCredentialsError,
     NoRegionError,
 )
+from botocore.parsers import ResponseParserError
 
 from itemtrail.demo import demo
+from itemtrail.deployment_commands import doctor, status
+from itemtrail.item_commands import as_of, blame, diff, history, timeline
 from itemtrail.local_stack import LocalStackError
-from itemtrail.questions import as_of, diff, history
+from itemtrail.output import tell
+from itemtrail.report_command import report
+from itemtrail.table_commands import between, changes, table_as_of
+from itemtrail.verify_command import verify
 from stream_core.failures import ItemtrailError, error_code
 
 _FAILED = 2
 _INTERRUPTED = 130
+# What can go wrong on the way, and is no mistake of ours.
+_TOLD = (
+    click.ClickException,
+    ItemtrailError,
+    ClientError,
+    BotoCoreError,
+    ResponseParserError,
+    OSError,
+)
+_WHAT_TO_DO: dict[type[Exception], str] = {
+    NoRegionError: "no AWS region: give --region, or set AWS_REGION or the profile's region",
+    NoCredentialsError: "no AWS credentials: give --profile, or sign in as for the AWS CLI",
+    ResponseParserError: "what answers there is not AWS: check --endpoint-url",
+}
+_WIDEST_HELP = 72
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class ClosedPipeError(Exception):
+    """Whoever read our output has seen enough."""
+
+
+class Sections(click.Group):
+    """Commands listed by what they ask about."""
+
+    sections: Mapping[str, Sequence[click.Command]]
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; click would end a program whose reader has left as a failed one."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise ClosedPipeError from error
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List every command under its section."""
+        for title, members in self.sections.items():
+            with formatter.section(title):
+                formatter.write_dl(
+                    [(str(one.name), one.get_short_help_str(_WIDEST_HELP)) for one in members]
+                )
+
+
+@click.group(cls=Sections, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="itemtrail")
 def commands() -> None:
     """Audit trail, history and replica of a DynamoDB table.
@@ -32,10 +80,18 @@ def commands() -> None:
     Example:
       itemtrail demo
       itemtrail history 42 --stack employee-trail
+      itemtrail changes --since '1h ago' --stack employee-trail
+      itemtrail verify --stack employee-trail
     """  # noqa: D301
 
 
-for _command in (history, as_of, diff, demo):
+commands.sections = {
+    "About an item": (history, as_of, diff, blame, timeline),
+    "About many items": (changes, between, table_as_of, verify, report),
+    "About the deployment": (status, doctor),
+    "On this machine": (demo,),
+}
+for _command in chain.from_iterable(commands.sections.values()):
     commands.add_command(_command)
 
 
@@ -45,20 +101,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
-        status = commands.main(args=arguments, prog_name="itemtrail", standalone_mode=False)
+        words = list(sys.argv[1:] if arguments is None else arguments)
+        status = commands.main(words, "itemtrail", standalone_mode=False, obj=words)
         sys.stdout.flush()
     except (click.Abort, KeyboardInterrupt):
         sys.exit(_INTERRUPTED)
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; say nothing when Python flushes at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (BrokenPipeError, ClosedPipeError):
+        _drop_output()
         sys.exit(0)
-    except (click.UsageError, ItemtrailError, ClientError, BotoCoreError) as error:
+    except _TOLD as error:
+        if isinstance(error, OSError):
+            _drop_output()
         if isinstance(error, LocalStackError) and error.detail:
             click.echo(error.detail, err=True)
-        click.echo(f"Error: {' '.join(_explained(error).split())}", err=True)
+        tell(f"Error: {' '.join(_explained(error).split())}")
         sys.exit(_FAILED)
     sys.exit(status)
+
+
+def _drop_output() -> None:
+    """Let Python, which flushes at its end, find nobody to complain of."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _explained(error: Exception) -> str:
@@ -69,15 +132,15 @@ def _explained(error: Exception) -> str:
             return f"{error.format_message().rstrip('.')}. Try: {program} --help"
         case EndpointConnectionError() | ConnectTimeoutError():
             return f"{error} Check --endpoint-url, --region and the network."
-        case NoRegionError():
-            return "no AWS region: give --region, or set AWS_REGION or the profile's region"
-        case NoCredentialsError():
-            return "no AWS credentials: give --profile, or sign in as for the AWS CLI"
         case ClientError():
             text = error.response["Error"].get("Message", "")
             return f"{error.operation_name} was refused: {error_code(error)} {text}"
+        case OSError(filename=str(name), strerror=str(why)):
+            return f"{name}: {why}"
+        case OSError(filename=None, strerror=str(why)):
+            return f"the answer cannot be written: {why}"
         case _:
-            return str(error)
+            return _WHAT_TO_DO.get(type(error), str(error))
 
 
 if __name__ == "__main__":

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.status import Status
 from rich.table import Table
 
 from itemtrail import as_table
 from itemtrail.demo_checks import Check, Tables, count, run_checks, wait_until_caught_up
+from itemtrail.life_tables import blame_blocks
 from itemtrail.local_stack import REPLICA_TEMPLATE, LocalStack
 from itemtrail.workload import MURALI, Workload
 from reports import HistoryTable
@@ -62,7 +63,12 @@ class Demo:
             with self._step("change the table through the ordinary DynamoDB API"):
                 workload.run()
             caught_up = self._wait(tables, workload)
-            trail = HistoryTable(tables.history_table, tables.source_table, session=stack.session())
+            trail = HistoryTable(
+                tables.history_table,
+                tables.source_table,
+                session=stack.session(),
+                time_shards=tables.time_shards,
+            )
             self._show(trail, workload)
             with self._step("check all of it against the workload's own log"):
                 checks = run_checks(tables, workload, trail)
@@ -94,6 +100,7 @@ class Demo:
             history_table=outputs["HistoryTableName"],
             replica=stack.session(REPLICA_REGION).client("dynamodb"),
             replica_table=outputs["ReplicaTableName"],
+            time_shards=int(outputs["TimeShards"]),
         )
 
     def _wait(self, tables: Tables, workload: Workload) -> bool:
@@ -106,10 +113,11 @@ class Demo:
 
     def _show(self, trail: HistoryTable, workload: Workload) -> None:
         key = trail.key_schema.key_of({"Id": MURALI})
-        answers = [as_table.versions(key, list(trail.rows(key)))]
+        answers: list[RenderableType] = [as_table.versions(key, list(trail.rows(key)))]
         answers += [as_table.state(trail.as_of(key, at)) for at, _ in workload.instants]
         first, last = workload.instants[0][0], workload.instants[-1][0]
         answers.append(as_table.comparison(*trail.differences(key, first, last)))
+        answers += blame_blocks(*trail.blames(key, actor_attribute=("UpdatedBy",)))
         for answer in answers:
             self._console.print()
             self._console.print(answer)
@@ -138,13 +146,22 @@ class Demo:
         """Say how to go on by hand, and stay until Ctrl-C."""
         program = shlex.quote(str(Path(sys.argv[0])))
         first, renamed, _ = (f"{at:%Y-%m-%dT%H:%M:%S.%fZ}" for at, _ in workload.instants)
-        where = f"--stack {STACK} --region {REGION} --endpoint-url {stack.endpoint_url}"
+        commands = (
+            f"history {MURALI}",
+            f"as-of {MURALI} --at {renamed}",
+            f"diff {MURALI} --from {first}",
+            f"blame {MURALI} --actor-attribute UpdatedBy",
+            f"changes --since {first} --attribute Salary --actor-attribute UpdatedBy",
+            f"table-as-of --at {renamed}",
+            "verify",
+            f"report {MURALI} --file audit.html",
+        )
         self._console.print(
             f"\nRunning at {stack.endpoint_url} until Ctrl-C. In another terminal:\n\n"
             f"  export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test\n"
-            f"  {program} history {MURALI} {where}\n"
-            f"  {program} as-of {MURALI} --at {renamed} {where}\n"
-            f"  {program} diff {MURALI} --from {first} {where}\n",
+            f"  export AWS_REGION={REGION} AWS_ENDPOINT_URL={stack.endpoint_url}\n"
+            f"  export ITEMTRAIL_STACK={STACK}\n\n"
+            + "".join(f"  {program} {command}\n" for command in commands),
             soft_wrap=True,
             markup=False,
         )

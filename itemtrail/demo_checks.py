@@ -1,13 +1,16 @@
 """What the demo holds against what it did: every change recorded, every item replicated."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from itemtrail.workload import LARGE, MURALI, Workload
 from reports import Certainty, HistoryTable
+from reports.keys import key_text
 from stream_core.attribute_values import Item, same_item
+from stream_core.failures import ItemtrailError
 from stream_core.history_row import HistoryRow
 
 if TYPE_CHECKING:
@@ -26,6 +29,7 @@ class Tables:
     history_table: str
     replica: "DynamoDBClient"
     replica_table: str
+    time_shards: int
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,7 @@ def run_checks(tables: Tables, workload: Workload, trail: HistoryTable) -> list[
     """Hold the history and the replica against the workload's own log."""
     rows = {one: list(trail.rows({"Id": one})) for one in workload.log}
     total = count(tables.dynamodb, tables.history_table)
+    verification = trail.verify()
     extra = [] if total == workload.changes else [f"{total} rows for {workload.changes} changes"]
     return [
         Check(
@@ -70,10 +75,33 @@ def run_checks(tables: Tables, workload: Workload, trail: HistoryTable) -> list[
         ),
         Check(
             "the state as of three instants is what it was, and exact",
-            list(_state_problems(workload, trail)),
+            _told(_state_problems(workload, trail)),
+        ),
+        Check(
+            "the whole table as of these instants is what it was, and exact",
+            _told(_table_problems(workload, trail)),
+        ),
+        Check(
+            "the changes by time are all changes, each once",
+            _told(_range_problems(workload, trail)),
+        ),
+        Check(
+            "verify finds the history intact and complete",
+            [f"{one.found} of {key_text(one.keys)}: {one.detail}" for one in verification.findings]
+            or ([] if verification.clean else verification.notes),
         ),
         Check("the replica equals the source, item by item", replica_differences(tables)),
     ]
+
+
+def _told(problems: Iterator[str]) -> list[str]:
+    """What is wrong, also if looking for it ends at a row that is."""
+    told: list[str] = []
+    try:
+        told.extend(problems)
+    except ItemtrailError as error:
+        told.append(str(error))
+    return told
 
 
 def _history_problems(workload: Workload, rows: dict[int, list[HistoryRow]]) -> Iterator[str]:
@@ -88,12 +116,31 @@ def _history_problems(workload: Workload, rows: dict[int, list[HistoryRow]]) -> 
 
 
 def _state_problems(workload: Workload, trail: HistoryTable) -> Iterator[str]:
-    for at, item in workload.instants:
+    for at, items in workload.instants:
         state = trail.as_of({"Id": MURALI}, at)
-        if not same_item(state.image, item):
+        if not same_item(state.image, items.get(MURALI)):
             yield f"item {MURALI} as of {at}: not the state it had"
         if state.certainty is not Certainty.EXACT:
             yield f"item {MURALI} as of {at}: {state.certainty}, {state.reason}"
+
+
+def _table_problems(workload: Workload, trail: HistoryTable) -> Iterator[str]:
+    for at, items in workload.instants:
+        states = {state.keys["Id"]["N"]: state for state in trail.table_states(at).states}
+        for one in states.keys() | set(map(str, items)):
+            state = states.get(one)
+            image = state.image if state else None
+            if not same_item(image, items.get(int(one))):
+                yield f"item {one} as of {at}: not the state it had"
+            elif state and state.certainty is not Certainty.EXACT:
+                yield f"item {one} as of {at}: {state.certainty}, {state.reason}"
+
+
+def _range_problems(workload: Workload, trail: HistoryTable) -> Iterator[str]:
+    changes = Counter(int(row.id) for row in trail.changed_rows(trail.horizon, "now"))
+    for one in changes.keys() | workload.log.keys():
+        if changes[one] != len(workload.log[one]):
+            yield f"item {one}: {changes[one]} changes found of {len(workload.log[one])}"
 
 
 def replica_differences(tables: Tables) -> list[str]:

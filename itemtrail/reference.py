@@ -11,7 +11,8 @@ def reference() -> str:
     """docs/cli.md as it should be."""
     parts = [
         "# Command line",
-        "Made by `make docs` from the commands' own help. [json.md](json.md) has the JSON.",
+        "Made by `make docs` from the commands' own help. The answers: [json.md](json.md).",
+        "A stack or table named on the command line puts all that the environment names aside.",
         "Exit status: 0 clean, 1 findings or no such state, 2 usage or failure, 130 interrupted.",
     ]
     parent = click.Context(commands, info_name="itemtrail", help_option_names=["-h", "--help"])

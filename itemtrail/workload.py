@@ -33,7 +33,7 @@ class Workload:
     Attributes:
         items: the table as it should be, by `Id`.
         log: for each `Id` its changes in order, as (old, new).
-        instants: three moments in Murali's life, and how he was then.
+        instants: three moments, and the whole table as it was then.
     """
 
     dynamodb: "DynamoDBClient"
@@ -43,7 +43,7 @@ class Workload:
     log: dict[int, list[tuple[Item | None, Item | None]]] = field(
         default_factory=lambda: defaultdict(list)
     )
-    instants: list[tuple[datetime, Item | None]] = field(default_factory=list)
+    instants: list[tuple[datetime, dict[int, Item]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)  # noqa: S311 - to be repeated, not to be secret
@@ -55,17 +55,21 @@ class Workload:
 
     def run(self) -> None:
         """Make all the changes."""
-        self._put(MURALI, {"Name": {"S": "Murali"}, "Salary": {"N": "4200.50"}})
+        self._put(
+            MURALI, {"Name": {"S": "Murali"}, "Salary": {"N": "4200.50"}, **_by("recruiting")}
+        )
         self._insert_others()
         self._remember_instant()
 
-        self._update(MURALI, "Name", {"S": "Murali Allada"})
+        self._update(MURALI, {"Name": {"S": "Murali Allada"}, **_by("murali")})
         self._change_at_random()
         self._remember_instant()
 
-        self._update(MURALI, "Skills", {"SS": ["audit", "sql"]})
-        self._update(MURALI, "Salary", {"N": "4700"})
-        self._update(MURALI, "Address", {"M": {"City": {"S": "Palo Alto"}, "Zip": {"S": "94301"}}})
+        # Nobody says who did this one.
+        self._update(MURALI, {"Skills": {"SS": ["audit", "sql"]}})
+        self._update(MURALI, {"Salary": {"N": "4700"}, **_by("payroll")})
+        address: AttributeValue = {"M": {"City": {"S": "Palo Alto"}, "Zip": {"S": "94301"}}}
+        self._update(MURALI, {"Address": address, **_by("murali")})
         self._burst()
         self._outgrow_a_row()
         self._remember_instant()
@@ -83,21 +87,21 @@ class Workload:
             elif self._random.random() < 0.15:  # noqa: PLR2004 - a share of deletions
                 self._delete(identifier)
             else:
-                self._update(identifier, *self._attribute())
+                self._update(identifier, self._attribute())
 
     def _burst(self) -> None:
         """Several changes of one item within one second."""
         self._put(BUSY, {"Name": {"S": "Busy"}, "Count": {"N": "0"}})
         for number in range(1, _BURST):
-            self._update(BUSY, "Count", {"N": str(number)})
+            self._update(BUSY, {"Count": {"N": str(number)}})
 
     def _outgrow_a_row(self) -> None:
         for _ in range(2):
             self._put(LARGE, {"Photo": {"B": self._random.randbytes(_LARGE_BYTES)}})
 
-    def _attribute(self) -> tuple[str, AttributeValue]:
+    def _attribute(self) -> Item:
         """A value of each kind that is easily bent."""
-        return self._random.choice(
+        name, value = self._random.choice(
             (
                 ("Salary", self._number()),
                 ("Badge", {"B": self._random.randbytes(12)}),
@@ -110,6 +114,7 @@ class Workload:
                 ("Path", {"L": [{"M": {"S": {"S": "a name"}, "N": self._number()}}]}),
             )
         )
+        return {name: value}
 
     def _number(self) -> AttributeValue:
         """A number of 38 digits, the most that DynamoDB keeps."""
@@ -121,17 +126,17 @@ class Workload:
         self.dynamodb.put_item(TableName=self.table, Item=item)
         self._log(identifier, item)
 
-    def _update(self, identifier: int, name: str, value: AttributeValue) -> None:
-        item = {**self.items[identifier], name: value}
+    def _update(self, identifier: int, attributes: Item) -> None:
+        item = {**self.items[identifier], **attributes}
         if item == self.items[identifier]:
             # DynamoDB writes no record of an update that changes nothing; MiniStack does.
             return
         self.dynamodb.update_item(
             TableName=self.table,
             Key={"Id": {"N": str(identifier)}},
-            UpdateExpression="SET #name = :value",
-            ExpressionAttributeNames={"#name": name},
-            ExpressionAttributeValues={":value": value},
+            UpdateExpression=f"SET {', '.join(f'#n{n} = :v{n}' for n in range(len(attributes)))}",
+            ExpressionAttributeNames={f"#n{n}": name for n, name in enumerate(attributes)},
+            ExpressionAttributeValues={f":v{n}": v for n, v in enumerate(attributes.values())},
         )
         self._log(identifier, item)
 
@@ -150,5 +155,10 @@ class Workload:
         """Keep this moment, and let its second pass: changes are stamped with whole seconds."""
         now = datetime.now(UTC)
         now = now.replace(microsecond=now.microsecond // 1000 * 1000)
-        self.instants.append((now, self.items.get(MURALI)))
+        self.instants.append((now, dict(self.items)))
         time.sleep(1 - now.microsecond / 1_000_000)
+
+
+def _by(name: str) -> Item:
+    """How an application says in its items who writes them."""
+    return {"UpdatedBy": {"S": name}}

@@ -1,23 +1,33 @@
-"""Rows and differences as pandas frames; the only module that builds them.
+"""Answers as pandas frames; the only module that builds them.
 
 Times are timezone-aware UTC; values are exact Python values (`Decimal`, bytes, sets) in columns
-of dtype object, with the wire type beside them where NULL and absent must be told apart.
+of dtype object, with the wire type beside them where NULL and absent must be told apart. With
+`coerce`, numbers are floats, binary is base64 text and sets are lists: see
+`python_values.to_python`.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from typing import Any
 
 import pandas as pd
 
+from reports.actor import actor_of
+from reports.blame import Blame
+from reports.continuity import Finding
 from reports.differences import Difference, differences
-from reports.paths import path_text
+from reports.exact import delta
+from reports.paths import Path, leaves, path_text
 from reports.python_values import to_python, value_to_python
-from reports.timeline import state_before
+from reports.timeline import ItemState, state_before
 from stream_core.attribute_values import AttributeValue, Item
 from stream_core.history_row import HistoryRow
 
+_SCD2 = ("valid_from", "valid_to", "is_current", "certainty", "sequence_number")
 
-def history_frame(rows: Sequence[HistoryRow]) -> pd.DataFrame:
+
+def history_frame(rows: Sequence[HistoryRow], *, coerce: bool = False) -> pd.DataFrame:
     """One line a version, oldest first.
 
     Columns: `valid_from`, `valid_to` (half-open, `NaT` while it lasts), `is_current`,
@@ -27,40 +37,157 @@ def history_frame(rows: Sequence[HistoryRow]) -> pd.DataFrame:
     """
     starts = [row.change.created_at for row in rows]
     ends = [*starts, None][1:]
+    new_images = _images([row.change.new_image for row in rows], coerce=coerce)
     return pd.DataFrame(
         {
             "valid_from": _times(starts),
             "valid_to": _times(ends),
-            "is_current": [
+            "is_current": _flags(
                 end is None and row.change.new_image is not None
                 for end, row in zip(ends, rows, strict=True)
-            ],
-            "event_name": [row.change.event_name.value for row in rows],
-            "item": _objects([_python(row.change.new_image) for row in rows]),
-            "old_image": _objects([_python(row.change.old_image) for row in rows]),
-            "new_image": _objects([_python(row.change.new_image) for row in rows]),
-            "changed": _objects([changed_paths(row) for row in rows]),
-            "sequence_number": [row.change.sequence_number for row in rows],
-            "event_id": [row.change.event_id for row in rows],
-            "by": _objects([_identity(row) for row in rows]),
+            ),
+            "event_name": _objects(row.change.event_name.value for row in rows),
+            "item": new_images,
+            "old_image": _images([row.change.old_image for row in rows], coerce=coerce),
+            "new_image": new_images,
+            "changed": _objects(changed_paths(row) for row in rows),
+            "sequence_number": _objects(row.change.sequence_number for row in rows),
+            "event_id": _objects(row.change.event_id for row in rows),
+            "by": _objects(_identity(row) for row in rows),
         }
     )
 
 
-def difference_frame(found: Sequence[Difference]) -> pd.DataFrame:
-    """One line an attribute path: `path`, `change`, `old`, `new`, `old_type`, `new_type`.
+def changes_frame(
+    rows: Sequence[HistoryRow], actor_attribute: Path | None = None, *, coerce: bool = False
+) -> pd.DataFrame:
+    """One line a change, in the order of time.
 
-    `change` is `added`, `removed` or `changed`; a type is DynamoDB's (`S`, `N`, `NULL`, …), None
-    where the attribute is absent.
+    Columns: `at`, `key`, `event_name`, `changed` (attribute paths), `old_image`, `new_image`,
+    `actor` and `actor_caveat` (see `actor.actor_of`), `sequence_number`, `event_id`.
+    """
+    actors = [actor_of(row, actor_attribute) for row in rows]
+    return pd.DataFrame(
+        {
+            "at": _times([row.change.created_at for row in rows]),
+            "key": _images([row.change.keys for row in rows], coerce=coerce),
+            "event_name": _objects(row.change.event_name.value for row in rows),
+            "changed": _objects(changed_paths(row) for row in rows),
+            "old_image": _images([row.change.old_image for row in rows], coerce=coerce),
+            "new_image": _images([row.change.new_image for row in rows], coerce=coerce),
+            "actor": _objects(actor.name for actor in actors),
+            "actor_caveat": _objects(actor.caveat for actor in actors),
+            "sequence_number": _objects(row.change.sequence_number for row in rows),
+            "event_id": _objects(row.change.event_id for row in rows),
+        }
+    )
+
+
+def states_frame(states: Sequence[ItemState], *, coerce: bool = False) -> pd.DataFrame:
+    """One line a state of an item.
+
+    Columns: `key`, `valid_from` (`NaT` where it is not known), `valid_to` (exclusive, `NaT` while
+    it lasts or where it is not known), `is_current`, `exists`, `item` (None where there was
+    none), `certainty`, `reason`, `event_name` and `sequence_number` of the row it rests on.
+    """
+    rows = [state.row for state in states]
+    return pd.DataFrame(
+        {
+            "key": _images([state.keys for state in states], coerce=coerce),
+            "valid_from": _times([state.valid_from for state in states]),
+            "valid_to": _times([state.valid_to for state in states]),
+            "is_current": _flags(state.is_current for state in states),
+            "exists": _flags(state.exists for state in states),
+            "item": _images([state.image for state in states], coerce=coerce),
+            "certainty": _objects(state.certainty.value for state in states),
+            "reason": _objects(state.reason for state in states),
+            "event_name": _objects(row and row.change.event_name.value for row in rows),
+            "sequence_number": _objects(row and row.change.sequence_number for row in rows),
+        }
+    )
+
+
+def scd2_frame(states: Iterable[ItemState], *, coerce: bool = False) -> pd.DataFrame:
+    """Slowly changing dimension, type 2: one line a version, one column an attribute path.
+
+    The columns `valid_from`, `valid_to`, `is_current`, `certainty` and `sequence_number` come
+    last. An attribute of such a name is a column in quotes, `"valid_from"`, as is one whose name
+    holds a dot. Absent attributes are `pd.NA`, `NULL` is None. A time lies in exactly one version
+    (`valid_from <= time < valid_to`); versions that lasted less than the second they are stamped
+    with have `valid_from == valid_to`.
+    """
+    versions = [state for state in states if state.exists]
+    keys = {(name,): None for state in versions for name in state.keys}
+    values = [dict(leaves(state.image or {})) for state in versions]
+    paths = list(keys | dict.fromkeys(sorted({p for of in values for p in of}, key=path_text)))
+    columns: dict[str, Any] = {
+        _column(path): _objects(
+            value_to_python(of[path], coerce=coerce) if path in of else pd.NA for of in values
+        )
+        for path in paths
+    }
+    return pd.DataFrame(columns | dict(states_frame(versions)[list(_SCD2)].items()))
+
+
+def difference_frame(found: Sequence[Difference], *, coerce: bool = False) -> pd.DataFrame:
+    """One line an attribute path: `path`, `change`, `old`, `new`, `delta`, `old_type`, `new_type`.
+
+    `change` is `added`, `removed` or `changed`; `delta` is new minus old, exactly, for numbers; a
+    type is DynamoDB's (`S`, `N`, `NULL`, …), None where the attribute is absent.
     """
     return pd.DataFrame(
         {
-            "path": _objects([path_text(one.path) for one in found]),
-            "change": _objects([one.kind for one in found]),
-            "old": _objects([_value(one.old) for one in found]),
-            "new": _objects([_value(one.new) for one in found]),
-            "old_type": _objects([_type(one.old) for one in found]),
-            "new_type": _objects([_type(one.new) for one in found]),
+            "path": _objects(path_text(one.path) for one in found),
+            "change": _objects(one.kind for one in found),
+            "old": _objects(_value(one.old, coerce=coerce) for one in found),
+            "new": _objects(_value(one.new, coerce=coerce) for one in found),
+            "delta": _objects(_delta(one, coerce=coerce) for one in found),
+            "old_type": _objects(_type(one.old) for one in found),
+            "new_type": _objects(_type(one.new) for one in found),
+        }
+    )
+
+
+def blame_frame(found: Sequence[Blame], *, coerce: bool = False) -> pd.DataFrame:
+    """One line an attribute path, and the change that made it what it is.
+
+    Columns: `path`, `value`, `type`, `since` (`NaT` where the change is not recorded),
+    `event_name`, `sequence_number`, `event_id`, `actor`, `actor_caveat`, `certainty`, `reason`.
+    """
+    changes = [one.row and one.row.change for one in found]
+    return pd.DataFrame(
+        {
+            "path": _objects(path_text(one.path) for one in found),
+            "value": _objects(_value(one.value, coerce=coerce) for one in found),
+            "type": _objects(_type(one.value) for one in found),
+            "since": _times([change and change.created_at for change in changes]),
+            "event_name": _objects(change and change.event_name.value for change in changes),
+            "sequence_number": _objects(change and change.sequence_number for change in changes),
+            "event_id": _objects(change and change.event_id for change in changes),
+            "actor": _objects(one.actor.name for one in found),
+            "actor_caveat": _objects(one.actor.caveat for one in found),
+            "certainty": _objects(one.certainty.value for one in found),
+            "reason": _objects(one.reason for one in found),
+        }
+    )
+
+
+def findings_frame(findings: Sequence[Finding]) -> pd.DataFrame:
+    """One line a finding of `verify`.
+
+    Columns: `finding` (its class), `key`, `since` and `until` (between which the missing or wrong
+    change lies, `NaT` where there is no bound), `sort_key` of the row, `detail`, `declared` (the
+    cause, where a declared gap covers it).
+    """
+    return pd.DataFrame(
+        {
+            "finding": _objects(one.found.value for one in findings),
+            "key": _images([one.keys for one in findings], coerce=False),
+            "since": _times([one.since for one in findings]),
+            "until": _times([one.until for one in findings]),
+            "sort_key": _objects(one.sort_key for one in findings),
+            "detail": _objects(one.detail for one in findings),
+            "declared": _objects(one.declared for one in findings),
         }
     )
 
@@ -75,21 +202,38 @@ def _times(moments: Sequence[Any]) -> pd.Series:
     return pd.Series(pd.to_datetime(list(moments), utc=True)).astype("datetime64[us, UTC]")
 
 
-def _objects(values: Sequence[Any]) -> pd.Series:
+def _flags(values: Iterable[bool]) -> pd.Series:
+    return pd.Series(list(values), dtype=bool)
+
+
+def _objects(values: Iterable[Any]) -> pd.Series:
     # Without the dtype pandas would turn None into NaN and texts into its own type.
     return pd.Series(list(values), dtype=object)
 
 
-def _python(image: Item | None) -> dict[str, Any] | None:
-    return None if image is None else to_python(image)
+def _images(images: Sequence[Item | None], *, coerce: bool) -> pd.Series:
+    return _objects(None if one is None else to_python(one, coerce=coerce) for one in images)
 
 
-def _value(value: AttributeValue | None) -> Any:
-    return None if value is None else value_to_python(value)
+def _value(value: AttributeValue | None, *, coerce: bool) -> Any:
+    return None if value is None else value_to_python(value, coerce=coerce)
+
+
+def _delta(one: Difference, *, coerce: bool) -> Decimal | float | None:
+    match one.old, one.new:
+        case {"N": str(old)}, {"N": str(new)}:
+            exact = delta(Decimal(old), Decimal(new))
+            return float(exact) if coerce else exact
+    return None
 
 
 def _type(value: AttributeValue | None) -> str | None:
     return None if value is None else next(iter(value))
+
+
+def _column(path: Path) -> str:
+    text = path_text(path)
+    return json.dumps(text) if text in _SCD2 else text
 
 
 def _identity(row: HistoryRow) -> str | None:

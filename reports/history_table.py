@@ -1,139 +1,182 @@
 """The history table as a person asks it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
-import boto3
 import pandas as pd
 
-from reports.clients import CLIENT_CONFIG, dynamodb_client
-from reports.differences import Difference, differences
-from reports.errors import UncertainError
-from reports.frames import difference_frame, history_frame
-from reports.keys import KeySchema, key_text
-from reports.row_reader import RowReader
-from reports.timeline import Certainty, ItemState, judge, weaker_of
+from reports import frames
+from reports.by_time import Entry, changed_rows
+from reports.gaps import Gap
+from reports.item_questions import ItemQuestions, Key, Time
+from reports.progress import Progress, silent
+from reports.selection import Selection
+from reports.timeline import ItemState
 from reports.times import read_time
-from stream_core.history_row import HistoryRow, time_text
+from reports.verdicts import Verification
+from reports.verify import verify
+from reports.versions import item_versions, table_versions
+from reports.whole_table import TableAsOf, table_states
+from stream_core.history_row import HistoryRow
 from stream_core.item_id import item_id
 
 
-class HistoryTable:
+class HistoryTable(ItemQuestions):
     """Questions to one history table, and to the source table where it may be read.
+
+    A key is given by attribute name, as Python or wire values; a time as a `datetime`, ISO 8601
+    text, or text such as `2h ago`. Most questions have two forms: one answers with a pandas
+    frame, the other streams `HistoryRow`s or `ItemState`s in wire values, for more than fits in
+    memory. Every answer rests on rows whose digests were checked.
 
     Example:
         >>> trail = HistoryTable("EmployeeHistory", source_table="Employee")
         >>> state = trail.as_of({"Id": 1}, "2018-03-03T18:46:00Z")
         >>> state.item, state.certainty
+
+    Raises:
+        KeyShapeError, TimeFormatError, PathFormatError: a key, time or path cannot be read.
+        TableNotFoundError: there is no such table.
+        IntegrityError: a row, or an overflow object it points to, is not what was written.
     """
 
-    def __init__(
+    def changes(
         self,
-        history_table: str,
-        source_table: str | None = None,
+        start: Time,
+        end: Time = "now",
+        where: Selection | None = None,
+        key: Key | None = None,
         *,
-        session: boto3.Session | None = None,
-        endpoint_url: str | None = None,
-    ) -> None:
-        """Prepare to ask; nothing is sent yet.
+        coerce: bool = False,
+    ) -> pd.DataFrame:
+        """The changes made in a range of time, both ends included, in their order.
 
-        Args:
-            history_table: the table's name.
-            source_table: the table whose history it is. Without it nothing confirms the newest
-                row of an item, and answers that rest on it are `unknown`.
-            session: credentials and region, as in boto3.
-            endpoint_url: another endpoint than AWS, as in boto3.
+        See `frames.changes_frame` for the columns.
+
+        Example:
+            >>> closed = Selection(attribute=("status",), old="open", new="closed")
+            >>> trail.changes("2026-03-01", "2026-03-31", closed)
         """
-        session = session or boto3.Session()
-        self._reader = RowReader(
-            dynamodb_client(session, endpoint_url),
-            session.client("s3", endpoint_url=endpoint_url, config=CLIENT_CONFIG),
-            history_table,
-            source_table,
+        where = where or Selection()
+        rows = list(self.changed_rows(start, end, where, key))
+        return frames.changes_frame(rows, where.actor_attribute, coerce=coerce)
+
+    def changed_rows(  # noqa: PLR0913 - the whole question, as it is asked
+        self,
+        start: Time,
+        end: Time = "now",
+        where: Selection | None = None,
+        key: Key | None = None,
+        *,
+        progress: Progress = silent,
+        undecided: Callable[[HistoryRow], object] = lambda _row: None,
+    ) -> Iterator[HistoryRow]:
+        """The rows of the changes made in a range of time, streamed in the order of time.
+
+        Read through the index `ByTime`, one query an hour and shard, side by side; of one item
+        (`key`) from the table itself. The index follows the table within a second or so. Changes
+        that would be meant if only they named their actor, deletes above all, go to `undecided`.
+        """
+        since, until = self._range(start, end)
+        identifier = None if key is None else item_id(self.key_schema.key_of(key))
+        return changed_rows(
+            self._reader,
+            self._by_time,
+            since,
+            until,
+            where or Selection(),
+            identifier=identifier,
+            progress=progress,
+            undecided=undecided,
         )
 
-    @property
-    def key_schema(self) -> KeySchema:
-        """The key of the source table, from the table or, without it, from a history row.
+    def entries(
+        self, start: Time, end: Time = "now", *, progress: Progress = silent
+    ) -> Iterator[Entry]:
+        """Which rows there are of a range of time, in its order, without reading them."""
+        return self._by_time.entries(*self._range(start, end), progress)
 
-        Raises:
-            TableNotFoundError: there is no such table.
-            ReportError: the history is empty and there is no source table to ask.
+    def between(
+        self, start: Time, end: Time = "now", key: Key | None = None, *, coerce: bool = False
+    ) -> pd.DataFrame:
+        """The versions that were active in a range of time: of one item, or of the whole table.
+
+        See `frames.states_frame` for the columns.
         """
-        return self._reader.key_schema
+        return frames.states_frame(list(self.versions(start, end, key)), coerce=coerce)
 
-    @property
-    def horizon(self) -> datetime:
-        """When the history began, UTC: nothing earlier was recorded.
+    def versions(
+        self,
+        start: Time,
+        end: Time = "now",
+        key: Key | None = None,
+        *,
+        progress: Progress = silent,
+    ) -> Iterator[ItemState]:
+        """The versions active in a range of time, item by item, each item's oldest first."""
+        since, until = self._range(start, end)
+        now = datetime.now(UTC)
+        if key is None:
+            return table_versions(self._reader, self._by_time, since, until, now, progress)
+        return item_versions(self._reader, self.key_schema.key_of(key), since, until, now)
 
-        Raises:
-            TableNotFoundError: there is no such table, or it is no history table.
+    def scd2(self, key: Key | None = None, *, coerce: bool = False) -> pd.DataFrame:
+        """All versions as a dimension of type 2, of one item or of the whole table.
+
+        One column an attribute path; see `frames.scd2_frame`.
         """
-        return self._reader.horizon
+        states = self.versions(datetime.min.replace(tzinfo=UTC), "now", key)
+        return frames.scd2_frame(states, coerce=coerce)
 
-    def history(self, key: Mapping[str, Any]) -> pd.DataFrame:
-        """Every version of an item, oldest first; see `frames.history_frame` for the columns.
+    def table_as_of(self, at: Time, *, certain: bool = False, coerce: bool = False) -> pd.DataFrame:
+        """The whole table as it was at an instant, one line an item.
 
-        Args:
-            key: the item's key by attribute name, as Python or wire values.
-
-        Raises:
-            KeyShapeError: that is no key of the table.
-            IntegrityError: a row, or an overflow object it points to, is not what was written.
+        See `frames.states_frame` for the columns; `frame.attrs` has the `method` and its
+        `reason`. Items that may have been there, but are not sure to, are lines with `exists`
+        false.
         """
-        return history_frame(list(self.rows(key)))
+        answer = self.table_states(at, certain=certain)
+        frame = frames.states_frame(list(answer.states), coerce=coerce)
+        frame.attrs = {"method": answer.method, "reason": answer.reason}
+        return frame
 
-    def rows(self, key: Mapping[str, Any]) -> Iterator[HistoryRow]:
-        """The rows of an item, oldest first, images loaded and digests checked."""
-        return self._reader.rows(item_id(self.key_schema.key_of(key)))
+    def table_states(
+        self, at: Time, *, certain: bool = False, progress: Progress = silent
+    ) -> TableAsOf:
+        """The whole table as it was at an instant, streamed.
 
-    def as_of(
-        self, key: Mapping[str, Any], at: str | datetime, *, certain: bool = False
-    ) -> ItemState:
-        """An item as it was at an instant, changes stamped at that instant included.
+        Either all of the history is read, or the live table is rewound by the changes made since:
+        whichever is cheaper. Memory grows with the number of items, not of changes.
 
-        The newest row up to the instant gives its NewImage; without one, the oldest row after it
-        gives its OldImage; without any, the live item stands. However long the history is, two
-        items are read, and a third only where the live item has just changed.
-
-        Args:
-            key: the item's key by attribute name, as Python or wire values.
-            at: a moment, ISO 8601 text, or text such as `2h ago`.
-            certain: refuse an answer that is not `exact`.
+        `certain` has the history read, and refuses anything that is not `exact`.
 
         Raises:
-            UncertainError: `certain` was asked for, and the answer is weaker.
-            KeyShapeError, TimeFormatError: the key or the time cannot be read.
-            IntegrityError: a row, or an overflow object it points to, is not what was written.
+            UncertainError: an item's state is weaker; also while the states are streamed.
         """
         now = datetime.now(UTC)
         moment = read_time(at, now)
-        state = judge(self._reader.evidence(self.key_schema.key_of(key), moment, now))
-        if certain and state.certainty is not Certainty.EXACT:
-            raise UncertainError(
-                f"the state of {key_text(state.keys)} as of {time_text(moment)} is only "
-                f"{state.certainty}: {state.reason}"
-            )
-        return state
+        return table_states(
+            self._reader, self._by_time, moment, now, certain=certain, progress=progress
+        )
 
-    def diff(
-        self, key: Mapping[str, Any], start: str | datetime, end: str | datetime
-    ) -> pd.DataFrame:
-        """The net difference of an item between two instants, by attribute path.
+    def verify(
+        self,
+        keys: Sequence[Key] | None = None,
+        gaps: Sequence[Gap] = (),
+        *,
+        progress: Progress = silent,
+    ) -> Verification:
+        """Whether the history is intact, and whether it is complete: two verdicts.
 
-        See `frames.difference_frame` for the columns; `frame.attrs` has the `certainty` of the
-        weaker of the two states and its `reason`.
+        Every row's digest and overflow object is checked, every item's rows are chained (the new
+        image of one is the old image of the next), and the last is held against the live item.
+
+        `keys` are the items to look at, by default all of them; known `gaps` (see
+        `gaps.read_gaps`) are listed as declared and break no verdict.
         """
-        old, new, found = self.differences(key, start, end)
-        frame = difference_frame(found)
-        weaker = weaker_of(old, new)
-        frame.attrs = {"certainty": weaker.certainty.value, "reason": weaker.reason}
-        return frame
+        wanted = None if keys is None else [self.key_schema.key_of(key) for key in keys]
+        return verify(self._reader, wanted, gaps, progress, time_shards=self._time_shards)
 
-    def differences(
-        self, key: Mapping[str, Any], start: str | datetime, end: str | datetime
-    ) -> tuple[ItemState, ItemState, list[Difference]]:
-        """The states at two instants and what differs between them, in wire values."""
-        old, new = self.as_of(key, start), self.as_of(key, end)
-        return old, new, differences(old.image, new.image)
+    def _range(self, start: Time, end: Time) -> tuple[datetime, datetime]:
+        now = datetime.now(UTC)
+        return read_time(start, now), read_time(end, now)

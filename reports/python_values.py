@@ -8,19 +8,27 @@ from typing import Any
 from stream_core.attribute_values import AttributeValue, Item
 
 
-def to_python(item: Item) -> dict[str, Any]:
+def to_python(item: Item, *, coerce: bool = False) -> dict[str, Any]:
     """An item as Python values.
 
     `N` becomes an exact `Decimal`, `B` bytes, `SS`, `NS` and `BS` sets, `NULL` None, `L` a list
     and `M` a dict. An absent attribute is absent, so it cannot be taken for a `NULL`.
+
+    With `coerce`, values are what plots and plain code expect, and no longer exact: `N` becomes a
+    `float` (about 16 of its 38 digits), `B` base64 text, a set a sorted list.
     """
-    return {name: value_to_python(value) for name, value in item.items()}
+    return {name: value_to_python(value, coerce=coerce) for name, value in item.items()}
 
 
-def value_to_python(value: AttributeValue) -> Any:
-    """One attribute value as a Python value."""
+def value_to_python(value: AttributeValue, *, coerce: bool = False) -> Any:
+    """One attribute value as a Python value; see `to_python`."""
     ((tag, content),) = value.items()
-    convert = _PYTHON.get(tag)
+    match tag:
+        case "L":
+            return [value_to_python(member, coerce=coerce) for member in content]
+        case "M":
+            return to_python(content, coerce=coerce)
+    convert = (_COERCED if coerce else _PYTHON).get(tag)
     return convert(content) if convert else content
 
 
@@ -30,6 +38,10 @@ def value_to_text(value: AttributeValue) -> str:
     return _TEXT[tag](content)
 
 
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode("ascii")
+
+
 _PYTHON: dict[str, Callable[[Any], Any]] = {
     # The constructor is exact, whatever the precision of the current context.
     "N": Decimal,
@@ -37,13 +49,19 @@ _PYTHON: dict[str, Callable[[Any], Any]] = {
     "SS": set,
     "NS": lambda content: set(map(Decimal, content)),
     "BS": set,
-    "L": lambda content: list(map(value_to_python, content)),
-    "M": to_python,
+}
+_COERCED: dict[str, Callable[[Any], Any]] = {
+    "N": float,
+    "NULL": lambda _content: None,
+    "B": _base64,
+    "SS": sorted,
+    "NS": lambda content: sorted(map(float, content)),
+    "BS": lambda content: sorted(map(_base64, content)),
 }
 
 
 def _binary_text(content: bytes) -> str:
-    return f"base64:{base64.b64encode(content).decode('ascii')}"
+    return f"base64:{_base64(content)}"
 
 
 def _braces(texts: Iterable[str]) -> str:

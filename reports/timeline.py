@@ -3,6 +3,10 @@
 `exact` means that the evidence agrees from both sides of the instant, so that one missing record
 would have shown: the row before and the row after fit each other, or the row before fits the
 live item, or nothing before an INSERT fits nothing recorded.
+
+Two things leave no trace, and no evidence shows them: missing records that lead from a state back
+to the same state, and an item from before the history that has no baseline and whose deletion,
+with all before it, is missing. A backfill at the start rules the second one out.
 """
 
 from collections.abc import Iterable, Iterator

@@ -47,7 +47,9 @@ _OUTLINES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
 }
 
 
-def dynamodb_client(session: boto3.Session | None = None, region: str = "") -> "DynamoDBClient":
+def dynamodb_client(
+    session: boto3.Session | None = None, region: str = "", endpoint_url: str | None = None
+) -> "DynamoDBClient":
     """A DynamoDB client that sends wire values as they are.
 
     botocore would walk every value by its service model to write the JSON that it already is,
@@ -57,7 +59,9 @@ def dynamodb_client(session: boto3.Session | None = None, region: str = "") -> "
     """
     # boto3's default session, like its models, is loaded once for all clients.
     make = boto3.client if session is None else session.client
-    client = make("dynamodb", region_name=region or None, config=CLIENT_CONFIG)
+    client = make(
+        "dynamodb", region_name=region or None, endpoint_url=endpoint_url, config=CLIENT_CONFIG
+    )
     events: Any = client.meta.events
     for operation in _OUTLINES:
         events.register(f"provide-client-params.dynamodb.{operation}", _set_aside)

@@ -14,7 +14,8 @@ settings.register_profile(
     "quick", max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.register_profile("thorough", parent=settings.get_profile("quick"), max_examples=1_000)
-settings.load_profile("quick")
+settings.register_profile("ten-thousand", parent=settings.get_profile("quick"), max_examples=10_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 # Tests run with nobody's credentials, in no region of their own.
 for _name in [name for name in os.environ if name.startswith(("AWS_", "POWERTOOLS_"))]:

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from unittest.mock import ANY
 
 import pytest
 from botocore.exceptions import ClientError
@@ -758,7 +757,7 @@ def test_demo_fails_when_something_does_not_hold(sabotaged_demo):
     assert "rows for" in output
 
 
-def test_kept_demo_prints_commands_that_work(sabotaged_demo, local_stack):
+def test_kept_demo_prints_commands_that_work(sabotaged_demo, local_stack, tmp_path):
     """The commands that `demo --keep` prints can be run as they are, and answer."""
     _, output = sabotaged_demo
     commands = [line.strip() for line in output.splitlines() if line.strip().startswith(PROGRAM)]
@@ -769,6 +768,7 @@ def test_kept_demo_prints_commands_that_work(sabotaged_demo, local_stack):
         subprocess.run(
             ["sh", "-ec", "\n".join([*exports, command])],
             env=environment,
+            cwd=tmp_path,
             capture_output=True,
             text=True,
             check=False,
@@ -776,8 +776,17 @@ def test_kept_demo_prints_commands_that_work(sabotaged_demo, local_stack):
         for command in commands
     ]
 
-    assert [command.split()[1] for command in commands] == ["history", "as-of", "diff"]
-    # A minute ago, and before the history began, there may have been no such item yet.
-    assert [(one.returncode, one.stderr) for one in ran] == [(0, ""), (ANY, ""), (0, "")]
-    assert ran[1].returncode in (0, 1)
+    said = {
+        command.split()[1]: (one.returncode, one.stderr)
+        for command, one in zip(commands, ran, strict=True)
+    }
+    for asked in ("history", "diff", "blame", "changes"):
+        assert said[asked] == (0, "")
+    # Before the history began there may have been no such item yet.
+    assert said["as-of"] in ((0, ""), (1, ""))
+    # The forged row is found, and nothing that has to read it answers.
+    assert said["table-as-of"][0] == 2
+    assert "not a history row" in said["table-as-of"][1]
+    assert said["verify"] == (1, "")
+    assert said["report"][0] == 0
     assert json.loads(ran[0].stdout)[0]["new_image"]["Name"] == {"S": "Murali"}

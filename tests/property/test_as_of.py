@@ -1,95 +1,193 @@
-"""As-of at any instant equals a replay; where rows are gone it is never wrongly exact."""
+"""As-of at any instant equals a replay; where rows are gone it is never wrongly exact.
+
+HYPOTHESIS_PROFILE=ten-thousand makes ten thousand histories for each claim.
+"""
 
 from bisect import bisect_right
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.timeline import Certainty, Evidence, judge
+from reports.timeline import Certainty, judge, timeline
 from stream_core.attribute_values import same_item
-from stream_core.history_row import HistoryRow, sort_key_after
-from tests.factories import FIRST_SEQUENCE, NOON, change, item, number
+from stream_core.change import EventName
+from stream_core.history_row import HistoryRow
+from tests.factories import item, number
+from tests.recorded_history import LATER, History, baseline_of, row_of
+from tests.unit.memory_tables import moment
 
-START = datetime.fromtimestamp(NOON, UTC)
 KEYS = {"Id": {"S": "1"}}
+OLD_AGE = item("1", State=number(99))
 
-# Seconds since the change before, 0 for the same second; and whether the item is then there.
-steps = st.lists(st.tuples(st.integers(0, 3), st.booleans()), min_size=1, max_size=12)
+# Seconds since the step before, 0 for the same second, and what then happens: the item is put in
+# one of few states, so that states come back, or deleted, or a backfill finds it as it is.
+STATES = [item("1", State=number(n)) for n in range(3)]
+steps = st.lists(
+    st.tuples(st.integers(0, 2), st.sampled_from([*STATES, *STATES, None, None, "baseline"])),
+    max_size=14,
+)
+instants = st.integers(-4, 60).map(lambda halves: moment(halves / 2))
 
 
-def written(given_steps):
-    """The changes of one item as rows, and after each its moment and state, all states distinct."""
-    rows, moments, states = [], [], []
-    state, at = None, 0
-    for number_, (gap, is_there) in enumerate(given_steps):
-        new = item("1", Version=number(number_)) if is_there or state is None else None
+@dataclass(frozen=True)
+class Life:
+    """What really happened to an item.
+
+    Attributes:
+        first: its state before the first change.
+        rows: what a complete history has of it, in order.
+    """
+
+    first: dict | None
+    rows: list[HistoryRow]
+
+    @property
+    def changes(self):
+        return [row for row in self.rows if row.change.event_name is not EventName.SNAPSHOT]
+
+    @property
+    def last(self):
+        return self.changes[-1].change.new_image if self.changes else self.first
+
+    def replayed(self, at):
+        """What the item really was."""
+        place = bisect_right([row.change.created_at for row in self.changes], at)
+        return self.changes[place - 1].change.new_image if place else self.first
+
+
+def lived(given_steps, first=None):
+    """The life that the steps make; puts and deletions that change nothing are no part of it.
+
+    A baseline shows the moment at which it was taken, but is stamped with its second and sorts
+    first in it.
+    """
+    rows, state, at = {}, first, 0
+    for place, (gap, new) in enumerate(given_steps):
         at += gap
-        sequence = FIRST_SEQUENCE + 10 * number_
-        rows.append(HistoryRow.of(change(state, new, at=NOON + at, sequence=sequence)))
-        moments.append(START + timedelta(seconds=at))
-        states.append(new)
-        state = new
-    return rows, moments, states
+        if new == "baseline":
+            if state is not None:
+                row = baseline_of(state, at)
+                rows.setdefault(row.sort_key, row)
+        elif not same_item(state, new):
+            row = row_of(state, new, at, place)
+            rows[row.sort_key] = row
+            state = new
+    return Life(first, [row for _, row in sorted(rows.items())])
 
 
-def asked(rows, at, live):
-    """What a reader of these rows is told."""
-    place = bisect_right([row.sort_key for row in rows], sort_key_after(at))
-    return judge(
-        Evidence(
-            KEYS,
-            at,
-            now=START + timedelta(days=1),
-            horizon=START - timedelta(days=1),
-            before=rows[place - 1] if place else None,
-            after=rows[place] if place < len(rows) else None,
-            live_was_read=True,
-            live=live,
+def history_of(rows, live):
+    return History(*rows, live=[live] if live else [])
+
+
+def asked(history, at):
+    """What a real reader of these rows is told."""
+    return judge(history.reader.evidence(KEYS, at, LATER))
+
+
+@given(steps, instants)
+def test_as_of_equals_a_replay_of_the_writes(given_steps, at):
+    """Several changes a second, deletions, rebirths, baselines: the answer is right, and exact."""
+    life = lived(given_steps)
+
+    answer = asked(history_of(life.rows, life.last), at)
+
+    assert same_item(answer.image, life.replayed(at))
+    assert answer.certainty is Certainty.EXACT
+
+
+@given(steps, instants)
+def test_what_was_there_before_the_history_is_right_and_exact_from_its_first_row_on(
+    given_steps, at
+):
+    """Before its first row the answer is the OldImage, and nothing vouches for how long."""
+    life = lived(given_steps, first=OLD_AGE)
+
+    answer = asked(history_of(life.rows, life.last), at)
+
+    assert same_item(answer.image, life.replayed(at))
+    is_recorded = bool(life.rows) and life.rows[0].change.created_at <= at
+    assert answer.certainty is (Certainty.EXACT if is_recorded else Certainty.BOUNDED)
+
+
+@given(steps, st.sampled_from([None, OLD_AGE]), instants, st.data())
+def test_a_missing_row_never_makes_a_wrong_answer_exact(given_steps, first, at, data):
+    """Unless what is missing leaves no trace at all: see the two functions below."""
+    life = lived(given_steps, first)
+    kept = data.draw(st.lists(st.booleans(), min_size=len(life.rows), max_size=len(life.rows)))
+    left = [row for row, keep in zip(life.rows, kept, strict=True) if keep]
+
+    answer = asked(history_of(left, life.last), at)
+
+    if answer.certainty is Certainty.EXACT and not same_item(answer.image, life.replayed(at)):
+        assert leads_back(life, left, answer) or was_never_seen(life, left, answer)
+
+
+def leads_back(life, left, answer):
+    """Whether changes without a row went from the state that was answered back to it."""
+    return any(
+        same_item(away.change.old_image, answer.image)
+        and same_item(back.change.new_image, answer.image)
+        and away.change.created_at <= answer.at < back.change.created_at
+        # Nothing is left of what lies between them.
+        and not [row for row in left if away.sort_key < row.sort_key < back.sort_key]
+        for away in lost(life, left)
+        for back in lost(life, left)
+    )
+
+
+def was_never_seen(life, left, answer):
+    """Whether an item from before the history went away with all that was recorded of it."""
+    return (
+        life.first is not None
+        and answer.image is None
+        and any(
+            gone.change.new_image is None
+            and answer.at < gone.change.created_at
+            and not [row for row in left if row.sort_key < gone.sort_key]
+            for gone in lost(life, left)
         )
     )
 
 
-def replayed(moments, states, at):
-    """What the item really was."""
-    place = bisect_right(moments, at)
-    return states[place - 1] if place else None
-
-
-@given(steps, st.integers(-2, 40), st.booleans())
-def test_as_of_equals_a_replay_of_the_writes(given_steps, seconds, between):
-    """Several changes a second, deletions and rebirths: the answer is right, and exact."""
-    rows, moments, states = written(given_steps)
-    at = START + timedelta(seconds=seconds + (0.5 if between else 0))
-
-    answer = asked(rows, at, live=states[-1])
-
-    assert same_item(answer.image, replayed(moments, states, at))
-    assert answer.certainty is Certainty.EXACT
+def lost(life, left):
+    return [row for row in life.changes if row not in left]
 
 
 @given(steps, st.data())
-def test_a_missing_row_never_makes_a_wrong_answer_exact(given_steps, data):
-    """Unless the missing rows lead from nothing back to nothing, which leaves no trace at all."""
-    rows, moments, states = written(given_steps)
-    kept = data.draw(st.lists(st.booleans(), min_size=len(rows), max_size=len(rows)))
-    left = [row for row, keep in zip(rows, kept, strict=True) if keep]
-    at = START + timedelta(seconds=data.draw(st.integers(-2, 40)))
+def test_one_missing_change_always_shows(given_steps, data):
+    """The instants around a single missing row are never called exact, unless rightly so."""
+    life = lived([*given_steps, (1, STATES[0]), (1, STATES[1])])
+    missing = data.draw(st.sampled_from(life.changes))
+    left = [row for row in life.rows if row is not missing]
+    at = missing.change.created_at
 
-    answer = asked(left, at, live=states[-1])
+    answer = asked(history_of(left, life.last), at)
 
-    if answer.certainty is Certainty.EXACT and answer.image is not None:
-        assert same_item(answer.image, replayed(moments, states, at))
-
-
-@given(steps, st.data())
-def test_one_missing_row_always_shows(given_steps, data):
-    """The instants around a single missing row are never called exact."""
-    rows, moments, states = written(given_steps)
-    missing = data.draw(st.integers(0, len(rows) - 1))
-    left = rows[:missing] + rows[missing + 1 :]
-
-    answer = asked(left, moments[missing], live=states[-1])
-
-    if not same_item(answer.image, replayed(moments, states, moments[missing])):
+    if not same_item(answer.image, life.replayed(at)):
         assert answer.certainty is not Certainty.EXACT
+
+
+@given(steps, st.sampled_from([None, OLD_AGE]), st.data())
+def test_the_states_of_a_timeline_tile_the_time_and_agree_with_as_of(given_steps, first, data):
+    """Each lasts until the next begins, whole or damaged, and is what as-of answers meanwhile."""
+    life = lived(given_steps, first)
+    kept = data.draw(st.lists(st.booleans(), min_size=len(life.rows), max_size=len(life.rows)))
+    left = [row for row, keep in zip(life.rows, kept, strict=True) if keep]
+    history = history_of(left, life.last)
+
+    states = list(timeline(left, history.reader.evidence(KEYS, LATER, LATER)))
+
+    assert states[0].valid_from is states[-1].valid_to is None
+    assert [state.valid_to for state in states[:-1]] == [state.valid_from for state in states[1:]]
+    begins = [state.valid_from for state in states[1:]]
+    assert begins == sorted(begins)
+    tick = timedelta(microseconds=1)
+    for at in {moment(-1), LATER, *begins, *(begin - tick for begin in begins)}:
+        lasting = states[bisect_right(begins, at)]
+        answer = asked(history, at)
+        assert same_item(lasting.image, answer.image)
+        assert lasting.certainty is answer.certainty
+        assert (lasting.valid_from, lasting.valid_to) == (answer.valid_from, answer.valid_to)
+        assert lasting.row is None or lasting.row.sort_key == answer.row.sort_key

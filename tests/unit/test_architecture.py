@@ -23,6 +23,7 @@ ARROWS = {
         "reports",
         "history_writer.writer",
         "history_writer.overflow",
+        "replica_writer.assumed_role",
         "replica_writer.settle",
         "replica_writer.tables",
     },

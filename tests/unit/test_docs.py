@@ -3,16 +3,14 @@
 import re
 from pathlib import Path
 
-from itemtrail import as_json
+import pytest
+
+from itemtrail import record_kinds
 from itemtrail.cli import commands
+from itemtrail.record_kinds import RecordKind
 from itemtrail.reference import reference
-from reports.differences import differences
-from reports.timeline import Evidence, judge
-from stream_core.history_row import HistoryRow
-from tests.factories import change, item, number
 
 ROOT = Path(__file__).parents[2]
-ROW = HistoryRow.of(change(None, item("1", a=number(1))))
 
 
 def test_the_command_reference_is_the_commands_own_help():
@@ -27,20 +25,53 @@ def test_every_command_is_in_the_readme():
     assert [name for name in commands.commands if f"itemtrail {name}" not in readme] == []
 
 
-def test_every_json_field_is_documented():
-    """docs/json.md names every field that is printed."""
-    at = ROW.change.created_at
-    state = judge(Evidence({}, at, at, at, before=ROW))
-    answers = [
-        as_json.versions([ROW])[0],
-        as_json.state(state),
-        as_json.comparison(state, state, []),
-        as_json.difference(differences(None, item())[0]),
-    ]
+SECTIONS = {
+    "history": [record_kinds.VERSION],
+    "as-of, table-as-of": [record_kinds.STATE, record_kinds.ROW],
+    "between, timeline": [record_kinds.SPAN],
+    "changes": [record_kinds.CHANGE],
+    "blame": [record_kinds.BLAME],
+    "diff": [record_kinds.COMPARISON, record_kinds.DIFFERENCE, record_kinds.DIFFERENCE_LINE],
+    "verify": [record_kinds.VERIFICATION, record_kinds.FINDING],
+    "status": [
+        record_kinds.STATUS,
+        record_kinds.STATUS_LINE,
+        record_kinds.TABLE_STATUS,
+        record_kinds.CONSUMER_STATUS,
+        record_kinds.KEPT_ASIDE,
+    ],
+    "doctor": [record_kinds.ADVICE],
+}
+
+
+def test_every_kind_of_record_has_a_section():
+    """No kind is left out of the list above, and docs/json.md has no other section."""
+    kinds = {one.name for one in vars(record_kinds).values() if isinstance(one, RecordKind)}
     text = (ROOT / "docs/json.md").read_text("utf-8")
 
-    documented = set(re.findall(r"`(\w+)`", text))
-    assert {field for answer in answers for field in answer} - documented == set()
+    assert {kind.name for section in SECTIONS.values() for kind in section} == kinds
+    assert re.findall("^## (.+)$", text, re.MULTILINE) == list(SECTIONS)
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_every_field_is_documented_with_its_kind(section):
+    """docs/json.md names every field that is printed, what kind it is of, and no other field."""
+    documented = set(_documented(section))
+
+    assert documented == {
+        (name, kind.value) for record in SECTIONS[section] for name, kind in record.fields.items()
+    }
+
+
+def _documented(section):
+    """The fields in the tables of a section of docs/json.md, each with its kind."""
+    text = (ROOT / "docs/json.md").read_text("utf-8")
+    body = text.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+    for line in body.splitlines():
+        if line.startswith("| `"):
+            fields, kinds, _ = line.strip("| ").split(" | ", 2)
+            names = re.findall(r"`(\w+)`", fields)
+            yield from zip(names, kinds.split(", ") * len(names), strict=False)
 
 
 def test_the_commands_of_the_readme_are_targets_of_the_makefile():

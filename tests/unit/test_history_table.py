@@ -1,5 +1,6 @@
 """Questions to a history table on moto, which is faithful for what reports read."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -11,12 +12,16 @@ from moto import mock_aws
 from history_writer.overflow import OverflowBucket
 from reports import (
     Certainty,
+    FindingClass,
     HistoryTable,
     KeyShapeError,
     ReportError,
+    Selection,
     TableNotFoundError,
     UncertainError,
+    Verdict,
 )
+from stream_core.change import EventName
 from stream_core.failures import IntegrityError
 from stream_core.history_row import HistoryRow
 from tests.factories import change, item, number, text
@@ -36,7 +41,13 @@ def aws(session):
     """An AWS of its own: a history table, its source, an overflow bucket."""
     with mock_aws():
         dynamodb = session.client("dynamodb")
-        create_table(dynamodb, HISTORY, Id="S", ApproximateCreationDateTime="S")
+        create_table(
+            dynamodb,
+            HISTORY,
+            {"TimeBucket": "S", "ApproximateCreationDateTime": "S"},
+            Id="S",
+            ApproximateCreationDateTime="S",
+        )
         create_table(dynamodb, SOURCE, Id="S")
         s3 = session.client("s3")
         s3.create_bucket(Bucket=BUCKET)
@@ -46,24 +57,34 @@ def aws(session):
         s3.close()
 
 
-def create_table(dynamodb, name, **key_types):
+def create_table(dynamodb, name, index=None, **key_types):
+    by_time = {
+        "IndexName": "ByTime",
+        "KeySchema": key_schema(index or {}),
+        "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["EventName"]},
+    }
     dynamodb.create_table(
         TableName=name,
-        KeySchema=[
-            {"AttributeName": attribute, "KeyType": kind}
-            for attribute, kind in zip(key_types, ("HASH", "RANGE"), strict=False)
-        ],
+        KeySchema=key_schema(key_types),
         AttributeDefinitions=[
             {"AttributeName": attribute, "AttributeType": kind}
-            for attribute, kind in key_types.items()
+            for attribute, kind in (key_types | (index or {})).items()
         ],
         BillingMode="PAY_PER_REQUEST",
+        **({"GlobalSecondaryIndexes": [by_time]} if index else {}),
     )
+
+
+def key_schema(key_types):
+    return [
+        {"AttributeName": attribute, "KeyType": kind}
+        for attribute, kind in zip(key_types, ("HASH", "RANGE"), strict=False)
+    ]
 
 
 @pytest.fixture
 def trail(aws):
-    return HistoryTable(HISTORY, SOURCE, session=aws)
+    return HistoryTable(HISTORY, SOURCE, session=aws, time_shards=4)
 
 
 @pytest.fixture
@@ -258,6 +279,7 @@ def test_a_diff_is_the_net_difference_of_two_instants(old_history, record):
             "change": "added",
             "old": None,
             "new": None,
+            "delta": None,
             "old_type": None,
             "new_type": "NULL",
         },
@@ -266,6 +288,7 @@ def test_a_diff_is_the_net_difference_of_two_instants(old_history, record):
             "change": "changed",
             "old": "Murali",
             "new": "Murali Allada",
+            "delta": None,
             "old_type": "S",
             "new_type": "S",
         },
@@ -397,3 +420,141 @@ def test_now_is_the_present(old_history, record):
 
     assert state.certainty is Certainty.EXACT
     assert state.at <= datetime.now(UTC)
+
+
+def test_a_timeline_has_gaps_and_absences(old_history, record):
+    """The time before the first row is a state too; a missing row bounds the one before it."""
+    rows = record(*named("Murali", "X", "Murali Allada"))
+    old_history._reader.dynamodb.delete_item(
+        TableName=HISTORY,
+        Key={"Id": text("1"), "ApproximateCreationDateTime": text(rows[1].sort_key)},
+    )
+
+    frame = old_history.timeline(KEY)
+
+    assert list(frame["exists"]) == [False, True, True]
+    assert list(frame["certainty"]) == ["exact", "bounded", "exact"]
+    assert list(frame["is_current"]) == [False, False, True]
+
+
+def test_blame_puts_each_attribute_down_to_a_change(old_history, record):
+    """By path, with the actor that the attribute named for it tells."""
+    rows = record(
+        item("1", Name=text("M"), By=text("ann")), item("1", Name=text("M A"), By=text("bob"))
+    )
+
+    frame = old_history.blame(KEY, actor_attribute=("By",)).set_index("path")
+
+    assert frame["since"]["Id"] == rows[0].change.created_at
+    assert (frame["since"]["Name"], frame["actor"]["Name"]) == (rows[1].change.created_at, "bob")
+    assert old_history.blame(KEY).attrs["certainty"] == "exact"
+    before = old_history.blame(KEY, rows[0].change.created_at)
+    assert set(before["sequence_number"]) == {"1"}
+
+
+def test_changes_are_those_made_in_the_range_and_selected(old_history, record):
+    """Through the index, or the item's own rows; both ends included."""
+    rows = record(*named("Murali", "X", "Murali Allada", None))
+    start, end = rows[1].change.created_at, rows[3].change.created_at
+    renamed = Selection(attribute=("Name",), new="Murali Allada")
+
+    assert list(old_history.changes(start, end)["event_name"]) == ["MODIFY", "MODIFY", "REMOVE"]
+    assert list(old_history.changes(start, end, key=KEY)["sequence_number"]) == ["2", "3", "4"]
+    assert list(old_history.changes(start, end, renamed)["sequence_number"]) == ["3"]
+    assert list(old_history.changes(start, end, key={"Id": "2"})["at"]) == []
+
+
+def test_between_has_what_was_active_and_not_only_what_changed(old_history, record):
+    """The version that began before the range is in it; a deleted item is not."""
+    rows = record(*named("Murali", "X", "Murali Allada", None))
+    start = rows[1].change.created_at + timedelta(seconds=1)
+
+    for key in (KEY, None):
+        frame = old_history.between(start, "now", key)
+
+        assert [one["Name"] for one in frame["item"]] == ["X", "Murali Allada"]
+    assert len(old_history.between(rows[3].change.created_at, "now")) == 0
+
+
+def test_a_table_as_of_an_instant_is_one_line_an_item(old_history, record, aws):
+    """Whichever way it was read, and it says which; certainty can be asked for."""
+    rows = record(*named("Murali", "X"))
+    aws.client("dynamodb").put_item(TableName=SOURCE, Item=item("2"))
+
+    frame = old_history.table_as_of(rows[0].change.created_at)
+
+    lines = {key["Id"]: line for line, key in enumerate(frame["key"])}
+    assert frame["item"][lines["1"]]["Name"] == "Murali"
+    assert frame["certainty"][lines["2"]] == "bounded"
+    assert frame.attrs["method"] == "history"
+    with pytest.raises(UncertainError, match="Id=2"):
+        old_history.table_as_of(rows[0].change.created_at, certain=True)
+
+
+def test_scd2_is_every_version_of_every_item(old_history, record):
+    """Joined on an instant, it gives the state of that instant."""
+    rows = record(*named("Murali", "X", None))
+
+    frame = old_history.scd2()
+
+    at = rows[1].change.created_at
+    assert list(frame[(frame["valid_from"] <= at) & (frame["valid_to"] > at)]["Name"]) == ["X"]
+    assert list(old_history.scd2(KEY)["Salary"]) == [Decimal("4200.5")] * 2
+
+
+def test_verify_has_two_verdicts(old_history, record):
+    """A clean history holds both; a missing row breaks completeness and not integrity."""
+    # Long enough ago that nothing can be on its way.
+    rows = record(*named("Murali", "X", "Murali Allada"), step_s=-7200)
+    assert old_history.verify().clean
+
+    old_history._reader.dynamodb.delete_item(
+        TableName=HISTORY,
+        Key={"Id": text("1"), "ApproximateCreationDateTime": text(rows[1].sort_key)},
+    )
+    for keys in (None, [KEY]):
+        found = old_history.verify(keys)
+
+        assert [one.found for one in found.findings] == [FindingClass.MISSING_CHANGE]
+        assert (found.integrity, found.completeness) == (Verdict.HOLDS, Verdict.BROKEN)
+
+
+def test_a_baseline_gives_way_to_a_change_of_its_second(old_history, began, aws):
+    """A baseline shows some moment of its second; the old image is what was before all of it."""
+    old, new = named("Murali", "Murali Allada")
+    at = began.timestamp() - 60
+    baseline = change(None, new, at=at, sequence=0)
+    rows = [
+        HistoryRow.of(replace(baseline, event_name=EventName.SNAPSHOT)),
+        HistoryRow.of(change(old, new, at=at, sequence=7)),
+    ]
+    for row in rows:
+        aws.client("dynamodb").put_item(TableName=HISTORY, Item=row.to_item(4))
+    aws.client("dynamodb").put_item(TableName=SOURCE, Item=new)
+
+    state = old_history.as_of(KEY, began - timedelta(seconds=90))
+
+    assert (state.item["Name"], state.certainty) == ("Murali", Certainty.BOUNDED)
+    assert state.row == rows[1]
+
+
+def test_rows_that_a_call_leaves_out_are_asked_for_again(old_history, record, monkeypatch):
+    """UnprocessedKeys are worked off; a row that is not there is an error."""
+    rows = record(*named("Murali", "X", "Y"))
+    reader = old_history._reader
+    batch_get, calls = reader.dynamodb.batch_get_item, []
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+
+    def half(RequestItems):  # noqa: N803 - boto3's name
+        calls.append(RequestItems)
+        keys = RequestItems[HISTORY]["Keys"]
+        answer = batch_get(RequestItems={HISTORY: {"Keys": keys[:1], "ConsistentRead": True}})
+        return {**answer, "UnprocessedKeys": {HISTORY: {"Keys": keys[1:]}} if keys[1:] else {}}
+
+    monkeypatch.setattr(reader.dynamodb, "batch_get_item", half)
+    wanted = [(row.id, row.sort_key) for row in reversed(rows)]
+
+    assert reader.fetch(wanted) == rows[::-1]
+    assert len(calls) == 3
+    with pytest.raises(IntegrityError, match="not in the table"):
+        reader.fetch([("1", "2018-03-03T18:46:00.000000Z#gone")])

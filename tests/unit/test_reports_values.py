@@ -7,8 +7,8 @@ import pytest
 
 from reports import KeyShapeError, TimeFormatError
 from reports.differences import differences
-from reports.paths import path_text
 from reports.keys import KeySchema, key_text
+from reports.paths import path_text
 from reports.python_values import to_python, value_to_text
 from reports.times import read_time
 from tests.factories import item, number, text

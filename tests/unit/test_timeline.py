@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from reports.timeline import Certainty, Evidence, judge
+from reports.timeline import Certainty, Evidence, judge, spoken_for, timeline, weaker_of
 from stream_core.change import EventName
 from stream_core.history_row import HistoryRow
 from tests.factories import NOON, change, item, number
@@ -17,6 +17,11 @@ ONE, TWO, THREE = (item("1", Count=number(n)) for n in (1, 2, 3))
 
 def row(old=None, new=None, *, hours=0):
     return HistoryRow.of(change(old, new, at=NOON + 3600 * hours))
+
+
+def baseline(image, *, hours=0):
+    found = change(None, image, at=NOON + 3600 * hours)
+    return HistoryRow.of(replace(found, event_name=EventName.SNAPSHOT, sequence_number="0"))
 
 
 def state(*, at=MOMENT, now=NOW, **evidence):
@@ -92,8 +97,7 @@ def test_before_the_first_row_its_old_image_stands():
 
 def test_a_baseline_shows_the_state_on_both_its_sides():
     """A SNAPSHOT changes nothing: what it found had been so, and stays so until the next row."""
-    snapshot = change(None, ONE, at=NOON + 3600)
-    snapshot = HistoryRow.of(replace(snapshot, event_name=EventName.SNAPSHOT, sequence_number="0"))
+    snapshot = baseline(ONE, hours=1)
 
     before = state(after=snapshot)
     after = state(at=MOMENT + timedelta(hours=2), before=snapshot, after=row(ONE, TWO, hours=3))
@@ -122,3 +126,86 @@ def test_without_any_row_the_live_item_stands_but_is_not_exact():
     assert (present.image, present.certainty) == (ONE, Certainty.BOUNDED)
     assert (absent.image, absent.certainty) == (None, Certainty.EXACT)
     assert (unread.image, unread.certainty) == (None, Certainty.UNKNOWN)
+
+
+def told(rows, live, previous=None):
+    """The states of a timeline: image, certainty, and the hours at which each begins and ends."""
+    newest = Evidence(
+        {"Id": {"S": "1"}}, NOW, NOW, HORIZON, before=rows[-1], live_was_read=True, live=live
+    )
+    return [
+        (one.image, one.certainty.value, hour(one.valid_from), hour(one.valid_to))
+        for one in timeline(rows, newest, previous)
+    ]
+
+
+def hour(moment):
+    return None if moment is None else (moment - MOMENT) / timedelta(hours=1)
+
+
+def test_a_timeline_begins_before_the_first_row_and_ends_with_what_lasts():
+    """Each state lasts until the next one begins."""
+    rows = [row(None, ONE), row(ONE, TWO, hours=1), row(TWO, None, hours=2)]
+
+    assert told(rows, live=None) == [
+        (None, "exact", None, 0),
+        (ONE, "exact", 0, 1),
+        (TWO, "exact", 1, 2),
+        (None, "exact", 2, None),
+    ]
+
+
+def test_changes_of_one_second_make_states_that_last_no_time():
+    """They are told all the same: each was there."""
+    rows = [row(None, ONE), row(ONE, TWO), row(TWO, THREE)]
+
+    assert told(rows, live=THREE)[1:] == [
+        (ONE, "exact", 0, 0),
+        (TWO, "exact", 0, 0),
+        (THREE, "exact", 0, None),
+    ]
+
+
+def test_a_timeline_tells_where_a_change_is_missing():
+    """The state before the gap is bounded, the others are not."""
+    rows = [row(None, ONE), row(TWO, THREE, hours=1)]
+
+    assert [certainty for _, certainty, _, _ in told(rows, live=THREE)] == [
+        "exact",
+        "bounded",
+        "exact",
+    ]
+    assert told(rows, live=TWO)[-1] == (THREE, "bounded", 1, None)
+
+
+def test_a_timeline_may_begin_in_the_middle():
+    """With the row before it the first state is as certain as any."""
+    rows = [row(ONE, TWO, hours=1)]
+
+    assert told(rows, TWO, previous=row(None, ONE))[0] == (ONE, "exact", 0, 1)
+    assert told(rows, TWO)[0] == (ONE, "bounded", None, 1)
+
+
+def test_a_baseline_that_a_change_of_its_second_follows_makes_no_state():
+    """It shows a moment within the second, that of the change is known better."""
+    found, changed = baseline(TWO, hours=1), row(ONE, TWO, hours=1)
+
+    assert list(spoken_for([row(None, ONE), found, changed])) == [row(None, ONE), changed]
+    assert list(spoken_for([found, row(TWO, None, hours=2)])) == [found, row(TWO, None, hours=2)]
+    assert list(spoken_for([])) == []
+    assert told([row(None, ONE), found, changed], live=TWO)[1:] == [
+        (ONE, "exact", 0, 1),
+        (TWO, "exact", 1, None),
+    ]
+
+
+def test_the_weaker_of_two_states_is_the_less_certain_one():
+    """Unknown is weaker than bounded, and bounded than exact."""
+    exact, bounded, unknown = (
+        state(before=row(ONE, TWO), live_was_read=True, live=TWO),
+        state(before=row(ONE, TWO), live_was_read=True, live=THREE),
+        state(before=row(ONE, TWO)),
+    )
+
+    assert weaker_of(exact, bounded) is weaker_of(bounded, exact) is bounded
+    assert weaker_of(bounded, unknown) is weaker_of(unknown, exact) is unknown

@@ -1,0 +1,199 @@
+"""Answers for people about a history and its deployment: is all of it there, and does it run."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from itemtrail import cells
+from reports.advice import Advice
+from reports.continuity import Finding
+from reports.status import ConsumerStatus, KeptAside, Status, TableStatus
+from reports.verdicts import Verdict, Verification
+
+_VERDICTS = {Verdict.HOLDS: "green", Verdict.BROKEN: "red", Verdict.UNPROVEN: "yellow"}
+_MARKS = {True: ("✓", "green"), False: ("✗", "red"), None: ("?", "yellow")}
+_WIDEST_CLASS = len("DIGEST_MISMATCH")
+_THOUSAND = 1000
+
+
+def verification_blocks(of: Verification, title: str) -> Iterator[RenderableType]:
+    """Both verdicts on a history, and what was found."""
+    verdicts = Table.grid(padding=(0, 3, 0, 0))
+    for name, verdict in (("integrity", of.integrity), ("completeness", of.completeness)):
+        verdicts.add_row(name, Text(verdict.value, style=f"bold {_VERDICTS[verdict]}"))
+    read = (
+        f"{cells.count_of(of.items, 'item')}, {cells.count_of(of.rows, 'row')}, "
+        f"{cells.count_of(of.overflow_objects, 'overflow object')} read"
+    )
+    yield cells.titled(title, verdicts, "", read, _findings(of), "")
+    # After the first block, so that a long list is not drawn as a whole before any of it is seen.
+    if of.findings:
+        is_first = True
+        for block in cells.blocks(of.findings):
+            yield _finding_table(block, header=is_first)
+            is_first = False
+        yield ""
+    for note in of.notes:
+        yield Text.assemble(("note ", "yellow"), cells.printable(note))
+    if of.notes:
+        yield ""
+
+
+def status_blocks(of: Status) -> Iterator[RenderableType]:
+    """How a deployment is now."""
+    horizon = f"history since {cells.when(of.horizon)}" if of.horizon else ""
+    yield cells.titled(f"{of.stack} in {of.region} at {cells.when(of.at)} UTC", horizon)
+    yield from ("", _table_statuses(of.tables))
+    yield from ("", _consumers(of.consumers))
+    yield from ("", _kept_aside(of.kept_aside))
+    yield Text(f"in the bucket {of.quarantine_bucket}", style="dim")
+    yield ""
+
+
+def advice_blocks(stack: str, advice: Sequence[Advice]) -> Iterator[RenderableType]:
+    """What was looked at, and what to do; what is not as it must be comes first."""
+    fine = [one for one in advice if one.ok]
+    wrong = [one for one in advice if one.ok is False]
+    untold = [one for one in advice if one.ok is None]
+    counts = Text(", ").join(
+        Text(f"{len(found)} {what}", style=look)
+        for found, what, look in (
+            (fine, "fine", "green"),
+            (wrong, "to put right", "red"),
+            (untold, "could not be told", "yellow"),
+        )
+        if found
+    )
+    yield cells.titled(f"{stack}: {cells.count_of(len(advice), 'check')}", counts, "")
+    for one in (*wrong, *untold):
+        yield _advice(one)
+    if fine:
+        yield _fine(fine)
+        yield ""
+
+
+def _advice(one: Advice) -> Group:
+    mark = Text(*_MARKS[one.ok])
+    lines = [
+        Text.assemble(mark, " ", (one.check, "bold"), " of ", cells.plain(one.subject)),
+        Text.assemble("  ", cells.plain(one.found)),
+    ]
+    if one.to_do is not None:
+        lines.append(Text.assemble("  → ", cells.plain(one.to_do)))
+    # Not wrapped by us: a command has to be one line when it is copied.
+    return Group(Text("\n", no_wrap=True, overflow="ignore").join([*lines, Text("")]))
+
+
+def _fine(advice: Sequence[Advice]) -> Table:
+    table = cells.new_table(header=False)
+    table.add_column("", width=1)
+    table.add_column("check", overflow="fold", ratio=2)
+    table.add_column("of", overflow="fold", ratio=3)
+    table.add_column("found", overflow="fold", ratio=4, style="dim")
+    for one in advice:
+        mark = Text(*_MARKS[one.ok])
+        table.add_row(mark, one.check, cells.plain(one.subject), cells.plain(one.found))
+    return table
+
+
+def _findings(of: Verification) -> Text:
+    declared = sum(one.declared is not None for one in of.findings)
+    if not of.findings:
+        return Text("nothing found", style="green")
+    text = cells.count_of(len(of.findings), "finding")
+    return Text(f"{text}, {declared} of them declared" if declared else text)
+
+
+def _finding_table(findings: Sequence[Finding], *, header: bool) -> Table:
+    table = cells.new_table(header=header)
+    table.add_column("finding", width=_WIDEST_CLASS)
+    table.add_column("key", overflow="fold", ratio=2)
+    table.add_column("when (UTC)", width=cells.WHEN_WIDTH + 6)
+    table.add_column("what it means", overflow="fold", ratio=5)
+    for one in findings:
+        detail = cells.plain(one.detail)
+        if one.declared is not None:
+            detail.append(f"\ndeclared: {cells.printable(one.declared)}")
+        table.add_row(
+            Text(one.found.value, style="" if one.declared else "red"),
+            cells.key_cell(one.keys),
+            _between(one.since, one.until),
+            detail,
+            style="dim" if one.declared else "",
+        )
+    return table
+
+
+def _between(since: datetime | None, until: datetime | None) -> Text:
+    """A moment, or the range it lies in; a bound that nobody knows is left out."""
+    if since is not None and since == until:
+        return Text(cells.when(since))
+    bounds = [f"since {cells.when(since)}"] if since else []
+    return Text("\n".join([*bounds, f"until {cells.when(until)}"] if until else bounds))
+
+
+def _table_statuses(tables: Sequence[TableStatus]) -> Table:
+    table = cells.new_table()
+    table.add_column("table", width=8)
+    table.add_column("items", width=14, justify="right")
+    table.add_column("size", width=10, justify="right")
+    table.add_column("status", width=12)
+    table.add_column("name", overflow="fold", ratio=1)
+    for one in tables:
+        good = one.status == "ACTIVE"
+        word = one.status or ("missing" if one.exists is False else "unreadable")
+        table.add_row(
+            one.role.value,
+            "" if one.items is None else f"{one.items:,}",
+            "" if one.size_bytes is None else _size(one.size_bytes),
+            Text(word, style="green" if good else "red"),
+            _named(f"{one.name} ({one.region})", one.problem),
+        )
+    return table
+
+
+def _consumers(consumers: Sequence[ConsumerStatus]) -> Table:
+    table = cells.new_table()
+    for name, width in (("consumer", 14), ("mapping", 9), ("lag", 7)):
+        table.add_column(name, width=width)
+    table.add_column("last batch", overflow="fold", ratio=2)
+    table.add_column("function", overflow="fold", ratio=3)
+    for one in consumers:
+        table.add_row(
+            one.consumer.value,
+            Text(one.state or "unreadable", style="green" if one.state == "Enabled" else "red"),
+            "?" if one.lag_ms is None else f"{one.lag_ms / _THOUSAND:,.1f} s",
+            one.last_result or "",
+            _named(one.function, one.problem or one.lag_problem),
+        )
+    return table
+
+
+def _kept_aside(kept: Sequence[KeptAside]) -> Table:
+    table = cells.new_table()
+    table.add_column("kept aside", overflow="fold", ratio=3)
+    table.add_column("count", width=7, justify="right")
+    table.add_column("newest (UTC)", width=cells.WHEN_WIDTH)
+    table.add_column("where", overflow="fold", ratio=4)
+    for one in kept:
+        count = "?" if one.count is None else f"{one.count:,}{'+' if one.at_least else ''}"
+        newest = cells.when(one.newest)[: cells.WHEN_WIDTH] if one.newest else ""
+        look = "green" if one.count == 0 else "red"
+        table.add_row(one.what, Text(count, style=look), newest, _named(one.prefix, one.problem))
+    return table
+
+
+def _named(name: str, problem: str | None) -> Text:
+    text = cells.plain(name)
+    return text.append(f"\n{cells.printable(problem)}", style="yellow") if problem else text
+
+
+def _size(size: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < _THOUSAND:
+            return f"{size:,.0f} {unit}" if unit == "B" else f"{size:,.1f} {unit}"
+        size /= _THOUSAND
+    return f"{size:,.1f} TB"

@@ -1,0 +1,150 @@
+"""The deployed stack: its tables, buckets and functions, by the outputs of template.yaml."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.exceptions import ClientError
+from botocore.parsers import ResponseParserError
+
+from reports.clients import CLIENT_CONFIG
+from reports.errors import ReportError, TableNotFoundError
+from stream_core.failures import error_code
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation.type_defs import StackTypeDef
+
+# Without these it is somebody else's stack; any other may be missing in one deployed long ago.
+_OURS = ("SourceTableName", "HistoryTableName")
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack of template.yaml.
+
+    Attributes:
+        name: the stack's name.
+        outputs: its outputs by the names of template.yaml.
+        parameters: what it was deployed with.
+    """
+
+    name: str
+    outputs: Mapping[str, str]
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, session: boto3.Session, name: str, endpoint_url: str | None = None) -> "Stack":
+        """Ask CloudFormation for a stack.
+
+        Raises:
+            TableNotFoundError: there is no such stack.
+            ReportError: the stack is not one of template.yaml.
+        """
+        described = _describe(session, name, endpoint_url)
+        stack = cls(
+            name,
+            {one["OutputKey"]: one["OutputValue"] for one in described.get("Outputs", [])},
+            {
+                one["ParameterKey"]: one.get("ParameterValue", "")
+                for one in described.get("Parameters", [])
+            },
+        )
+        missing = [output for output in _OURS if output not in stack.outputs]
+        if missing:
+            raise ReportError(
+                f"stack '{name}' ({described['StackStatus']}) has no output "
+                f"{' and no output '.join(missing)}: give the stack that template.yaml made"
+            )
+        return stack
+
+    @property
+    def source_table(self) -> str:
+        """The table that is followed."""
+        return self._output("SourceTableName")
+
+    @property
+    def source_stream_arn(self) -> str:
+        """The stream that is read, as it was when the stack was deployed."""
+        return self._output("SourceStreamArn")
+
+    @property
+    def history_table(self) -> str:
+        """The table of the history rows."""
+        return self._output("HistoryTableName")
+
+    @property
+    def replica_table(self) -> str:
+        """The standby copy."""
+        return self._output("ReplicaTableName")
+
+    @property
+    def replica_region(self) -> str:
+        """Where the standby copy is."""
+        return self._output("ReplicaRegion")
+
+    @property
+    def replica_role_arn(self) -> str | None:
+        """The role that writes a replica in another account; None in the stack's own."""
+        return self.parameters.get("ReplicaRoleArn") or None
+
+    @property
+    def overflow_bucket(self) -> str:
+        """Where images are that do not fit into a row."""
+        return self._output("OverflowBucketName")
+
+    @property
+    def quarantine_bucket(self) -> str:
+        """Where records and batches are kept aside that could not be written."""
+        return self._output("QuarantineBucketName")
+
+    @property
+    def time_shards(self) -> int | None:
+        """Partitions an hour of the index `ByTime`; None where the stack does not say."""
+        shards = self.outputs.get("TimeShards")
+        return None if shards is None else int(shards)
+
+    @property
+    def history_writer_function(self) -> str:
+        """The function that writes the history."""
+        return self._output("HistoryWriterFunctionName")
+
+    @property
+    def replica_writer_function(self) -> str:
+        """The function that writes the replica."""
+        return self._output("ReplicaWriterFunctionName")
+
+    @property
+    def history_writer_mapping(self) -> str:
+        """UUID of the history writer's event source mapping."""
+        return self._output("HistoryWriterMappingId")
+
+    @property
+    def replica_writer_mapping(self) -> str:
+        """UUID of the replica writer's event source mapping."""
+        return self._output("ReplicaWriterMappingId")
+
+    def _output(self, key: str) -> str:
+        try:
+            return self.outputs[key]
+        except KeyError:
+            raise ReportError(
+                f"stack '{self.name}' has no output {key}: deploy template.yaml again"
+            ) from None
+
+
+def _describe(session: boto3.Session, name: str, endpoint_url: str | None) -> "StackTypeDef":
+    formation = session.client("cloudformation", endpoint_url=endpoint_url, config=CLIENT_CONFIG)
+    try:
+        return formation.describe_stacks(StackName=name)["Stacks"][0]
+    except ResponseParserError as error:
+        raise ReportError(
+            f"{formation.meta.endpoint_url} does not answer as CloudFormation: name the tables "
+            "instead, with --history-table and --source-table"
+        ) from error
+    except ClientError as error:
+        if error_code(error) != "ValidationError":
+            raise
+        raise TableNotFoundError(
+            f"no stack '{name}' in {formation.meta.region_name}: check --stack and --region"
+        ) from error

@@ -1,0 +1,270 @@
+"""A deployment as template.yaml leaves it, answered by boto3's own clients without a network.
+
+Requests are validated by botocore as ever, and so are the answers, against the service's model;
+in between, a request is answered from the facts below, which a test changes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+from botocore.validate import validate_parameters
+
+from reports.stack import Stack
+
+STACK, REGION, REPLICA_REGION = "employee-trail", "eu-west-1", "eu-central-1"
+SOURCE, HISTORY, REPLICA = "Employee", "employee-trail-history", "employee-trail-replica"
+QUARANTINE, OVERFLOW = "quarantine-bucket", "overflow-bucket"
+STREAM = f"arn:aws:dynamodb:{REGION}:123456789012:table/{SOURCE}/stream/2026-11-01T10:00:00.000"
+# UUIDs have 36 characters, and botocore minds.
+WRITERS = {
+    name: f"1a6c762d-128b-4020-84fa-d86ae77f49d{number}"
+    for number, name in enumerate(("history_writer", "replica_writer"), start=1)
+}
+THIRD_MAPPING = "1a6c762d-128b-4020-84fa-d86ae77f49d3"
+BEGAN = datetime(2026, 11, 1, 10, tzinfo=UTC)
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+OUTPUTS = {
+    "SourceTableName": SOURCE,
+    "SourceStreamArn": STREAM,
+    "HistoryTableName": HISTORY,
+    "ReplicaTableName": REPLICA,
+    "ReplicaRegion": REPLICA_REGION,
+    "OverflowBucketName": OVERFLOW,
+    "QuarantineBucketName": QUARANTINE,
+    "TimeShards": "4",
+    "HistoryWriterFunctionName": f"{STACK}-history-writer",
+    "ReplicaWriterFunctionName": f"{STACK}-replica-writer",
+    "HistoryWriterMappingId": WRITERS["history_writer"],
+    "ReplicaWriterMappingId": WRITERS["replica_writer"],
+}
+
+
+def a_stack(**changes):
+    """The stack itself, as read."""
+    return Stack(STACK, OUTPUTS | changes)
+
+
+def table(name, key, **more):
+    """A table's description."""
+    return {
+        "TableName": name,
+        "TableStatus": "ACTIVE",
+        "CreationDateTime": BEGAN,
+        "ItemCount": 1200,
+        "TableSizeBytes": 345_678,
+        "KeySchema": [
+            {"AttributeName": attribute, "KeyType": kind}
+            for attribute, kind in zip(key, ("HASH", "RANGE"), strict=False)
+        ],
+        # In an order of its own, as DynamoDB may give them.
+        "AttributeDefinitions": [
+            {"AttributeName": attribute, "AttributeType": tag}
+            for attribute, tag in sorted(key.items())
+        ],
+        **more,
+    }
+
+
+def mapping(writer):
+    """An event source mapping as the template makes it."""
+    return {
+        "UUID": WRITERS[writer],
+        "State": "Enabled",
+        "StateTransitionReason": "USER_INITIATED",
+        "LastProcessingResult": "OK",
+        "StartingPosition": "TRIM_HORIZON",
+        "EventSourceArn": STREAM,
+        "FunctionArn": f"arn:aws:lambda:{REGION}:123456789012:function:{STACK}-"
+        f"{writer.replace('_', '-')}",
+        "FunctionResponseTypes": ["ReportBatchItemFailures"],
+        "BisectBatchOnFunctionError": True,
+        "MaximumRetryAttempts": -1,
+        "MaximumRecordAgeInSeconds": 43_200,
+        "DestinationConfig": {"OnFailure": {"Destination": f"arn:aws:s3:::{QUARANTINE}"}},
+    }
+
+
+@dataclass
+class Facts:
+    """What is deployed, in the services' own words."""
+
+    tables: dict[str, dict] = field(
+        default_factory=lambda: {
+            SOURCE: table(
+                SOURCE,
+                {"Id": "N"},
+                LatestStreamArn=STREAM,
+                StreamSpecification={
+                    "StreamEnabled": True,
+                    "StreamViewType": "NEW_AND_OLD_IMAGES",
+                },
+            ),
+            HISTORY: table(
+                HISTORY,
+                {"Id": "S", "ApproximateCreationDateTime": "S"},
+                DeletionProtectionEnabled=True,
+                GlobalSecondaryIndexes=[
+                    {
+                        "IndexName": "ByTime",
+                        "IndexStatus": "ACTIVE",
+                        "KeySchema": [
+                            {"AttributeName": "TimeBucket", "KeyType": "HASH"},
+                            {"AttributeName": "ApproximateCreationDateTime", "KeyType": "RANGE"},
+                        ],
+                        "Projection": {
+                            "ProjectionType": "INCLUDE",
+                            "NonKeyAttributes": ["EventName"],
+                        },
+                    }
+                ],
+            ),
+            REPLICA: table(REPLICA, {"Id": "N"}, DeletionProtectionEnabled=True),
+        }
+    )
+    stack_outputs: dict[str, str] = field(default_factory=lambda: dict(OUTPUTS))
+    stack_parameters: dict[str, str] = field(default_factory=dict)
+    recovery: dict[str, str] = field(
+        default_factory=lambda: dict.fromkeys((SOURCE, HISTORY, REPLICA), "ENABLED")
+    )
+    time_to_live: dict[str, dict] = field(default_factory=dict)
+    mappings: list[dict] = field(default_factory=lambda: [mapping(one) for one in WRITERS])
+    lag_ms: dict[str, list[float]] = field(default_factory=dict)
+    objects: list[str] = field(default_factory=list)
+    versioning: dict = field(default_factory=lambda: {"Status": "Enabled"})
+    lifecycle: list[dict] = field(default_factory=list)
+
+
+class FakeAws:
+    """Answers requests from facts, and refuses what it is told to refuse.
+
+    Attributes:
+        refused: error codes by operation, e.g. `{"ListObjectsV2": "AccessDenied"}`.
+        asked: every request, as operation, region and parameters.
+    """
+
+    def __init__(self):
+        self.session = boto3.Session("test", "test", region_name=REGION)
+        self.session.events.register("before-parameter-build", self._keep)
+        self.session.events.register("before-call", self._answer)
+        self.start_anew()
+
+    def start_anew(self):
+        self.facts = Facts()
+        self.refused: dict[str, str] = {}
+        self.asked: list[tuple[str, str, dict]] = []
+
+    @staticmethod
+    def _keep(params, context, **_):
+        context["asked"] = params
+
+    def _answer(self, model, context, **_):
+        operation, region = model.name, context["client_region"]
+        params = context["asked"]
+        self.asked.append((operation, region, params))
+        if operation in self.refused:
+            return _error(self.refused[operation], f"not authorized to perform: {operation}")
+        answer: Callable[..., Any] = getattr(self, operation)
+        try:
+            found = answer(**params)
+        except LookupError as error:
+            return _error(*error.args)
+        validate_parameters(found, model.output_shape)
+        return SimpleNamespace(status_code=200, headers={}), found
+
+    def DescribeStacks(self, StackName):  # noqa: N802, N803 - the service's names, here and below
+        if StackName != STACK:
+            raise LookupError("ValidationError", f"Stack with id {StackName} does not exist")
+        facts = self.facts
+        return {
+            "Stacks": [
+                {
+                    "StackName": STACK,
+                    "CreationTime": BEGAN,
+                    "StackStatus": "CREATE_COMPLETE",
+                    "Outputs": [
+                        {"OutputKey": key, "OutputValue": value}
+                        for key, value in facts.stack_outputs.items()
+                    ],
+                    "Parameters": [
+                        {"ParameterKey": key, "ParameterValue": value}
+                        for key, value in facts.stack_parameters.items()
+                    ],
+                }
+            ]
+        }
+
+    def DescribeTable(self, TableName):  # noqa: N802, N803
+        return {"Table": self._table(TableName)}
+
+    def DescribeContinuousBackups(self, TableName):  # noqa: N802, N803
+        self._table(TableName)
+        status = self.facts.recovery[TableName]
+        return {
+            "ContinuousBackupsDescription": {
+                "ContinuousBackupsStatus": "ENABLED",
+                "PointInTimeRecoveryDescription": {"PointInTimeRecoveryStatus": status},
+            }
+        }
+
+    def DescribeTimeToLive(self, TableName):  # noqa: N802, N803
+        self._table(TableName)
+        off = {"TimeToLiveStatus": "DISABLED"}
+        return {"TimeToLiveDescription": self.facts.time_to_live.get(TableName, off)}
+
+    def _table(self, name):
+        if name not in self.facts.tables:
+            raise LookupError("ResourceNotFoundException", f"Table: {name} not found")
+        return self.facts.tables[name]
+
+    def GetEventSourceMapping(self, UUID):  # noqa: N802, N803
+        for one in self.facts.mappings:
+            if one["UUID"] == UUID:
+                return one
+        raise LookupError("ResourceNotFoundException", "The resource does not exist.")
+
+    def ListEventSourceMappings(self, EventSourceArn, Marker="0"):  # noqa: N802, N803
+        # Two a page, so that a third is on another.
+        found = [one for one in self.facts.mappings if one["EventSourceArn"] == EventSourceArn]
+        start = int(Marker)
+        page = {"EventSourceMappings": found[start : start + 2]}
+        return page if start + 2 >= len(found) else page | {"NextMarker": str(start + 2)}
+
+    def GetMetricStatistics(self, **asked):  # noqa: N802
+        assert (asked["Namespace"], asked["MetricName"]) == ("AWS/Lambda", "IteratorAge")
+        (dimension,) = asked["Dimensions"]
+        return {
+            "Datapoints": [
+                {"Timestamp": asked["EndTime"] - timedelta(minutes=n), "Maximum": age}
+                for n, age in enumerate(self.facts.lag_ms.get(dimension["Value"], []))
+            ]
+        }
+
+    def ListObjectsV2(self, Bucket, Prefix, ContinuationToken="0", **_):  # noqa: N802, N803
+        assert Bucket == QUARANTINE
+        found = [key for key in self.facts.objects if key.startswith(Prefix)]
+        start = int(ContinuationToken)
+        contents = [
+            {"Key": key, "LastModified": NOW - timedelta(minutes=len(found) - n)}
+            for n, key in enumerate(found[start : start + 1000], start=start)
+        ]
+        page = {"Contents": contents, "IsTruncated": start + 1000 < len(found)}
+        return page | ({"NextContinuationToken": str(start + 1000)} if page["IsTruncated"] else {})
+
+    def GetBucketVersioning(self, Bucket):  # noqa: N802, N803
+        assert Bucket == OVERFLOW
+        return self.facts.versioning
+
+    def GetBucketLifecycleConfiguration(self, Bucket):  # noqa: N802, N803
+        assert Bucket == OVERFLOW
+        if not self.facts.lifecycle:
+            raise LookupError("NoSuchLifecycleConfiguration", "there is none")
+        return {"Rules": self.facts.lifecycle}
+
+
+def _error(code, message):
+    answer = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {}}
+    return SimpleNamespace(status_code=400, headers={}), answer

@@ -1,0 +1,289 @@
+"""A source table and its history in memory, read through the API as DynamoDB answers it.
+
+`tests/unit/test_memory_tables.py` holds the client against moto.
+"""
+
+import re
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from itertools import count
+from threading import Lock
+from types import SimpleNamespace
+from zlib import crc32
+
+from botocore.paginate import Paginator
+
+from reports.by_time import ByTime
+from reports.row_reader import RowReader
+from stream_core.attribute_values import same_item
+from stream_core.change import EventName
+from stream_core.history_row import ID, SORT_KEY, HistoryRow
+from tests.factories import NOON, change
+from tests.fakes import client_error
+
+START = datetime.fromtimestamp(NOON, UTC)
+HISTORY, SOURCE = "EmployeeHistory", "Employee"
+_CONDITION = re.compile(r"(#\w+) = (:\w+)(?: AND (#\w+) BETWEEN (:\w+) AND (:\w+))?")
+_MOST_KEYS = 100
+_PAGINATION = {
+    "input_token": "ExclusiveStartKey",
+    "output_token": "LastEvaluatedKey",
+    "result_key": ["Items", "Count"],
+    "limit_key": "Limit",
+}
+_LIMIT = SimpleNamespace(
+    input_shape=SimpleNamespace(members={"Limit": SimpleNamespace(type_name="integer")})
+)
+
+
+@cache
+def _hash(text):
+    return crc32(text.encode())
+
+
+class MemoryTables:
+    """The reading half of a DynamoDB client; all keys are texts.
+
+    Attributes:
+        page: how many items an answer of Query or Scan holds at most; stands for its megabyte.
+        batch: how many keys BatchGetItem works off; the others come back unprocessed.
+        lagging: rows, as (`Id`, sort key), that the index does not show yet.
+        before: what to do once, before the next call of an operation is carried out.
+        calls: how often each operation was called.
+        requests: every request, in order, with the operation's name.
+    """
+
+    def __init__(self, *, page=1000, batch=_MOST_KEYS, **descriptions):
+        self.page = page
+        self.batch = batch
+        self.descriptions = descriptions
+        self.items = {name: {} for name in descriptions}
+        self.lagging = set()
+        self.before = defaultdict(list)
+        self.calls = Counter()
+        self.requests = []
+        self.meta = SimpleNamespace(region_name="us-east-1", endpoint_url="http://memory")
+        self._lock = Lock()
+
+    def put(self, table, item):
+        self.items[table][self._place(table, item)] = item
+
+    def remove(self, table, item):
+        self.items[table].pop(self._place(table, item), None)
+
+    def get(self, table, keys):
+        return self.items[table].get(self._place(table, keys))
+
+    def describe_table(self, TableName):  # noqa: N803 - names of the API, here and below
+        self._note("describe_table", TableName=TableName)
+        if TableName not in self.descriptions:
+            raise client_error("ResourceNotFoundException")
+        return {"Table": self.descriptions[TableName]}
+
+    def get_item(self, TableName, Key, ConsistentRead):  # noqa: N803
+        self._note("get_item", TableName=TableName, ConsistentRead=ConsistentRead)
+        item = self.get(TableName, Key)
+        return {} if item is None else {"Item": item}
+
+    def batch_get_item(self, RequestItems):  # noqa: N803
+        self._note("batch_get_item", RequestItems=RequestItems)
+        ((table, request),) = RequestItems.items()
+        keys = request["Keys"]
+        if len(keys) > _MOST_KEYS or len({self._place(table, key) for key in keys}) < len(keys):
+            raise client_error("ValidationException")
+        found = [self.get(table, key) for key in keys[: self.batch]]
+        left = keys[self.batch :]
+        return {
+            "Responses": {table: [item for item in reversed(found) if item is not None]},
+            "UnprocessedKeys": {table: {**request, "Keys": left}} if left else {},
+        }
+
+    def scan(self, TableName, Segment=0, TotalSegments=1, **request):  # noqa: N803
+        self._note("scan", TableName=TableName, Segment=Segment, **request)
+        names = self._key_names(TableName)
+        items = sorted(
+            (
+                item
+                for item in self._stored(TableName)
+                if _hash(item[names[0]]["S"]) % TotalSegments == Segment
+            ),
+            key=lambda item: self._place_in_scan(TableName, item),
+        )
+        return self._answer(
+            items, lambda item: self._place_in_scan(TableName, item), names, request
+        )
+
+    def query(self, TableName, KeyConditionExpression, **request):  # noqa: N803
+        self._note("query", TableName=TableName, **request)
+        names, values = request["ExpressionAttributeNames"], request["ExpressionAttributeValues"]
+        partition, value, sort, low, high = _CONDITION.fullmatch(KeyConditionExpression).groups()
+        index = request.get("IndexName")
+        if index and request.get("ConsistentRead"):
+            raise client_error("ValidationException")
+        found = [
+            item
+            for item in self._stored(TableName)
+            if item[names[partition]] == values[value]
+            and (sort is None or values[low]["S"] <= item[names[sort]]["S"] <= values[high]["S"])
+            and not (index and (item[ID]["S"], item[SORT_KEY]["S"]) in self.lagging)
+        ]
+        # What an index has under one sort key is in no order that anybody could know.
+        place = lambda item: (item[names[sort]]["S"], _hash(item[ID]["S"]) if index else 0)  # noqa: E731
+        forward = request.get("ScanIndexForward", True)
+        key_names = [*self._key_names(TableName), *([names[partition]] if index else [])]
+        found.sort(key=place, reverse=not forward)
+        return self._answer(found, place if forward else None, key_names, request)
+
+    def get_paginator(self, operation):
+        return Paginator(getattr(self, operation), _PAGINATION, _LIMIT)
+
+    def _note(self, operation, **request):
+        with self._lock:
+            self.calls[operation] += 1
+            self.requests.append((operation, request))
+            waiting = self.before[operation]
+            happens = waiting.pop(0) if waiting else None
+        if happens is not None:
+            happens()
+
+    def _answer(self, items, place, key_names, request):
+        start, limit = request.get("ExclusiveStartKey"), request.get("Limit")
+        if start is not None and place is not None:
+            items = items[bisect_right([place(item) for item in items], place(start)) :]
+        elif start is not None:
+            items = items[1 + [self._key(key_names, item) for item in items].index(start) :]
+        size = min(self.page, limit or self.page)
+        page = items[:size]
+        answer = {"Items": [_projected(item, request) for item in page], "Count": len(page)}
+        if page and (len(page) == limit or len(items) > size):
+            answer["LastEvaluatedKey"] = self._key(key_names, page[-1])
+        return answer
+
+    def _stored(self, table):
+        return list(self.items[table].values())
+
+    def _key_names(self, table):
+        return [one["AttributeName"] for one in self.descriptions[table]["KeySchema"]]
+
+    def _place(self, table, item):
+        return tuple(item[name]["S"] for name in self._key_names(table))
+
+    def _place_in_scan(self, table, item):
+        return _hash(item[self._key_names(table)[0]]["S"]), self._place(table, item)
+
+    @staticmethod
+    def _key(names, item):
+        return {name: item[name] for name in names}
+
+
+def _projected(item, request):
+    if "ProjectionExpression" not in request:
+        return item
+    names = request["ExpressionAttributeNames"]
+    wanted = [names[name] for name in request["ProjectionExpression"].split(", ")]
+    return {name: item[name] for name in wanted if name in item}
+
+
+class Recorded:
+    """A source table whose every change is recorded, unless a test wants otherwise.
+
+    Attributes:
+        client: both tables.
+        reader, by_time: as the reports make them.
+        rows: what was recorded, in order.
+    """
+
+    def __init__(
+        self,
+        *,
+        shards=4,
+        time_shards="known",
+        source=True,
+        began_s=-86400,
+        key_names=("Id",),
+        **options,
+    ):
+        self.client = MemoryTables(
+            **{
+                HISTORY: describe(HISTORY, [ID, SORT_KEY], began_s),
+                SOURCE: describe(SOURCE, key_names, began_s - 86400),
+            },
+            **options,
+        )
+        self.shards = shards
+        self.reader = RowReader(self.client, None, HISTORY, SOURCE if source else None)
+        self.by_time = ByTime(self.reader, shards if time_shards == "known" else time_shards)
+        self.rows = []
+        self._sequences = count(1)
+
+    def live(self, identifier):
+        return self.client.get(SOURCE, {"Id": {"S": identifier}})
+
+    def write(self, identifier, image, at=0, **options):
+        """Put an item, or delete it, so many seconds after the start; None for no change."""
+        row = self.change(identifier, image, at, **options)
+        if row is not None:
+            self.record(row)
+        return row
+
+    def change(self, identifier, image, at=0, **options):
+        """Put an item, or delete it; its row is given back, not recorded."""
+        keys = {"Id": {"S": identifier}}
+        old = self.live(identifier)
+        if same_item(old, image):
+            return None
+        if image is None:
+            self.client.remove(SOURCE, keys)
+        else:
+            self.client.put(SOURCE, image)
+        sequence = next(self._sequences)
+        return HistoryRow.of(change(old, image, at=NOON + at, sequence=sequence, **options))
+
+    def baseline(self, identifier, at=0):
+        """Record what a backfill finds, if anything."""
+        image = self.live(identifier)
+        if image is None:
+            return None
+        found = change(None, image, at=NOON + at)
+        row = HistoryRow.of(replace(found, event_name=EventName.SNAPSHOT, sequence_number="0"))
+        self.record(row)
+        return row
+
+    def record(self, row):
+        item = row.to_item(self.shards)
+        self.client.put(HISTORY, item)
+        self.rows.append(row)
+
+    def counted(self, *, rows, row_bytes=500, items=100):
+        """Have DescribeTable tell such sizes, whatever there is."""
+        self.client.descriptions[HISTORY] |= {"ItemCount": rows, "TableSizeBytes": rows * row_bytes}
+        self.client.descriptions[SOURCE] |= {"ItemCount": items}
+
+    def forget(self, row):
+        """Take a row away from the table; the index keeps nothing that the table has not."""
+        self.client.remove(HISTORY, row.to_item(self.shards))
+        self.rows.remove(row)
+
+
+def describe(name, key_names, began_s=0, **sizes):
+    """A table as DescribeTable tells it; its keys are texts."""
+    return {
+        "TableName": name,
+        "KeySchema": [
+            {"AttributeName": key, "KeyType": kind}
+            for key, kind in zip(key_names, ("HASH", "RANGE"), strict=False)
+        ],
+        "AttributeDefinitions": [{"AttributeName": key, "AttributeType": "S"} for key in key_names],
+        "CreationDateTime": START + timedelta(seconds=began_s),
+        "ItemCount": 0,
+        "TableSizeBytes": 0,
+        **sizes,
+    }
+
+
+def moment(seconds):
+    """So many seconds after the start."""
+    return START + timedelta(seconds=seconds)
