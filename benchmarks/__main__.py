@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks import as_of, cold_start, history, memory, reports, writers
+from benchmarks import as_of, cold_start, history, memory, operations, reports, writers
 
 _BENCHMARKS = {
     "writers": writers,
@@ -15,6 +15,7 @@ _BENCHMARKS = {
     "memory": memory,
     "as_of": as_of,
     "reports": reports,
+    "operations": operations,
 }
 
 

@@ -172,10 +172,15 @@ def summary(of: ItemState) -> Text:
     """An item in a few lines, without its key, which is told beside it."""
     if of.image is None:
         return Text("no such item", style="dim")
+    return attributes(of.image, of.keys)
+
+
+def attributes(item: Item, keys: Item) -> Text:
+    """The attributes of an item in a few lines, without those of its key."""
     parts = [
         Text.assemble((printable(f"{path_text((name,))}: "), "dim"), brief(value))
-        for name, value in sorted(of.image.items())
-        if name not in of.keys
+        for name, value in sorted(item.items())
+        if name not in keys
     ]
     if not parts:
         return Text("nothing but its key", style="dim")

@@ -17,13 +17,18 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
+from itemtrail.backfill_command import backfill, enable
 from itemtrail.demo import demo
 from itemtrail.deployment_commands import doctor, status
+from itemtrail.healing_commands import compare, repair
 from itemtrail.item_commands import as_of, blame, diff, history, timeline
 from itemtrail.local_stack import LocalStackError
 from itemtrail.output import tell
+from itemtrail.redrive_command import redrive
 from itemtrail.report_command import report
+from itemtrail.restore_command import restore
 from itemtrail.table_commands import between, changes, table_as_of
+from itemtrail.undo_command import undo
 from itemtrail.verify_command import verify
 from stream_core.failures import ItemtrailError, error_code
 
@@ -89,6 +94,9 @@ commands.sections = {
     "About an item": (history, as_of, diff, blame, timeline),
     "About many items": (changes, between, table_as_of, verify, report),
     "About the deployment": (status, doctor),
+    "Starting": (enable, backfill),
+    "Healing": (compare, repair, redrive),
+    "Going back": (restore, undo),
     "On this machine": (demo,),
 }
 for _command in chain.from_iterable(commands.sections.values()):

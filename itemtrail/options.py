@@ -22,6 +22,9 @@ from reports.times import read_time
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+# What belongs together: of these the environment's are taken all or none.
+_NAMED = frozenset({"stack", "history_table", "source_table"})
+
 
 @dataclass(frozen=True)
 class Tables:
@@ -80,11 +83,7 @@ class Target:
                 "which history? give --stack NAME, or --history-table NAME and --source-table NAME"
             )
         if reads_index and time_shards is None:
-            click.echo(
-                f"all {MOST_SHARDS} possible shards an hour are read: --stack, or --time-shards N "
-                "as template.yaml was deployed with (4 by default), makes it faster",
-                err=True,
-            )
+            tell_of_unknown_shards()
         return Tables(session, self.endpoint_url, history_table, source_table, time_shards)
 
     def session(self) -> boto3.Session:
@@ -95,6 +94,15 @@ class Target:
                 f"'{self.endpoint_url}' is not an endpoint URL: give e.g. http://localhost:8000"
             )
         return boto3.Session(profile_name=self.profile, region_name=self.region)
+
+
+def tell_of_unknown_shards() -> None:
+    """Say that the index by time is read in a slow way, and how to do better."""
+    click.echo(
+        f"all {MOST_SHARDS} possible shards an hour are read: --stack, or --time-shards N "
+        "as template.yaml was deployed with (4 by default), makes it faster",
+        err=True,
+    )
 
 
 class TimeType(click.ParamType):
@@ -125,7 +133,8 @@ class PathType(click.ParamType):
             self.fail(str(error), param, ctx)
 
 
-def _stack(*, required: bool) -> Callable[[Any], Any]:
+def stack_option(*, required: bool) -> Callable[[Any], Any]:
+    """The option that names a stack."""
     return click.option(
         "--stack",
         metavar="NAME",
@@ -158,7 +167,7 @@ _TIME_SHARDS = click.option(
     type=click.IntRange(1, MOST_SHARDS),
     help="Partitions an hour of the index ByTime; else the stack's, else all 100 are read.",
 )
-_WHERE = (
+WHERE: tuple[Callable[[Any], Any], ...] = (
     click.option("--profile", metavar="NAME", help="AWS profile, as in the AWS CLI."),
     # The AWS CLI reads this variable; boto3 alone reads only AWS_DEFAULT_REGION.
     click.option(
@@ -172,17 +181,17 @@ _WHERE = (
 
 def target_options(command: Command) -> Command:
     """Add the options that say which tables to ask; they arrive as `target`."""
-    return _targeted(command, (_stack(required=False), *_TABLES, *_WHERE))
+    return targeted(command, (stack_option(required=False), *_TABLES, *WHERE))
 
 
 def indexed_target_options(command: Command) -> Command:
     """The same for questions that read the index by time."""
-    return _targeted(command, (_stack(required=False), *_TABLES, _TIME_SHARDS, *_WHERE))
+    return targeted(command, (stack_option(required=False), *_TABLES, _TIME_SHARDS, *WHERE))
 
 
 def stack_options(command: Command) -> Command:
     """The same for questions about a whole deployment."""
-    return _targeted(command, (_stack(required=True), *_WHERE))
+    return targeted(command, (stack_option(required=True), *WHERE))
 
 
 def gaps_option(command: Command) -> Command:
@@ -227,7 +236,15 @@ class Period(NamedTuple):
 
 def period_options(command: Command) -> Command:
     """Add the options of a range of time; they arrive as `period`."""
+    return _ranged(command, "; now by default", default="now")
 
+
+def fixed_period_options(command: Command) -> Command:
+    """The same for what writes: the range has to end where somebody said, not where it grows to."""
+    return _ranged(command, "", required=True)
+
+
+def _ranged(command: Command, otherwise: str, **until: Any) -> Command:
     @functools.wraps(command)
     def with_period(since: datetime, until: datetime, **given: Any) -> Any:
         if since > until:
@@ -236,24 +253,25 @@ def period_options(command: Command) -> Command:
             )
         return command(period=Period(since, until), **given)
 
-    since = click.option(
+    first = click.option(
         "--since", type=TimeType(), required=True, help="The first instant, itself included."
     )
-    until = click.option(
-        "--until",
-        type=TimeType(),
-        default="now",
-        help="The last instant, itself included; now by default.",
+    last = click.option(
+        "--until", type=TimeType(), help=f"The last instant, itself included{otherwise}.", **until
     )
-    return since(until(with_period))  # type: ignore[return-value]
+    return first(last(with_period))  # type: ignore[return-value]
 
 
-def _targeted(command: Command, options: tuple[Callable[[Any], Any], ...]) -> Command:
+def targeted(
+    command: Command, options: tuple[Callable[[Any], Any], ...], kind: type[Target] = Target
+) -> Command:
+    """Add options that say what a command is about; they arrive as `target`, which is of a kind."""
+
     @functools.wraps(command)
     def with_target(**given: Any) -> Any:
-        names = Target.__dataclass_fields__.keys() & given.keys()
+        names = kind.__dataclass_fields__.keys() & given.keys()
         chosen = _preferred({name: given.pop(name) for name in names})
-        return command(target=Target(**chosen), **given)
+        return command(target=kind(**chosen), **given)
 
     wrapped: Any = with_target
     for option in reversed(options):
@@ -279,7 +297,8 @@ def _preferred(given: dict[str, Any]) -> dict[str, Any]:
         return {
             name: value
             for name, value in given.items()
-            if context.get_parameter_source(name) is not ParameterSource.ENVIRONMENT
+            if name not in _NAMED
+            or context.get_parameter_source(name) is not ParameterSource.ENVIRONMENT
         }
     if len(named(ParameterSource.ENVIRONMENT)) > 1:
         raise click.UsageError(

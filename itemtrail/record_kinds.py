@@ -123,3 +123,67 @@ STATUS_LINE = RecordKind(
     | {"count": _INTEGER, "size_bytes": _INTEGER, "lag_ms": _INTEGER, "newest": _TIME}
     | {"problem": _TEXT},
 )
+BACKFILL = RecordKind(
+    "backfill",
+    {"applied": _FLAG, "finished": _FLAG, "clean": _FLAG, "scanned": _INTEGER}
+    | {"baselines": _INTEGER, "already_there": _INTEGER, "gone": _INTEGER}
+    | {"changed_first": _INTEGER, "settled": _INTEGER, "problems": _WIRE}
+    | {"go_on": _TEXT, "gap": _WIRE},
+)
+PROBLEM = RecordKind("problem", {"key_digest": _TEXT, "passing": _FLAG, "reason": _TEXT})
+STREAM = RecordKind(
+    "stream", {"table": _TEXT, "stream_arn": _TEXT, "was_on": _FLAG, "applied": _FLAG}
+)
+DISCREPANCY = RecordKind(
+    "discrepancy",
+    {"key": _WIRE, "kind": _TEXT, "reason": _TEXT, "meaning": _TEXT, "to_do": _TEXT, "at": _TIME}
+    | {"changes_behind": _INTEGER, "behind_since": _TIME, "behind_s": _INTEGER}
+    | {"source": _WIRE, "replica": _WIRE},
+)
+REPAIR = RecordKind(
+    "repair",
+    {"applied": _FLAG, "clean": _FLAG, "looked_at": _INTEGER, "equal": _INTEGER}
+    | {"missing": _INTEGER, "different": _INTEGER, "extraneous": _INTEGER, "healed": _INTEGER}
+    | {"unhealed": _WIRE},
+)
+UNHEALED = RecordKind("unhealed item", {"key": _WIRE, "reason": _TEXT})
+_LEFTOVER_FIELDS = {"where": _TEXT, "why": _TEXT, "reason": _TEXT, "consumer": _TEXT}
+_RECORD_FIELDS = {"sequence_number": _TEXT, "key_digest": _TEXT}
+_RANGE_FIELDS = {"stream_arn": _TEXT, "shard_id": _TEXT, "start": _TEXT, "end": _TEXT}
+REDRIVE = RecordKind(
+    "redrive",
+    {"applied": _FLAG, "clean": _FLAG, "objects": _INTEGER, "records": _INTEGER, "counts": _WIRE}
+    | {"done": _WIRE, "leftovers": _WIRE, "lost": _WIRE},
+)
+LEFTOVER = RecordKind("leftover", _LEFTOVER_FIELDS | _RECORD_FIELDS)
+LOST = RecordKind(
+    "lost range", {"where": _TEXT, "reason": _TEXT, "found": _INTEGER} | _RANGE_FIELDS
+)
+REDRIVE_LINE = RecordKind(
+    "redrive line",
+    {"outcome": _TEXT} | _LEFTOVER_FIELDS | _RECORD_FIELDS | {"found": _INTEGER} | _RANGE_FIELDS,
+)
+CONFLICT = RecordKind(
+    "conflict",
+    {"path": _TEXT, "expected": _WIRE, "found": _WIRE, "wanted": _WIRE, "reason": _TEXT},
+)
+RESTORE = RecordKind(
+    "restore",
+    {"key": _WIRE, "at": _TIME, "outcome": _TEXT, "reason": _TEXT, "certainty": _TEXT}
+    | {"existed": _FLAG, "exists": _FLAG, "differences": _WIRE, "conflicts": _WIRE},
+)
+TABLE_RESTORE = RecordKind(
+    "table restore",
+    {"applied": _FLAG, "clean": _FLAG, "new_table": _TEXT, "at": _TIME, "method": _TEXT}
+    | {"reason": _TEXT, "items": _INTEGER, "uncertain": _INTEGER, "unwritten": _INTEGER}
+    | {"reasons": _WIRE, "problems": _WIRE, "notes": _WIRE},
+)
+TABLE_RESTORE_LINE = RecordKind(
+    "table restore line",
+    {"problem": _TEXT, "key": _WIRE, "existed": _FLAG, "certainty": _TEXT, "reason": _TEXT},
+)
+UNDO = RecordKind(
+    "undo",
+    {"key": _WIRE, "outcome": _TEXT, "reason": _TEXT, "changes": _WIRE}
+    | {"edits": _WIRE, "conflicts": _WIRE},
+)

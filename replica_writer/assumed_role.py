@@ -28,10 +28,16 @@ class _AssumedRole(CredentialProvider):
         )
 
 
-def session_as(role_arn: str) -> boto3.Session:
-    """A session that acts as the role. A warm function outlives the hour its credentials last."""
-    own = botocore.session.get_session()
-    own.set_default_client_config(CLIENT_CONFIG)
+def session_as(role_arn: str, own: botocore.session.Session | None = None) -> boto3.Session:
+    """A session that acts as the role. A warm function outlives the hour its credentials last.
+
+    Args:
+        role_arn: the role.
+        own: who assumes it; by default whoever the environment says.
+    """
+    if own is None:
+        own = botocore.session.get_session()
+        own.set_default_client_config(CLIENT_CONFIG)
     fetcher = AssumeRoleCredentialFetcher(
         client_creator=own.create_client,
         source_credentials=own.get_credentials(),

@@ -217,7 +217,7 @@ def _source(breaks: Sequence[Break], surplus: dict[State, int]) -> State | Free:
     begins, ends = breaks[0].left, breaks[-1].right
     owed = sorted(surplus.values())
     free = [-1] * (begins is FREE) + [1] * (ends is FREE)
-    if owed != free and (owed or len(free) == 1):
+    if owed and owed != free:
         return FREE
     if begins is not FREE:
         return begins

@@ -89,7 +89,8 @@ _DETAILS = {
     FindingClass.MISSING_DELETE: "it inserts an item that was there",
     FindingClass.MISSING_INSERT: "it begins with an item that was not there",
     FindingClass.MISSING_START: "it begins with an item that no row or baseline shows",
-    FindingClass.HEAD_MISMATCH: "the live item is not what the last row left",
+    FindingClass.HEAD_MISMATCH: "the live item is not what the last row left: a change is missing, "
+    "unless the history lags behind",
 }
 
 

@@ -17,8 +17,9 @@ settings.register_profile("thorough", parent=settings.get_profile("quick"), max_
 settings.register_profile("ten-thousand", parent=settings.get_profile("quick"), max_examples=10_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
-# Tests run with nobody's credentials, in no region of their own.
-for _name in [name for name in os.environ if name.startswith(("AWS_", "POWERTOOLS_"))]:
+# Tests run with nobody's credentials, in no region and about no table of their own.
+_FOREIGN = ("AWS_", "POWERTOOLS_", "ITEMTRAIL_")
+for _name in [name for name in os.environ if name.startswith(_FOREIGN)]:
     del os.environ[_name]
 
 

@@ -10,6 +10,10 @@ import json
 import re
 import shlex
 import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
 
 import click
 import pyarrow.parquet
@@ -17,11 +21,21 @@ import pytest
 
 from itemtrail.cli import commands, main
 from itemtrail.local_stack import LocalStack
+from operations.compare import compare
+from operations.failure_objects import StreamRange
 from reports import HistoryTable
+from tests.export_files import export_files
+from tests.factories import item, lambda_form
+from tests.left_behind import invocation
 
 pytestmark = pytest.mark.functional
 
 STACK, SOURCE = "employee-trail", "Employee"
+# What writes has a stack of the same name to itself, so that the questions' answers stay.
+WRITING = {"enable", "backfill", "compare", "repair", "redrive", "restore", "undo"}
+WRITING_REGION = "us-west-2"
+FOREIGN = {"Id": {"N": "7"}}
+EXPORT = "export/AWSDynamoDB/01693685827463-2d8752fd"
 WITHIN_S = 20
 # Everything else exits with 0.
 STATUS = {
@@ -29,6 +43,11 @@ STATUS = {
     "as-of 42 --at 2026-03-03T18:46:00Z": 1,
     # MiniStack says that its tables have no point-in-time recovery.
     "doctor": 1,
+    # Somebody has written to the replica.
+    "compare --sample": 0,
+    "compare": 1,
+    "repair --stack employee-trail --rate 500 --apply": 0,
+    "repair --stack": 1,
 }
 # What has to be in the answer, where it is known.
 LINES = {
@@ -44,6 +63,13 @@ LINES = {
     "table-as-of --at 2026-03-03": 3,
     "table-as-of --at '1 min ago'": None,
     "verify": None,
+    "compare --sample": None,
+    "compare": 1,
+    "redrive --consumer history_writer": 1,
+    "restore 42": 1,
+    "restore --keys-file": 3,
+    "undo 42": 1,
+    "undo --since": 2,
 }
 
 
@@ -57,6 +83,10 @@ def examples():
                 yield line.strip()
 
 
+def _command(example):
+    return example.split()[1]
+
+
 EXAMPLES = sorted({line for line in examples() if not line.startswith("itemtrail demo")})
 
 
@@ -65,35 +95,132 @@ def deployed():
     """The stack that the examples name, its table written through the ordinary API."""
     with LocalStack() as stack:
         stack.build()
-        outputs = stack.deploy(
-            STACK, {"SourceTableName": SOURCE, "CreateSampleSourceTable": "true"}
-        )
+        outputs = _deploy(stack, stack.region)
         with contextlib.closing(stack.client("dynamodb")) as dynamodb:
             _write(dynamodb)
-        trail = HistoryTable(outputs["HistoryTableName"], SOURCE, session=stack.session())
-        deadline = time.monotonic() + WITHIN_S
-        while sum(len(list(trail.rows({"Id": one}))) for one in (42, 43, 44)) < 7:
-            assert time.monotonic() < deadline, "the history never caught up"
-            time.sleep(0.05)
+        _await_rows(stack, stack.region, outputs, 7)
         yield stack
+
+
+@pytest.fixture(scope="module")
+def damaged(deployed):
+    """The stack for what writes, after a bad job."""
+    outputs = _deploy(deployed, WRITING_REGION)
+    with contextlib.ExitStack() as closing:
+
+        def client(service):
+            made = deployed.client(service, WRITING_REGION)
+            return closing.enter_context(contextlib.closing(made))
+
+        dynamodb = client("dynamodb")
+        for identifier in ("42", "43", "44"):
+            _put(dynamodb, identifier, "Murali", "open", "ada")
+        before = _next_second()
+        for identifier in ("42", "43"):
+            _put(dynamodb, identifier, "Murali", "closed", "payroll")
+        after = _next_second()
+        _await_rows(deployed, WRITING_REGION, outputs, 5)
+        moments = {"2026-03-03T18:40Z": before, "2026-03-03T18:46Z": after}
+        yield Damaged(dynamodb, client("s3"), client("dynamodbstreams"), outputs, moments)
+
+
+@dataclass(frozen=True)
+class Damaged:
+    """A stack in need of the commands that write, and the moments before and after a bad job."""
+
+    dynamodb: Any
+    s3: Any
+    streams: Any
+    outputs: dict
+    moments: dict
+
+    def damage(self):
+        """Write to the replica what the source has not, and quarantine a record."""
+        content = {"Format": 1, "Consumer": "history_writer", "Error": "", "Reason": ""}
+        content["Record"] = lambda_form(self.records[0])
+        self.dynamodb.put_item(TableName=self.outputs["ReplicaTableName"], Item=FOREIGN)
+        self.s3.put_object(
+            Bucket=self.outputs["QuarantineBucketName"],
+            Key="quarantine/history_writer/1.json",
+            Body=json.dumps(content, default=datetime.timestamp),
+        )
+
+    def heal(self):
+        """Take the foreign item away."""
+        self.dynamodb.delete_item(TableName=self.outputs["ReplicaTableName"], Key=FOREIGN)
+
+    def write_files(self, folder):
+        """The files that the examples name: an export, and a message from a dead-letter queue."""
+        numbers = [one["dynamodb"]["SequenceNumber"] for one in self.records]
+        place = StreamRange(self.outputs["SourceStreamArn"], self.shard, *numbers[:2], 2)
+        (folder / "dead-letters.json").write_text(json.dumps(invocation(place=place)))
+        table = self.dynamodb.describe_table(TableName=SOURCE)["Table"]
+        files = export_files(
+            [{**item(), "Id": {"N": "44"}}],
+            table_arn=table["TableArn"],
+            table_id=table.get("TableId", ""),
+            time=datetime.now(UTC),
+        )
+        for name, content in files.items():
+            path = folder / EXPORT / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+
+    @cached_property
+    def records(self):
+        """The first page of the stream, each record with the ARN that Lambda adds."""
+        arn = self.outputs["SourceStreamArn"]
+        iterator = self.streams.get_shard_iterator(
+            StreamArn=arn, ShardId=self.shard, ShardIteratorType="TRIM_HORIZON"
+        )["ShardIterator"]
+        records = self.streams.get_records(ShardIterator=iterator)["Records"]
+        return [record | {"eventSourceARN": arn} for record in records]
+
+    @cached_property
+    def shard(self):
+        """The name of the stream's only shard."""
+        described = self.streams.describe_stream(StreamArn=self.outputs["SourceStreamArn"])
+        (shard,) = described["StreamDescription"]["Shards"]
+        return shard["ShardId"]
+
+
+def _deploy(stack, region):
+    parameters = {"SourceTableName": SOURCE, "CreateSampleSourceTable": "true"}
+    return stack.deploy(STACK, parameters, region=region)
+
+
+def _await_rows(stack, region, outputs, rows):
+    trail = HistoryTable(outputs["HistoryTableName"], SOURCE, session=stack.session(region))
+    deadline = time.monotonic() + WITHIN_S
+    while sum(len(list(trail.rows({"Id": one}))) for one in (42, 43, 44)) < rows:
+        assert time.monotonic() < deadline, "the history never caught up"
+        time.sleep(0.05)
+
+
+def _next_second():
+    """A moment of which nothing before or after is stamped in the same second."""
+    time.sleep(1.1)
+    moment = datetime.now(UTC)
+    time.sleep(1.1)
+    return moment.isoformat()
 
 
 def _write(dynamodb):
     """Three items: one that changes and stays, one that is deleted, one that is only there."""
-
-    def put(identifier, name, status, by):
-        texts = {"Name": name, "status": status, "updated_by": by}
-        attributes = {name: {"S": text} for name, text in texts.items()}
-        item = {"Id": {"N": identifier}, "Salary": {"N": "4200.50"}, **attributes}
-        dynamodb.put_item(TableName=SOURCE, Item=item)
-
-    put("42", "Murali", "open", "recruiting")
-    put("42", "Murali Allada", "open", "ada")
-    put("42", "Murali Allada", "closed", "ada")
-    put("43", "Grace", "open", "ada")
-    put("43", "=Grace", "closed", "grace")
+    _put(dynamodb, "42", "Murali", "open", "recruiting")
+    _put(dynamodb, "42", "Murali Allada", "open", "ada")
+    _put(dynamodb, "42", "Murali Allada", "closed", "ada")
+    _put(dynamodb, "43", "Grace", "open", "ada")
+    _put(dynamodb, "43", "=Grace", "closed", "grace")
     dynamodb.delete_item(TableName=SOURCE, Key={"Id": {"N": "43"}})
-    put("44", "Radia", "open", "grace")
+    _put(dynamodb, "44", "Radia", "open", "grace")
+
+
+def _put(dynamodb, identifier, name, status, by):
+    texts = {"Name": name, "status": status, "updated_by": by}
+    attributes = {name: {"S": text} for name, text in texts.items()}
+    item = {"Id": {"N": identifier}, "Salary": {"N": "4200.50"}, **attributes}
+    dynamodb.put_item(TableName=SOURCE, Item=item)
 
 
 @pytest.fixture
@@ -116,10 +243,32 @@ def test_every_command_has_examples():
     assert all(line.startswith("itemtrail ") for line in EXAMPLES)
 
 
-@pytest.mark.parametrize("example", EXAMPLES)
+@pytest.mark.parametrize("example", [one for one in EXAMPLES if _command(one) not in WRITING])
 def test_example(example, folder, capsysbinary):
     """It ends as it should, and gives what it asks for: nothing else is on stdout."""
-    words = shlex.split(example)[1:]
+    _try(example, shlex.split(example)[1:], folder, capsysbinary)
+
+
+@pytest.mark.parametrize("example", [one for one in EXAMPLES if _command(one) in WRITING])
+def test_example_of_what_writes(example, folder, damaged, monkeypatch, capsysbinary):
+    """The same, on a stack where something is wrong; the times are those of a real mistake."""
+    monkeypatch.setenv("AWS_REGION", WRITING_REGION)
+    # Nobody writes meanwhile: what differs does not have to last.
+    monkeypatch.setitem(compare.__kwdefaults__, "patience_s", 1.0)
+    damaged.write_files(folder)
+    damaged.damage()
+    if "--sample" in example:
+        # By chance it would be found, and mostly not.
+        damaged.heal()
+
+    words = [damaged.moments.get(word, word) for word in shlex.split(example)[1:]]
+    err = _try(example, words, folder, capsysbinary)
+
+    is_dry = "--apply" not in words and words[0] not in ("compare", "enable")
+    assert (b"nothing was written" in err) is is_dry
+
+
+def _try(example, words, folder, capsysbinary):
     command, file = words[0], None
     if ">" in words:
         *words, _, file = words
@@ -135,8 +284,9 @@ def test_example(example, folder, capsysbinary):
         out = (folder / words[words.index("--file") + 1]).read_bytes()
     answer = _read(command, words, out)
     lines = _known(LINES, example, "some")
-    assert answer if lines == "some" else lines is None or len(answer) == lines
+    assert answer if lines == "some" else lines is None or len(answer) == lines, answer
     assert file is None or file.endswith(f".{_form(command, words)}")
+    return err
 
 
 def _known(by_start, example, otherwise):

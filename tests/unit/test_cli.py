@@ -61,6 +61,8 @@ EVERY_QUESTION = {
     "status": ("status",),
     "doctor": ("doctor",),
 }
+# Tried in test_operation_commands.py.
+OPERATIONS = {"enable", "backfill", "compare", "repair", "redrive", "restore", "undo"}
 FINDING = Finding(FindingClass.MISSING_CHANGE, KEYS, AT, AT, ROWS[1].sort_key, "another state")
 VERIFIED = Verification([], 1, 3, 0, Verdict.HOLDS, Verdict.HOLDS, [])
 BROKEN = Verification(
@@ -265,8 +267,10 @@ EVERY_COMMAND = pytest.mark.parametrize("command", EVERY_QUESTION)
 
 
 def test_every_command_that_answers_is_asked_here():
-    """The lists above miss no command; `demo` and `report` have no forms to choose from."""
-    assert EVERY_QUESTION.keys() == LINES.keys() == commands.commands.keys() - {"demo", "report"}
+    """The lists above miss no question; `demo` and `report` have no forms to choose from."""
+    asking = commands.commands.keys() - OPERATIONS - {"demo", "report"}
+
+    assert EVERY_QUESTION.keys() == LINES.keys() == asking
 
 
 @EVERY_COMMAND
@@ -972,6 +976,19 @@ def test_the_command_line_says_which_tables_before_the_environment_does(
         main(["changes", *SINCE, "--region", "us-east-1", *arguments])
 
     assert opened == [expected]
+
+
+@pytest.mark.usefixtures("opened")
+def test_a_table_on_the_command_line_leaves_the_region_of_the_environment(monkeypatch):
+    """The region belongs to no table: AWS_REGION counts, as in the AWS CLI."""
+    monkeypatch.setenv("AWS_REGION", "eu-west-3")
+    asked = []
+    monkeypatch.setattr(options.boto3, "Session", lambda **named: asked.append(named))
+
+    with pytest.raises(SystemExit):
+        main(["history", "1", "--history-table", "h"])
+
+    assert [one["region_name"] for one in asked] == ["eu-west-3"]
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,8 @@ def test_every_broken_link_is_a_finding():
         ("-A AB =C BC CD", "D"),  # or too early
         ("-A =B AB BC", "C"),
         ("-A AB BC =C DE CD EF", "F"),  # a baseline among them
+        ("CD -C DE A- -A", "E"),  # one order would use up what another needs
+        ("CC -A -C C-", "A"),
     ],
 )
 def test_rows_out_of_order_are_one_finding(text, head):
@@ -150,6 +152,26 @@ def test_several_orders_are_told_one_by_one():
     assert classes("-A FG BC DE CD EF AB GH", "H") == ["ORDER", "ORDER"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-B A- -A B- -C DE",  # lives exchange their insertions, and a link that fits moves too
+        "B- A- -B -A -C DE",  # an order with a start is better than a nearer one without
+    ],
+)
+def test_an_order_and_a_missing_row_are_told_apart(text):
+    """What no order explains stays a finding beside it."""
+    assert sorted(classes(text, "E")) == ["MISSING_CHANGE", "ORDER"]
+
+
+def test_a_link_that_fits_moves_too_where_an_order_needs_it():
+    """Between two missing changes lives exchanged their insertions: no more rows are named."""
+    _, order, _ = judged("-X YZ Z- -B A- -A B- -C CD FE", "E")
+
+    assert order.found is FindingClass.ORDER
+    assert (order.since, order.until) == (moment(180), moment(360))
+
+
 def test_rows_without_a_start_may_be_out_of_order_too():
     """The start stays a finding: no order of these rows has one."""
     assert sorted(classes("BC AB CD", "D")) == ["MISSING_START", "ORDER"]
@@ -162,6 +184,8 @@ def test_an_order_is_no_excuse_for_a_missing_row():
     # B- -B before it would close the chain, but an insertion would be missing then.
     assert classes("-B B- BC", "C") == ["MISSING_INSERT"]
     assert classes("A- -A AB", "B") == ["MISSING_START"]
+    # BA AB BC would close, but explain nothing: the start is missing either way.
+    assert classes("AB BA BC", "C") == ["MISSING_START", "MISSING_CHANGE"]
 
 
 def test_a_displaced_row_far_away_is_found():
@@ -205,6 +229,7 @@ def test_a_baseline_shows_any_state_of_its_second(text):
         ("-A =X@60 AB@60 BC@60 CD", ["MISSING_CHANGE"], 0, 60),
         ("-A A- =X@120 -B@120 BC", ["MISSING_INSERT"], 60, 120),
         ("=X@0 AB@0 BC", ["MISSING_CHANGE"], None, 0),
+        ("-A =A@60 BC@60", ["MISSING_CHANGE"], 0, 60),
         ("-A =B BC", ["MISSING_CHANGE"], 0, 60),
         ("-A =A BC", ["MISSING_CHANGE"], 60, 120),
         ("-A A- =B BC", ["MISSING_INSERT"], 60, 120),
@@ -249,6 +274,7 @@ def test_a_baseline_shows_its_second_where_changes_are_stamped_more_finely():
         ("-A ? DE CD EF", "F", ["ORDER"]),
         ("-A CD BC ? EF", "F", ["MISSING_CHANGE"] * 2),
         ("-A =X@60 ?@60 BC@60", "C", []),
+        ("-A =X@60 ?@60 BC", "C", []),
         ("=A@0 ?@0 BC", "C", []),
     ],
 )

@@ -41,6 +41,23 @@ SECTIONS = {
         record_kinds.KEPT_ASIDE,
     ],
     "doctor": [record_kinds.ADVICE],
+    "enable": [record_kinds.STREAM],
+    "backfill": [record_kinds.BACKFILL, record_kinds.PROBLEM],
+    "compare": [record_kinds.DISCREPANCY],
+    "repair": [record_kinds.REPAIR, record_kinds.UNHEALED],
+    "redrive": [
+        record_kinds.REDRIVE,
+        record_kinds.LEFTOVER,
+        record_kinds.LOST,
+        record_kinds.REDRIVE_LINE,
+    ],
+    "restore": [
+        record_kinds.RESTORE,
+        record_kinds.CONFLICT,
+        record_kinds.TABLE_RESTORE,
+        record_kinds.TABLE_RESTORE_LINE,
+    ],
+    "undo": [record_kinds.UNDO],
 }
 
 

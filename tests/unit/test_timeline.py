@@ -128,10 +128,10 @@ def test_without_any_row_the_live_item_stands_but_is_not_exact():
     assert (unread.image, unread.certainty) == (None, Certainty.UNKNOWN)
 
 
-def told(rows, live, previous=None):
+def told(rows, live, previous=None, horizon=HORIZON):
     """The states of a timeline: image, certainty, and the hours at which each begins and ends."""
     newest = Evidence(
-        {"Id": {"S": "1"}}, NOW, NOW, HORIZON, before=rows[-1], live_was_read=True, live=live
+        {"Id": {"S": "1"}}, NOW, NOW, horizon, before=rows[-1], live_was_read=True, live=live
     )
     return [
         (one.image, one.certainty.value, hour(one.valid_from), hour(one.valid_to))
@@ -184,6 +184,17 @@ def test_a_timeline_may_begin_in_the_middle():
 
     assert told(rows, TWO, previous=row(None, ONE))[0] == (ONE, "exact", 0, 1)
     assert told(rows, TWO)[0] == (ONE, "bounded", None, 1)
+
+
+def test_rows_from_before_the_table_was_made_are_told_as_they_are():
+    """A table that was restored is younger than its rows: what was before them is not known."""
+    rows = [row(None, ONE), row(ONE, TWO, hours=1)]
+
+    assert told(rows, TWO, horizon=MOMENT + timedelta(minutes=1)) == [
+        (None, "unknown", None, 0),
+        (ONE, "exact", 0, 1),
+        (TWO, "exact", 1, None),
+    ]
 
 
 def test_a_baseline_that_a_change_of_its_second_follows_makes_no_state():

@@ -1,0 +1,273 @@
+"""Backfill and compare beside the plain way: scan, then item by item; and their peak memory.
+
+Every run is a process of its own. The endpoint refuses what is not the source's item, and has to
+have been given all of them, once each, in both tables; a comparison has to find what was planted.
+
+    python -m benchmarks.operations WAY ITEMS      for an endpoint named by AWS_ENDPOINT_URL
+"""
+
+import contextlib
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.running import Served, ask
+from operations.backfill import backfill
+from operations.compare import compare
+from operations.deployment import Deployment
+from operations.discrepancies import DiscrepancyKind
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_DELAYS_MS = (0, 5)
+_ITEMS = 10_000
+# One by one the rate is the same for fewer: as many as take some seconds.
+_PLAIN_ITEMS = {0: 2_000, 5: 500}
+_FEW, _MOST = 100, 200_000
+_CHECKED_ITEMS = 2_000
+# A table of its own: what is written twice is refused.
+_WARM_UP_ITEMS = 50
+# What is planted does not move, so there is nothing to wait for.
+_PATIENCE_S = 0.2
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What one way of doing it took.
+
+    Attributes:
+        requests: of all tables.
+        cpu_s: of the client alone.
+    """
+
+    operation: str
+    way: str
+    delay_ms: int
+    items: int
+    seconds: float
+    cpu_s: float
+    requests: int
+    peak_mb: int
+
+    @property
+    def items_per_s(self) -> float:
+        """Throughput."""
+        return self.items / self.seconds
+
+
+def measure(most: int = _MOST) -> dict[str, list[dict[str, Any]]]:
+    """Throughput at every delay, and peak memory by size.
+
+    Args:
+        most: the largest table; the backfill of it takes most of the time.
+
+    Raises:
+        AssertionError: an item was left out, or done twice, or a difference was not found.
+    """
+    speed, memory = [], []
+    for delay_ms in _DELAYS_MS:
+        with _serving(delay_ms) as endpoint:
+            _check(endpoint)
+            for operation in ("backfill", "compare"):
+                speed.append(_run(endpoint, operation, "plain", delay_ms, _PLAIN_ITEMS[delay_ms]))
+                sizes = (_ITEMS,) if delay_ms else (_FEW, _ITEMS, most)
+                ours = [_run(endpoint, operation, "itemtrail", delay_ms, items) for items in sizes]
+                speed += [one for one in ours if one.items == _ITEMS]
+                memory += [] if delay_ms else ours
+    return {"speed": [asdict(one) for one in speed], "memory": [asdict(one) for one in memory]}
+
+
+def show(figures: dict[str, list[dict[str, Any]]], console: Console) -> None:
+    """Print the figures as tables."""
+    speed = [Figure(**one) for one in figures["speed"]]
+    plain = {(one.operation, one.delay_ms): one for one in speed if one.way == "plain"}
+    table = Table(title="Backfill and compare, beside a scan and then item by item")
+    for name in ("delay", "operation", "way", "items", "items/s", "times plain", "calls/item"):
+        table.add_column(name, justify="left" if name in ("operation", "way") else "right")
+    table.add_column("CPU µs/item", justify="right")
+    for one in speed:
+        theirs = plain[one.operation, one.delay_ms]
+        table.add_row(
+            f"{one.delay_ms} ms",
+            one.operation,
+            one.way,
+            f"{one.items:,}",
+            f"{one.items_per_s:,.0f}",
+            f"{one.items_per_s / theirs.items_per_s:.1f}",
+            f"{one.requests / one.items:.2f}",
+            f"{one.cpu_s / one.items * 1e6:,.0f}",
+            end_section=one.way == "itemtrail",
+        )
+    console.print(table)
+    memory = [Figure(**one) for one in figures["memory"]]
+    fewer = {one.operation: one.peak_mb for one in memory if one.items == _ITEMS}
+    table = Table("operation", "items", "peak MB", f"times {_ITEMS:,}'s", "s", title="Peak memory")
+    for one in memory:
+        ratio = one.peak_mb / fewer[one.operation]
+        table.add_row(
+            one.operation, f"{one.items:,}", f"{one.peak_mb}", f"{ratio:.2f}", f"{one.seconds:,.1f}"
+        )
+    console.print(table)
+
+
+@contextlib.contextmanager
+def _serving(delay_ms: int) -> Iterator[Served]:
+    process = subprocess.Popen(  # noqa: S603 - our own arguments
+        [sys.executable, "-m", "benchmarks.two_tables_endpoint", str(delay_ms)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout  # noqa: S101
+        yield Served(f"http://127.0.0.1:{process.stdout.readline().strip()}")
+    finally:
+        process.kill()
+        process.wait()
+        assert process.stdout  # noqa: S101
+        process.stdout.close()
+
+
+def _run(endpoint: Served, operation: str, way: str, delay_ms: int, items: int) -> Figure:
+    """Have a process of its own do it, and hold what it did against the endpoint's counts."""
+    words = f"{operation} of {items:,} items, {way}, {delay_ms} ms"
+    endpoint.counts()
+    with Console(stderr=True).status(words):
+        answer = ask("benchmarks.operations", f"{way} {operation}", str(items), url=endpoint.url)
+    counts = endpoint.counts()
+    if operation == "backfill":
+        for table in ("history", "replica"):
+            _, _, different = counts[f"{table}-{items}"]
+            _require(different, items, f"{words}: items written to the {table}")
+    _require(answer["looked_at"], items, f"{words}: items looked at")
+    _require(answer["differing"], [], f"{words}: differences")
+    requests = sum(one[0] for table, one in counts.items() if table.endswith(f"-{items}"))
+    spent = {name: answer[name] for name in ("seconds", "cpu_s", "peak_mb")}
+    return Figure(operation, way, delay_ms, items, requests=requests, **spent)
+
+
+def _check(endpoint: Served) -> None:
+    """A planted difference is found, by both ways."""
+    for way in ("itemtrail", "plain"):
+        answer = ask("benchmarks.operations", f"{way} find", str(_CHECKED_ITEMS), url=endpoint.url)
+        _require(answer["looked_at"], _CHECKED_ITEMS, f"{way}: items looked at")
+        _require(answer["differing"], [_CHECKED_ITEMS // 2], f"{way}: the difference planted")
+
+
+def _require(found: object, expected: object, what: str) -> None:
+    if found != expected:
+        raise AssertionError(f"{what}: {found}, not {expected}")
+
+
+def _backfilled(items: int) -> tuple[int, list[int]]:
+    with tempfile.TemporaryDirectory() as folder:
+        done = backfill(_deployment(items), apply=True, state_path=Path(folder, "state.json"))
+    counts = done.counts
+    if not done.finished or done.problems or done.unfinished:
+        troubles = (done.problems + done.unfinished)[:3]
+        raise AssertionError(f"the backfill was not finished: {counts}, {troubles}")
+    _require((counts.baselines, counts.settled), (items, items), "baselines and settled items")
+    return counts.scanned, []
+
+
+def _compared(items: int, replica: str = "replica") -> tuple[int, list[int]]:
+    comparison = compare(_deployment(items, replica), patience_s=_PATIENCE_S)
+    found = list(comparison)
+    summary = comparison.summary
+    _require(
+        (summary.is_complete, summary.source_items, summary.replica_items),
+        (True, items, items),
+        "the comparison",
+    )
+    if not all(one.kind is DiscrepancyKind.DIFFERENT for one in found):
+        raise AssertionError(f"what was planted is different: {found}")
+    return summary.looked_at, [int(one.keys["Id"]["N"]) for one in found]
+
+
+def _plainly_backfilled(items: int) -> tuple[int, list[int]]:
+    client = boto3.client("dynamodb")
+    done = 0
+    for item in _scanned(client, items):
+        done += 1
+        client.put_item(
+            TableName=f"history-{items}",
+            Item={
+                "Id": {"S": item["Id"]["N"]},
+                "ApproximateCreationDateTime": {"S": "2026-11-25T00:00:00Z#0"},
+                "EventName": {"S": "SNAPSHOT"},
+                "Keys": {"M": {"Id": item["Id"]}},
+                "NewImage": {"M": item},
+            },
+            ConditionExpression="attribute_not_exists(Id)",
+        )
+        client.put_item(TableName=f"replica-{items}", Item=item)
+    return done, []
+
+
+def _plainly_compared(items: int, replica: str = "replica") -> tuple[int, list[int]]:
+    client = boto3.client("dynamodb")
+    done, differing = 0, []
+    for item in _scanned(client, items):
+        done += 1
+        key = {"Id": item["Id"]}
+        copy = client.get_item(TableName=f"{replica}-{items}", Key=key, ConsistentRead=True)
+        if copy.get("Item") != item:
+            differing.append(int(item["Id"]["N"]))
+    return done, differing
+
+
+def _scanned(client: "DynamoDBClient", items: int) -> Iterator[Any]:
+    pages = client.get_paginator("scan").paginate(TableName=f"source-{items}", ConsistentRead=True)
+    return (item for page in pages for item in page["Items"])
+
+
+def _deployment(items: int, replica: str = "replica") -> Deployment:
+    return Deployment(
+        f"source-{items}",
+        boto3.Session(),
+        endpoint_url=os.environ["AWS_ENDPOINT_URL"],
+        history_table=f"history-{items}",
+        time_shards=4,
+        overflow_bucket="overflow",
+        replica_table=f"{replica}-{items}",
+    )
+
+
+_WAYS: dict[str, Callable[[int], tuple[int, list[int]]]] = {
+    "itemtrail backfill": _backfilled,
+    "itemtrail compare": _compared,
+    "itemtrail find": lambda items: _compared(items, "differing"),
+    "plain backfill": _plainly_backfilled,
+    "plain compare": _plainly_compared,
+    "plain find": lambda items: _plainly_compared(items, "differing"),
+}
+
+
+def _spent(way: str, items: int) -> dict[str, Any]:
+    """Do it once, after a small run that loads what has to be loaded."""
+    _WAYS[way](_WARM_UP_ITEMS)
+    began, cpu = time.perf_counter(), time.process_time()
+    looked_at, differing = _WAYS[way](items)
+    return {
+        "seconds": time.perf_counter() - began,
+        "cpu_s": time.process_time() - cpu,
+        "looked_at": looked_at,
+        "differing": differing,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    }
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(_spent(sys.argv[1], int(sys.argv[2]))) + "\n")

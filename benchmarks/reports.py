@@ -1,0 +1,91 @@
+"""Questions about a whole table, beside loading its history and asking pandas.
+
+All ways ask the same endpoint and must give the same answer: counts and digests are compared. The
+library is asked every question in a fresh process; pandas loads once and answers them all.
+"""
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import history_check
+from benchmarks.history import history, skewed
+from benchmarks.questions import QUESTIONS
+from benchmarks.running import Served, ask, serving
+
+
+def measure(rows: int, items: int) -> dict[str, Any]:
+    """Ask every way about a history of so many rows of so many items.
+
+    Raises:
+        AssertionError: two ways give different answers.
+    """
+    history_check.run()
+    asked = history(f"reports-{rows}-{items}", skewed(rows, items))
+    with serving(asked.folder) as endpoint:
+        ours = [
+            answer
+            for question in QUESTIONS
+            for way in ("frame", "streamed")
+            for answer in _answers(endpoint, way, question, str(asked.folder))
+        ]
+        load, *plain = _answers(endpoint, "pandas", "all", str(asked.folder))
+    for one in plain:
+        # Whoever has one question has to load for it.
+        one["after_loading_s"] = one["seconds"]
+        for name in ("seconds", "cpu_s"):
+            one[name] += load[name]
+    answers = [
+        answer
+        for question in QUESTIONS
+        for answer in (*ours, *plain)
+        if answer["question"] == question
+    ]
+    for question in QUESTIONS:
+        different = {
+            (one["count"], one["digest"]) for one in answers if one["question"] == question
+        }
+        if len(different) > 1:
+            raise AssertionError(f"answers differ: {QUESTIONS[question]}: {different}")
+    return {"rows": asked.rows, "items": asked.items, "answers": answers}
+
+
+def _answers(endpoint: Served, way: str, question: str, folder: str) -> list[dict[str, Any]]:
+    words = f"{way}: {QUESTIONS.get(question, 'loading all takes minutes a million rows')}"
+    with Console(stderr=True).status(words):
+        endpoint.counts()
+        answers: list[dict[str, Any]] = ask(
+            "benchmarks.questions", way, question, folder, url=endpoint.url
+        )
+        requests, _, read = (
+            sum(column) for column in zip(*endpoint.counts().values(), strict=True)
+        )
+    return [{**answer, "requests": requests, "mb_read": read / 1e6} for answer in answers]
+
+
+def show(figures: dict[str, Any], console: Console) -> None:
+    """Print the figures as a table."""
+    plain = {one["question"]: one for one in figures["answers"] if one["way"] == "pandas"}
+    title = f"{figures['rows']:,} rows of {figures['items']:,} items, equal answers"
+    table = Table(title=f"{title}; speed and memory as multiples of plain pandas'")
+    for name in ("question", "way", "s", "CPU s", "speed", "peak MB", "memory", "MB read", "calls"):
+        table.add_column(name, justify="left" if name in ("question", "way") else "right")
+    for one in figures["answers"]:
+        theirs = plain[one["question"]]
+        last = one is theirs
+        table.add_row(
+            f"{QUESTIONS[one['question']]}: {one['count']:,}"
+            if one["way"].endswith("frame")
+            else "",
+            f"pandas, {one['after_loading_s']:.1f} s once loaded" if last else one["way"],
+            f"{one['seconds']:,.1f}",
+            f"{one['cpu_s']:,.1f}",
+            f"{theirs['seconds'] / one['seconds']:.1f}",
+            f"{one['peak_mb']:,}",
+            f"{one['peak_mb'] / theirs['peak_mb']:.2f}",
+            f"{one['mb_read']:,.1f}",
+            f"{one['requests']:,}",
+            end_section=last,
+        )
+    console.print(table)

@@ -1,0 +1,60 @@
+"""Processes of their own for the benchmarks of reports: the endpoint, and whoever asks it."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.writers import environment
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running endpoint."""
+
+    url: str
+
+    def counts(self) -> dict[str, list[int]]:
+        """By operation: requests, items and bytes read since the last time."""
+        request = urllib.request.Request(  # noqa: S310 - our own endpoint
+            self.url, b"{}", {"X-Amz-Target": "DynamoDB_20120810.Counts"}
+        )
+        with urllib.request.urlopen(request) as answer:  # noqa: S310
+            counts: dict[str, list[int]] = json.load(answer)
+        return counts
+
+
+@contextlib.contextmanager
+def serving(folder: Path, *settings: str) -> Iterator[Served]:
+    """An endpoint over a generated history; see `history_endpoint` for its settings."""
+    process = subprocess.Popen(  # noqa: S603 - our own arguments
+        [sys.executable, "-m", "benchmarks.history_endpoint", str(folder), *settings],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout  # noqa: S101
+        yield Served(f"http://127.0.0.1:{process.stdout.readline().strip()}")
+    finally:
+        process.kill()
+        process.wait()
+        assert process.stdout  # noqa: S101
+        process.stdout.close()
+
+
+def ask(module: str, *arguments: str, url: str) -> Any:
+    """What a module prints as JSON when it runs in a process of its own."""
+    ran = subprocess.run(  # noqa: S603 - our own programs
+        [sys.executable, "-m", module, *arguments],
+        env=os.environ | environment(url),
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    return json.loads(ran.stdout.splitlines()[-1])

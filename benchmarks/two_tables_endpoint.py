@@ -1,0 +1,262 @@
+"""A source, its replica and an empty history, of any size, that cost the machine next to nothing.
+
+How many items a table has is in its name: `source-20000`, `replica-20000`, `history-20000`, and
+`differing-20000`, a replica in which the item in the middle is another one. Items are made when
+they are asked for. Writes are looked at, counted and forgotten: what is not the source's item is
+refused, and so is a history row written twice. Runs as a process of its own, so that its work is
+not counted as the client's:
+
+    python -m benchmarks.two_tables_endpoint DELAY_MS
+"""
+
+import asyncio
+import json
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from benchmarks.endpoint import Endpoint, RefusedError, serve
+from benchmarks.writers import record
+from stream_core.attribute_values import Item, item_size
+
+_NAMES = re.compile(r"(source|replica|differing|history)-(\d+)")
+_INSERT = re.compile(r'INSERT INTO "([\w-]+)" VALUE \{.*\}')
+_FIELD = re.compile(r"'(\w+)': \?")
+# Developer Guide, Scan; API reference, BatchGetItem, BatchWriteItem and BatchExecuteStatement.
+_PAGE_BYTES, _KEYS_A_BATCH, _WRITES_A_BATCH = 1024 * 1024, 100, 25
+
+
+def image(number: int) -> Item:
+    """The item with this number."""
+    item: Item = record(number)["dynamodb"]["NewImage"]
+    return item
+
+
+_NUMBER = 987654321
+_ITEM = json.dumps(image(_NUMBER)).replace("%", "%%").replace(str(_NUMBER), "%(number)d")
+_ITEMS_A_PAGE = _PAGE_BYTES // item_size(image(_NUMBER))
+
+
+@dataclass
+class Table:
+    """A table, and what was asked of it since the last time somebody looked."""
+
+    kind: str
+    name: str
+    items: int
+    requests: int = 0
+    taken: int = 0
+
+    def __post_init__(self) -> None:
+        self.written = bytearray(self.items)
+
+    def counts(self) -> list[int]:
+        """Requests, items read or written, and different items written; begins anew."""
+        counts = [self.requests, self.taken, sum(self.written)]
+        self.requests = self.taken = 0
+        self.written = bytearray(self.items)
+        return counts
+
+    def text(self, number: int) -> str:
+        """An item's JSON."""
+        if self.kind == "differing" and number == self.items // 2:
+            return json.dumps(image(number) | {"Salary": {"N": "1"}})
+        return _ITEM % {"number": number}
+
+    def take(self, item: Item) -> None:
+        """An item is put."""
+        number = int(item["Id"]["N"])
+        if not 0 <= number < self.items or json.loads(self.text(number)) != item:
+            raise _invalid(f"item {number} of {self.name} is not so")
+        self.taken += 1
+        self.written[number] = 1
+
+    def append(self, row: Item) -> None:
+        """A row is put, unless there is one."""
+        number = int(row["Id"]["S"])
+        if self.written[number]:
+            raise RefusedError("DuplicateItemException", "Duplicate primary key exists in table")
+        if row["EventName"] != {"S": "SNAPSHOT"} or row["Keys"] != {
+            "M": {"Id": {"N": str(number)}}
+        }:
+            raise _invalid(f"the row of item {number} is no baseline of it")
+        self.take(row["NewImage"]["M"])
+
+
+class Answers:
+    """What the endpoint answers."""
+
+    def __init__(self) -> None:
+        """Begin with no table; each is there once it is named."""
+        self._tables: dict[str, Table] = {}
+        self._operations = {
+            "describetable": self._describe,
+            "scan": self._scan,
+            "query": self._query,
+            "getitem": self._get,
+            "batchgetitem": self._get_batch,
+            "putitem": self._put,
+            "batchwriteitem": self._put_batch,
+            "batchexecutestatement": self._insert,
+            "counts": self._counts,
+        }
+
+    def answer(self, operation: str, request: dict[str, Any]) -> str:
+        """The answer's body.
+
+        Raises:
+            RefusedError: the service would refuse the request, or it is not known here.
+        """
+        if operation not in self._operations:
+            raise _invalid(f"the benchmark's endpoint does not know {operation}")
+        try:
+            return self._operations[operation](request)
+        except (KeyError, TypeError, ValueError) as error:
+            raise _invalid(
+                f"the benchmark's endpoint cannot read a {operation}: {error}"
+            ) from error
+
+    def _table(self, name: str) -> Table:
+        if name not in self._tables:
+            known = _NAMES.fullmatch(name)
+            if known is None:
+                raise RefusedError("ResourceNotFoundException", "Requested resource not found")
+            self._tables[name] = Table(known[1], name, int(known[2]))
+        table = self._tables[name]
+        table.requests += 1
+        return table
+
+    def _counts(self, _: dict[str, Any]) -> str:
+        return json.dumps({name: table.counts() for name, table in self._tables.items()})
+
+    def _describe(self, request: dict[str, Any]) -> str:
+        table = self._table(request["TableName"])
+        arn = f"arn:aws:dynamodb:us-east-1:123456789012:table/{table.name}"
+        keys = {"Id": "N"}
+        if table.kind == "history":
+            keys = {"Id": "S", "ApproximateCreationDateTime": "S"}
+        described = {
+            "TableName": table.name,
+            "TableArn": arn,
+            "TableStatus": "ACTIVE",
+            "CreationDateTime": 1764000000.0,
+            "ItemCount": 0 if table.kind == "history" else table.items,
+            "KeySchema": [
+                {"AttributeName": name, "KeyType": kind}
+                for name, kind in zip(keys, ("HASH", "RANGE"), strict=False)
+            ],
+            "AttributeDefinitions": [
+                {"AttributeName": name, "AttributeType": tag} for name, tag in keys.items()
+            ],
+            "StreamSpecification": {"StreamEnabled": True},
+            "LatestStreamArn": f"{arn}/stream/2026-11-25T00:00:00.000",
+        }
+        return json.dumps({"Table": described})
+
+    def _scan(self, request: dict[str, Any]) -> str:
+        table = self._table(request["TableName"])
+        segment, segments = request.get("Segment", 0), request.get("TotalSegments", 1)
+        begin, end = (table.items * one // segments for one in (segment, segment + 1))
+        if start := request.get("ExclusiveStartKey"):
+            begin = int(start["Id"]["N"]) + 1
+        most = min(request.get("Limit", _ITEMS_A_PAGE), _ITEMS_A_PAGE)
+        last = min(begin + most, end)
+        table.taken += last - begin
+        page = ",".join(_read(table, number, request) for number in range(begin, last))
+        # Whether more follow is not looked at when the limit ends a page.
+        more = last < end or last - begin == most
+        rest = f',"LastEvaluatedKey":{{"Id":{{"N":"{last - 1}"}}}}' if more else ""
+        return f'{{"Items":[{page}],"Count":{last - begin},"ScannedCount":{last - begin}{rest}}}'
+
+    def _query(self, request: dict[str, Any]) -> str:
+        if self._table(request["TableName"]).kind != "history":
+            raise _invalid("the benchmark's endpoint answers only queries of an empty history")
+        return '{"Items":[],"Count":0,"ScannedCount":0}'
+
+    def _get(self, request: dict[str, Any]) -> str:
+        table = self._table(request["TableName"])
+        found = list(_found(table, [request["Key"]], request))
+        return f'{{"Item":{found[0]}}}' if found else "{}"
+
+    def _get_batch(self, request: dict[str, Any]) -> str:
+        answers = []
+        for name, wanted in request["RequestItems"].items():
+            _require_size(wanted["Keys"], _KEYS_A_BATCH)
+            found = list(_found(self._table(name), wanted["Keys"], wanted))
+            # DynamoDB promises no order either.
+            answers.append(f'"{name}":[{",".join(found[::-1])}]')
+        return f'{{"Responses":{{{",".join(answers)}}},"UnprocessedKeys":{{}}}}'
+
+    def _put(self, request: dict[str, Any]) -> str:
+        table = self._table(request["TableName"])
+        (table.append if table.kind == "history" else table.take)(request["Item"])
+        return "{}"
+
+    def _put_batch(self, request: dict[str, Any]) -> str:
+        for name, requests in request["RequestItems"].items():
+            _require_size(requests, _WRITES_A_BATCH)
+            table = self._table(name)
+            for one in requests:
+                table.take(one["PutRequest"]["Item"])
+        return '{"UnprocessedItems":{}}'
+
+    def _insert(self, request: dict[str, Any]) -> str:
+        _require_size(request["Statements"], _WRITES_A_BATCH)
+        names = [_inserts(one["Statement"]) for one in request["Statements"]]
+        table = self._table(names[0][0])
+        for (_, fields), one in zip(names, request["Statements"], strict=True):
+            table.append(dict(zip(fields, one["Parameters"], strict=True)))
+        return json.dumps({"Responses": [{"TableName": table.name}] * len(names)})
+
+
+class TwoTablesEndpoint(Endpoint):
+    """One connection to the tables."""
+
+    def __init__(self, delay_s: float, answers: Answers) -> None:
+        """Answer after `delay_s`."""
+        super().__init__(delay_s, {})
+        self._answers = answers
+
+    def _response(self, operation: str, body: bytes) -> bytes:
+        return self._answers.answer(operation, json.loads(body)).encode()
+
+
+def _read(table: Table, number: int, request: dict[str, Any]) -> str:
+    # Only keys are ever projected.
+    if "ProjectionExpression" in request:
+        return f'{{"Id":{{"N":"{number}"}}}}'
+    return table.text(number)
+
+
+def _found(table: Table, keys: list[Item], request: dict[str, Any]) -> Iterator[str]:
+    for key in keys:
+        number = int(key["Id"]["N"])
+        if 0 <= number < table.items:
+            table.taken += 1
+            yield _read(table, number, request)
+
+
+@cache
+def _inserts(statement: str) -> tuple[str, list[str]]:
+    """The table and the attributes of an `INSERT`."""
+    matched = _INSERT.fullmatch(statement)
+    if matched is None:
+        raise _invalid(f"the benchmark's endpoint cannot read {statement}")
+    return matched[1], _FIELD.findall(statement)
+
+
+def _require_size(batch: list[Any], most: int) -> None:
+    if not 0 < len(batch) <= most:
+        raise _invalid(f"a batch of {len(batch)}, more than {most}")
+
+
+def _invalid(why: str) -> RefusedError:
+    return RefusedError("ValidationException", why)
+
+
+if __name__ == "__main__":
+    _delay_s, _answers = float(sys.argv[1]) / 1000, Answers()
+    asyncio.run(serve(lambda: TwoTablesEndpoint(_delay_s, _answers)))

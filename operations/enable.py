@@ -1,0 +1,151 @@
+"""Turn on a table's stream with both images, where that harms nobody."""
+
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import boto3
+from botocore.exceptions import ClientError
+
+from operations.errors import OperationError, RefusedError
+from operations.machine import Machine
+from operations.patience import patience_of
+from reports.clients import dynamodb_client
+from reports.errors import TableNotFoundError
+from stream_core.failures import Retry, classify, error_code
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+VIEW_TYPE: Literal["NEW_AND_OLD_IMAGES"] = "NEW_AND_OLD_IMAGES"
+PATIENCE_S = 300.0
+# Somebody else is changing the table.
+_BUSY = frozenset({"ResourceInUseException", "LimitExceededException"})
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The stream of a table.
+
+    Attributes:
+        arn: what to deploy with; None: there is no stream yet.
+        was_on: whether it was on before, with both images.
+        applied: whether it was turned on now.
+    """
+
+    table: str
+    arn: str | None
+    was_on: bool
+    applied: bool
+
+
+def enable(  # noqa: PLR0913 - what people may choose
+    session: boto3.Session,
+    endpoint_url: str | None,
+    table: str,
+    *,
+    apply: bool = False,
+    patience_s: float = PATIENCE_S,
+    machine: Machine | None = None,
+) -> Stream:
+    """Turn a table's stream on, with old and new images, unless it is so already.
+
+    Args:
+        session: credentials and region.
+        endpoint_url: another endpoint than AWS.
+        table: the table's name.
+        apply: do it; otherwise what would be done is told.
+        patience_s: how long to wait until the table is ready before and after.
+        machine: the machine to run on.
+
+    Raises:
+        RefusedError: the stream is on with another view type, which cannot be changed.
+        OperationError: the table was not ready in time.
+        TableNotFoundError: there is no such table.
+    """
+    with closing(dynamodb_client(session, endpoint_url)) as dynamodb:
+        switch = _Switch(dynamodb, table, patience_s, machine or Machine())
+        described = switch.describe()
+        if not _is_on(described):
+            return switch.turn_on() if apply else Stream(table, None, was_on=False, applied=False)
+        _require_both_images(described)
+        return Stream(table, described["LatestStreamArn"], was_on=True, applied=False)
+
+
+@dataclass(frozen=True)
+class _Switch:
+    dynamodb: "DynamoDBClient"
+    table: str
+    patience_s: float
+    machine: Machine
+
+    def describe(self) -> Any:
+        """The table as it is."""
+        try:
+            return self.dynamodb.describe_table(TableName=self.table)["Table"]
+        except ClientError as error:
+            if error_code(error) != "ResourceNotFoundException":
+                raise
+            where = f"{self.dynamodb.meta.region_name} at {self.dynamodb.meta.endpoint_url}"
+            raise TableNotFoundError(
+                f"no table '{self.table}' in {where}: check its name, the region and the endpoint"
+            ) from error
+
+    def turn_on(self) -> Stream:
+        """Have the stream on and the table ready."""
+        is_asked = False
+
+        def attempt(pending: list[None]) -> list[None]:
+            nonlocal is_asked
+            described = self.describe()
+            if described["TableStatus"] != "ACTIVE":
+                return pending
+            if _is_on(described):
+                return []
+            # Asked twice it is refused; asked once it is at work, though it may not show at once.
+            is_asked = is_asked or self._ask()
+            return pending
+
+        patience = patience_of(self.patience_s, clock=self.machine.clock, sleep=self.machine.sleep)
+        if patience.work_off([None], attempt):
+            raise OperationError(
+                f"table '{self.table}' was not ready within {self.patience_s:.0f} seconds: run "
+                "this again"
+            )
+        described = self.describe()
+        # Somebody else may have been faster, and of another mind.
+        _require_both_images(described)
+        return Stream(self.table, described["LatestStreamArn"], was_on=False, applied=is_asked)
+
+    def _ask(self) -> bool:
+        """Turn the stream on; False: the table is busy."""
+        try:
+            self.dynamodb.update_table(
+                TableName=self.table,
+                StreamSpecification={"StreamEnabled": True, "StreamViewType": VIEW_TYPE},
+            )
+        except ClientError as error:
+            is_busy = error_code(error) in _BUSY or classify(error) is Retry.TRANSIENT
+            # Refused as well when somebody else has just done it.
+            if not is_busy and not _is_on(self.describe()):
+                raise
+            return False
+        return True
+
+
+def _is_on(table: Any) -> bool:
+    return bool(table.get("StreamSpecification", {}).get("StreamEnabled"))
+
+
+def _require_both_images(table: Any) -> None:
+    specification = table.get("StreamSpecification", {})
+    view_type = specification.get("StreamViewType")
+    if view_type != VIEW_TYPE:
+        raise RefusedError(
+            f"the stream of table '{table['TableName']}' is on with {view_type}, which cannot be "
+            "changed. Whoever reads it needs to know first: to disable it ends it for all its "
+            "consumers, with what they have not read yet; a new one has another ARN, and begins "
+            "with the next change. Then: aws dynamodb update-table --table-name "
+            f"{table['TableName']} --stream-specification StreamEnabled=false, enable it here, "
+            "and deploy every consumer with the new ARN"
+        )

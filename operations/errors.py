@@ -1,0 +1,21 @@
+"""What can go wrong with an operation, each with what to do about it.
+
+ItemtrailError
+└── OperationError
+    ├── StateFileError   the file of an interrupted run does not fit this one
+    └── RefusedError     it would do harm, or the tables do not allow it
+"""
+
+from stream_core.failures import ItemtrailError
+
+
+class OperationError(ItemtrailError):
+    """Base of the errors of `operations`."""
+
+
+class StateFileError(OperationError):
+    """The file that an interrupted run left does not belong to this one, or cannot be read."""
+
+
+class RefusedError(OperationError):
+    """The operation would do harm, or the tables as they are do not allow it."""

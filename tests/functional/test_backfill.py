@@ -1,0 +1,352 @@
+"""Backfill on an emulator, beside a second writer and the real consumers, killed and resumed."""
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from history_writer.overflow import OverflowBucket
+from history_writer.writer import HistoryWriter
+from operations.backfill import backfill
+from operations.deployment import Deployment
+from operations.enable import Stream, enable
+from operations.errors import RefusedError
+from replica_writer.settle import Settler
+from replica_writer.tables import ReplicaTable, SourceTable
+from replica_writer.writer import ReplicaWriter
+from reports.gaps import read_gaps
+from reports.row_reader import RowReader
+from reports.timeline import Certainty, judge
+from reports.verdicts import Verdict
+from reports.verify import Clock as VerifyClock
+from reports.verify import verify
+from stream_core.batch import consume
+from stream_core.history_row import HistoryRow
+from stream_core.quarantine import Quarantine
+from tests import export_files as made
+from tests.factories import Clock, item, number, text
+
+pytestmark = pytest.mark.functional
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTHING_FAILED = {"batchItemFailures": []}
+ITEMS, SEGMENTS, WRITING_S = 150, 3, 5
+WITHIN_S = 60
+WRITER = """
+import json, random, sys, time
+import boto3
+given = json.loads(sys.argv[1])
+dice, table = random.Random(given["seed"]), given["table"]
+client = boto3.Session("test", "test", region_name=given["region"]).client(
+    "dynamodb", endpoint_url=given["url"])
+until, count = time.monotonic() + given["seconds"], 0
+while time.monotonic() < until:
+    key = {"Id": {"S": f"{dice.randrange(given['items'] * 5 // 4):04d}"}}
+    kind = dice.random()
+    if kind < 0.3:
+        client.delete_item(TableName=table, Key=key)
+    elif kind < 0.6:
+        client.put_item(TableName=table, Item={**key, "Count": {"N": str(dice.randrange(3))}})
+    else:
+        client.update_item(TableName=table, Key=key, UpdateExpression="ADD Times :one",
+            ExpressionAttributeValues={":one": {"N": "1"}})
+    count += 1
+    time.sleep(0.002)
+print(count)
+"""
+BACKFILL = """
+import dataclasses, json, sys
+import boto3
+from operations.backfill import backfill
+from operations.deployment import Deployment
+given = json.loads(sys.argv[1])
+session = boto3.Session("test", "test", region_name=given["region"])
+result = backfill(Deployment(session=session, **given["deployment"]), **given["options"])
+print(json.dumps(dataclasses.asdict(result)))
+"""
+
+
+@dataclass
+class System:
+    """One test's tables, a deployment on them, and the consumers that follow the stream."""
+
+    stack: object
+    dynamodb: object
+    s3: object
+    names: object
+    deployment: Deployment
+
+    def put(self, *items):
+        for one in items:
+            self.dynamodb.put_item(TableName=self.names.source, Item=one)
+
+    def scan(self, table):
+        pages = self.dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
+        return {one["Id"]["S"]: one for page in pages for one in page["Items"]}
+
+    def rows(self):
+        """All rows, by item and then in their order."""
+        pages = self.dynamodb.get_paginator("scan").paginate(
+            TableName=self.names.history, ConsistentRead=True
+        )
+        rows = [HistoryRow.from_item(one) for page in pages for one in page["Items"]]
+        return sorted(rows, key=lambda row: (row.id, row.sort_key))
+
+    def program(self, text_, given):
+        """Start a program of the same Python, on the same emulator."""
+        given = {"region": self.stack.region, "url": self.stack.endpoint_url, **given}
+        return subprocess.Popen(
+            [sys.executable, "-c", text_, json.dumps(given)],
+            cwd=ROOT,
+            env=self.stack.environment(),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def start_backfill(self, state_path, **options):
+        names = self.names
+        deployment = {
+            "source_table": names.source,
+            "endpoint_url": self.stack.endpoint_url,
+            "history_table": names.history,
+            "time_shards": 4,
+            "overflow_bucket": names.overflow,
+            "replica_table": names.replica,
+        }
+        options = {"apply": True, "segments": SEGMENTS, "state_path": str(state_path), **options}
+        return self.program(BACKFILL, {"deployment": deployment, "options": options})
+
+
+@pytest.fixture
+def system(local_stack, dynamodb, s3, make_tables):
+    names = make_tables()
+    deployment = Deployment(
+        names.source,
+        session=local_stack.session(),
+        history_table=names.history,
+        time_shards=4,
+        overflow_bucket=names.overflow,
+        replica_table=names.replica,
+    )
+    # The clients of the session, instead of ones to be closed.
+    pool = deployment.pool
+    deployment.__dict__.update(
+        dynamodb=dynamodb,
+        s3=s3,
+        reader=RowReader(dynamodb, s3, names.history, names.source),
+        history_writer=HistoryWriter(
+            dynamodb, OverflowBucket(s3, names.overflow), names.history, 4, pool
+        ),
+        settler=Settler(
+            ReplicaTable(dynamodb, names.replica), SourceTable(dynamodb, names.source), pool
+        ),
+    )
+    yield System(local_stack, dynamodb, s3, names, deployment)
+    pool.shutdown()
+
+
+class Follower(threading.Thread):
+    """One consumer of a stream: every record, in order, some batches twice."""
+
+    def __init__(self, system, arn, store, name):
+        super().__init__(name=name)
+        self._system, self._arn, self._store = system, arn, store
+        self._is_last_round = threading.Event()
+        self.records = 0
+        self.answers = []
+
+    def run(self):
+        quarantine = Quarantine(self._system.s3, self._system.names.quarantine, self.name)
+        with contextlib.closing(self._system.stack.client("dynamodbstreams")) as streams:
+            (shard,) = streams.describe_stream(StreamArn=self._arn)["StreamDescription"]["Shards"]
+            iterator = streams.get_shard_iterator(
+                StreamArn=self._arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+            )["ShardIterator"]
+            while True:
+                is_last_round = self._is_last_round.is_set()
+                page = streams.get_records(ShardIterator=iterator, Limit=40)
+                iterator = page["NextShardIterator"]
+                records = [one | {"eventSourceARN": self._arn} for one in page["Records"]]
+                self.records += len(records)
+                for _ in range(1 + len(records) % 2 if records else 0):
+                    summary = consume(records, self._store, quarantine, Clock().patience)
+                    self.answers.append(summary.response)
+                if not records and is_last_round:
+                    return
+                time.sleep(0.05)
+
+    def finish(self):
+        """Have what is left handled, and end."""
+        self._is_last_round.set()
+        self.join(WITHIN_S)
+        assert not self.is_alive()
+        assert [one for one in self.answers if one != NOTHING_FAILED] == []
+
+
+@contextlib.contextmanager
+def following(system, arn):
+    """Both consumers at work."""
+    deployment = system.deployment
+    followers = [
+        Follower(system, arn, deployment.history_writer.store, "history"),
+        Follower(system, arn, ReplicaWriter(deployment.settler).store, "replica"),
+    ]
+    for one in followers:
+        one.start()
+    try:
+        yield followers
+    finally:
+        for one in followers:
+            one.finish()
+
+
+def eventually(holds):
+    deadline = time.monotonic() + WITHIN_S
+    while not holds():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.005)
+
+
+def kill_after(process, path, saves):
+    """Kill a backfill once it has saved its state so many times more."""
+    seen = set()
+
+    def saved():
+        with contextlib.suppress(FileNotFoundError):
+            seen.add(path.stat().st_mtime_ns)
+        return len(seen) > saves or process.poll() is not None
+
+    eventually(saved)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    return process.returncode == -signal.SIGKILL
+
+
+def test_a_backfill_beside_a_writer_is_whole(system, tmp_path):
+    """Killed and resumed several times: replica = source, every item explained, none undead."""
+    system.put(*(item(f"{n:04d}", Count=number(9)) for n in range(ITEMS)))
+    arn = enable(system.deployment.session, None, system.names.source, apply=True).arn
+    path = tmp_path / "state"
+    writing = {"table": system.names.source, "items": ITEMS, "seconds": WRITING_S, "seed": 7}
+
+    with following(system, arn) as followers:
+        writer = system.program(WRITER, writing)
+        killed = [
+            kill_after(system.start_backfill(path, rate=25), path, saves) for saves in (1, 3, 3)
+        ]
+        output, _ = system.start_backfill(path).communicate(timeout=WITHIN_S)
+        written, _ = writer.communicate(timeout=WITHIN_S)
+
+    result = json.loads(output)
+    assert killed == [True, True, True]
+    assert (result["finished"], result["problems"], result["unfinished"]) == (True, [], [])
+    assert int(written) > 200
+    assert followers[0].records == followers[1].records > 100
+    source, replica = system.scan(system.names.source), system.scan(system.names.replica)
+    assert replica == source
+    assert not path.exists()
+    _check_history(system, result, source, tmp_path)
+
+
+def _check_history(system, result, source, tmp_path):
+    """Nothing is missing but what is declared; as of any time the answer is the only one."""
+    reader = system.deployment.reader
+    gaps_path = tmp_path / "gaps.json"
+    gaps_path.write_text(json.dumps([result["gap"]]))
+    gaps = read_gaps(gaps_path, reader.key_schema)
+    # Every record has become a row: there is nothing to wait for.
+    verification = verify(
+        reader, None, gaps, time_shards=4, clock=VerifyClock(sleep=lambda _seconds: None)
+    )
+    assert [one for one in verification.findings if one.declared is None] == []
+    assert verification.integrity is Verdict.HOLDS
+    # Some were changed before the backfill came to them, and some were not.
+    assert 0 < len(verification.findings) < ITEMS
+    per_item = [row.id for row in system.rows() if row.change.event_name == "SNAPSHOT"]
+    assert len(per_item) == len(set(per_item))
+    now = datetime.now(UTC)
+    for one in source.values():
+        state = judge(reader.evidence({"Id": one["Id"]}, now, now))
+        assert (state.image, state.certainty) == (one, Certainty.EXACT)
+
+
+def test_a_second_backfill_adds_nothing(system, tmp_path):
+    """Every type and size comes through as it was, once."""
+    system.put(
+        item("1", Data={"B": b"\x00\xff" * 150_000}),
+        item("2", Deep={"L": [{"M": {"n": number("9" * 38), "s": {"SS": ["a", "b"]}}}]}),
+        item("3", Data=text("x" * 409_500)),
+    )
+    options = {"segments": 2, "apply": True, "state_path": tmp_path / "state"}
+    dry = backfill(system.deployment, segments=2)
+    assert system.scan(system.names.replica) == {}
+    assert system.rows() == []
+
+    first = backfill(system.deployment, **options)
+    rows = system.rows()
+    second = backfill(system.deployment, **options)
+
+    assert dry.counts == first.counts
+    assert (first.counts.baselines, second.counts.baselines) == (3, 0)
+    assert second.counts.already_there == 3
+    assert system.rows() == rows
+    assert system.scan(system.names.replica) == system.scan(system.names.source)
+    reader = system.deployment.reader
+    assert {row.id: row.change.new_image for row in map(reader.load, _stored(system))} == (
+        system.scan(system.names.source)
+    )
+
+
+def _stored(system):
+    return system.dynamodb.scan(TableName=system.names.history, ConsistentRead=True)["Items"]
+
+
+def test_an_export_in_a_bucket_is_a_beginning_too(system, tmp_path):
+    """Baselines of the export's time, the replica as the source is now."""
+    items = [item(f"{n:02d}", Count=number(n), Data={"B": bytes([n])}) for n in range(40)]
+    system.put(*items[5:], item("00", Count=number(99)))
+    table = system.dynamodb.describe_table(TableName=system.names.source)["Table"]
+    time_ = datetime.now(UTC) + timedelta(seconds=1)
+    files = made.export_files(
+        items, table_arn=table["TableArn"], table_id=table.get("TableId", ""), time=time_
+    )
+    place = made.put_into(system.s3, system.names.quarantine, files)
+
+    result = backfill(
+        system.deployment, export=place, apply=True, segments=2, state_path=tmp_path / "state"
+    )
+
+    assert result.finished
+    assert result.counts.baselines == result.counts.settled == 40
+    assert [row.change.new_image for row in system.rows()] == items
+    assert {row.change.created_at for row in system.rows()} == {time_.replace(microsecond=0)}
+    assert system.scan(system.names.replica) == system.scan(system.names.source)
+
+
+def test_a_stream_is_turned_on_once(system):
+    """It is off, then on, and then it is said to be on; another view type is refused."""
+    table, session = system.names.source, system.deployment.session
+
+    before = enable(session, None, table)
+    turned_on = enable(session, None, table, apply=True)
+    again = enable(session, None, table, apply=True)
+
+    described = system.dynamodb.describe_table(TableName=table)["Table"]
+    assert before == Stream(table, None, was_on=False, applied=False)
+    assert turned_on == Stream(table, described["LatestStreamArn"], was_on=False, applied=True)
+    assert again == Stream(table, turned_on.arn, was_on=True, applied=False)
+    for enabled in (
+        {"StreamEnabled": False},
+        {"StreamEnabled": True, "StreamViewType": "KEYS_ONLY"},
+    ):
+        system.dynamodb.update_table(TableName=table, StreamSpecification=enabled)
+    with pytest.raises(RefusedError, match="is on with KEYS_ONLY"):
+        enable(session, None, table, apply=True)

@@ -1,0 +1,352 @@
+"""Compare and repair against an emulator, with the deployed handlers following a real stream."""
+
+import contextlib
+import random
+import threading
+import time
+import uuid
+
+import boto3
+import pytest
+
+import history_writer.app
+import replica_writer.app
+from operations.compare import compare
+from operations.deployment import Deployment
+from operations.discrepancies import DiscrepancyKind
+from operations.errors import RefusedError
+from operations.reasons import Reason
+from operations.repair import repair
+from tests.factories import item, lambda_context, lambda_form, number, text
+
+pytestmark = pytest.mark.functional
+
+MISSING, DIFFERENT, EXTRANEOUS = DiscrepancyKind
+HANDLERS = {"history": history_writer.app.handler, "replica": replica_writer.app.handler}
+BOTH = tuple(HANDLERS)
+# So many changes may be on their way at once: on a busy machine writing is slowed down with them.
+MOST_ON_THEIR_WAY = 100
+AT_ONCE = 20
+
+
+class System:
+    """A source with a stream, its history and its replica, and the two handlers."""
+
+    def __init__(self, dynamodb, streams, names, deployment):
+        self.dynamodb, self.streams, self.names = dynamodb, streams, names
+        self.deployment = deployment
+        self.written = self.handled = 0
+        self.deleted = set()
+        described = dynamodb.update_table(
+            TableName=names.source,
+            StreamSpecification={
+                "StreamEnabled": True,
+                "StreamViewType": "NEW_AND_OLD_IMAGES",
+            },
+        )
+        self.arn = described["TableDescription"]["LatestStreamArn"]
+        (shard,) = streams.describe_stream(StreamArn=self.arn)["StreamDescription"]["Shards"]
+        self._iterator = streams.get_shard_iterator(
+            StreamArn=self.arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+        )["ShardIterator"]
+
+    def put(self, *items):
+        self._write(self.names.source, [{"PutRequest": {"Item": one}} for one in items])
+
+    def delete(self, *identifiers):
+        self._write(
+            self.names.source, [{"DeleteRequest": {"Key": item(one)}} for one in identifiers]
+        )
+
+    def put_replica(self, *items):
+        self._write(self.names.replica, [{"PutRequest": {"Item": one}} for one in items])
+
+    def change_at_random(self, rng, names):
+        """Put and delete some of the items, unless the handlers are too far behind."""
+        if self.written - self.handled > MOST_ON_THEIR_WAY:
+            return
+        some = set(rng.sample(names, AT_ONCE))
+        gone = set(rng.sample(sorted(some - self.deleted), AT_ONCE // 5))
+        self.put(*(version(name, rng.randrange(1000)) for name in sorted(some - gone)))
+        self.delete(*sorted(gone))
+        self.deleted = (self.deleted - some) | gone
+
+    def _write(self, table, requests):
+        for start in range(0, len(requests), 25):
+            some = requests[start : start + 25]
+            answer = self.dynamodb.batch_write_item(RequestItems={table: some})
+            assert answer["UnprocessedItems"] == {}
+            self.written += len(some) if table == self.names.source else 0
+
+    def follow(self, *writers):
+        """Hand the records that are there to some of the handlers; to none: they are lost."""
+        while True:
+            page = self.streams.get_records(ShardIterator=self._iterator)
+            self._iterator = page["NextShardIterator"]
+            if not page["Records"]:
+                return
+            event = {"Records": [self._as_delivered(one) for one in page["Records"]]}
+            for writer in writers:
+                answer = HANDLERS[writer](event, lambda_context(60_000))
+                assert answer == {"batchItemFailures": []}
+            self.handled += len(page["Records"])
+
+    @contextlib.contextmanager
+    def followed(self):
+        """Both handlers follow the stream in the background, to its end when the block is left."""
+        with in_background(lambda: self.follow(*BOTH)):
+            yield
+        self.follow(*BOTH)
+
+    def of(self, table):
+        pages = self.dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
+        found = [one for page in pages for one in page["Items"]]
+        return sorted(found, key=lambda one: one["Id"]["S"])
+
+    def of_source(self):
+        return self.of(self.names.source)
+
+    def of_replica(self):
+        return self.of(self.names.replica)
+
+    def compare(self, **options):
+        comparison = compare(self.deployment, **{"patience_s": 0.4} | options)
+        found = {one.keys["Id"]["S"]: one for one in comparison}
+        assert comparison.summary.is_complete
+        return found, comparison.summary
+
+    def _as_delivered(self, record):
+        body = record["dynamodb"]
+        seconds = body["ApproximateCreationDateTime"].timestamp()
+        body = body | {"ApproximateCreationDateTime": seconds}
+        return lambda_form(record | {"dynamodb": body, "eventSourceARN": self.arn})
+
+
+@contextlib.contextmanager
+def in_background(work):
+    """Do some work again and again for as long as the block lasts; its errors are raised here."""
+    ended, errors = threading.Event(), []
+
+    def loop():
+        try:
+            while not ended.wait(0.002):
+                work()
+        except BaseException as error:  # noqa: BLE001 - raised below
+            errors.append(error)
+
+    thread = threading.Thread(target=loop)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+    if errors:
+        raise errors[0]
+
+
+@pytest.fixture
+def make_system(local_stack, dynamodb, make_tables, monkeypatch):
+    """A factory of systems; the handlers are those of the one made last."""
+    with contextlib.ExitStack() as closing:
+
+        def make():
+            names = make_tables()
+            environment = local_stack.environment() | {
+                "POWERTOOLS_SERVICE_NAME": uuid.uuid4().hex,
+                "POWERTOOLS_METRICS_DISABLED": "true",
+                "LOG_LEVEL": "WARNING",
+                "HISTORY_TABLE": names.history,
+                "OVERFLOW_BUCKET": names.overflow,
+                "TIME_SHARDS": "4",
+                "SOURCE_TABLE": names.source,
+                "REPLICA_TABLE": names.replica,
+                "QUARANTINE_BUCKET": names.quarantine,
+            }
+            for name, value in environment.items():
+                monkeypatch.setenv(name, value)
+            monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+            for app in (history_writer.app, replica_writer.app):
+                app._parts.cache_clear()
+                closing.callback(app._parts.cache_clear)
+            deployment = Deployment(
+                names.source,
+                local_stack.session(),
+                history_table=names.history,
+                replica_table=names.replica,
+            )
+            closing.callback(deployment.pool.shutdown)
+            streams = closing.enter_context(
+                contextlib.closing(local_stack.client("dynamodbstreams"))
+            )
+            return System(dynamodb, streams, names, deployment)
+
+        yield make
+
+
+@pytest.fixture
+def system(make_system):
+    return make_system()
+
+
+def version(identifier, number_):
+    return item(identifier, Version=number(number_), Binary={"B": b"\x00\xff"})
+
+
+def reasons(found):
+    return {identifier: (one.kind, one.reason) for identifier, one in found.items()}
+
+
+def test_every_class_is_found_and_healed(system):
+    """Each way an item can go wrong, produced on purpose with the handlers themselves."""
+    system.put(version("older", 1))
+    system.follow()
+    system.put(
+        *(version(name, 1) for name in ("fine", "late", "deleted", "bent", "lost", "lost too"))
+    )
+    system.follow(*BOTH)
+    system.put(version("late", 2), version("new", 1))
+    system.put(version("late", 3))
+    system.delete("deleted")
+    system.follow("history")
+    system.put(version("lost", 2))
+    system.delete("lost too")
+    system.follow()
+    system.put_replica(version("bent", 99), version("foreign", 1))
+
+    found, summary = system.compare()
+    dry = repair(system.deployment, found.values(), patience_s=0.4)
+    unchanged, _ = system.compare()
+    result = repair(system.deployment, found.values(), apply=True, patience_s=0.4)
+    left, _ = system.compare()
+
+    assert (
+        reasons(found)
+        == reasons(unchanged)
+        == {
+            "older": (MISSING, Reason.NOT_BACKFILLED),
+            "late": (DIFFERENT, Reason.LAGGING),
+            "new": (MISSING, Reason.LAGGING),
+            "deleted": (EXTRANEOUS, Reason.LAGGING),
+            "bent": (DIFFERENT, Reason.CORRUPT),
+            "foreign": (EXTRANEOUS, Reason.FOREIGN_WRITE),
+            "lost": (DIFFERENT, Reason.LOST_EVENT),
+            "lost too": (EXTRANEOUS, Reason.LOST_EVENT),
+        }
+    )
+    assert found["late"].explanation.changes_behind == 2
+    assert summary.looked_at == 9
+    assert (dry.applied, dry.healed, dry.differing) == (False, 0, summary.kinds)
+    assert result.is_clean
+    assert result.healed == 8
+    assert left == {}
+    assert system.of_replica() == system.of_source()
+
+
+def test_heavy_live_writing_makes_no_finding(system):
+    """Changes at every moment, and the handlers close behind: only what was planted is found."""
+    hot, cold = ([f"{kind}{n:03d}" for n in range(100)] for kind in ("hot", "cold"))
+    system.put(*(version(name, 0) for name in (*hot, *cold)))
+    system.follow(*BOTH)
+    planted = {"cold007", "cold070"}
+    system.put_replica(*(version(name, 99) for name in planted))
+
+    with system.followed(), writing(system, hot, seconds=4):
+        found, summary = system.compare(patience_s=3, segments=2)
+    changes = system.written - 200
+    left, at_rest = system.compare()
+
+    assert reasons(found) == dict.fromkeys(planted, (DIFFERENT, Reason.CORRUPT))
+    assert {one["Id"]["S"] for one in summary.restless} <= set(hot)
+    assert changes > 200
+    assert left.keys() == planted
+    assert at_rest.restless == ()
+
+
+def test_a_repair_never_undoes_a_newer_write(system):
+    """Items under repair are written to all the while, and the handlers follow: all ends equal."""
+    names = [f"{n:03d}" for n in range(60)]
+    system.put(*(version(name, 0) for name in names))
+    system.follow(*BOTH)
+
+    results = []
+    with system.followed(), writing(system, names, seconds=4):
+        for _ in range(3):
+            system.put_replica(*(version(name, 99) for name in names[::3]))
+            results.append(repair(system.deployment, map(item, names), apply=True, patience_s=1))
+
+    assert system.of_replica() == system.of_source()
+    assert sum(one.healed for one in results) > 20
+    assert [one.unhealed for one in results] == [()] * 3
+
+
+def writing(system, names, seconds):
+    """Changes at random in the background, for so long at most."""
+    rng = random.Random(5)  # noqa: S311 - to be repeated, not to be secret
+    until = time.monotonic() + seconds
+
+    def write():
+        if time.monotonic() < until:
+            system.change_at_random(rng, names)
+
+    return in_background(write)
+
+
+def test_a_sample_of_a_living_table(system):
+    """A part of the items, by hash, through the real service's pages."""
+    system.put(*(version(f"{n:03d}", 0) for n in range(200)))
+    system.follow(*BOTH)
+
+    found, summary = system.compare(sample=0.5)
+
+    assert found == {}
+    assert 60 < summary.looked_at < 140
+    assert summary.share_at_most < 0.05
+    assert (summary.source_items, summary.replica_items) == (200, 200)
+
+
+def test_a_replica_in_another_region(local_stack, make_system):
+    """It is read and written where it is; the same name there is another table."""
+    system = make_system()
+    session = local_stack.session()
+    with contextlib.closing(session.client("dynamodb", region_name="eu-west-1")) as there:
+        there.create_table(
+            TableName=system.names.source,
+            KeySchema=[{"AttributeName": "Id", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "Id", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        there.put_item(TableName=system.names.source, Item=version("2", 1))
+        system.put(version("1", 1))
+        system.follow("history")
+        deployment = Deployment(
+            system.names.source,
+            session,
+            history_table=system.names.history,
+            replica_table=system.names.source,
+            replica_region="eu-west-1",
+        )
+
+        found = {one.keys["Id"]["S"]: one.reason for one in compare(deployment, patience_s=0.2)}
+        result = repair(deployment, [item("1"), item("2")], apply=True, patience_s=0.2)
+        copies = there.scan(TableName=system.names.source)["Items"]
+        deployment.pool.shutdown()
+
+    assert found == {"1": Reason.LAGGING, "2": Reason.FOREIGN_WRITE}
+    assert result.is_clean
+    assert copies == system.of_source()
+
+
+def test_the_source_itself_is_refused(system):
+    """By name and region, and by whatever else leads to the same table."""
+    itself = Deployment(
+        system.names.source,
+        system.deployment.session,
+        replica_table=system.names.source,
+        replica_region=system.deployment.session.region_name,
+    )
+
+    with pytest.raises(RefusedError, match="the source table itself"):
+        compare(itself)
+    with pytest.raises(RefusedError, match="the source table itself"):
+        repair(itself, [{"Id": text("1")}], apply=True)

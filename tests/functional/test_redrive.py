@@ -1,0 +1,231 @@
+"""Redrive on an emulator's tables, stream and bucket: as if nothing had ever failed."""
+
+import contextlib
+import json
+
+import pytest
+
+from history_writer.overflow import OverflowBucket
+from history_writer.writer import HistoryWriter
+from operations.deployment import Deployment
+from operations.failure_objects import StreamRange
+from operations.redelivery import Why
+from operations.redrive import redrive
+from reports.deployment import Consumer
+from stream_core.batch import Delivery
+from stream_core.change import read_record
+from stream_core.quarantine import Quarantine
+from tests.factories import Clock, item, lambda_form, nested, number, text
+from tests.left_behind import invocation
+
+pytestmark = pytest.mark.functional
+
+EVERYTHING = {
+    "no text": text(""),
+    "digits": number("9" * 38 + "0"),
+    "smallest": number("0." + "0" * 129 + "1"),
+    "bytes": {"B": b"\x00\x01\xff"},
+    "binaries": {"BS": [b"", b"\x01"]},
+    "numbers": {"NS": ["-1", "2", "3.5"]},
+    "null": {"NULL": True},
+    "S": {"M": {"a.b": {"L": [{"B": b"x"}, {"BOOL": False}]}}},
+    "deep": nested(31),
+}
+MAPPING = {"uuid-h": Consumer.HISTORY_WRITER, "uuid-r": Consumer.REPLICA_WRITER}
+
+
+class System:
+    """A table with its stream, and what follows it, none of which has worked so far."""
+
+    def __init__(self, local_stack, dynamodb, s3, names):
+        self.dynamodb, self.s3, self.names = dynamodb, s3, names
+        self.streams = local_stack.client("dynamodbstreams")
+        s3.put_bucket_versioning(
+            Bucket=names.quarantine, VersioningConfiguration={"Status": "Enabled"}
+        )
+        table = dynamodb.update_table(
+            TableName=names.source,
+            StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+        )["TableDescription"]
+        self.stream_arn = table["LatestStreamArn"]
+        described = self.streams.describe_stream(StreamArn=self.stream_arn)
+        (self.shard,) = described["StreamDescription"]["Shards"]
+        self.deployment = Deployment(
+            names.source,
+            local_stack.session(),
+            history_table=names.history,
+            time_shards=4,
+            overflow_bucket=names.overflow,
+            quarantine_bucket=names.quarantine,
+            replica_table=names.replica,
+        )
+
+    def live(self):
+        """A table's life: inserts, changes, deletes and rebirths of three items."""
+        for n in range(24):
+            key = str(n % 3)
+            if n % 8 == 7:
+                self.dynamodb.delete_item(TableName=self.names.source, Key=item(key))
+            else:
+                more = EVERYTHING if n % 5 == 0 else {}
+                new = item(key, Version=number(n), **more)
+                self.dynamodb.put_item(TableName=self.names.source, Item=new)
+
+    def records(self):
+        """The stream as the streams API gives it."""
+        iterator = self.streams.get_shard_iterator(
+            StreamArn=self.stream_arn,
+            ShardId=self.shard["ShardId"],
+            ShardIteratorType="TRIM_HORIZON",
+        )["ShardIterator"]
+        return self.streams.get_records(ShardIterator=iterator)["Records"]
+
+    def delivered(self, record):
+        """The same record as Lambda delivers it."""
+        body = dict(record["dynamodb"])
+        body["ApproximateCreationDateTime"] = body["ApproximateCreationDateTime"].timestamp()
+        whole = {**record, "dynamodb": body, "eventSourceARN": self.stream_arn}
+        return json.loads(json.dumps(lambda_form(whole)))
+
+    def place(self, records):
+        """Where some records are in the stream."""
+        numbers = [record["dynamodb"]["SequenceNumber"] for record in records]
+        return StreamRange(
+            self.stream_arn, self.shard["ShardId"], numbers[0], numbers[-1], len(records)
+        )
+
+    def put(self, key, document):
+        self.s3.put_object(
+            Bucket=self.names.quarantine, Key=key, Body=json.dumps(document).encode()
+        )
+        return key
+
+    def objects(self):
+        listed = self.s3.list_objects_v2(Bucket=self.names.quarantine).get("Contents", [])
+        return [one["Key"] for one in listed]
+
+    def rows(self, table=None):
+        """The rows as they are stored, in order; an overflow object's version aside."""
+        found = self.scan(table or self.names.history)
+        for row in found:
+            if "Overflow" in row:
+                del row["Overflow"]["M"]["VersionId"]
+        return sorted(found, key=lambda row: row["ApproximateCreationDateTime"]["S"])
+
+    def scan(self, table):
+        pages = self.dynamodb.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
+        return [found for page in pages for found in page["Items"]]
+
+    def redrive(self, **options):
+        options = {"apply": True, "names": MAPPING, "patience_s": 5} | options
+        return redrive(self.deployment, **options)
+
+    def write(self, records, table):
+        """Write records as the function would have, had it not failed."""
+        writer = HistoryWriter(
+            self.dynamodb, OverflowBucket(self.s3, self.names.overflow), table, 4
+        )
+        with writer.pool:
+            deliveries = [Delivery(record, read_record(record)) for record in records]
+            outcome = writer.store(deliveries, Clock().patience)
+        assert not outcome.unstored
+        assert not outcome.refused
+
+    def items(self, table):
+        return sorted(self.scan(table), key=lambda found: found["Id"]["S"])
+
+    def close(self):
+        self.streams.close()
+        self.deployment.pool.shutdown()
+
+
+@pytest.fixture
+def system(local_stack, dynamodb, s3, make_tables):
+    made = System(local_stack, dynamodb, s3, make_tables())
+    with contextlib.closing(made):
+        yield made
+
+
+def test_everything_that_failed_comes_back_as_if_it_had_not(system, make_tables):
+    """Single records, whole batches in both forms, and batches of which only the place is left."""
+    system.live()
+    found = system.records()
+    records = [system.delivered(record) for record in found]
+    assert len(found) == 24
+    for record in records[:6]:
+        Quarantine(system.s3, system.names.quarantine, "history_writer").put(record, ValueError())
+    as_text = json.dumps({"Records": records[6:12]})
+    system.put(
+        "aws/lambda/uuid-h/shardId-0/2026/11/25/1", invocation(as_text, system.place(found[6:12]))
+    )
+    event = {"Records": records[4:14]}
+    system.put(
+        "aws/lambda/uuid-h/shardId-0/2026/11/25/2", invocation(event, system.place(found[4:14]))
+    )
+    system.put(
+        "aws/lambda/uuid-r/shardId-0/2026/11/25/1",
+        invocation({"Records": records[:20]}, system.place(found[:20])),
+    )
+    pointer = json.dumps(invocation(place=system.place(found[14:]), function="arn:of:nobody"))
+    system.put("pointers/message.json", {"Messages": [{"Body": pointer}]})
+    before = system.objects()
+
+    planned = system.redrive(apply=False)
+    untouched = (system.objects(), system.rows(), system.scan(system.names.replica))
+    result = system.redrive()
+    again = system.redrive()
+
+    assert untouched == (before, [], [])
+    assert sorted(planned.done) == sorted(result.done) == before
+    assert planned.is_clean
+    assert result.is_clean
+    assert result.counts["RowsWritten"] == 24
+    assert (again.objects, again.done) == (0, ())
+    assert sorted(system.objects()) == [f"done/{key}" for key in before]
+    fault_free = make_tables().history
+    system.write(records, fault_free)
+    assert system.rows() == system.rows(fault_free)
+    assert system.items(system.names.replica) == system.items(system.names.source)
+
+
+def test_what_the_stream_has_lost_is_told(system):
+    """Its pointer stays; what is still there is stored."""
+    system.live()
+    found = system.records()
+    place = system.place(found[:10])
+    gone = StreamRange(place.stream_arn, place.shard_id, "1", place.end, place.batch_size + 1)
+    elsewhere = StreamRange(place.stream_arn, "shardId-000-gone", "1", "2", 2)
+    keys = [
+        system.put("pointers/1", invocation(place=gone)),
+        system.put("pointers/2", invocation(place=elsewhere)),
+    ]
+
+    result = system.redrive()
+
+    assert [(one.where, one.found, one.reason) for one in result.lost] == [
+        ("pointers/1", 10, "its oldest records have expired"),
+        ("pointers/2", 0, "the shard, or the stream, is no longer there"),
+    ]
+    assert [one.place for one in result.lost] == [gone, elsewhere]
+    assert result.done == ()
+    assert system.objects() == keys
+    assert len(system.rows()) == 10
+
+
+def test_an_object_mended_by_hand_is_redriven(system):
+    """Until then it stays where it is, also beside its versions."""
+    system.live()
+    (record, *_) = map(system.delivered, system.records())
+    broken = json.loads(json.dumps(record))
+    broken["dynamodb"]["NewImage"]["Broken"] = {"B": "A"}
+    quarantine = Quarantine(system.s3, system.names.quarantine, "history_writer")
+    key = quarantine.put(broken, ValueError())
+
+    first = system.redrive()
+    system.put(key, {"Format": 1, "Record": record})
+    second = system.redrive()
+
+    assert [one.why for one in first.leftovers] == [Why.MALFORMED]
+    assert second.done == (key,)
+    assert system.objects() == [f"done/{key}"]
+    assert len(system.rows()) == 1
