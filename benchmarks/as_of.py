@@ -15,10 +15,10 @@ import boto3
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import history_check
 from benchmarks.history import HISTORY, SOURCE, history, order_id
-from benchmarks.running import Served, serving
+from benchmarks.running import Served, check_endpoint, serving
 from benchmarks.writers import environment
+from reports import Certainty, HistoryTable
 from stream_core.attribute_values import Item, same_item
 from stream_core.history_row import ID, SORT_KEY, sort_key_after
 
@@ -53,10 +53,7 @@ def measure() -> list[dict[str, Any]]:
     Raises:
         AssertionError: the plain way gives another answer.
     """
-    # Imported here: what this process holds would count as memory of other benchmarks' children.
-    from reports import Certainty, HistoryTable  # noqa: PLC0415
-
-    history_check.run()
+    check_endpoint()
     asked = history(f"as-of-{max(_VERSIONS)}", _VERSIONS)
     middle = asked.start + (asked.end - asked.start) / 2
     moments = {

@@ -6,12 +6,9 @@ Runs as a process of its own, because moto takes over every client of its proces
 """
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,12 +40,6 @@ class _Request:
 
     def __str__(self) -> str:
         return f"{self.operation} {json.dumps(self.given)}"
-
-
-@cache
-def run() -> None:
-    """Check in a process of its own, once."""
-    subprocess.run([sys.executable, "-m", "benchmarks.history_check"], check=True)
 
 
 def main() -> None:

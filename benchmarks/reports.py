@@ -9,10 +9,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import history_check
 from benchmarks.history import history, skewed
 from benchmarks.questions import QUESTIONS
-from benchmarks.running import Served, ask, serving
+from benchmarks.running import Served, ask, check_endpoint, serving
 
 
 def measure(rows: int, items: int) -> dict[str, Any]:
@@ -21,7 +20,7 @@ def measure(rows: int, items: int) -> dict[str, Any]:
     Raises:
         AssertionError: two ways give different answers.
     """
-    history_check.run()
+    check_endpoint()
     asked = history(f"reports-{rows}-{items}", skewed(rows, items))
     with serving(asked.folder) as endpoint:
         ours = [

@@ -8,6 +8,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,12 @@ def serving(folder: Path, *settings: str) -> Iterator[Served]:
         process.wait()
         assert process.stdout  # noqa: S101
         process.stdout.close()
+
+
+@cache
+def check_endpoint() -> None:
+    """See that the endpoint answers as moto does, once; CalledProcessError where it does not."""
+    subprocess.run([sys.executable, "-m", "benchmarks.history_check"], check=True)
 
 
 def ask(module: str, *arguments: str, url: str) -> Any:

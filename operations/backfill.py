@@ -191,6 +191,11 @@ class _Plan:
             clock=self.clock,
         )
         if export is None:
+            if self.apply and self.history:
+                client = self.deployment.dynamodb
+                self.clock.tune(
+                    lambda: client.describe_table(TableName=facts.name), self.machine.sleep
+                )
             run.side_by_side(run.segment, self.segments)
         else:
             run.side_by_side(lambda number: run.file(export, number), self.segments)

@@ -17,6 +17,9 @@ _SECOND = timedelta(seconds=1)
 # The many machines of a service differ among themselves, and a record is made a little later than
 # its change.
 _MARGIN = timedelta(milliseconds=25)
+# The turn of a second is seen this exactly, in a second at most.
+_POLL_S, _POLLS = 0.1, 12
+_ENOUGH = timedelta(milliseconds=250)
 # Clocks drift, and are set.
 _FORGET_AFTER = timedelta(minutes=10)
 
@@ -43,6 +46,14 @@ class ServiceClock:
         with self._lock:
             self._learn(answer, sent, received)
             return answer, sent + self._least - _MARGIN, received + self._most + _MARGIN
+
+    def tune(self, request: Callable[[], object], sleep: Callable[[float], object]) -> None:
+        """See the second turn, by making a request again and again for a second at most."""
+        for _ in range(_POLLS):
+            if self.doubt <= _ENOUGH:
+                return
+            sleep(_POLL_S)
+            self.ask(request)
 
     @property
     def doubt(self) -> timedelta:

@@ -384,7 +384,7 @@ def test_two_stacks_know_nothing_of_each_other(stack):
 
 
 def test_demo_holds_and_leaves_nothing(tmp_path):
-    """`itemtrail demo` shows four claims that hold, exits 0 and leaves no file and no process."""
+    """`itemtrail demo` shows seven claims that hold, exits 0 and leaves no file and no process."""
     ran = subprocess.run(
         [str(Path(sys.executable).with_name("itemtrail")), "demo"],
         env=os.environ | {"TMPDIR": str(tmp_path)},
@@ -397,7 +397,7 @@ def test_demo_holds_and_leaves_nothing(tmp_path):
 
     assert (ran.returncode, ran.stderr) == (0, "")
     judged = [line for line in ran.stdout.splitlines() if line.startswith(("holds", "wrong"))]
-    assert len(judged) == 4
+    assert len(judged) == 7
     assert [line for line in judged if line.startswith("wrong")] == []
     for word in ("history row", "overflow bucket", "as of", "replica"):
         assert any(word in line for line in judged), word

@@ -24,7 +24,7 @@ from stream_core.overflow import unpack
 from tests.factories import NOON
 from tests.simulation.backfilled import plan, run, run_again, slow_plan
 
-SEEDS = range(10)
+SEEDS = range(8)
 SNAPSHOT = EventName.SNAPSHOT
 END = datetime.fromtimestamp(NOON, UTC) + timedelta(days=3)
 
@@ -45,9 +45,9 @@ def test_the_seeds_go_through_what_matters():
     """Kills, errors, items changed before and during the backfill, both kinds of engines."""
     stats = sum((checked(plan, seed)[1] for seed in SEEDS), Counter())
 
-    assert stats["backfill KilledError"] >= 20
+    assert stats["backfill KilledError"] >= 10
     assert stats["backfill OperationError"] + stats["backfill ClientError"] >= 1
-    assert stats["items baselines"] >= 100
+    assert stats["items baselines"] >= 50
     assert stats["items already_there"] >= 10
     assert stats["items changed_first"] >= 10
     assert 2 <= stats["minutes"] <= 8

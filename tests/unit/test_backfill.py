@@ -680,7 +680,7 @@ def test_a_state_file_that_was_altered_is_refused(world, run, tmp_path, damage):
     path = tmp_path / "state"
     path.write_text(path.read_text().replace(damage, '"other"'))
 
-    with pytest.raises(StateFileError, match="was altered .*: delete it to begin anew"):
+    with pytest.raises(StateFileError, match=r"was altered .*: delete it to begin anew"):
         run()
 
 

@@ -180,6 +180,29 @@ def test_the_window_has_the_time_of_the_service_in_it(off_s):
     assert service.now + service.off <= service.clock.latest()
 
 
+@pytest.mark.parametrize("off_s", [0, 0.6, -100.01])
+def test_a_clock_is_tuned_within_a_second(off_s):
+    """By a few requests: one of them is soon after the turn of a second, the one before is not."""
+    service = Service(off_s)
+    service.request()
+    begun = service.now
+
+    def request():
+        service.now += timedelta(seconds=0.01)
+        date_ = format_datetime(service.now + service.off, usegmt=True)
+        return {"ResponseMetadata": {"HTTPHeaders": {"date": date_}}}
+
+    def sleep(seconds):
+        service.now += timedelta(seconds=seconds)
+
+    service.clock.tune(request, sleep)
+    tuned = service.now
+    service.clock.tune(request, sleep)
+
+    assert tuned == service.now <= begun + timedelta(seconds=1.2)
+    assert service.clock.doubt <= timedelta(seconds=0.25)
+
+
 def test_after_the_doubt_a_request_is_later_for_sure():
     """A request that is sent so much after an answer is handled after it, by any clock."""
     dice = random.Random(2)  # noqa: S311 - dice, not secrets
