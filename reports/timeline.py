@@ -6,7 +6,8 @@ live item, or nothing before an INSERT fits nothing recorded.
 
 Two things leave no trace, and no evidence shows them: missing records that lead from a state back
 to the same state, and an item from before the history that has no baseline and whose deletion,
-with all before it, is missing. A backfill at the start rules the second one out.
+with all before it, is missing. A backfill at the start rules the second one out. A baseline is no
+evidence here where a change of its second follows; `verify` holds it against that whole second.
 """
 
 from collections.abc import Iterable, Iterator

@@ -141,8 +141,6 @@ def trail(local_stack, dynamodb, make_tables, monkeypatch):
         monkeypatch.setenv(name, value)
     history_writer.app._parts.cache_clear()
     with contextlib.closing(Trail(local_stack, dynamodb, names)) as made:
-        # What is stamped in the second the history began in could be from before.
-        time.sleep(1)
         yield made
     writer, _ = history_writer.app._parts()
     writer.pool.shutdown()

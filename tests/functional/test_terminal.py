@@ -73,16 +73,8 @@ class Terminal:
         self._read(lambda: text in self.shown)
         assert text in self.shown
 
-    def end(self, pressing=b""):
-        """Wait for the end of the program; gives its exit status.
-
-        A terminal drops what was typed before a Ctrl-C was seen to, so `pressing` is done until
-        it helps.
-        """
-        while pressing and self._process.poll() is None:
-            self.type(pressing)
-            if select.select([self._master], [], [], 0.2)[0] and not self._take():
-                break
+    def end(self):
+        """Wait for the end of the program; gives its exit status."""
         self._read(lambda: False)
         return self._process.wait(WITHIN_S)
 
@@ -184,17 +176,6 @@ def test_a_reader_may_leave_the_pager_at_any_time(environment):
     assert status == 0
     assert "Traceback" not in terminal.shown
     assert "Error" not in terminal.shown
-
-
-def test_ctrl_c_within_the_pager_is_the_pagers(environment):
-    """As with git: it stops what is under way, the pager stays until it is left."""
-    with Terminal([PROGRAM, *ALL_CHANGES], environment) as terminal:
-        terminal.until("Count")
-        terminal.type(CTRL_C)
-        status = terminal.end(pressing=b"q")
-
-    assert status in (0, 130)
-    assert "Traceback" not in terminal.shown
 
 
 @pytest.mark.parametrize("form", ["table", "jsonl"])

@@ -10,7 +10,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.timeline import Certainty, judge, timeline
+from reports.timeline import Certainty, judge, spoken_for, timeline
 from stream_core.attribute_values import same_item
 from stream_core.change import EventName
 from stream_core.history_row import HistoryRow
@@ -143,22 +143,22 @@ def leads_back(life, left, answer):
         same_item(away.change.old_image, answer.image)
         and same_item(back.change.new_image, answer.image)
         and away.change.created_at <= answer.at < back.change.created_at
-        # Nothing is left of what lies between them.
-        and not [row for row in left if away.sort_key < row.sort_key < back.sort_key]
+        # Nothing that is looked at is left of what lies between them.
+        and not [row for row in spoken_for(left) if away.sort_key < row.sort_key < back.sort_key]
         for away in lost(life, left)
         for back in lost(life, left)
     )
 
 
 def was_never_seen(life, left, answer):
-    """Whether an item from before the history went away with all that was recorded of it."""
+    """Whether an item from before the history went away with all that was looked at of it."""
     return (
         life.first is not None
         and answer.image is None
         and any(
             gone.change.new_image is None
             and answer.at < gone.change.created_at
-            and not [row for row in left if row.sort_key < gone.sort_key]
+            and not [row for row in spoken_for(left) if row.sort_key < gone.sort_key]
             for gone in lost(life, left)
         )
     )
