@@ -143,11 +143,18 @@ def leads_back(life, left, answer):
         same_item(away.change.old_image, answer.image)
         and same_item(back.change.new_image, answer.image)
         and away.change.created_at <= answer.at < back.change.created_at
-        # Nothing that is looked at is left of what lies between them.
-        and not [row for row in spoken_for(left) if away.sort_key < row.sort_key < back.sort_key]
+        # Nothing that is looked at is left of what surely lies between them.
+        and not [row for row in spoken_for(left) if lies_between(away, row, back)]
         for away in lost(life, left)
         for back in lost(life, left)
     )
+
+
+def lies_between(away, row, back):
+    if row.change.event_name is EventName.SNAPSHOT:
+        # It sorts first in its second, and shows any moment of it.
+        return away.change.created_at < row.change.created_at < back.change.created_at
+    return away.sort_key < row.sort_key < back.sort_key
 
 
 def was_never_seen(life, left, answer):

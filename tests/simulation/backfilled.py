@@ -40,6 +40,7 @@ from tests.simulation.world import Invocation, World
 
 PAGE_ITEMS = 3
 _MOST_KILLS = 8
+_QUICK = ("GetItem", "DescribeTable")
 _MINUTE = 60
 _PASSING = ("InternalServerError", "Throttling")
 _HISTORY_KEY = ("Id", "ApproximateCreationDateTime")
@@ -304,7 +305,7 @@ class _Wire(Wire):
     def _dawdle(self, call):
         invocation = self._world.scheduler.current.invocation
         # To read one item takes less than to read or write many.
-        if invocation.consumer == "backfill" and call.operation != "GetItem":
+        if invocation.consumer == "backfill" and call.operation not in _QUICK:
             for _ in range(self.given.slowness - 1):
                 self._world.scheduler.pause(self._latency())
 
