@@ -24,7 +24,7 @@ from stream_core.overflow import unpack
 from tests.factories import NOON
 from tests.simulation.backfilled import plan, run, run_again, slow_plan
 
-SEEDS = range(4)
+SEEDS = range(8)
 SNAPSHOT = EventName.SNAPSHOT
 END = datetime.fromtimestamp(NOON, UTC) + timedelta(days=3)
 
