@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.history import HISTORY, SOURCE, history, order_id
-from benchmarks.running import Served, check_endpoint, serving
+from benchmarks.running import Served, check_endpoint, serving_history
 from benchmarks.writers import environment
 from reports import Certainty, HistoryTable
 from stream_core.attribute_values import Item, same_item
@@ -63,7 +63,7 @@ def measure() -> list[dict[str, Any]]:
     }
     often = dict.fromkeys(_VERSIONS, _ROUNDS)
     figures = []
-    with serving(asked.folder) as endpoint:
+    with serving_history(asked.folder) as endpoint:
         os.environ |= environment(endpoint.url)
         trail = HistoryTable(HISTORY, SOURCE)
         _ = trail.key_schema

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from benchmarks.history import BY_TIME, HISTORY, SOURCE, TIME_SHARDS, History, history, skewed
-from benchmarks.running import serving
+from benchmarks.running import serving_history
 from stream_core.attribute_values import item_size
 from stream_core.history_row import ID, SORT_KEY, time_text
 
@@ -46,17 +46,17 @@ def main() -> None:
     """Compare every answer; AssertionError at the first that differs."""
     small = history("check-few", skewed(_FEW, _ITEMS), _HOURS)
     session = boto3.Session("test", "test", region_name="us-east-1")
-    with serving(small.folder) as endpoint:
+    with serving_history(small.folder) as endpoint:
         ours = session.client("dynamodb", endpoint_url=endpoint.url)
         rows, live = (_everything(ours, table) for table in (HISTORY, SOURCE))
         requests = [*_requests(small, rows)]
         answers = [_answer(ours, request) for request in requests]
-    with serving(history("check-many", skewed(_MANY, _ITEMS)).folder) as endpoint:
+    with serving_history(history("check-many", skewed(_MANY, _ITEMS)).folder) as endpoint:
         ours = session.client("dynamodb", endpoint_url=endpoint.url)
         many = _everything(ours, HISTORY)
         _check_pages(ours, many)
         _check_segments(ours, many)
-    with serving(small.folder, str(_BATCH_BYTES)) as endpoint:
+    with serving_history(small.folder, str(_BATCH_BYTES)) as endpoint:
         _check_batches(session.client("dynamodb", endpoint_url=endpoint.url), rows)
     with mock_aws():
         theirs = session.client("dynamodb")

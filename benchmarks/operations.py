@@ -6,11 +6,9 @@ have been given all of them, once each, in both tables; a comparison has to find
     python -m benchmarks.operations WAY ITEMS      for an endpoint named by AWS_ENDPOINT_URL
 """
 
-import contextlib
 import json
 import os
 import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,7 +21,7 @@ import boto3
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.running import Served, ask
+from benchmarks.running import Served, ask, serving
 from operations.backfill import backfill
 from operations.compare import compare
 from operations.deployment import Deployment
@@ -79,7 +77,7 @@ def measure(most: int = _MOST) -> dict[str, list[dict[str, Any]]]:
     """
     speed, memory = [], []
     for delay_ms in _DELAYS_MS:
-        with _serving(delay_ms) as endpoint:
+        with serving("benchmarks.two_tables_endpoint", str(delay_ms)) as endpoint:
             _check(endpoint)
             for operation in ("backfill", "compare"):
                 speed.append(_run(endpoint, operation, "plain", delay_ms, _PLAIN_ITEMS[delay_ms]))
@@ -121,23 +119,6 @@ def show(figures: dict[str, list[dict[str, Any]]], console: Console) -> None:
             one.operation, f"{one.items:,}", f"{one.peak_mb}", f"{ratio:.2f}", f"{one.seconds:,.1f}"
         )
     console.print(table)
-
-
-@contextlib.contextmanager
-def _serving(delay_ms: int) -> Iterator[Served]:
-    process = subprocess.Popen(  # noqa: S603 - our own arguments
-        [sys.executable, "-m", "benchmarks.two_tables_endpoint", str(delay_ms)],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout  # noqa: S101
-        yield Served(f"http://127.0.0.1:{process.stdout.readline().strip()}")
-    finally:
-        process.kill()
-        process.wait()
-        assert process.stdout  # noqa: S101
-        process.stdout.close()
 
 
 def _run(endpoint: Served, operation: str, way: str, delay_ms: int, items: int) -> Figure:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from benchmarks.history import history, skewed
 from benchmarks.questions import QUESTIONS
-from benchmarks.running import Served, ask, check_endpoint, serving
+from benchmarks.running import Served, ask, check_endpoint, serving_history
 
 
 def measure(rows: int, items: int) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def measure(rows: int, items: int) -> dict[str, Any]:
     """
     check_endpoint()
     asked = history(f"reports-{rows}-{items}", skewed(rows, items))
-    with serving(asked.folder) as endpoint:
+    with serving_history(asked.folder) as endpoint:
         ours = [
             answer
             for question in QUESTIONS

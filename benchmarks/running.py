@@ -31,11 +31,16 @@ class Served:
         return counts
 
 
-@contextlib.contextmanager
-def serving(folder: Path, *settings: str) -> Iterator[Served]:
+def serving_history(folder: Path, *settings: str) -> contextlib.AbstractContextManager[Served]:
     """An endpoint over a generated history; see `history_endpoint` for its settings."""
+    return serving("benchmarks.history_endpoint", str(folder), *settings)
+
+
+@contextlib.contextmanager
+def serving(module: str, *arguments: str) -> Iterator[Served]:
+    """An endpoint in a process of its own, which prints its port first."""
     process = subprocess.Popen(  # noqa: S603 - our own arguments
-        [sys.executable, "-m", "benchmarks.history_endpoint", str(folder), *settings],
+        [sys.executable, "-m", module, *arguments],
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -11,13 +11,13 @@ from operations.baselines import Baselines
 from operations.dating import Sighting
 from operations.export import DataFile, Export
 from operations.machine import Machine
-from operations.patience import patience_of
 from operations.rate import Rate
 from operations.service_clock import ServiceClock
 from operations.settling import settle_all
 from operations.source_facts import SourceFacts
 from operations.tally import Tally
 from replica_writer.settle import Settler
+from reports.patience import patience_of
 from stream_core.attribute_values import Item
 from stream_core.item_id import item_id
 from stream_core.retry import Patience

@@ -10,11 +10,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from operations.asking import answered
 from operations.errors import OperationError
 from operations.machine import Machine
-from operations.patience import patience_of
 from operations.portions import portions
 from operations.rate import Rate
 from replica_writer.tables import MAX_READS, Keys
 from reports.keys import KeySchema
+from reports.patience import patience_of
 from stream_core.attribute_values import Item
 from stream_core.failures import error_code
 from stream_core.item_id import item_id

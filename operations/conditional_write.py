@@ -24,10 +24,10 @@ from operations.conditions import (
     update_request,
 )
 from operations.errors import OperationError
-from operations.patience import patience_of
 from replica_writer.tables import own_attributes
 from reports.differences import Difference
 from reports.paths import value_at
+from reports.patience import patience_of
 from stream_core.attribute_values import AttributeValue, Item, same_item
 from stream_core.failures import Retry, classify, error_code
 from stream_core.retry import Patience

@@ -9,9 +9,9 @@ from botocore.exceptions import ClientError
 
 from operations.errors import OperationError, RefusedError
 from operations.machine import Machine
-from operations.patience import patience_of
 from reports.clients import dynamodb_client
 from reports.errors import TableNotFoundError
+from reports.patience import patience_of
 from stream_core.failures import Retry, classify, error_code
 
 if TYPE_CHECKING:

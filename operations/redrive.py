@@ -16,13 +16,13 @@ from operations.deployment import Deployment
 from operations.errors import OperationError, RefusedError
 from operations.failure_bucket import FailureBucket, FailureObject, UnmovedError
 from operations.kept_aside import Leftover, Load, Lost, Unpacking
-from operations.patience import patience_of
 from operations.rate import Rate
 from operations.redelivery import Redelivery, Why, to_history, to_replica
 from operations.stream_reader import StreamReader
 from reports.clients import CONCURRENCY
 from reports.deployment import Consumer
 from reports.parallel import in_order
+from reports.patience import patience_of
 from reports.progress import Progress, silent
 from reports.stack import Stack
 from stream_core.batch import Delivery

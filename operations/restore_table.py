@@ -16,7 +16,6 @@ from typing import Any, Literal, TypeAlias, cast
 from operations.deployment import Deployment
 from operations.errors import RefusedError
 from operations.new_table import NewTable, encryption_of, key_schema_of
-from operations.patience import patience_of
 from operations.rate import Rate
 from replica_writer.tables import MAX_WRITES, ReplicaTable, own_attributes
 from reports.by_time import ByTime
@@ -24,6 +23,7 @@ from reports.clients import CONCURRENCY
 from reports.errors import TableNotFoundError
 from reports.keys import KeySchema
 from reports.parallel import in_order
+from reports.patience import patience_of
 from reports.progress import Progress, silent
 from reports.row_reader import RowReader
 from reports.timeline import Certainty, ItemState

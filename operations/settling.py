@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from threading import current_thread, main_thread
 
-from operations.patience import patience_of
 from operations.portions import portions
 from replica_writer.settle import Settled, Settler
 from replica_writer.tables import MAX_WRITES, Keys
+from reports.patience import patience_of
 from stream_core.clients import CONCURRENCY
 from stream_core.retry import Patience
 

@@ -10,10 +10,10 @@ from operations.compared_table import ComparedTable, unreadable
 from operations.deployment import Deployment
 from operations.errors import RefusedError
 from operations.machine import Machine
-from operations.patience import patience_of
 from operations.rate import Rate
 from replica_writer.tables import Keys, own_attributes
 from reports.keys import KeySchema
+from reports.patience import patience_of
 from stream_core.attribute_values import Item, same_item
 
 if TYPE_CHECKING:

@@ -1,6 +1,5 @@
 """Reading history rows and live items: queries, overflow objects, digests; no judgement."""
 
-import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
@@ -10,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from reports.errors import ReportError, TableNotFoundError
 from reports.keys import KeySchema
+from reports.patience import patience_of
 from reports.timeline import Evidence
 from stream_core.attribute_values import Item, same_item
 from stream_core.change import EventName
@@ -17,7 +17,6 @@ from stream_core.failures import IntegrityError, error_code
 from stream_core.history_row import ID, SORT_KEY, HistoryRow, sort_key_after
 from stream_core.item_id import item_id
 from stream_core.overflow import unpack
-from stream_core.retry import MARGIN_MS, Patience
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -168,12 +167,10 @@ class RowReader:
             left: Any = answer.get("UnprocessedKeys", {}).get(self.history_table)
             return list(left["Keys"]) if left else []
 
-        given_up = time.monotonic() + _GIVE_UP_AFTER_S
-        patience = Patience(lambda: int((given_up - time.monotonic()) * 1000) + MARGIN_MS)
         wanted: list[Item] = [
             {ID: {"S": one}, SORT_KEY: {"S": key}} for one, key in dict.fromkeys(keys)
         ]
-        if patience.work_off(wanted, attempt):
+        if patience_of(_GIVE_UP_AFTER_S).work_off(wanted, attempt):
             raise ReportError(
                 f"'{self.history_table}' is throttled: try again later, or raise its capacity"
             )

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, settings
 
 from itemtrail.local_stack import LocalStack
 from stream_core.clients import CLIENT_CONFIG, dynamodb_client
+from tests.tables import create_history_table, create_table
 
 settings.register_profile(
     "quick", max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -66,8 +67,8 @@ def make_tables(dynamodb, s3):
         suffix = uuid.uuid4().hex[:12]
         names = Tables(*(f"{kind}-{suffix}" for kind in Tables.__dataclass_fields__))
         for table in (names.source, names.replica):
-            _create_table(dynamodb, table, key_types)
-        _create_history_table(dynamodb, names.history)
+            create_table(dynamodb, table, key_types)
+        create_history_table(dynamodb, names.history)
         for bucket in (names.overflow, names.quarantine):
             s3.create_bucket(Bucket=bucket)
         s3.put_bucket_versioning(
@@ -76,33 +77,3 @@ def make_tables(dynamodb, s3):
         return names
 
     return make
-
-
-def _key_schema(*names):
-    return [
-        {"AttributeName": name, "KeyType": kind}
-        for name, kind in zip(names, ("HASH", "RANGE"), strict=False)
-    ]
-
-
-def _create_table(dynamodb, name, key_types, **more):
-    dynamodb.create_table(
-        TableName=name,
-        KeySchema=_key_schema(*list(key_types)[:2]),
-        AttributeDefinitions=[
-            {"AttributeName": attribute, "AttributeType": kind}
-            for attribute, kind in key_types.items()
-        ],
-        BillingMode="PAY_PER_REQUEST",
-        **more,
-    )
-
-
-def _create_history_table(dynamodb, name):
-    types = {"Id": "S", "ApproximateCreationDateTime": "S", "TimeBucket": "S"}
-    index = {
-        "IndexName": "ByTime",
-        "KeySchema": _key_schema("TimeBucket", "ApproximateCreationDateTime"),
-        "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["EventName"]},
-    }
-    _create_table(dynamodb, name, types, GlobalSecondaryIndexes=[index])

@@ -19,6 +19,7 @@ import pytest
 
 from stream_core.history_row import HistoryRow
 from tests.factories import change, item, number
+from tests.tables import create_history_table
 
 pytestmark = pytest.mark.functional
 
@@ -107,22 +108,8 @@ os.execv(sys.argv[1], sys.argv[1:])
 @pytest.fixture(scope="module")
 def environment(local_stack, dynamodb):
     """What a program needs to ask a history table: of one item, changed again and again."""
-    types = {"Id": "S", "ApproximateCreationDateTime": "S", "TimeBucket": "S"}
-    index = {
-        "IndexName": "ByTime",
-        "KeySchema": _key_schema("TimeBucket", "ApproximateCreationDateTime"),
-        "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["EventName"]},
-    }
     history = f"history-{uuid.uuid4().hex[:12]}"
-    dynamodb.create_table(
-        TableName=history,
-        KeySchema=_key_schema("Id", "ApproximateCreationDateTime"),
-        AttributeDefinitions=[
-            {"AttributeName": name, "AttributeType": kind} for name, kind in types.items()
-        ],
-        GlobalSecondaryIndexes=[index],
-        BillingMode="PAY_PER_REQUEST",
-    )
+    create_history_table(dynamodb, history)
     images = [item("1", Count=number(count)) for count in range(ROWS + 1)]
     for sequence, (old, new) in enumerate(pairwise(images), start=1):
         row = HistoryRow.of(change(old, new, sequence=sequence))
@@ -130,13 +117,6 @@ def environment(local_stack, dynamodb):
     own = {"ITEMTRAIL_HISTORY_TABLE": history, "TERM": "xterm-256color"}
     kept = {name: value for name, value in os.environ.items() if name not in ("LESS", "PAGER")}
     return kept | local_stack.environment() | own
-
-
-def _key_schema(partition, sort):
-    return [
-        {"AttributeName": partition, "KeyType": "HASH"},
-        {"AttributeName": sort, "KeyType": "RANGE"},
-    ]
 
 
 def piped(arguments, environment, **options):

@@ -25,6 +25,7 @@ from stream_core.change import EventName
 from stream_core.failures import IntegrityError
 from stream_core.history_row import HistoryRow
 from tests.factories import change, item, number, text
+from tests.tables import create_history_table, create_table
 
 HISTORY, SOURCE, BUCKET = "EmployeeHistory", "Employee", "overflow"
 KEY = {"Id": "1"}
@@ -41,45 +42,14 @@ def aws(session):
     """An AWS of its own: a history table, its source, an overflow bucket."""
     with mock_aws():
         dynamodb = session.client("dynamodb")
-        create_table(
-            dynamodb,
-            HISTORY,
-            {"TimeBucket": "S", "ApproximateCreationDateTime": "S"},
-            Id="S",
-            ApproximateCreationDateTime="S",
-        )
-        create_table(dynamodb, SOURCE, Id="S")
+        create_history_table(dynamodb, HISTORY)
+        create_table(dynamodb, SOURCE, {"Id": "S"})
         s3 = session.client("s3")
         s3.create_bucket(Bucket=BUCKET)
         s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
         yield session
         dynamodb.close()
         s3.close()
-
-
-def create_table(dynamodb, name, index=None, **key_types):
-    by_time = {
-        "IndexName": "ByTime",
-        "KeySchema": key_schema(index or {}),
-        "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["EventName"]},
-    }
-    dynamodb.create_table(
-        TableName=name,
-        KeySchema=key_schema(key_types),
-        AttributeDefinitions=[
-            {"AttributeName": attribute, "AttributeType": kind}
-            for attribute, kind in (key_types | (index or {})).items()
-        ],
-        BillingMode="PAY_PER_REQUEST",
-        **({"GlobalSecondaryIndexes": [by_time]} if index else {}),
-    )
-
-
-def key_schema(key_types):
-    return [
-        {"AttributeName": attribute, "KeyType": kind}
-        for attribute, kind in zip(key_types, ("HASH", "RANGE"), strict=False)
-    ]
 
 
 @pytest.fixture

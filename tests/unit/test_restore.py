@@ -24,6 +24,7 @@ from stream_core.history_row import HistoryRow
 from tests.factories import Clock, change, item, nested, number, text
 from tests.fakes import DENIED, INVALID, THROTTLED, read_timeout
 from tests.racing import LostAnswer, RacingClient
+from tests.tables import create_table
 
 HISTORY, SOURCE = "EmployeeHistory", "Employee"
 KEY = {"Id": text("1")}
@@ -105,20 +106,6 @@ class World:
     def restore(self, minute=0, keys=(KEY,), **options):
         options = {"apply": True, "patience_s": 0} | options
         return restore(self.deployment, keys, self.at(minute), **options)
-
-
-def create_table(client, name, types):
-    client.create_table(
-        TableName=name,
-        KeySchema=[
-            {"AttributeName": attribute, "KeyType": kind}
-            for attribute, kind in zip(types, ("HASH", "RANGE"), strict=False)
-        ],
-        AttributeDefinitions=[
-            {"AttributeName": attribute, "AttributeType": kind} for attribute, kind in types.items()
-        ],
-        BillingMode="PAY_PER_REQUEST",
-    )
 
 
 @pytest.fixture

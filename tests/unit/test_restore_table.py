@@ -18,6 +18,7 @@ from reports.timeline import Certainty
 from stream_core.history_row import HistoryRow
 from tests.factories import change, item, number, text
 from tests.fakes import client_error
+from tests.tables import create_history_table, create_table, key_schema
 
 HISTORY, SOURCE, NEW = "EmployeeHistory", "Employee", "EmployeeThen"
 
@@ -33,31 +34,13 @@ class World:
 
     def __init__(self, session):
         self.client = session.client("dynamodb")
-        self.create(HISTORY, {"Id": "S", "ApproximateCreationDateTime": "S", "TimeBucket": "S"})
-        self.create(SOURCE, {"Id": "S"})
+        create_history_table(self.client, HISTORY)
+        create_table(self.client, SOURCE, {"Id": "S"})
         self.session = session
         self.deployment = Deployment(SOURCE, session, history_table=HISTORY, time_shards=4)
         self.began = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
         self.deployment.reader.__dict__["horizon"] = self.began
         self.sequence = 0
-
-    def create(self, name, types):
-        names = list(types)
-        index = {
-            "IndexName": "ByTime",
-            "KeySchema": key_of(names[2:] + names[1:2]),
-            "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["EventName"]},
-        }
-        self.client.create_table(
-            TableName=name,
-            KeySchema=key_of(names[:2]),
-            AttributeDefinitions=[
-                {"AttributeName": attribute, "AttributeType": kind}
-                for attribute, kind in types.items()
-            ],
-            BillingMode="PAY_PER_REQUEST",
-            **({"GlobalSecondaryIndexes": [index]} if len(names) > 2 else {}),
-        )
 
     def at(self, minute):
         return self.began + timedelta(minutes=minute)
@@ -85,13 +68,6 @@ class World:
     def restore(self, minute, new_table=NEW, **options):
         options = {"apply": True, "patience_s": 0} | options
         return restore_table(self.deployment, self.at(minute), new_table, **options)
-
-
-def key_of(names):
-    return [
-        {"AttributeName": name, "KeyType": kind}
-        for name, kind in zip(names, ("HASH", "RANGE"), strict=False)
-    ]
 
 
 @pytest.fixture
@@ -130,7 +106,7 @@ def test_the_new_table_is_like_the_source_and_protected(world):
     world.restore(1)
 
     table = world.client.describe_table(TableName=NEW)["Table"]
-    assert table["KeySchema"] == key_of(["Id"])
+    assert table["KeySchema"] == key_schema(["Id"])
     assert table["AttributeDefinitions"] == [{"AttributeName": "Id", "AttributeType": "S"}]
     assert table["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
     assert table["DeletionProtectionEnabled"]
@@ -179,7 +155,7 @@ def test_tables_in_use_are_refused(world, name):
 def test_a_table_with_items_is_refused(world):
     """Also in a dry run."""
     world.live("1", version("1", 1))
-    world.create("Other", {"Id": "S"})
+    create_table(world.client, "Other", {"Id": "S"})
     world.client.put_item(TableName="Other", Item=item("theirs"))
 
     for apply in (True, False):
@@ -192,7 +168,7 @@ def test_a_table_with_items_is_refused(world):
 @pytest.mark.parametrize("types", [{"Id": "N"}, {"Id": "S", "Other": "S"}, {"Key": "S"}])
 def test_a_table_of_another_key_is_refused(world, types):
     """The items would not fit."""
-    world.create("Other", types)
+    create_table(world.client, "Other", types)
 
     with pytest.raises(RefusedError, match=r"has the key .*, not Id \(S\)"):
         world.restore(1, "Other")
@@ -201,7 +177,7 @@ def test_a_table_of_another_key_is_refused(world, types):
 def test_an_empty_table_is_filled_as_it_is(world):
     """Its settings are its owner's, and that is said."""
     world.live("1", version("1", 1))
-    world.create(NEW, {"Id": "S"})
+    create_table(world.client, NEW, {"Id": "S"})
 
     result = world.restore(1)
 

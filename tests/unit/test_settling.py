@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from operations.patience import patience_of
 from operations.settling import KEYS_A_CALL, settle_all
 from replica_writer.settle import Settler
 from replica_writer.tables import ReplicaTable, SourceTable
+from reports.patience import patience_of
 from stream_core.failures import RefusedRecordError
 from tests.factories import item, number, text
 from tests.fakes import DENIED, THROTTLED, FakeDynamoDB, client_error, refuse_call

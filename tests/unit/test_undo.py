@@ -22,6 +22,7 @@ from stream_core.history_row import HistoryRow
 from tests.factories import FIRST_SEQUENCE, change, item, number, text
 from tests.fakes import DENIED, THROTTLED
 from tests.racing import RacingClient
+from tests.tables import create_history_table, create_table
 
 HISTORY, SOURCE = "EmployeeHistory", "Employee"
 KEY = {"Id": text("1")}
@@ -39,8 +40,8 @@ class World:
 
     def __init__(self, session):
         self.client = session.client("dynamodb")
-        self.create(SOURCE, {"Id": "S"})
-        self.create(HISTORY, {"Id": "S", "ApproximateCreationDateTime": "S", "TimeBucket": "S"})
+        create_table(self.client, SOURCE, {"Id": "S"})
+        create_history_table(self.client, HISTORY)
         self.racing = RacingClient(self.client)
         self.deployment = Deployment(SOURCE, session, history_table=HISTORY, time_shards=4)
         self.deployment.__dict__["dynamodb"] = self.racing
@@ -48,24 +49,6 @@ class World:
         self.deployment.reader.__dict__["horizon"] = self.began - timedelta(days=1)
         self.written = 0
         self.bad = []
-
-    def create(self, name, types):
-        names = list(types)
-        index = {
-            "IndexName": "ByTime",
-            "KeySchema": key_of(names[2:] + names[1:2]),
-            "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["EventName"]},
-        }
-        self.client.create_table(
-            TableName=name,
-            KeySchema=key_of(names[:2]),
-            AttributeDefinitions=[
-                {"AttributeName": attribute, "AttributeType": kind}
-                for attribute, kind in types.items()
-            ],
-            BillingMode="PAY_PER_REQUEST",
-            **({"GlobalSecondaryIndexes": [index]} if len(names) > 2 else {}),
-        )
 
     @property
     def now(self):
@@ -124,13 +107,6 @@ class Marked(Selection):
 
     def accepts(self, row):
         return (row.id, row.sort_key) in self.marked
-
-
-def key_of(names):
-    return [
-        {"AttributeName": name, "KeyType": kind}
-        for name, kind in zip(names, ("HASH", "RANGE"), strict=False)
-    ]
 
 
 @pytest.fixture

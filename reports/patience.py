@@ -1,4 +1,4 @@
-"""How long an operation goes on trying: for so many seconds, with no invocation to end it."""
+"""How long to go on trying on a person's machine: so many seconds, no invocation to end it."""
 
 import random
 import time
