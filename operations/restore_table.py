@@ -190,7 +190,7 @@ def _source(
         if key_schema is None:
             raise RefusedError(
                 f"the table '{deployment.source_table}' is gone: say what its key was, partition "
-                "key first"
+                "key first (--key-attribute NAME:TYPE)"
             ) from error
         alone = RowReader(deployment.dynamodb, deployment.s3, reader.history_table, None)
         return alone, key_schema, None

@@ -18,11 +18,15 @@ CLIENT_CONFIG = Config(
     connect_timeout=5,
     read_timeout=30,
     max_pool_connections=2 * CONCURRENCY,
+    # As the consumers': botocore puts its own text together anew for every request.
+    user_agent="itemtrail",
 )
 
 
 def dynamodb_client(session: boto3.Session, endpoint_url: str | None) -> "DynamoDBClient":
     """A DynamoDB client for reading: whole tables go through it, so answers are read fast."""
-    client = session.client("dynamodb", endpoint_url=endpoint_url, config=CLIENT_CONFIG)
+    # A fifth of a small request's cost is botocore checking its arguments; the service does too.
+    config = CLIENT_CONFIG.merge(Config(parameter_validation=False))
+    client = session.client("dynamodb", endpoint_url=endpoint_url, config=config)
     take_answers_as_they_stand(client, ("BatchGetItem", "GetItem", "Query", "Scan"))
     return client

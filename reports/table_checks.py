@@ -200,11 +200,13 @@ def _kept_aside(deployment: Deployment, prefix: str) -> Verdict:
     found = deployment.kept_aside(prefix)
     if not found.count:
         return fine("none")
-    where = f"s3://{deployment.stack.quarantine_bucket}/{prefix}"
+    stack = deployment.stack
+    where = f"s3://{stack.quarantine_bucket}/{prefix}"
     newest = "" if found.newest is None else f", the newest of {found.newest:%Y-%m-%dT%H:%M:%SZ}"
     return wrong(
         f"{'at least ' if found.at_least else ''}{found.count:,} waiting{newest}",
-        f"Read the reason in them, put it right and bring them back: aws s3 ls --recursive {where}",
+        f"Read the reason in them (aws s3 ls --recursive {where}), put it right and bring them "
+        f"back: itemtrail redrive --stack {stack.name}",
     )
 
 

@@ -1,42 +1,30 @@
-"""What the two templates deploy, held against a written list of facts.
-
-`template.yaml` is looked at after the SAM transform, its intrinsic functions evaluated for some
-parameters: a reference to a resource is shown as its name, `<Name>` or `<Name.Attribute>`.
-"""
+"""What the two templates deploy, held against a written list of facts."""
 
 import json
 import re
-from functools import cache
-from pathlib import Path
 
-import boto3
 import pytest
-from samcli.yamlhelper import yaml_parse
-from samtranslator.parser.parser import Parser
-from samtranslator.translator.translator import Translator
 
 from history_writer.settings import HistorySettings
 from replica_writer.settings import ReplicaSettings
-
-REPOSITORY = Path(__file__).parents[2]
-ACCOUNT, REGION, STACK = "111122223333", "eu-central-1", "trail"
-STREAM = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/Employee/stream/2026-01-01T00:00:00.000"
-KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1234"
-ROLE = "arn:aws:iam::444455556666:role/replica"
-
-PLAIN = {"SourceTableName": "Employee", "SourceStreamArn": STREAM}
-SAMPLE = {"SourceTableName": "Employee", "CreateSampleSourceTable": "true"}
-ELSEWHERE = PLAIN | {"ReplicaTableName": "Standby", "ReplicaRegion": "eu-west-1"}
-OTHER_ACCOUNT = ELSEWHERE | {"ReplicaRoleArn": ROLE, "SourceKmsKeyArn": KEY, "Settle": "false"}
-CASES = {
-    "plain": PLAIN,
-    "sample": SAMPLE,
-    "elsewhere": ELSEWHERE,
-    "other account": OTHER_ACCOUNT,
-}
+from tests.templates import (
+    ACCOUNT,
+    CASES,
+    ELSEWHERE,
+    FUNCTIONS,
+    KEY,
+    PLAIN,
+    REGION,
+    ROLE,
+    SAMPLE,
+    STREAM,
+    Evaluation,
+    deployed,
+    load,
+    transformed,
+)
 
 WRITERS = ("HistoryWriter", "ReplicaWriter")
-FUNCTIONS = tuple(f"{writer}Function" for writer in WRITERS)
 BUCKETS = ("OverflowBucket", "QuarantineBucket")
 
 # Every statement of a role: (action, resource, condition). Nothing else may be allowed.
@@ -98,120 +86,8 @@ WILDCARDS = {
 }
 
 
-@cache
-def _load(name):
-    return json.loads(json.dumps(yaml_parse((REPOSITORY / name).read_text("utf-8"))))
-
-
-@cache
-def _transformed():
-    """The main template as CloudFormation sees it, after SAM has uploaded the packages."""
-    template = json.loads(json.dumps(_load("template.yaml")))
-    for resource, field in (
-        *((one, "CodeUri") for one in FUNCTIONS),
-        ("StreamCoreLayer", "ContentUri"),
-    ):
-        template["Resources"][resource]["Properties"][field] = "s3://packages/package"
-    session = boto3.Session(region_name=REGION)
-    return Translator({}, Parser(), boto_session=session).translate(template, {})
-
-
-class Evaluation:
-    """A template's conditions, rules and intrinsic functions for some parameters."""
-
-    _NOTHING = object()
-
-    def __init__(self, template, given):
-        parameters = template["Parameters"]
-        assert given.keys() <= parameters.keys()
-        self._template = template
-        self._values = {
-            name: one["Default"] for name, one in parameters.items() if "Default" in one
-        }
-        self._values |= given
-        self._values |= {
-            "AWS::AccountId": ACCOUNT,
-            "AWS::Region": REGION,
-            "AWS::StackName": STACK,
-            "AWS::Partition": "aws",
-            "AWS::NoValue": self._NOTHING,
-        }
-        self.resources = {
-            name: self.of(resource)
-            for name, resource in template["Resources"].items()
-            if "Condition" not in resource or self._holds(resource["Condition"])
-        }
-        self.outputs = {name: self.of(one["Value"]) for name, one in template["Outputs"].items()}
-
-    def of(self, node):
-        """A node with its intrinsic functions evaluated."""
-        if isinstance(node, list):
-            return [one for one in map(self.of, node) if one is not self._NOTHING]
-        if not isinstance(node, dict):
-            return node
-        if len(node) == 1:
-            ((name, argument),) = node.items()
-            if name == "Ref" or name.startswith("Fn::"):
-                return getattr(self, f"_{name.removeprefix('Fn::').lower()}")(argument)
-        values = {name: self.of(one) for name, one in node.items()}
-        return {name: one for name, one in values.items() if one is not self._NOTHING}
-
-    def refused_by(self):
-        """The texts of the rules that the parameters break."""
-        return [
-            assertion["AssertDescription"]
-            for rule in self._template["Rules"].values()
-            if self.of(rule.get("RuleCondition", True))
-            for assertion in rule["Assertions"]
-            if not self.of(assertion["Assert"])
-        ]
-
-    def _holds(self, condition):
-        return self.of(self._template["Conditions"][condition])
-
-    def _ref(self, name):
-        if name in self._values:
-            return self._values[name]
-        assert name.partition(".")[0] in self._template["Resources"]
-        return f"<{name}>"
-
-    def _getatt(self, path):
-        return self._ref(".".join(path))
-
-    def _if(self, argument):
-        condition, then, otherwise = argument
-        return self.of(then if self._holds(condition) else otherwise)
-
-    def _equals(self, argument):
-        one, other = self.of(argument)
-        return one == other
-
-    def _not(self, argument):
-        return not self.of(argument)[0]
-
-    def _or(self, argument):
-        return any(self.of(argument))
-
-    def _and(self, argument):
-        return all(self.of(argument))
-
-    def _sub(self, argument):
-        text, own = argument if isinstance(argument, list) else (argument, {})
-
-        def value(match):
-            name = match[1]
-            return str(self.of(own[name]) if name in own else self._ref(name))
-
-        return re.sub(r"\$\{([^}]+)\}", value, text)
-
-
-@cache
-def _deployed(case):
-    return Evaluation(_transformed(), CASES[case])
-
-
 def _properties(case, resource):
-    return _deployed(case).resources[resource]["Properties"]
+    return deployed(case).resources[resource]["Properties"]
 
 
 def _as_list(value):
@@ -341,7 +217,7 @@ def test_no_wildcard_without_a_reason(case):
     """No action holds a wildcard, and a resource only where the list above says why."""
     roles = [
         name
-        for name, resource in _deployed(case).resources.items()
+        for name, resource in deployed(case).resources.items()
         if resource["Type"] == "AWS::IAM::Role"
     ]
 
@@ -391,7 +267,7 @@ def test_mapping_drops_nothing(writer):
 
 def test_only_these_two_mappings_read_the_stream():
     """Two readers are all that a shard allows, so the template has no third mapping."""
-    resources = _deployed("plain").resources
+    resources = deployed("plain").resources
 
     mappings = [
         name for name, one in resources.items() if one["Type"] == "AWS::Lambda::EventSourceMapping"
@@ -401,7 +277,7 @@ def test_only_these_two_mappings_read_the_stream():
 
 def test_record_age_ends_before_the_stream_forgets():
     """No value of the age parameter, nor infinity, outlasts the 24 hours of a stream."""
-    age = _load("template.yaml")["Parameters"]["MaximumRecordAgeInSeconds"]
+    age = load("template.yaml")["Parameters"]["MaximumRecordAgeInSeconds"]
 
     assert age["Default"] == 12 * 3600
     assert 0 < age["MinValue"] < age["MaxValue"] < 24 * 3600
@@ -424,14 +300,14 @@ def test_function_runs_its_handler_on_the_layer(writer, package):
     assert function["Role"] == f"<{writer}Role.Arn>"
     assert function["LoggingConfig"] == {"LogGroup": f"<{writer}LogGroup>"}
     (layer,) = function["Layers"]
-    assert _deployed("plain").resources[layer.strip("<>")]["Type"] == "AWS::Lambda::LayerVersion"
+    assert deployed("plain").resources[layer.strip("<>")]["Type"] == "AWS::Lambda::LayerVersion"
 
 
 def test_layer_is_for_the_runtime_of_the_functions():
     """There is one layer, and it declares the functions' runtime and processor."""
     layers = [
         one["Properties"]
-        for one in _deployed("plain").resources.values()
+        for one in deployed("plain").resources.values()
         if one["Type"] == "AWS::Lambda::LayerVersion"
     ]
 
@@ -444,7 +320,7 @@ def test_there_are_no_functions_but_the_two():
     """The template deploys the two writers and no other function."""
     functions = [
         name
-        for name, one in _deployed("plain").resources.items()
+        for name, one in deployed("plain").resources.items()
         if one["Type"] == "AWS::Lambda::Function"
     ]
 
@@ -508,7 +384,7 @@ def test_services_do_not_share_a_name():
 
 def test_function_has_time_for_more_than_one_request():
     """The least time limit leaves room for one slow request, its connection and the margin."""
-    timeout = _load("template.yaml")["Parameters"]["Timeout"]
+    timeout = load("template.yaml")["Parameters"]["Timeout"]
 
     # stream_core.clients: 3 s to connect and 10 s to read; stream_core.retry: 5 s of margin.
     assert timeout["MinValue"] >= 3 + 10 + 5
@@ -544,7 +420,7 @@ def test_history_table_keys_and_index():
 @pytest.mark.parametrize("table", ["HistoryTable", "ReplicaTable"])
 def test_table_is_hard_to_lose(table):
     """The table outlives its stack, refuses deletion, and can be restored to any second."""
-    resource = _deployed("plain").resources[table]
+    resource = deployed("plain").resources[table]
 
     assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain"
     assert resource["Properties"]["DeletionProtectionEnabled"] is True
@@ -559,7 +435,7 @@ def test_table_is_hard_to_lose(table):
 @pytest.mark.parametrize("bucket", BUCKETS)
 def test_bucket_is_private_versioned_and_kept(bucket):
     """A bucket outlives its stack, keeps every version, expires nothing and is open to nobody."""
-    resource = _deployed("plain").resources[bucket]
+    resource = deployed("plain").resources[bucket]
 
     assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain"
     properties = resource["Properties"]
@@ -595,9 +471,9 @@ def test_bucket_answers_over_tls_only(bucket):
 
 def test_sample_table_streams_both_images_and_goes_with_the_stack():
     """The sample source exists only when asked for, and its stream carries both images."""
-    sample = _deployed("sample").resources["SampleSourceTable"]
+    sample = deployed("sample").resources["SampleSourceTable"]
 
-    assert "SampleSourceTable" not in _deployed("plain").resources
+    assert "SampleSourceTable" not in deployed("plain").resources
     assert sample["DeletionPolicy"] == "Delete"
     assert sample["Properties"]["TableName"] == "Employee"
     assert sample["Properties"]["StreamSpecification"] == {"StreamViewType": "NEW_AND_OLD_IMAGES"}
@@ -605,8 +481,8 @@ def test_sample_table_streams_both_images_and_goes_with_the_stack():
 
 def test_named_replica_is_not_created():
     """A replica that exists already is not created a second time."""
-    assert "ReplicaTable" in _deployed("plain").resources
-    assert "ReplicaTable" not in _deployed("elsewhere").resources
+    assert "ReplicaTable" in deployed("plain").resources
+    assert "ReplicaTable" not in deployed("elsewhere").resources
 
 
 @pytest.mark.parametrize("writer", WRITERS)
@@ -623,7 +499,7 @@ def test_log_is_kept_for_a_set_time(writer):
 def test_alarm_sounds_long_before_a_record_is_given_up(writer):
     """A consumer an hour behind raises an alarm, whose topic is told when there is one."""
     topic = f"arn:aws:sns:{REGION}:{ACCOUNT}:alarms"
-    told = Evaluation(_transformed(), PLAIN | {"AlarmTopicArn": topic}).resources
+    told = Evaluation(transformed(), PLAIN | {"AlarmTopicArn": topic}).resources
     alarm = _properties("plain", f"{writer}LagAlarm")
 
     assert alarm["MetricName"] == "IteratorAge"
@@ -639,7 +515,7 @@ def test_alarm_sounds_long_before_a_record_is_given_up(writer):
 @pytest.mark.parametrize("name", ["template.yaml", "replica.yaml"])
 def test_every_parameter_is_explained_and_grouped(name):
     """Every parameter has a description and a place in the console's form."""
-    template = _load(name)
+    template = load(name)
     groups = template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
     listed = [one for group in groups for one in group["Parameters"]]
 
@@ -660,7 +536,7 @@ def test_every_parameter_is_explained_and_grouped(name):
 )
 def test_impossible_parameters_are_refused(given, told):
     """Parameters that could not work are refused before anything is created, with what to do."""
-    refused = Evaluation(_transformed(), given).refused_by()
+    refused = Evaluation(transformed(), given).refused_by()
 
     assert len(refused) == 1
     assert told in refused[0]
@@ -673,7 +549,7 @@ def test_impossible_parameters_are_refused(given, told):
 )
 def test_possible_parameters_are_not_refused(given):
     """Every way to deploy passes the rules, a replica of the same name in another region too."""
-    assert Evaluation(_transformed(), given).refused_by() == []
+    assert Evaluation(transformed(), given).refused_by() == []
 
 
 @pytest.mark.parametrize(
@@ -689,7 +565,7 @@ def test_possible_parameters_are_not_refused(given):
 )
 def test_parameter_patterns(parameter, good, bad):
     """A parameter takes what it is for and refuses what is easily mistaken for it."""
-    pattern = re.compile(_load("template.yaml")["Parameters"][parameter]["AllowedPattern"])
+    pattern = re.compile(load("template.yaml")["Parameters"][parameter]["AllowedPattern"])
 
     assert [one for one in good if not pattern.fullmatch(one)] == []
     assert [one for one in bad if pattern.fullmatch(one)] == []
@@ -697,7 +573,7 @@ def test_parameter_patterns(parameter, good, bad):
 
 def test_outputs_name_what_the_command_line_looks_for():
     """The outputs name the tables, buckets, functions and mappings that were deployed."""
-    assert _deployed("plain").outputs == {
+    assert deployed("plain").outputs == {
         "SourceTableName": "Employee",
         "SourceStreamArn": STREAM,
         "HistoryTableName": "<HistoryTable>",
@@ -711,8 +587,8 @@ def test_outputs_name_what_the_command_line_looks_for():
         "HistoryWriterMappingId": "<HistoryWriterMapping>",
         "ReplicaWriterMappingId": "<ReplicaWriterMapping>",
     }
-    assert _deployed("elsewhere").outputs["ReplicaTableName"] == "Standby"
-    assert _deployed("elsewhere").outputs["ReplicaRegion"] == "eu-west-1"
+    assert deployed("elsewhere").outputs["ReplicaTableName"] == "Standby"
+    assert deployed("elsewhere").outputs["ReplicaRegion"] == "eu-west-1"
 
 
 # ---- replica.yaml --------------------------------------------------------------------------
@@ -720,10 +596,10 @@ def test_outputs_name_what_the_command_line_looks_for():
 
 def test_replica_template_holds_one_well_kept_table():
     """`replica.yaml` creates the replica table that `template.yaml` would, and nothing else."""
-    elsewhere = Evaluation(_load("replica.yaml"), {})
+    elsewhere = Evaluation(load("replica.yaml"), {})
 
     (name,) = elsewhere.resources
-    here = _deployed("plain").resources["ReplicaTable"]
+    here = deployed("plain").resources["ReplicaTable"]
     table = elsewhere.resources[name]
     assert table["Properties"].pop("DeletionProtectionEnabled") == "true"
     assert here["Properties"]["DeletionProtectionEnabled"] is True
@@ -743,7 +619,7 @@ def test_replica_template_takes_a_name_and_a_composite_key():
         "SortKeyType": "N",
     }
 
-    replica = Evaluation(_load("replica.yaml"), given)
+    replica = Evaluation(load("replica.yaml"), given)
 
     properties = replica.resources["ReplicaTable"]["Properties"]
     assert properties["TableName"] == "Standby"
@@ -762,7 +638,7 @@ def test_replica_template_takes_a_name_and_a_composite_key():
 def test_both_templates_take_the_same_key():
     """The key parameters and their defaults are the same in both templates."""
     names = ("PartitionKeyName", "PartitionKeyType", "SortKeyName", "SortKeyType")
-    main, replica = _load("template.yaml")["Parameters"], _load("replica.yaml")["Parameters"]
+    main, replica = load("template.yaml")["Parameters"], load("replica.yaml")["Parameters"]
 
     for name in names:
         same = ("Type", "Default", "AllowedPattern", "AllowedValues")
