@@ -4,9 +4,13 @@ VENV := .venv
 SEEDS ?= 2000
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# The template linters' own environment, see pyproject.toml.
+TEMPLATE_VENV := .venv-templates
+TEMPLATE_BIN := $(TEMPLATE_VENV)/bin
+TEMPLATE_READY := $(TEMPLATE_VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench histories simulate simulate-mutations lint check fix docs build lock clean
+.PHONY: help demo test bench histories simulate simulate-mutations lint lint-templates check fix docs build lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -16,6 +20,11 @@ $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(TEMPLATE_READY): $(READY) templates.lock
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(TEMPLATE_VENV)
+	$(BIN)/uv pip install --quiet --python $(TEMPLATE_BIN)/python --requirement templates.lock
 	touch $@
 
 demo: $(READY) ## Deploy the whole system on this machine and walk through it
@@ -33,11 +42,15 @@ simulate: $(READY) ## Run the writers under faults: SEEDS=2000 of them, or one a
 simulate-mutations: $(READY) ## Break the writers on purpose, and see the simulation notice
 	$(BIN)/python -m tests.mutations --seeds $(SEEDS)
 
-lint: $(READY) ## Format, lint, types and templates
+lint: $(READY) lint-templates ## Format, lint, types and templates
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/cfn-lint template.yaml replica.yaml
+
+lint-templates: $(TEMPLATE_READY) ## The templates as written and as SAM transforms them
+	$(TEMPLATE_BIN)/cfn-lint template.yaml replica.yaml --append-rules cfn_lint_serverless.rules
+	$(BIN)/python -m tests.templates | $(TEMPLATE_BIN)/cfn-lint --append-rules cfn_lint_serverless.rules
+	$(TEMPLATE_BIN)/checkov --framework cloudformation --file template.yaml replica.yaml --compact --quiet --skip-download
 	SAM_CLI_TELEMETRY=0 $(BIN)/sam validate --lint --region us-east-1 --template template.yaml
 
 check: test lint ## What CI runs
@@ -55,9 +68,10 @@ build: $(READY) ## Build the Lambda packages into .aws-sam/
 bench: $(READY) ## Speed, cold start and memory, beside what a user would otherwise do
 	$(BIN)/python -m benchmarks --json benchmarks.json
 
-lock: $(READY) ## Resolve requirements.lock anew from pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --no-header \
-		--extra local --extra parquet --group dev --output-file requirements.lock pyproject.toml
+LOCK := $(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --no-header
+lock: $(READY) ## Resolve both lock files anew from pyproject.toml
+	$(LOCK) --extra local --extra parquet --group dev --output-file requirements.lock pyproject.toml
+	$(LOCK) --group pyproject.toml:templates --output-file templates.lock
 
 clean: ## Remove the environment and everything built
-	rm -rf $(VENV) .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(TEMPLATE_VENV) .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -1,5 +1,6 @@
 """The commands that start on a living table: enable, backfill."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import click
@@ -10,6 +11,8 @@ from itemtrail.operation_options import (
     OperationTarget,
     apply_option,
     backfill_target_options,
+    consumers_meant,
+    consumers_there,
     place_options,
     rate_option,
     segments_option,
@@ -23,6 +26,7 @@ from operations import enable as enabling
 from operations.backfill import Backfill
 from operations.enable import Stream
 from reports.clients import CONCURRENCY
+from reports.stack import Consumer
 
 _MOST_SEGMENTS = 256
 
@@ -97,8 +101,9 @@ def backfill(  # noqa: PLR0913 - an option each
     """Bring the items of a table that is in use into its history and its replica.
 
     Items of which the history has no beginning get a baseline (SNAPSHOT); the replica is made
-    equal. A dry run unless --apply. Run again it adds nothing; interrupted, the same command with
-    the same --state goes on from there. Exits with 1 if something could not be done.
+    equal. Of a stack that has only one of the two, that one is done. A dry run unless --apply. Run
+    again it adds nothing; interrupted, the same command with the same --state goes on from there.
+    Exits with 1 if something could not be done.
 
     \b
     Example:
@@ -113,7 +118,10 @@ def backfill(  # noqa: PLR0913 - an option each
             "--no-history and --no-replica leave nothing to do: give one of them at most",
             click.get_current_context(),
         )
-    form, (deployment, _) = chosen_form(output), target.find()
+    form, (deployment, stack) = chosen_form(output), target.find()
+    left_out = {Consumer.HISTORY_WRITER: no_history, Consumer.REPLICA_WRITER: no_replica}
+    asked = [one for one in Consumer if not left_out[one]] if any(left_out.values()) else []
+    consumers = consumers_meant(asked, consumers_there(deployment, stack), stack)
     state = state_path or _default_state(deployment.source_table)
     try:
         with Waiting() as waiting:
@@ -124,15 +132,15 @@ def backfill(  # noqa: PLR0913 - an option each
                 apply=apply,
                 state_path=state,
                 rate=rate,
-                history=not no_history,
-                replica=not no_replica,
+                history=Consumer.HISTORY_WRITER in consumers,
+                replica=Consumer.REPLICA_WRITER in consumers,
                 progress=waiting,
             )
     except KeyboardInterrupt:
         if apply and state.exists():
             tell(f"interrupted: run the same command again, it goes on from {state}")
         raise
-    _give_backfill(found, deployment.source_table, form)
+    _give_backfill(found, consumers, deployment.source_table, form)
     return 0 if _is_clean(found) else FINDINGS
 
 
@@ -145,14 +153,16 @@ def _is_clean(found: Backfill) -> bool:
     return found.finished and not found.problems and not found.unfinished
 
 
-def _give_backfill(found: Backfill, source_table: str, form: str) -> None:
-    summary = _backfill_summary(found)
+def _give_backfill(
+    found: Backfill, consumers: Collection[Consumer], source_table: str, form: str
+) -> None:
+    summary = _backfill_summary(found, consumers)
     good = found.applied and _is_clean(found)
     answer = Answer(
         record_kinds.PROBLEM,
         operation_records.backfill_problems(found),
         operation_tables.backfill_blocks(
-            found, source_table, operation_tables.closing(summary, good=good)
+            found, consumers, source_table, operation_tables.closing(summary, good=good)
         ),
         lambda: operation_records.backfill(found),
     )
@@ -163,7 +173,7 @@ def _give_backfill(found: Backfill, source_table: str, form: str) -> None:
         tell(f"for verify --gaps: {operation_tables.gap_text(found)}")
 
 
-def _backfill_summary(found: Backfill) -> str:
+def _backfill_summary(found: Backfill, consumers: Collection[Consumer]) -> str:
     left = [
         f"{len(problems):,} {what}"
         for problems, what in (
@@ -172,15 +182,19 @@ def _backfill_summary(found: Backfill) -> str:
         )
         if problems
     ]
-    baselines = cells.count_of(found.counts.baselines, "baseline")
-    settled = cells.count_of(found.counts.settled, "item")
+    would = "" if found.applied else "would be "
+    parts = {
+        Consumer.HISTORY_WRITER: f"{cells.count_of(found.counts.baselines, 'baseline')} {would}"
+        "written",
+        Consumer.REPLICA_WRITER: f"{cells.count_of(found.counts.settled, 'item')} {would}settled "
+        "in the replica",
+    }
+    done = [parts[one] for one in consumers]
     if not found.applied:
-        would = f"{baselines} would be written and {settled} settled in the replica"
-        return ", ".join([dry_run(would), *left])
+        return ", ".join([dry_run(" and ".join(done)), *left])
     word = "done" if found.finished else "not finished"
     go_on = f"; {found.go_on}" if found.go_on else ""
-    done = ", ".join([f"{baselines} written", f"{settled} settled in the replica", *left])
-    return f"{word}: {done}{go_on}"
+    return f"{word}: {', '.join([*done, *left])}{go_on}"
 
 
 def _stream_summary(found: Stream) -> str:

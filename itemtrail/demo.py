@@ -92,6 +92,7 @@ class Demo:
                     "CreateSampleSourceTable": "true",
                     "ReplicaTableName": replica["ReplicaTableName"],
                     "ReplicaRegion": REPLICA_REGION,
+                    "ReplicaKmsKeyArn": replica["ReplicaKmsKeyArn"],
                 },
             )
         return Tables(

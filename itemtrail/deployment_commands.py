@@ -6,7 +6,7 @@ from itemtrail import record_kinds, records, verdict_tables
 from itemtrail.options import Target, output_option, stack_options
 from itemtrail.output import Answer, chosen_form, give
 from reports.doctor import examine
-from reports.stack import Stack
+from reports.stack import Stack, extent_of
 from reports.status import read_status
 
 _FINDINGS = 1
@@ -18,6 +18,7 @@ _FINDINGS = 1
 def status(output: str | None, target: Target) -> int:
     """Show how a deployment is now: tables, mappings, lag, and what could not be written.
 
+    Of a stack that was deployed for one of history and replica, that one is shown.
     Exits with 1 if a table or a mapping is not active, or something waits in the quarantine bucket.
 
     \b
@@ -58,7 +59,7 @@ def doctor(output: str | None, target: Target) -> int:
     answer = Answer(
         record_kinds.ADVICE,
         map(records.advice, found),
-        verdict_tables.advice_blocks(stack.name, found),
+        verdict_tables.advice_blocks(f"{stack.name}, {extent_of(stack.consumers)}", found),
     )
     give(answer, form)
     return 0 if all(one.ok for one in found) else _FINDINGS

@@ -1,8 +1,8 @@
 """Options of the commands that work on a whole deployment: which one, how fast, and whether."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 
@@ -13,7 +13,7 @@ from operations.new_table import key_schema_of
 from reports.by_time import MOST_SHARDS
 from reports.keys import KeySchema
 from reports.row_reader import RowReader
-from reports.stack import Stack
+from reports.stack import Consumer, Stack
 
 FINDINGS = 1
 _OUTPUTS = {
@@ -29,7 +29,13 @@ _OUTPUTS = {
 
 @dataclass(frozen=True)
 class OperationTarget(Target):
-    """Which tables and buckets to work on, and where."""
+    """Which tables and buckets to work on, and where.
+
+    Attributes:
+        needs: without which of a stack's tables there is nothing to do.
+    """
+
+    needs: ClassVar[Consumer | None] = None
 
     replica_table: str | None = None
     replica_region: str | None = None
@@ -42,6 +48,7 @@ class OperationTarget(Target):
 
         Raises:
             RefusedError: it names no source table, or other parts than the stack's.
+            ReportError: the stack was deployed without what is needed, and no other is named.
             TableNotFoundError: there is no such stack.
         """
         session, stack = self.session(), None
@@ -51,6 +58,8 @@ class OperationTarget(Target):
             stack = Stack.read(session, self.stack, self.endpoint_url)
             parts |= _of_stack(stack, parts)
             role = role or stack.replica_role_arn
+            if self.needs and parts[f"{self.needs.table}_table"] is None:
+                stack.require(self.needs)
         source_table = parts.pop("source_table")
         if source_table is None:
             raise RefusedError("which source table? give --stack NAME, or --source-table NAME")
@@ -64,6 +73,20 @@ class OperationTarget(Target):
             ),
             stack,
         )
+
+
+@dataclass(frozen=True)
+class HistoryTarget(OperationTarget):
+    """The same for what goes by the history."""
+
+    needs = Consumer.HISTORY_WRITER
+
+
+@dataclass(frozen=True)
+class ReplicaTarget(OperationTarget):
+    """The same for what works on the replica."""
+
+    needs = Consumer.REPLICA_WRITER
 
 
 def _of_stack(stack: Stack, given: dict[str, Any]) -> dict[str, Any]:
@@ -85,6 +108,32 @@ def _of_stack(stack: Stack, given: dict[str, Any]) -> dict[str, Any]:
                 "out, or name everything and no stack"
             )
     return found
+
+
+def consumers_there(deployment: Deployment, stack: Stack | None) -> tuple[Consumer, ...]:
+    """The consumers that were deployed.
+
+    Without a stack nobody says so: then it is both, and a table that is not named is asked for.
+    """
+    named = {
+        Consumer.HISTORY_WRITER: deployment.history_table,
+        Consumer.REPLICA_WRITER: deployment.replica_table,
+    }
+    return tuple(one for one in Consumer if stack is None or named[one] is not None)
+
+
+def consumers_meant(
+    asked: Collection[Consumer], there: Collection[Consumer], stack: Stack | None
+) -> Collection[Consumer]:
+    """The consumers to work for: those asked for, else all that there are.
+
+    Raises:
+        ReportError: the stack was deployed without one that is asked for.
+    """
+    for one in asked:
+        if stack is not None and one not in there:
+            stack.require(one)
+    return asked or there
 
 
 def source_key_schema(deployment: Deployment) -> KeySchema:
@@ -147,13 +196,13 @@ def redrive_target_options(command: Command) -> Command:
 
 def replica_target_options(command: Command) -> Command:
     """The same for what works on the replica, and asks the history at most."""
-    return _operating(command, _SOURCE, _HISTORY, *_REPLICA)
+    return _operating(command, _SOURCE, _HISTORY, *_REPLICA, kind=ReplicaTarget)
 
 
 def source_target_options(command: Command) -> Command:
     """The same for what works on the source by its history."""
     otherwise = f"where there is no stack; else all {MOST_SHARDS} are read"
-    return _operating(command, _SOURCE, _HISTORY, _time_shards(otherwise))
+    return _operating(command, _SOURCE, _HISTORY, _time_shards(otherwise), kind=HistoryTarget)
 
 
 def place_options(command: Command) -> Command:
@@ -161,9 +210,13 @@ def place_options(command: Command) -> Command:
     return targeted(command, WHERE)
 
 
-def _operating(command: Command, *parts: Callable[[Any], Any]) -> Command:
+def _operating(
+    command: Command,
+    *parts: Callable[[Any], Any],
+    kind: type[OperationTarget] = OperationTarget,
+) -> Command:
     options = (stack_option(required=False), *parts, *WHERE)
-    return targeted(command, options, OperationTarget)
+    return targeted(command, options, kind)
 
 
 def apply_option(command: Command) -> Command:

@@ -1,7 +1,7 @@
 """Answers for people about operations on the tables: backfill, enable, compare, repair, redrive."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
@@ -20,6 +20,7 @@ from operations.redelivery import Why
 from operations.redrive import Redriven
 from operations.repair import Repaired
 from reports.differences import differences
+from reports.stack import Consumer
 
 _MOST_CHANGES = 5
 _MOST_LISTED = 1000
@@ -59,17 +60,22 @@ def counted(lines: Iterable[Line]) -> Table:
     return table
 
 
-def backfill_blocks(of: Backfill, source: str, summary: Text) -> Iterator[RenderableType]:
-    """What a backfill did, or would do."""
+def backfill_blocks(
+    of: Backfill, consumers: Collection[Consumer], source: str, summary: Text
+) -> Iterator[RenderableType]:
+    """What a backfill did, or would do, for the consumers it worked for."""
     counts, would = of.counts, "" if of.applied else "would be "
-    lines = [
-        Line(counts.scanned, "items read"),
-        Line(counts.baselines, f"baselines {would}written into the history", "green"),
-        Line(counts.already_there, "have their beginning in the history already"),
-        Line(counts.gone, "were deleted before their baseline: their REMOVE shows them"),
-        Line(counts.changed_first, "of these were changed before their baseline: see the gap"),
-        Line(counts.settled, f"{would}settled in the replica: made equal if they differ", "green"),
-    ]
+    lines = [Line(counts.scanned, "items read")]
+    if Consumer.HISTORY_WRITER in consumers:
+        lines += [
+            Line(counts.baselines, f"baselines {would}written into the history", "green"),
+            Line(counts.already_there, "have their beginning in the history already"),
+            Line(counts.gone, "were deleted before their baseline: their REMOVE shows them"),
+            Line(counts.changed_first, "of these were changed before their baseline: see the gap"),
+        ]
+    if Consumer.REPLICA_WRITER in consumers:
+        settled = f"{would}settled in the replica: made equal if they differ"
+        lines.append(Line(counts.settled, settled, "green"))
     yield cells.titled(f"Backfill of {source}", counted(lines), "")
     for title, problems in (
         ("refused for good", of.problems),

@@ -11,8 +11,7 @@ from reports.actor import Actor
 from reports.advice import Advice
 from reports.blame import Blame
 from reports.continuity import Finding
-from reports.differences import Difference
-from reports.frames import changed_paths
+from reports.differences import Difference, changed_paths
 from reports.paths import path_text
 from reports.status import ConsumerStatus, KeptAside, Status, TableStatus
 from reports.timeline import ItemState, weaker_of

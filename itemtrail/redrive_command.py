@@ -9,6 +9,8 @@ from itemtrail.operation_options import (
     FINDINGS,
     OperationTarget,
     apply_option,
+    consumers_meant,
+    consumers_there,
     rate_option,
     redrive_target_options,
 )
@@ -19,7 +21,7 @@ from itemtrail.waiting import Waiting
 from operations import redrive as redriving
 from operations.rate import Rate
 from operations.redrive import Redriven
-from reports.deployment import Consumer
+from reports.stack import Consumer
 
 _MOST_TOLD = 10
 
@@ -30,7 +32,7 @@ _MOST_TOLD = 10
     "consumers",
     multiple=True,
     type=click.Choice([one.value for one in Consumer]),
-    help="Only what failed in this one; both by default.",
+    help="Only what failed in this one; by default all that the stack has.",
 )
 @click.option(
     "--pointers",
@@ -68,11 +70,13 @@ def redrive(  # noqa: PLR0913 - an option each
       itemtrail redrive --pointers dead-letters.json --stack employee-trail --output json
     """  # noqa: D301
     form, (deployment, stack) = chosen_form(output), target.find()
+    there = consumers_there(deployment, stack)
     with Waiting() as waiting:
         found = redriving.redrive(
             deployment,
             apply=apply,
-            consumers=tuple(map(Consumer, consumers)) or tuple(Consumer),
+            consumers=consumers_meant(tuple(map(Consumer, consumers)), there, stack),
+            there=there,
             names=redriving.names_of(stack) if stack else None,
             files=files,
             rate=Rate(rate),

@@ -10,6 +10,7 @@ from rich.text import Text
 from itemtrail import cells
 from reports.advice import Advice
 from reports.continuity import Finding
+from reports.stack import extent_of
 from reports.status import ConsumerStatus, KeptAside, Status, TableStatus
 from reports.verdicts import Verdict, Verification
 
@@ -44,8 +45,9 @@ def verification_blocks(of: Verification, title: str) -> Iterator[RenderableType
 
 def status_blocks(of: Status) -> Iterator[RenderableType]:
     """How a deployment is now."""
-    horizon = f"history since {cells.when(of.horizon)}" if of.horizon else ""
-    yield cells.titled(f"{of.stack} in {of.region} at {cells.when(of.at)} UTC", horizon)
+    extent = extent_of([one.consumer for one in of.consumers])
+    horizon = f"; history since {cells.when(of.horizon)}" if of.horizon else ""
+    yield cells.titled(f"{of.stack} in {of.region} at {cells.when(of.at)} UTC", extent + horizon)
     yield from ("", _table_statuses(of.tables))
     yield from ("", _consumers(of.consumers))
     yield from ("", _kept_aside(of.kept_aside))
@@ -53,7 +55,7 @@ def status_blocks(of: Status) -> Iterator[RenderableType]:
     yield ""
 
 
-def advice_blocks(stack: str, advice: Sequence[Advice]) -> Iterator[RenderableType]:
+def advice_blocks(about: str, advice: Sequence[Advice]) -> Iterator[RenderableType]:
     """What was looked at, and what to do; what is not as it must be comes first."""
     fine = [one for one in advice if one.ok]
     wrong = [one for one in advice if one.ok is False]
@@ -67,7 +69,7 @@ def advice_blocks(stack: str, advice: Sequence[Advice]) -> Iterator[RenderableTy
         )
         if found
     )
-    yield cells.titled(f"{stack}: {cells.count_of(len(advice), 'check')}", counts, "")
+    yield cells.titled(f"{about}: {cells.count_of(len(advice), 'check')}", counts, "")
     for one in (*wrong, *untold):
         yield _advice(one)
     if fine:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from operations.errors import OperationError
-from reports.deployment import FAILED_BATCHES, Consumer
+from reports.deployment import FAILED_BATCHES
+from reports.stack import Consumer
 from stream_core.change import StreamRecord
 
 _QUARANTINE_FORMAT = 1

@@ -15,7 +15,7 @@ from operations.failure_objects import (
 )
 from operations.redelivery import Undelivered, Why
 from operations.stream_reader import Refetched, StreamReader, StreamUnreadableError
-from reports.deployment import Consumer
+from reports.stack import Consumer
 from stream_core.attribute_values import read_item
 from stream_core.batch import Delivery
 from stream_core.change import Change, StreamRecord, read_record, read_sequence_number
@@ -110,6 +110,7 @@ class Unpacking:
     Attributes:
         source_table: records of any other table are left alone.
         consumers: those to redrive for.
+        there: those that follow the stream.
         names: consumers by the UUIDs of their mappings and the names of their functions.
         stream: finds the records of those batches that are only named.
         region: where it reads, if that is a region of AWS; a stream of another one is not there,
@@ -118,6 +119,7 @@ class Unpacking:
 
     source_table: str
     consumers: Collection[Consumer]
+    there: Collection[Consumer]
     names: Mapping[str, Consumer]
     stream: StreamReader
     region: str | None = None
@@ -143,7 +145,9 @@ class Unpacking:
 
     def _owners(self, load: Load, part: Part) -> frozenset[Consumer]:
         key = load.where if load.source is not None else ""
-        return owners_of(key, part.function, self.names)
+        owners = owners_of(key, part.function, self.names)
+        # What may be of either is of the one that there is, or it would stay for ever.
+        return owners & frozenset(self.there) or owners
 
     def _takers(self, load: Load, part: Part) -> frozenset[Consumer]:
         return self._owners(load, part) & frozenset(self.consumers)

@@ -20,11 +20,10 @@ from operations.rate import Rate
 from operations.redelivery import Redelivery, Why, to_history, to_replica
 from operations.stream_reader import StreamReader
 from reports.clients import CONCURRENCY
-from reports.deployment import Consumer
 from reports.parallel import in_order
 from reports.patience import patience_of
 from reports.progress import Progress, silent
-from reports.stack import Stack
+from reports.stack import Consumer, Stack
 from stream_core.batch import Delivery
 from stream_core.clients import CLIENT_CONFIG
 from stream_core.failures import error_code
@@ -92,7 +91,7 @@ def names_of(stack: Stack) -> dict[str, Consumer]:
         "ReplicaWriterMappingId": Consumer.REPLICA_WRITER,
         "ReplicaWriterFunctionName": Consumer.REPLICA_WRITER,
     }
-    # One deployed long ago may lack some: then more is brought to both.
+    # Deployed with one consumer it has its names only; deployed long ago it may lack any.
     return {
         stack.outputs[output]: consumer
         for output, consumer in outputs.items()
@@ -105,6 +104,7 @@ def redrive(  # noqa: PLR0913 - the whole order, as it is given
     *,
     apply: bool = False,
     consumers: Collection[Consumer] = tuple(Consumer),
+    there: Collection[Consumer] = tuple(Consumer),
     names: Mapping[str, Consumer] | None = None,
     files: Collection[Path] = (),
     rate: Rate | None = None,
@@ -123,7 +123,8 @@ def redrive(  # noqa: PLR0913 - the whole order, as it is given
         deployment: the tables and the bucket; what is not asked for need not be named.
         apply: without it nothing is written or moved, only read and listed.
         consumers: whose failures to bring back.
-        names: see `names_of`; what cannot be told apart by them goes to both consumers.
+        there: those that were deployed; what cannot be told apart goes to all of them.
+        names: see `names_of`.
         files: invocation records of an older set-up, or messages with them, on this machine.
         rate: so many records a second.
         patience_s: for how many seconds a hundred records, or a page of the stream, are tried.
@@ -139,6 +140,7 @@ def redrive(  # noqa: PLR0913 - the whole order, as it is given
     unpacking = Unpacking(
         deployment.source_table,
         consumers,
+        there,
         names or {},
         _stream_reader(deployment, patience_s),
         None if deployment.endpoint_url else deployment.session.region_name,

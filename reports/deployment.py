@@ -1,12 +1,12 @@
 """What AWS says of the parts of a stack, each part asked once; no judgement."""
 
 import contextlib
+import json
 import threading
 from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import boto3
@@ -15,7 +15,7 @@ from botocore.parsers import ResponseParserError
 
 from reports.clients import CLIENT_CONFIG
 from reports.errors import ReportError
-from reports.stack import Stack
+from reports.stack import Consumer, Stack, TableRole
 from stream_core.failures import error_code
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         EventSourceMappingConfigurationTypeDef,
     )
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import LifecycleRuleOutputTypeDef
+    from mypy_boto3_s3.type_defs import DefaultRetentionTypeDef, LifecycleRuleOutputTypeDef
 
 Answer = TypeVar("Answer")
 
@@ -38,26 +38,6 @@ FAILED_BATCHES = "aws/lambda/"
 """Where Lambda keeps the batches that it gave up on."""
 # A thousand objects a page: to know that it is very many is enough.
 _MOST_PAGES = 10
-
-
-class TableRole(StrEnum):
-    """What a table is for."""
-
-    SOURCE = "source"
-    HISTORY = "history"
-    REPLICA = "replica"
-
-
-class Consumer(StrEnum):
-    """A function that follows the stream."""
-
-    HISTORY_WRITER = "history_writer"
-    REPLICA_WRITER = "replica_writer"
-
-    @property
-    def quarantine(self) -> str:
-        """Where it keeps records that can never be written."""
-        return f"quarantine/{self.value}/"
 
 
 @dataclass(frozen=True)
@@ -76,7 +56,8 @@ class Objects:
 class Deployment:
     """Reads a stack's tables, mappings and buckets; its methods raise what is in `UNREADABLE`.
 
-    A refusal is remembered like an answer, and methods may be called side by side.
+    Ask only about what the stack has: its `table_roles` and its `consumers`. A refusal is
+    remembered like an answer, and methods may be called side by side.
     """
 
     def __init__(self, session: boto3.Session, stack: Stack, endpoint_url: str | None) -> None:
@@ -88,8 +69,11 @@ class Deployment:
                 service, region_name=region, endpoint_url=endpoint_url, config=CLIENT_CONFIG
             )
 
-        self._dynamodb: DynamoDBClient = client("dynamodb")
-        self._replica: DynamoDBClient = client("dynamodb", stack.replica_region)
+        self._dynamodb: dict[TableRole, DynamoDBClient] = dict.fromkeys(
+            stack.table_roles, client("dynamodb")
+        )
+        if TableRole.REPLICA in self._dynamodb:
+            self._dynamodb[TableRole.REPLICA] = client("dynamodb", stack.replica_region)
         self._lambda: LambdaClient = client("lambda")
         self._s3: S3Client = client("s3")
         self._metrics = client("cloudwatch")
@@ -101,22 +85,22 @@ class Deployment:
 
     def __exit__(self, *exception: object) -> None:
         with contextlib.ExitStack() as closing:
-            for one in (self._dynamodb, self._replica, self._lambda, self._s3, self._metrics):
+            for one in {*self._dynamodb.values(), self._lambda, self._s3, self._metrics}:
                 closing.callback(one.close)
 
     def table_name(self, role: TableRole) -> str:
         """The name of a table."""
-        stack = self.stack
-        return {
-            TableRole.SOURCE: stack.source_table,
-            TableRole.HISTORY: stack.history_table,
-            TableRole.REPLICA: stack.replica_table,
-        }[role]
+        match role:
+            case TableRole.SOURCE:
+                return self.stack.source_table
+            case TableRole.HISTORY:
+                return self.stack.history_table
+            case TableRole.REPLICA:
+                return self.stack.replica_table
 
     def region(self, role: TableRole) -> str:
         """The region of a table."""
-        client = self._replica if role is TableRole.REPLICA else self._dynamodb
-        return client.meta.region_name
+        return self._dynamodb[role].meta.region_name
 
     def function(self, consumer: Consumer) -> str:
         """The name of a consumer's function."""
@@ -146,6 +130,17 @@ class Deployment:
         """What a table does about items that expire."""
         client, name = self._client(role), self.table_name(role)
         return client.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
+
+    def resource_policy(self, role: TableRole) -> Any:
+        """A table's own policy as a JSON document, None where it has none."""
+        arn = self.table(role)["TableArn"]
+        try:
+            policy = self._client(role).get_resource_policy(ResourceArn=arn)["Policy"]
+        except ClientError as error:
+            if error_code(error) != "PolicyNotFoundException":
+                raise
+            return None
+        return json.loads(policy)
 
     def mapping(self, consumer: Consumer) -> "EventSourceMappingConfigurationResponseTypeDef":
         """A consumer's event source mapping."""
@@ -183,6 +178,16 @@ class Deployment:
         """Whether a bucket keeps what is overwritten or deleted."""
         return self._s3.get_bucket_versioning(Bucket=bucket).get("Status") == "Enabled"
 
+    def retention(self, bucket: str) -> "DefaultRetentionTypeDef | None":
+        """How long a bucket's objects are locked by default, None where they are not."""
+        try:
+            lock = self._s3.get_object_lock_configuration(Bucket=bucket)["ObjectLockConfiguration"]
+        except ClientError as error:
+            if error_code(error) != "ObjectLockConfigurationNotFoundError":
+                raise
+            return None
+        return lock.get("Rule", {}).get("DefaultRetention")
+
     def lifecycle(self, bucket: str) -> "list[LifecycleRuleOutputTypeDef]":
         """The rules by which a bucket's objects move or expire."""
         try:
@@ -194,15 +199,13 @@ class Deployment:
         return list(rules)
 
     def _client(self, role: TableRole) -> "DynamoDBClient":
-        if role is not TableRole.REPLICA:
-            return self._dynamodb
-        if self.stack.replica_role_arn is not None:
+        if role is TableRole.REPLICA and self.stack.replica_role_arn is not None:
             # A table of that name in this account would be another one.
             raise ReportError(
                 f"the replica is in another account, where {self.stack.replica_role_arn} may "
                 "write it and nothing else"
             )
-        return self._replica
+        return self._dynamodb[role]
 
     def _count(self, bucket: str, prefix: str) -> Objects:
         found = Objects(0, None)

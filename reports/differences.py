@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from reports.paths import Path
+from reports.paths import Path, path_text
+from reports.timeline import state_before
 from stream_core.attribute_values import AttributeValue, Item, same_item
+from stream_core.history_row import HistoryRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,12 @@ def differences(old: Item | None, new: Item | None) -> list[Difference]:
     their order and spelling; `NULL` is a value, absence is not.
     """
     return list(_between_maps((), old or {}, new or {}))
+
+
+def changed_paths(row: HistoryRow) -> list[str]:
+    """The attribute paths that a row's change touched."""
+    found = differences(state_before(row), row.change.new_image)
+    return [path_text(one.path) for one in found]
 
 
 def _between_maps(path: Path, old: Item, new: Item) -> Iterator[Difference]:

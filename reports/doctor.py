@@ -15,7 +15,7 @@ __all__ = ["Advice", "examine"]
 
 
 def examine(session: boto3.Session, stack: Stack, endpoint_url: str | None = None) -> list[Advice]:
-    """Look at everything that can go wrong silently; only reads.
+    """Look at everything of a stack that can go wrong silently; only reads.
 
     Raises:
         ReportError: the stack lacks an output that says where something is.

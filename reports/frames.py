@@ -16,11 +16,11 @@ import pandas as pd
 from reports.actor import actor_of
 from reports.blame import Blame
 from reports.continuity import Finding
-from reports.differences import Difference, differences
+from reports.differences import Difference, changed_paths
 from reports.exact import delta
 from reports.paths import Path, leaves, path_text
 from reports.python_values import to_python, value_to_python
-from reports.timeline import ItemState, state_before
+from reports.timeline import ItemState
 from stream_core.attribute_values import AttributeValue, Item
 from stream_core.history_row import HistoryRow
 
@@ -190,12 +190,6 @@ def findings_frame(findings: Sequence[Finding]) -> pd.DataFrame:
             "declared": _objects(one.declared for one in findings),
         }
     )
-
-
-def changed_paths(row: HistoryRow) -> list[str]:
-    """The attribute paths that a row's change touched."""
-    found = differences(state_before(row), row.change.new_image)
-    return [path_text(one.path) for one in found]
 
 
 def _times(moments: Sequence[Any]) -> pd.Series:

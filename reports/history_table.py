@@ -2,10 +2,8 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from reports import frames
 from reports.by_time import Entry, changed_rows
 from reports.gaps import Gap
 from reports.item_questions import ItemQuestions, Key, Time
@@ -19,6 +17,9 @@ from reports.versions import item_versions, table_versions
 from reports.whole_table import TableAsOf, table_states
 from stream_core.history_row import HistoryRow
 from stream_core.item_id import item_id
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class HistoryTable(ItemQuestions):
@@ -48,7 +49,7 @@ class HistoryTable(ItemQuestions):
         key: Key | None = None,
         *,
         coerce: bool = False,
-    ) -> pd.DataFrame:
+    ) -> "pd.DataFrame":
         """The changes made in a range of time, both ends included, in their order.
 
         See `frames.changes_frame` for the columns.
@@ -57,9 +58,11 @@ class HistoryTable(ItemQuestions):
             >>> closed = Selection(attribute=("status",), old="open", new="closed")
             >>> trail.changes("2026-03-01", "2026-03-31", closed)
         """
+        from reports.frames import changes_frame
+
         where = where or Selection()
         rows = list(self.changed_rows(start, end, where, key))
-        return frames.changes_frame(rows, where.actor_attribute, coerce=coerce)
+        return changes_frame(rows, where.actor_attribute, coerce=coerce)
 
     def changed_rows(  # noqa: PLR0913 - the whole question, as it is asked
         self,
@@ -98,12 +101,14 @@ class HistoryTable(ItemQuestions):
 
     def between(
         self, start: Time, end: Time = "now", key: Key | None = None, *, coerce: bool = False
-    ) -> pd.DataFrame:
+    ) -> "pd.DataFrame":
         """The versions that were active in a range of time: of one item, or of the whole table.
 
         See `frames.states_frame` for the columns.
         """
-        return frames.states_frame(list(self.versions(start, end, key)), coerce=coerce)
+        from reports.frames import states_frame
+
+        return states_frame(list(self.versions(start, end, key)), coerce=coerce)
 
     def versions(
         self,
@@ -120,23 +125,29 @@ class HistoryTable(ItemQuestions):
             return table_versions(self._reader, self._by_time, since, until, now, progress)
         return item_versions(self._reader, self.key_schema.key_of(key), since, until, now)
 
-    def scd2(self, key: Key | None = None, *, coerce: bool = False) -> pd.DataFrame:
+    def scd2(self, key: Key | None = None, *, coerce: bool = False) -> "pd.DataFrame":
         """All versions as a dimension of type 2, of one item or of the whole table.
 
         One column an attribute path; see `frames.scd2_frame`.
         """
-        states = self.versions(datetime.min.replace(tzinfo=UTC), "now", key)
-        return frames.scd2_frame(states, coerce=coerce)
+        from reports.frames import scd2_frame
 
-    def table_as_of(self, at: Time, *, certain: bool = False, coerce: bool = False) -> pd.DataFrame:
+        states = self.versions(datetime.min.replace(tzinfo=UTC), "now", key)
+        return scd2_frame(states, coerce=coerce)
+
+    def table_as_of(
+        self, at: Time, *, certain: bool = False, coerce: bool = False
+    ) -> "pd.DataFrame":
         """The whole table as it was at an instant, one line an item.
 
         See `frames.states_frame` for the columns; `frame.attrs` has the `method` and its
         `reason`. Items that may have been there, but are not sure to, are lines with `exists`
         false.
         """
+        from reports.frames import states_frame
+
         answer = self.table_states(at, certain=certain)
-        frame = frames.states_frame(list(answer.states), coerce=coerce)
+        frame = states_frame(list(answer.states), coerce=coerce)
         frame.attrs = {"method": answer.method, "reason": answer.reason}
         return frame
 

@@ -2,12 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import boto3
-import pandas as pd
 
-from reports import frames
 from reports.blame import Blame, blame
 from reports.by_time import ByTime
 from reports.clients import CLIENT_CONFIG, dynamodb_client
@@ -20,6 +18,9 @@ from reports.timeline import Certainty, ItemState, judge, timeline, weaker_of
 from reports.times import read_time
 from stream_core.history_row import HistoryRow, sort_key_after, time_text
 from stream_core.item_id import item_id
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Key: TypeAlias = Mapping[str, Any]
 """An item's key by attribute name, as Python or wire values."""
@@ -70,9 +71,11 @@ class ItemQuestions:
         """When the history began, UTC: nothing earlier was recorded."""
         return self._reader.horizon
 
-    def history(self, key: Key, *, coerce: bool = False) -> pd.DataFrame:
+    def history(self, key: Key, *, coerce: bool = False) -> "pd.DataFrame":
         """Every version of an item, oldest first; see `frames.history_frame`."""
-        return frames.history_frame(list(self.rows(key)), coerce=coerce)
+        from reports.frames import history_frame
+
+        return history_frame(list(self.rows(key)), coerce=coerce)
 
     def rows(self, key: Key) -> Iterator[HistoryRow]:
         """The rows of an item, oldest first, images loaded and digests checked."""
@@ -99,14 +102,16 @@ class ItemQuestions:
             )
         return state
 
-    def diff(self, key: Key, start: Time, end: Time, *, coerce: bool = False) -> pd.DataFrame:
+    def diff(self, key: Key, start: Time, end: Time, *, coerce: bool = False) -> "pd.DataFrame":
         """The net difference of an item between two instants, by attribute path.
 
         See `frames.difference_frame` for the columns; `frame.attrs` has the `certainty` of the
         weaker of the two states and its `reason`.
         """
+        from reports.frames import difference_frame
+
         old, new, found = self.differences(key, start, end)
-        frame = frames.difference_frame(found, coerce=coerce)
+        frame = difference_frame(found, coerce=coerce)
         weaker = weaker_of(old, new)
         frame.attrs = {"certainty": weaker.certainty.value, "reason": weaker.reason}
         return frame
@@ -118,12 +123,14 @@ class ItemQuestions:
         old, new = self.as_of(key, start), self.as_of(key, end)
         return old, new, differences(old.image, new.image)
 
-    def timeline(self, key: Key, *, coerce: bool = False) -> pd.DataFrame:
+    def timeline(self, key: Key, *, coerce: bool = False) -> "pd.DataFrame":
         """What the history means: every state of an item, how long it lasted, and how sure it is.
 
         The time before the first row is a state too, as is an absence; see `frames.states_frame`.
         """
-        return frames.states_frame(list(self.states(key)), coerce=coerce)
+        from reports.frames import states_frame
+
+        return states_frame(list(self.states(key)), coerce=coerce)
 
     def states(self, key: Key) -> Iterator[ItemState]:
         """The states of an item in order, also that before its first row."""
@@ -139,7 +146,7 @@ class ItemQuestions:
         *,
         actor_attribute: Path | None = None,
         coerce: bool = False,
-    ) -> pd.DataFrame:
+    ) -> "pd.DataFrame":
         """For every attribute path its value, since when, by which change and by whom.
 
         `actor_attribute` is the path in which the application names who writes. See
@@ -149,8 +156,10 @@ class ItemQuestions:
         Example:
             >>> trail.blame({"Id": 42}, actor_attribute=("UpdatedBy",))
         """
+        from reports.frames import blame_frame
+
         state, found = self.blames(key, at, actor_attribute=actor_attribute)
-        frame = frames.blame_frame(found, coerce=coerce)
+        frame = blame_frame(found, coerce=coerce)
         frame.attrs = {"certainty": state.certainty.value, "reason": state.reason}
         return frame
 

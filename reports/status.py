@@ -12,13 +12,11 @@ from reports.deployment import (
     FAILED_BATCHES,
     LAG_WINDOW,
     UNREADABLE,
-    Consumer,
     Deployment,
-    TableRole,
     reason_of,
 )
 from reports.parallel import in_order
-from reports.stack import Stack
+from reports.stack import Consumer, Stack, TableRole
 from stream_core.failures import error_code
 
 Read = TypeVar("Read")
@@ -99,7 +97,7 @@ class KeptAside:
 
 @dataclass(frozen=True)
 class Status:
-    """A deployment at a moment.
+    """A deployment at a moment; what it was deployed without is not in it.
 
     Attributes:
         region: where all of it is but, maybe, the replica.
@@ -116,8 +114,9 @@ class Status:
 
     @property
     def horizon(self) -> datetime | None:
-        """When the history began, UTC; None where the history table cannot be read."""
-        return next(one.created_at for one in self.tables if one.role is TableRole.HISTORY)
+        """When the history began, UTC; None where its table cannot be read, or there is none."""
+        began = (one.created_at for one in self.tables if one.role is TableRole.HISTORY)
+        return next(began, None)
 
     @property
     def clean(self) -> bool:
@@ -145,18 +144,18 @@ def read_status(
     """
     at = now or datetime.now(UTC)
     with Deployment(session, stack, endpoint_url) as deployment:
-        tables = [partial(_table, deployment, role) for role in TableRole]
-        consumers = [partial(_consumer, deployment, one, at) for one in Consumer]
+        tables = [partial(_table, deployment, role) for role in stack.table_roles]
+        consumers = [partial(_consumer, deployment, one, at) for one in stack.consumers]
         kept_aside = [
             *(
                 partial(_kept_aside, deployment, f"records of {one}", one.quarantine)
-                for one in Consumer
+                for one in stack.consumers
             ),
             partial(_kept_aside, deployment, "batches that Lambda gave up on", FAILED_BATCHES),
         ]
         return Status(
             stack=stack.name,
-            region=deployment.region(TableRole.HISTORY),
+            region=deployment.region(TableRole.SOURCE),
             at=at,
             tables=tuple(in_order(_call, tables)),
             consumers=tuple(in_order(_call, consumers)),

@@ -1,13 +1,14 @@
 """Checks of how a deployment reads the stream."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from reports.advice import Check, Verdict, fine, untold, wrong
-from reports.deployment import Consumer, Deployment, TableRole, reason_of
+from reports.deployment import Deployment, reason_of
+from reports.stack import Consumer, TableRole, extent_of
 from stream_core.failures import error_code
 
 _VIEW_TYPE = "NEW_AND_OLD_IMAGES"
@@ -15,6 +16,8 @@ _VIEW_TYPE = "NEW_AND_OLD_IMAGES"
 _MOST_READERS = 2
 _STREAM_KEEPS_S = 24 * 60 * 60
 _ALWAYS = -1
+# template.yaml calls its functions so, in whichever stack.
+_WRITERS = ("-history-writer", "-replica-writer")
 _SETTLED = {"Enabled": True, "Disabled": False, "Disabling": False, "Deleting": False}
 
 
@@ -27,7 +30,7 @@ def stream_checks(deployment: Deployment) -> Iterator[Check]:
 
 
 def mapping_checks(deployment: Deployment) -> Iterator[Check]:
-    """What both event source mappings must be like."""
+    """What the event source mappings must be like."""
     looks: dict[str, Callable[[Deployment, Consumer], Verdict]] = {
         "mapping state": _state,
         "last result": _last_result,
@@ -40,7 +43,7 @@ def mapping_checks(deployment: Deployment) -> Iterator[Check]:
         "start": _start,
         "failed batches": _failed_batches,
     }
-    for consumer in Consumer:
+    for consumer in deployment.stack.consumers:
         for name, look in looks.items():
             yield Check(name, consumer.value, partial(look, deployment, consumer))
 
@@ -51,11 +54,11 @@ def _view(deployment: Deployment) -> Verdict:
     enable = _update_stream(deployment, f"StreamEnabled=true,StreamViewType={_VIEW_TYPE}")
     again = f"then deploy with the new stream: {_deploy(deployment, 'ARN')}"
     if not stream.get("StreamEnabled"):
-        return wrong("the stream is off: nothing is recorded", f"Enable it: {enable}; {again}")
+        return wrong("the stream is off: no change is followed", f"Enable it: {enable}; {again}")
     if view == _VIEW_TYPE:
         return fine(view)
     return wrong(
-        f"{view}: both consumers refuse it, nothing is recorded",
+        f"{view}: every consumer refuses it, no change is followed",
         f"Disable it: {_update_stream(deployment, 'StreamEnabled=false')}; "
         f"enable it with both images: {enable}; {again}",
     )
@@ -82,7 +85,7 @@ def _latest(deployment: Deployment, followed: str) -> Verdict:
     # The old stream stays readable for a day and then falls silent, without any error.
     return wrong(
         f"follows {followed}, but the table's stream was made anew and is {latest}: "
-        "what changes now is not recorded",
+        "what changes now is not followed",
         f"Deploy with the new stream: {_deploy(deployment, latest)}",
     )
 
@@ -91,19 +94,42 @@ def _readers(deployment: Deployment) -> Verdict:
     found = deployment.mappings(deployment.stack.source_stream_arn)
     reading = [one for one in found if _SETTLED.get(one["State"], True)]
     names = [f"{_function_name(one)} ({one['UUID']})" for one in reading]
-    text = f"{len(reading)} event source mappings read the stream: {', '.join(names) or 'none'}"
+    what = "event source mapping reads" if len(reading) == 1 else "event source mappings read"
+    text = (
+        f"{len(reading)} {what} the stream: {', '.join(names) or 'none'}; this stack is for "
+        f"{extent_of(deployment.stack.consumers)}"
+    )
     if len(reading) > _MOST_READERS:
-        ours = {deployment.mapping_id(consumer) for consumer in Consumer}
-        other = next((one["UUID"] for one in reading if one["UUID"] not in ours), "UUID")
         return wrong(
             f"{text}; more than {_MOST_READERS} readers of a shard are throttled",
-            "Give what only one of them needs to another way of reading, and stop it: "
-            f"aws lambda update-event-source-mapping {_region(deployment)} --uuid {other} "
-            "--no-enabled",
+            _leaving_two(deployment, reading),
         )
-    if deployment.table(TableRole.SOURCE).get("Replicas"):
+    if len(reading) > 1 and deployment.table(TableRole.SOURCE).get("Replicas"):
         text += "; the table is a global one, for which AWS recommends a single reader"
     return fine(text)
+
+
+def _leaving_two(deployment: Deployment, reading: Sequence[Mapping[str, Any]]) -> str:
+    consumers = deployment.stack.consumers
+    ours = {deployment.mapping_id(consumer) for consumer in consumers}
+    functions = {deployment.function(consumer) for consumer in consumers}
+    # Whoever stops the writer of another stack makes a hole in that one's history.
+    others = [
+        one["UUID"]
+        for one in reading
+        if one["UUID"] not in ours
+        and (_function_name(one) in functions or not _function_name(one).endswith(_WRITERS))
+    ]
+    if not others:
+        return (
+            f"All are writers of itemtrail, and {_MOST_READERS} have room: delete the stack that "
+            "is needed least, or deploy it with Consumers=history or Consumers=replica"
+        )
+    return (
+        "Give what only one of them needs to another way of reading, and stop it: "
+        f"aws lambda update-event-source-mapping {_region(deployment)} "
+        f"--uuid {others[0]} --no-enabled"
+    )
 
 
 def _state(deployment: Deployment, consumer: Consumer) -> Verdict:
@@ -116,7 +142,7 @@ def _state(deployment: Deployment, consumer: Consumer) -> Verdict:
             f"the mapping {deployment.mapping_id(consumer)} is gone: {reason_of(error)}",
             "CloudFormation does not know: take the mapping out of template.yaml, deploy, put it "
             f"back and deploy again (sam deploy {_region(deployment)} --stack-name "
-            f"{deployment.stack.name}), then see what is missing: itemtrail verify",
+            f"{deployment.stack.name}), then see what is missing: {_missed(deployment, consumer)}",
         )
     state = found["State"]
     enabled = _SETTLED.get(state)
@@ -204,7 +230,7 @@ def _start(deployment: Deployment, consumer: Consumer) -> Verdict:
     return wrong(
         f"{start}: what changed while the mapping was made may be missing",
         "It cannot be changed: deploy template.yaml as it is, which makes another mapping, and "
-        f"verify: itemtrail verify --stack {deployment.stack.name}",
+        f"see what is missing: {_missed(deployment, consumer)}",
     )
 
 
@@ -225,7 +251,15 @@ def _failed_batches(deployment: Deployment, consumer: Consumer) -> Verdict:
 
 
 def _function_name(mapping: Mapping[str, Any]) -> str:
-    return str(mapping.get("FunctionArn", "")).rpartition(":function:")[2] or "unknown"
+    # arn:aws:lambda:eu-west-1:123456789012:function:NAME, sometimes with a version behind it.
+    name = str(mapping.get("FunctionArn", "")).rpartition(":function:")[2]
+    return name.partition(":")[0] or "unknown"
+
+
+def _missed(deployment: Deployment, consumer: Consumer) -> str:
+    """The command that finds what did not arrive."""
+    command = "verify" if consumer is Consumer.HISTORY_WRITER else "compare"
+    return f"itemtrail {command} --stack {deployment.stack.name}"
 
 
 def _region(deployment: Deployment) -> str:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from reports.advice import Check, Verdict, fine, untold, wrong
-from reports.deployment import FAILED_BATCHES, Consumer, Deployment, TableRole, reason_of
+from reports.deployment import FAILED_BATCHES, Deployment, reason_of
 from reports.keys import KeySchema
+from reports.stack import Consumer, TableRole
 from stream_core.failures import error_code
 from stream_core.history_row import ID, SORT_KEY
 
@@ -20,19 +21,36 @@ _INDEX = "ByTime"
 _INDEX_KEY = ["TimeBucket", SORT_KEY]
 _INDEX_ATTRIBUTE = "EventName"
 _OURS = (TableRole.HISTORY, TableRole.REPLICA)
+# What the policy of the history table in template.yaml refuses.
+_REWRITES = frozenset(
+    f"dynamodb:{one}"
+    for one in (
+        "BatchWriteItem",
+        "DeleteItem",
+        "DeleteTable",
+        "PartiQLDelete",
+        "PartiQLUpdate",
+        "PutItem",
+        "UpdateItem",
+        "UpdateTimeToLive",
+    )
+)
 
 
 def table_checks(deployment: Deployment) -> Iterator[Check]:
     """What the tables must be like."""
+    there = deployment.stack.table_roles
 
     def check(name: str, look: Any, *roles: TableRole) -> Iterator[Check]:
         for role in roles:
-            yield Check(name, deployment.table_name(role), partial(look, deployment, role))
+            if role in there:
+                yield Check(name, deployment.table_name(role), partial(look, deployment, role))
 
     yield from check("table", _state, *TableRole)
     yield from check("key", _replica_key, TableRole.REPLICA)
     yield from check("key", _history_key, TableRole.HISTORY)
     yield from check(f"index {_INDEX}", _index, TableRole.HISTORY)
+    yield from check("append-only", _append_only, TableRole.HISTORY)
     yield from check("deletion protection", _protection, *_OURS)
     yield from check("point-in-time recovery", _recovery, *_OURS, TableRole.SOURCE)
     yield from check("time to live", _expiry, *_OURS)
@@ -40,11 +58,14 @@ def table_checks(deployment: Deployment) -> Iterator[Check]:
 
 def bucket_checks(deployment: Deployment) -> Iterator[Check]:
     """What the buckets must be like, and that nothing waits in them."""
-    overflow = deployment.stack.overflow_bucket
-    yield Check("versioning", overflow, partial(_versioning, deployment, overflow))
-    yield Check("expiry", overflow, partial(_lifecycle, deployment, overflow))
+    consumers = deployment.stack.consumers
+    if Consumer.HISTORY_WRITER in consumers:
+        overflow = deployment.stack.overflow_bucket
+        yield Check("versioning", overflow, partial(_versioning, deployment, overflow))
+        yield Check("object lock", overflow, partial(_lock, deployment, overflow))
+        yield Check("expiry", overflow, partial(_lifecycle, deployment, overflow))
     for what, prefix in (
-        *((f"records of {one}", one.quarantine) for one in Consumer),
+        *((f"records of {one}", one.quarantine) for one in consumers),
         ("failed batches", FAILED_BATCHES),
     ):
         yield Check("kept aside", what, partial(_kept_aside, deployment, prefix))
@@ -124,6 +145,40 @@ def _index_state(deployment: Deployment, role: TableRole, status: str | None) ->
     return wrong(f"{status}: until it is ACTIVE it is not complete", f"Wait, and look again: {ask}")
 
 
+def _append_only(deployment: Deployment, role: TableRole) -> Verdict:
+    policy = deployment.resource_policy(role) or {}
+    refused = {
+        action
+        for one in policy.get("Statement", [])
+        if _refuses_all(one)
+        for action in one["Action"]
+    }
+    missing = sorted(_REWRITES - refused)
+    if not missing:
+        return fine("its policy refuses to change or remove rows")
+    return wrong(
+        f"its policy does not refuse {', '.join(one.partition(':')[2] for one in missing)}: who is "
+        "allowed that can change what was recorded",
+        "Ask CloudTrail who called DeleteResourcePolicy or PutResourcePolicy, then put the policy "
+        "of template.yaml back: aws dynamodb put-resource-policy --policy file://policy.json "
+        f"--resource-arn {deployment.table(role)['TableArn']}",
+    )
+
+
+def _refuses_all(statement: Any) -> bool:
+    """Whether it is for everybody, but for the one role that may break the glass."""
+    condition = statement.get("Condition", {})
+    return (
+        statement["Effect"] == "Deny"
+        and statement.get("Principal") in ("*", {"AWS": "*"})
+        and not isinstance(statement.get("Action", ""), str)
+        and all(
+            operator == "ArnNotEquals" and list(keys) == ["aws:PrincipalArn"]
+            for operator, keys in condition.items()
+        )
+    )
+
+
 def _protection(deployment: Deployment, role: TableRole) -> Verdict:
     # An emulator may give a template's parameter back as the text it was.
     if str(deployment.table(role).get("DeletionProtectionEnabled")).lower() == "true":
@@ -178,6 +233,18 @@ def _versioning(deployment: Deployment, bucket: str) -> Verdict:
         "off: rows point at one version of an object, which can be overwritten now",
         f"Turn it on: aws s3api put-bucket-versioning --bucket {bucket} "
         "--versioning-configuration Status=Enabled",
+    )
+
+
+def _lock(deployment: Deployment, bucket: str) -> Verdict:
+    retention = deployment.retention(bucket)
+    if retention is not None:
+        return fine(f"{retention.get('Mode')}, {retention.get('Days')} days")
+    return wrong(
+        "off: whoever may delete versions of objects can take images away from rows",
+        "Turn it on, for as long as records have to be kept: aws s3api "
+        f"put-object-lock-configuration --bucket {bucket} --object-lock-configuration "
+        "'ObjectLockEnabled=Enabled,Rule={DefaultRetention={Mode=GOVERNANCE,Days=365}}'",
     )
 
 

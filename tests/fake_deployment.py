@@ -4,6 +4,7 @@ Requests are validated by botocore as ever, and so are the answers, against the 
 in between, a request is answered from the facts below, which a test changes.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ from typing import Any
 import boto3
 from botocore.validate import validate_parameters
 
-from reports.stack import Stack
+from reports.stack import Consumer, Stack
 
 STACK, REGION, REPLICA_REGION = "employee-trail", "eu-west-1", "eu-central-1"
 SOURCE, HISTORY, REPLICA = "Employee", "employee-trail-history", "employee-trail-replica"
@@ -25,6 +26,7 @@ WRITERS = {
     for number, name in enumerate(("history_writer", "replica_writer"), start=1)
 }
 THIRD_MAPPING = "1a6c762d-128b-4020-84fa-d86ae77f49d3"
+FOURTH_MAPPING = "1a6c762d-128b-4020-84fa-d86ae77f49d4"
 BEGAN = datetime(2026, 11, 1, 10, tzinfo=UTC)
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 OUTPUTS = {
@@ -43,6 +45,30 @@ OUTPUTS = {
 }
 
 
+# What only a stack with the consumer has.
+OUTPUTS_OF = {
+    Consumer.HISTORY_WRITER: {
+        "HistoryTableName",
+        "OverflowBucketName",
+        "TimeShards",
+        "HistoryWriterFunctionName",
+        "HistoryWriterMappingId",
+    },
+    Consumer.REPLICA_WRITER: {
+        "ReplicaTableName",
+        "ReplicaRegion",
+        "ReplicaWriterFunctionName",
+        "ReplicaWriterMappingId",
+    },
+}
+
+
+def outputs_with_only(consumer):
+    """The outputs of a stack that was deployed with one consumer."""
+    (other,) = OUTPUTS_OF.keys() - {consumer}
+    return {name: value for name, value in OUTPUTS.items() if name not in OUTPUTS_OF[other]}
+
+
 def a_stack(**changes):
     """The stack itself, as read."""
     return Stack(STACK, OUTPUTS | changes)
@@ -52,6 +78,7 @@ def table(name, key, **more):
     """A table's description."""
     return {
         "TableName": name,
+        "TableArn": f"arn:aws:dynamodb:{REGION}:123456789012:table/{name}",
         "TableStatus": "ACTIVE",
         "CreationDateTime": BEGAN,
         "ItemCount": 1200,
@@ -69,7 +96,7 @@ def table(name, key, **more):
     }
 
 
-def mapping(writer):
+def mapping(writer, stack=STACK, **changes):
     """An event source mapping as the template makes it."""
     return {
         "UUID": WRITERS[writer],
@@ -78,14 +105,36 @@ def mapping(writer):
         "LastProcessingResult": "OK",
         "StartingPosition": "TRIM_HORIZON",
         "EventSourceArn": STREAM,
-        "FunctionArn": f"arn:aws:lambda:{REGION}:123456789012:function:{STACK}-"
+        "FunctionArn": f"arn:aws:lambda:{REGION}:123456789012:function:{stack}-"
         f"{writer.replace('_', '-')}",
         "FunctionResponseTypes": ["ReportBatchItemFailures"],
         "BisectBatchOnFunctionError": True,
         "MaximumRetryAttempts": -1,
         "MaximumRecordAgeInSeconds": 43_200,
         "DestinationConfig": {"OnFailure": {"Destination": f"arn:aws:s3:::{QUARANTINE}"}},
-    }
+    } | changes
+
+
+def append_only(*, spared=None, without=()):
+    """The history table's policy as the template makes it, or lacking something."""
+    actions = [
+        f"dynamodb:{one}"
+        for one in (
+            "BatchWriteItem",
+            "DeleteItem",
+            "DeleteTable",
+            "PartiQLDelete",
+            "PartiQLUpdate",
+            "PutItem",
+            "UpdateItem",
+            "UpdateTimeToLive",
+        )
+        if one not in without
+    ]
+    statement = {"Effect": "Deny", "Principal": "*", "Action": actions, "Resource": "*"}
+    if spared:
+        statement["Condition"] = {"ArnNotEquals": {"aws:PrincipalArn": spared}}
+    return {"Version": "2012-10-17", "Statement": [statement]}
 
 
 @dataclass
@@ -134,6 +183,8 @@ class Facts:
     mappings: list[dict] = field(default_factory=lambda: [mapping(one) for one in WRITERS])
     lag_ms: dict[str, list[float]] = field(default_factory=dict)
     objects: list[str] = field(default_factory=list)
+    policies: dict[str, dict] = field(default_factory=lambda: {HISTORY: append_only()})
+    retention: dict | None = field(default_factory=lambda: {"Mode": "GOVERNANCE", "Days": 365})
     versioning: dict = field(default_factory=lambda: {"Status": "Enabled"})
     lifecycle: list[dict] = field(default_factory=list)
 
@@ -156,6 +207,16 @@ class FakeAws:
         self.facts = Facts()
         self.refused: dict[str, str] = {}
         self.asked: list[tuple[str, str, dict]] = []
+
+    def deploy_only(self, consumer):
+        """Leave out the other consumer, and all that only it needs; gives the stack."""
+        (other,) = OUTPUTS_OF.keys() - {consumer}
+        facts = self.facts
+        facts.stack_outputs = outputs_with_only(consumer)
+        facts.stack_parameters = {"Consumers": consumer.table.value}
+        del facts.tables[{"history": HISTORY, "replica": REPLICA}[other.table]]
+        facts.mappings = [one for one in facts.mappings if one["UUID"] == WRITERS[consumer]]
+        return Stack(STACK, facts.stack_outputs, facts.stack_parameters)
 
     @staticmethod
     def _keep(params, context, **_):
@@ -253,6 +314,19 @@ class FakeAws:
         ]
         page = {"Contents": contents, "IsTruncated": start + 1000 < len(found)}
         return page | ({"NextContinuationToken": str(start + 1000)} if page["IsTruncated"] else {})
+
+    def GetResourcePolicy(self, ResourceArn):  # noqa: N802, N803
+        name = ResourceArn.rpartition("/")[2]
+        if name not in self.facts.policies:
+            raise LookupError("PolicyNotFoundException", f"no policy of {ResourceArn}")
+        return {"Policy": json.dumps(self.facts.policies[name]), "RevisionId": "1"}
+
+    def GetObjectLockConfiguration(self, Bucket):  # noqa: N802, N803
+        assert Bucket == OVERFLOW
+        if self.facts.retention is None:
+            raise LookupError("ObjectLockConfigurationNotFoundError", f"no lock on {Bucket}")
+        rule = {"DefaultRetention": self.facts.retention}
+        return {"ObjectLockConfiguration": {"ObjectLockEnabled": "Enabled", "Rule": rule}}
 
     def GetBucketVersioning(self, Bucket):  # noqa: N802, N803
         assert Bucket == OVERFLOW

@@ -1,10 +1,14 @@
 """The two templates as CloudFormation sees them: transformed, and evaluated for some parameters.
 
-A reference to a resource is shown as its name, `<Name>` or `<Name.Attribute>`.
+A reference to a resource is shown as its name, `<Name>` or `<Name.Attribute>`; with `real=True` it
+is what AWS would give, for those who have to do with true ARNs. A reference to a resource that does
+not exist for the parameters is an error, as it is to CloudFormation.
 """
 
 import json
 import re
+import sys
+import uuid
 from functools import cache
 from pathlib import Path
 
@@ -15,22 +19,70 @@ from samtranslator.translator.translator import Translator
 
 REPOSITORY = Path(__file__).parents[1]
 ACCOUNT, REGION, STACK = "111122223333", "eu-central-1", "trail"
+OTHER, FAR = "444455556666", "eu-west-1"
 STREAM = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/Employee/stream/2026-01-01T00:00:00.000"
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1234"
-ROLE = "arn:aws:iam::444455556666:role/replica"
+OWN_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/5678"
+REPLICA_KEY = f"arn:aws:kms:{FAR}:{ACCOUNT}:key/9abc"
+ROLE = f"arn:aws:iam::{OTHER}:role/replica"
+BREAK_GLASS = f"arn:aws:iam::{ACCOUNT}:role/break-glass"
+TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:alarms"
 
 PLAIN = {"SourceTableName": "Employee", "SourceStreamArn": STREAM}
 SAMPLE = {"SourceTableName": "Employee", "CreateSampleSourceTable": "true"}
-ELSEWHERE = PLAIN | {"ReplicaTableName": "Standby", "ReplicaRegion": "eu-west-1"}
+ELSEWHERE = PLAIN | {"ReplicaTableName": "Standby", "ReplicaRegion": FAR}
 OTHER_ACCOUNT = ELSEWHERE | {"ReplicaRoleArn": ROLE, "SourceKmsKeyArn": KEY, "Settle": "false"}
+GIVEN = PLAIN | {
+    "SourceKmsKeyArn": KEY,
+    "KmsKeyArn": OWN_KEY,
+    "AlarmTopicArn": TOPIC,
+    "BreakGlassRoleArn": BREAK_GLASS,
+    "Dashboard": "false",
+    "ReservedConcurrency": 5,
+}
 CASES = {
     "plain": PLAIN,
     "sample": SAMPLE,
     "elsewhere": ELSEWHERE,
+    "replica key": ELSEWHERE | {"ReplicaKmsKeyArn": REPLICA_KEY},
     "other account": OTHER_ACCOUNT,
+    "history": PLAIN | {"Consumers": "history"},
+    "replica": PLAIN | {"Consumers": "replica"},
+    "given": GIVEN,
 }
 
 FUNCTIONS = ("HistoryWriterFunction", "ReplicaWriterFunction")
+
+# What Ref and Fn::GetAtt give for a resource. All names, `name` among them, are made up as AWS
+# makes them up unless a property says the name.
+_NAMED_BY = {
+    "AWS::DynamoDB::Table": "TableName",
+    "AWS::Lambda::Function": "FunctionName",
+    "AWS::Logs::LogGroup": "LogGroupName",
+    "AWS::CloudWatch::Dashboard": "DashboardName",
+}
+_REF = {
+    "AWS::KMS::Key": "{uuid}",
+    "AWS::DynamoDB::Table": "{name}",
+    "AWS::S3::Bucket": "{lower}",
+    "AWS::Lambda::Function": "{name}",
+    "AWS::Lambda::LayerVersion": "arn:aws:lambda:{place}:layer:{name}:1",
+    "AWS::Lambda::EventSourceMapping": "{uuid}",
+    "AWS::Logs::LogGroup": "{name}",
+    "AWS::SNS::Topic": "arn:aws:sns:{place}:{name}",
+    "AWS::CloudWatch::Dashboard": "{name}",
+}
+_ATTRIBUTES = {
+    ("AWS::KMS::Key", "Arn"): "arn:aws:kms:{place}:key/{uuid}",
+    ("AWS::DynamoDB::Table", "Arn"): "arn:aws:dynamodb:{place}:table/{name}",
+    ("AWS::DynamoDB::Table", "StreamArn"): (
+        "arn:aws:dynamodb:{place}:table/{name}/stream/2026-01-01T00:00:00.000"
+    ),
+    ("AWS::S3::Bucket", "Arn"): "arn:aws:s3:::{lower}",
+    ("AWS::IAM::Role", "Arn"): "arn:aws:iam::{account}:role/{name}",
+    ("AWS::Logs::LogGroup", "Arn"): "arn:aws:logs:{place}:log-group:{name}:*",
+    ("AWS::CloudWatch::Alarm", "Arn"): "arn:aws:cloudwatch:{place}:alarm:{name}",
+}
 
 
 @cache
@@ -56,27 +108,30 @@ class Evaluation:
 
     _NOTHING = object()
 
-    def __init__(self, template, given):
-        parameters = template["Parameters"]
-        assert given.keys() <= parameters.keys()
+    def __init__(  # noqa: PLR0913 - where a stack is, and how to show it, is in no parameter
+        self, template, given, *, stack=STACK, region=REGION, account=ACCOUNT, real=False
+    ):
         self._template = template
-        self._values = {
-            name: one["Default"] for name, one in parameters.items() if "Default" in one
-        }
-        self._values |= given
-        self._values |= {
-            "AWS::AccountId": ACCOUNT,
-            "AWS::Region": REGION,
-            "AWS::StackName": STACK,
+        self._values = _parameters(template["Parameters"], given) | {
+            "AWS::AccountId": account,
+            "AWS::Region": region,
+            "AWS::StackName": stack,
+            "AWS::StackId": f"arn:aws:cloudformation:{region}:{account}:stack/{stack}/1c2fa620",
             "AWS::Partition": "aws",
+            "AWS::URLSuffix": "amazonaws.com",
             "AWS::NoValue": self._NOTHING,
         }
-        self.resources = {
-            name: self.of(resource)
-            for name, resource in template["Resources"].items()
-            if "Condition" not in resource or self._holds(resource["Condition"])
+        self._real = real
+        # Before any of it is evaluated: the rest may not refer to what is not there.
+        self._there = {
+            name: one["Type"] for name, one in template["Resources"].items() if self._is_there(one)
         }
-        self.outputs = {name: self.of(one["Value"]) for name, one in template["Outputs"].items()}
+        self.resources = {name: self.of(template["Resources"][name]) for name in self._there}
+        self.outputs = {
+            name: self.of(one["Value"])
+            for name, one in template["Outputs"].items()
+            if self._is_there(one)
+        }
 
     def of(self, node):
         """A node with its intrinsic functions evaluated."""
@@ -88,8 +143,18 @@ class Evaluation:
             ((name, argument),) = node.items()
             if name == "Ref" or name.startswith("Fn::"):
                 return getattr(self, f"_{name.removeprefix('Fn::').lower()}")(argument)
+            if name == "Condition" and isinstance(argument, str):
+                return self._holds(argument)
         values = {name: self.of(one) for name, one in node.items()}
         return {name: one for name, one in values.items() if one is not self._NOTHING}
+
+    def of_type(self, kind):
+        """The resources of a type, such as `AWS::S3::Bucket`, by name."""
+        return {name: one for name, one in self.resources.items() if one["Type"] == kind}
+
+    def properties(self, resource):
+        """The properties of a resource."""
+        return self.resources[resource]["Properties"]
 
     def refused_by(self):
         """The texts of the rules that the parameters break."""
@@ -101,17 +166,33 @@ class Evaluation:
             if not self.of(assertion["Assert"])
         ]
 
+    def _is_there(self, node):
+        return "Condition" not in node or self._holds(node["Condition"])
+
     def _holds(self, condition):
         return self.of(self._template["Conditions"][condition])
 
     def _ref(self, name):
-        if name in self._values:
-            return self._values[name]
-        assert name.partition(".")[0] in self._template["Resources"]
-        return f"<{name}>"
+        return self._values[name] if name in self._values else self._show(name, None)
 
     def _getatt(self, path):
-        return self._ref(".".join(path))
+        return self._show(*path)
+
+    def _show(self, name, attribute):
+        assert name in self._there, f"{name} is referred to, and does not exist in this case"
+        kind = self._there[name]
+        form = _REF[kind] if attribute is None else _ATTRIBUTES[kind, attribute]
+        if not self._real:
+            return f"<{name}.{attribute}>" if attribute else f"<{name}>"
+        properties = self._template["Resources"][name]["Properties"]
+        made_up = f"{self._values['AWS::StackName']}-{name}-1A2B3C"
+        return form.format(
+            name=self.of(properties.get(_NAMED_BY.get(kind), made_up)),
+            lower=made_up.lower(),
+            uuid=uuid.uuid5(uuid.NAMESPACE_DNS, made_up),
+            place=f"{self._values['AWS::Region']}:{self._values['AWS::AccountId']}",
+            account=self._values["AWS::AccountId"],
+        )
 
     def _if(self, argument):
         condition, then, otherwise = argument
@@ -119,7 +200,8 @@ class Evaluation:
 
     def _equals(self, argument):
         one, other = self.of(argument)
-        return one == other
+        # To CloudFormation a number is its text.
+        return str(one) == str(other)
 
     def _not(self, argument):
         return not self.of(argument)[0]
@@ -130,16 +212,34 @@ class Evaluation:
     def _and(self, argument):
         return all(self.of(argument))
 
+    def _join(self, argument):
+        delimiter, parts = argument
+        return delimiter.join(self.of(parts))
+
     def _sub(self, argument):
         text, own = argument if isinstance(argument, list) else (argument, {})
 
         def value(match):
-            name = match[1]
-            return str(self.of(own[name]) if name in own else self._ref(name))
+            name, _, attribute = match[1].partition(".")
+            if match[1] in own:
+                return str(self.of(own[match[1]]))
+            return str(self._getatt([name, attribute]) if attribute else self._ref(name))
 
         return re.sub(r"\$\{([^}]+)\}", value, text)
 
 
+def _parameters(declared, given):
+    """The values of all parameters, those given held against what is allowed."""
+    for name, value in given.items():
+        assert str(value) in map(str, declared[name].get("AllowedValues", [value])), name
+        assert re.fullmatch(declared[name].get("AllowedPattern", ".*"), str(value)), name
+    return {name: one["Default"] for name, one in declared.items() if "Default" in one} | given
+
+
 @cache
-def deployed(case):
-    return Evaluation(transformed(), CASES[case])
+def deployed(case, *, real=False):
+    return Evaluation(transformed(), CASES[case], real=real)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(transformed()))

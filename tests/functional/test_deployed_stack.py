@@ -142,6 +142,7 @@ def deployed(local_stack, dynamodb, s3):
             "CreateSampleSourceTable": "true",
             "ReplicaTableName": replica["ReplicaTableName"],
             "ReplicaRegion": REPLICA_REGION,
+            "ReplicaKmsKeyArn": replica["ReplicaKmsKeyArn"],
         },
     )
     with contextlib.ExitStack() as closing:

@@ -185,7 +185,10 @@ class Damaged:
 
 
 def _deploy(stack, region):
-    parameters = {"SourceTableName": SOURCE, "CreateSampleSourceTable": "true"}
+    parameters = {
+        "SourceTableName": SOURCE,
+        "CreateSampleSourceTable": "true",
+    }
     return stack.deploy(STACK, parameters, region=region)
 
 

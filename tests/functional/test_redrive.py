@@ -11,7 +11,7 @@ from operations.deployment import Deployment
 from operations.failure_objects import StreamRange
 from operations.redelivery import Why
 from operations.redrive import redrive
-from reports.deployment import Consumer
+from reports.stack import Consumer
 from stream_core.batch import Delivery
 from stream_core.change import read_record
 from stream_core.quarantine import Quarantine

@@ -8,18 +8,25 @@ from typing import Any
 import boto3
 import pytest
 
+from itemtrail.cli import main
 from itemtrail.local_stack import REPLICA_TEMPLATE
 from reports.doctor import examine
 from reports.errors import ReportError
-from reports.stack import Stack
+from reports.stack import Consumer, Stack
 from reports.status import read_status
 
 pytestmark = pytest.mark.functional
 
 STACK, SOURCE = "watched", "Watched"
 REPLICA_REGION = "eu-west-1"
-# MiniStack ignores point-in-time recovery in a template, and never gives the state of an index.
-UNTRUE_HERE = {"point-in-time recovery": False, "index ByTime": None}
+# MiniStack ignores point-in-time recovery, resource policies and Object Lock in a template, and
+# never gives the state of an index.
+UNTRUE_HERE = {
+    "point-in-time recovery": False,
+    "index ByTime": None,
+    "append-only": False,
+    "object lock": False,
+}
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,9 @@ def deploy(local_stack):
     with contextlib.ExitStack() as closing:
 
         def make(name, source, **parameters):
-            sample = {"SourceTableName": source, "CreateSampleSourceTable": "true"}
+            sample = {"SourceTableName": source}
+            if "SourceStreamArn" not in parameters:
+                sample["CreateSampleSourceTable"] = "true"
             local_stack.deploy(name, sample | parameters, template=built)
             clients = {
                 service: closing.enter_context(contextlib.closing(local_stack.client(service)))
@@ -64,6 +73,14 @@ def deploy(local_stack):
             return Watched(stack, session, local_stack.endpoint_url, clients)
 
         yield make
+
+
+@pytest.fixture(scope="module")
+def halves(deploy):
+    """The history of a table in one stack, its replica in another."""
+    audit = deploy("audit", "Halved", Consumers="history")
+    stream = audit.stack.source_stream_arn
+    return audit, deploy("second", "Halved", Consumers="replica", SourceStreamArn=stream)
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +158,22 @@ def test_recovery_is_found_on_once_it_is_turned_on(watched):
 
     assert told.pop(watched.stack.history_table) is True
     assert set(told.values()) == {False}
+
+
+@pytest.fixture
+def cli(local_stack, monkeypatch, capsys, tmp_path):
+    """Run a command line against the emulator; gives the exit status, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+    for name, value in local_stack.environment().items():
+        monkeypatch.setenv(name, value)
+
+    def cli(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        captured = capsys.readouterr()
+        return ended.value.code, captured.out, captured.err
+
+    return cli
 
 
 @pytest.fixture
@@ -253,6 +286,46 @@ def test_stream_that_was_made_anew_is_found(deploy):
         ("stream followed", "replica_writer"),
     ]
     assert forgotten.status().clean
+
+
+def test_a_stack_of_one_consumer_is_well(halves):
+    """Of two stacks on a table, each has its own part, and nothing is missing in either."""
+    for watched, consumer, role in zip(halves, Consumer, ("history", "replica"), strict=True):
+        status = watched.status()
+
+        assert watched.stack.consumers == (consumer,)
+        assert [one.role for one in status.tables] == ["source", role]
+        assert [one.consumer for one in status.consumers] == [consumer]
+        assert [one.count for one in status.kept_aside] == [0, 0]
+        assert (status.clean, status.horizon is None) == (True, role == "replica")
+
+
+def test_two_stacks_of_one_consumer_are_two_readers(halves):
+    """They are all that a shard takes, and no finding in either."""
+    for watched, role in zip(halves, ("history", "replica"), strict=True):
+        assert watched.findings() == []
+        (readers,) = [one for one in watched.advice() if one.check == "readers"]
+        assert readers.found.startswith("2 event source mappings read the stream: ")
+        assert readers.found.endswith(f"{role} only (Consumers={role})")
+
+
+def test_the_commands_of_the_other_half_say_so(halves, cli):
+    """One clear line and exit 2; what the stack has is done without being told."""
+    del halves
+    for arguments, expected in (
+        (("compare", "--stack", "audit"), "stack 'audit' follows 'Halved' with its history writer"),
+        (("verify", "--stack", "second"), "stack 'second' follows 'Halved' with its replica writ"),
+    ):
+        status, out, err = cli(*arguments)
+
+        assert (status, out, err.count("\n")) == (2, "", 1)
+        assert expected in err
+    for name in ("audit", "second"):
+        for command in ("backfill", "redrive"):
+            status, _, err = cli(command, "--stack", name)
+
+            assert status == 0, err
+    assert cli("verify", "--stack", "audit")[0] == cli("compare", "--stack", "second")[0] == 0
 
 
 def test_stack_of_another_template_is_refused(watched):

@@ -18,8 +18,8 @@ from botocore.exceptions import ClientError
 import operations.redelivery
 import operations.redrive
 from operations.deployment import Deployment
-from reports.deployment import Consumer
 from reports.patience import patience_of
+from reports.stack import Consumer
 from tests.simulation.consumers import _parts, in_world
 from tests.simulation.scheduler import HOUR, SECOND, KilledError
 from tests.simulation.world import Invocation

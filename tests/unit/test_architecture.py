@@ -107,6 +107,15 @@ def test_the_core_of_the_core_knows_no_client(name):
     assert imported & {"boto3", "botocore", "aws_lambda_powertools", "os", "socket"} == set()
 
 
+def test_commands_start_without_pandas():
+    """No command imports pandas, which takes longer than most of them take to answer."""
+    code = "import sys, itemtrail.cli; print('pandas' in sys.modules)"
+
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert ran.stdout == "False\n"
+
+
 @pytest.mark.parametrize("package", ["history_writer", "replica_writer"])
 def test_only_the_handler_reads_the_environment(package):
     """Of a writer only `app.py` looks at the environment, and hands it on as an argument."""

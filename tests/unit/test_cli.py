@@ -22,10 +22,9 @@ from reports import HistoryTable, UncertainError
 from reports.advice import Advice
 from reports.blame import blame
 from reports.continuity import Finding, FindingClass
-from reports.deployment import Consumer, TableRole
 from reports.differences import differences
 from reports.keys import KeySchema
-from reports.stack import Stack
+from reports.stack import Consumer, Stack, TableRole
 from reports.status import ConsumerStatus, KeptAside, Status, TableStatus
 from reports.timeline import Certainty, Evidence, ItemState, judge, timeline
 from reports.verdicts import Verdict, Verification
@@ -81,6 +80,7 @@ STATUS = Status(
     (KeptAside("records of history_writer", "quarantine/history_writer/", 2, newest=AT),),
     "bucket",
 )
+BOTH = {"SourceTableName": "Employee", "HistoryTableName": "h", "ReplicaTableName": "r"}
 ADVICE = [
     Advice("stream view", "Employee", True, "NEW_AND_OLD_IMAGES"),
     Advice("deletion protection", "Employee", False, "off", "Turn it on: aws dynamodb " + "x" * 99),
@@ -166,7 +166,7 @@ UNSURE = (Certainty.BOUNDED, "a change is missing")
 def run_on(monkeypatch):
     """Run a command line on a stand-in; gives the exit status."""
     monkeypatch.setenv("COLUMNS", "160")
-    monkeypatch.setattr(deployment_commands.Stack, "read", lambda *_: Stack("employee-trail", {}))
+    monkeypatch.setattr(deployment_commands.Stack, "read", lambda *_: Stack("employee-trail", BOTH))
     monkeypatch.setattr(deployment_commands, "read_status", lambda *_: STATUS)
     monkeypatch.setattr(deployment_commands, "examine", lambda *_: ADVICE)
 
@@ -698,7 +698,21 @@ def test_status_as_a_table_can_be_read(run):
 
     assert "5.3 MB" in out
     assert "1.2 s" in out
-    assert "history since 2018-03-03 14:06:00" in out
+    assert "history and replica; history since 2018-03-03 14:06:00" in out
+
+
+def test_status_of_one_consumer_says_which(run, monkeypatch):
+    """A replica alone has no history, and so no beginning of one."""
+    replica = replace(STATUS, tables=(), consumers=STATUS.consumers[1:])
+    monkeypatch.setattr(deployment_commands, "read_status", lambda *_: replica)
+
+    _, table, _ = run("status", "--output", "table")
+    _, out, _ = run("status", "--output", "json")
+
+    assert "replica only (Consumers=replica)" in table.splitlines()
+    answer = json.loads(out)
+    assert answer["horizon"] is None
+    assert [one["consumer"] for one in answer["consumers"]] == ["replica_writer"]
 
 
 def test_doctor_tells_first_what_to_do(run):
@@ -709,6 +723,25 @@ def test_doctor_tells_first_what_to_do(run):
     assert out.index("✗ deletion protection") < out.index("? readers") < out.index("✓  stream view")
     assert f"→ Turn it on: aws dynamodb {'x' * 99}\n" in out
     assert "1 fine, 1 to put right, 1 could not be told" in out
+
+
+@pytest.mark.parametrize(
+    ("left_out", "told"),
+    [
+        (None, "employee-trail, history and replica: 3 checks"),
+        ("ReplicaTableName", "employee-trail, history only (Consumers=history): 3 checks"),
+        ("HistoryTableName", "employee-trail, replica only (Consumers=replica): 3 checks"),
+    ],
+)
+def test_doctor_says_what_the_stack_is_for(run, monkeypatch, left_out, told):
+    """What was not looked at was never to be there."""
+    outputs = {name: one for name, one in BOTH.items() if name != left_out}
+    stack = Stack("employee-trail", outputs)
+    monkeypatch.setattr(deployment_commands.Stack, "read", lambda *_: stack)
+
+    _, out, _ = run("doctor", "--output", "table")
+
+    assert told in out.splitlines()
 
 
 def test_doctor_without_findings_exits_with_0(run, monkeypatch):
@@ -1029,6 +1062,29 @@ def test_an_unclear_target_is_one_line_and_exit_2(
 
     assert ended.value.code == 2
     assert expected in only_line(capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [one for name, one in EVERY_QUESTION.items() if name not in ("status", "doctor")]
+    + [("report", "1"), ("report",)],
+    ids=" ".join,
+)
+def test_a_stack_without_a_history_is_told_in_one_line(monkeypatch, capsys, command):
+    """Each question goes to the history: the line says which stack has none, and exits with 2."""
+    outputs = {"SourceTableName": "Employee", "ReplicaTableName": "r"}
+    monkeypatch.setattr(options.Stack, "read", lambda _session, name, _url: Stack(name, outputs))
+
+    with pytest.raises(SystemExit) as ended:
+        main([*command, "--region", "us-east-1", "--stack", "second"])
+
+    assert ended.value.code == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert only_line(captured.err) == (
+        "Error: stack 'second' follows 'Employee' with its replica writer only "
+        "(Consumers=replica) and has no history table: give the stack that has one"
+    )
 
 
 @pytest.mark.parametrize("command", ["status", "doctor"])

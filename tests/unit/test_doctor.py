@@ -3,7 +3,9 @@
 import pytest
 
 from reports.doctor import examine
+from reports.stack import Consumer
 from tests.fake_deployment import (
+    FOURTH_MAPPING,
     HISTORY,
     OVERFLOW,
     QUARANTINE,
@@ -14,13 +16,33 @@ from tests.fake_deployment import (
     STACK,
     STREAM,
     THIRD_MAPPING,
+    WRITERS,
     FakeAws,
     a_stack,
+    append_only,
     mapping,
     table,
 )
 
+SEARCH = mapping(
+    "replica_writer",
+    UUID=THIRD_MAPPING,
+    FunctionArn=f"arn:aws:lambda:{REGION}:123456789012:function:search-index",
+)
+SECOND_REPLICA = mapping("replica_writer", stack="second", UUID=THIRD_MAPPING)
 OTHER_STREAM = STREAM.replace("2026-11-01", "2026-11-20")
+
+
+def _unless(condition):
+    policy = append_only()
+    policy["Statement"][0]["Condition"] = condition
+    return policy
+
+
+def _only_for(role):
+    policy = append_only()
+    policy["Statement"][0]["Principal"] = {"AWS": role}
+    return policy
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +80,39 @@ def test_deployment_as_the_template_makes_it_has_no_finding(aws):
     assert {operation[:3] for operation, _, _ in aws.asked} <= {"Des", "Get", "Lis"}
 
 
+@pytest.mark.parametrize(
+    ("consumer", "subjects", "others"),
+    [
+        (Consumer.HISTORY_WRITER, {HISTORY, OVERFLOW}, {REPLICA, "replica_writer"}),
+        (Consumer.REPLICA_WRITER, {REPLICA}, {HISTORY, OVERFLOW, "history_writer"}),
+    ],
+)
+def test_what_a_stack_was_deployed_without_is_not_looked_at(aws, consumer, subjects, others):
+    """One consumer with its table: all of it is looked at, all is fine, nothing else is asked."""
+    advice = examine(aws.session, aws.deploy_only(consumer))
+
+    assert {one.ok for one in advice} == {True}
+    told = {one.subject for one in advice}
+    assert told >= subjects | {SOURCE, consumer.value, f"records of {consumer}", "failed batches"}
+    assert not told & (others | {f"records of {other}" for other in others})
+    assert len({(one.check, one.subject) for one in advice}) == len(advice) > 20
+
+
+@pytest.mark.parametrize("consumer", Consumer)
+def test_the_parts_of_a_stack_are_told(aws, consumer):
+    """Nobody has to wonder whether the other table was forgotten."""
+    (whole,) = [one for one in examine(aws.session, a_stack()) if one.check == "readers"]
+    stack = aws.deploy_only(consumer)
+    (part,) = [one for one in examine(aws.session, stack) if one.check == "readers"]
+
+    assert whole.found.endswith("; this stack is for history and replica")
+    assert part.found == (
+        f"1 event source mapping reads the stream: {STACK}-{consumer.replace('_', '-')} "
+        f"({WRITERS[consumer]}); this stack is for {consumer.table} only "
+        f"(Consumers={consumer.table})"
+    )
+
+
 # ---- The stream ----------------------------------------------------------------------------
 
 
@@ -76,7 +131,7 @@ def test_disabled_stream_is_found(aws):
     """A stream that was turned off is told, though its ARN is still the table's latest."""
     del aws.facts.tables[SOURCE]["StreamSpecification"]
 
-    assert "nothing is recorded" in the_finding(aws, "stream view").found
+    assert "no change is followed" in the_finding(aws, "stream view").found
 
 
 def test_stream_made_anew_is_found(aws):
@@ -114,10 +169,7 @@ def test_table_without_any_stream_is_found(aws):
 
 def test_third_reader_is_found(aws):
     """A third enabled mapping, on whichever page, is told with the command that stops it."""
-    aws.facts.mappings.append(
-        mapping("replica_writer")
-        | {"UUID": THIRD_MAPPING, "FunctionArn": f"arn:aws:lambda:{REGION}:1:function:search-index"}
-    )
+    aws.facts.mappings.append(SEARCH)
 
     found = the_finding(aws, "readers")
 
@@ -128,21 +180,65 @@ def test_third_reader_is_found(aws):
 
 def test_disabled_mapping_reads_nothing(aws):
     """A third mapping that is turned off is no reader."""
-    aws.facts.mappings.append(
-        mapping("replica_writer") | {"UUID": THIRD_MAPPING, "State": "Disabled"}
-    )
+    aws.facts.mappings.append(SEARCH | {"State": "Disabled"})
 
     assert findings(aws) == []
 
 
+@pytest.mark.parametrize("consumer", Consumer)
+@pytest.mark.parametrize("second", ["stranger", "stack of ours"])
+def test_one_consumer_leaves_room_for_another_reader(aws, consumer, second):
+    """Two in all are fine, whoever the second is."""
+    stack = aws.deploy_only(consumer)
+    aws.facts.mappings.append(SEARCH if second == "stranger" else SECOND_REPLICA)
+
+    assert findings(aws, stack) == []
+
+
+def test_the_writer_of_another_stack_is_not_the_one_to_stop(aws):
+    """Of three readers the command stops the stranger, in whichever order they are listed."""
+    stack = aws.deploy_only(Consumer.HISTORY_WRITER)
+    aws.facts.mappings += [SECOND_REPLICA, SEARCH | {"UUID": FOURTH_MAPPING}]
+
+    (found,) = findings(aws, stack)
+
+    assert (found.check, found.ok) == ("readers", False)
+    assert f"second-replica-writer ({THIRD_MAPPING})" in found.found
+    assert f"--uuid {FOURTH_MAPPING} --no-enabled" in found.to_do
+
+
+def test_another_mapping_of_our_own_function_is_one_to_stop(aws):
+    """Somebody made it by hand: the stack does not know it, and needs it not."""
+    aws.facts.mappings.append(mapping("history_writer", UUID=THIRD_MAPPING))
+
+    assert f"--uuid {THIRD_MAPPING} --no-enabled" in the_finding(aws, "readers").to_do
+
+
+def test_too_many_stacks_of_ours_are_found(aws):
+    """Nothing of them may simply be stopped: one has to be deployed with less."""
+    aws.facts.mappings.append(SECOND_REPLICA)
+
+    found = the_finding(aws, "readers")
+
+    assert found.found.startswith("3 event source mappings read the stream")
+    assert found.to_do == (
+        "All are writers of itemtrail, and 2 have room: delete the stack that is needed least, "
+        "or deploy it with Consumers=history or Consumers=replica"
+    )
+
+
 def test_global_source_is_mentioned(aws):
-    """Of a global table AWS recommends one reader: told, and no finding, since we are two."""
+    """Of a global table AWS recommends one reader: told of two, and no finding."""
     aws.facts.tables[SOURCE]["Replicas"] = [{"RegionName": "us-west-2"}]
 
-    (readers,) = [one for one in examine(aws.session, a_stack()) if one.check == "readers"]
+    (two,) = [one for one in examine(aws.session, a_stack()) if one.check == "readers"]
+    only = aws.deploy_only(Consumer.HISTORY_WRITER)
+    (one,) = [one for one in examine(aws.session, only) if one.check == "readers"]
 
-    assert readers.ok
-    assert "global" in readers.found
+    assert two.ok
+    assert one.ok
+    assert "global" in two.found
+    assert "global" not in one.found
 
 
 # ---- The mappings --------------------------------------------------------------------------
@@ -171,7 +267,7 @@ def test_global_source_is_mentioned(aws):
             "never delivered",
             "--filter-criteria {}",
         ),
-        ("start", {"StartingPosition": "LATEST"}, "LATEST", "itemtrail verify"),
+        ("start", {"StartingPosition": "LATEST"}, "LATEST", f"itemtrail compare --stack {STACK}"),
         ("failed batches", {"DestinationConfig": {}}, "dropped", f"arn:aws:s3:::{QUARANTINE}"),
         (
             "failed batches",
@@ -222,7 +318,9 @@ def test_mapping_that_is_gone_is_found(aws):
     found = findings(aws)
 
     assert {one.subject for one in found} == {"history_writer"}
-    assert [one.check for one in found if one.ok is False] == ["mapping state"]
+    (gone,) = [one for one in found if one.ok is False]
+    assert gone.check == "mapping state"
+    assert gone.to_do.endswith(f"itemtrail verify --stack {STACK}")
     assert {one.ok for one in found} == {False, None}
     assert all(one.to_do for one in found)
 
@@ -339,6 +437,41 @@ def test_missing_point_in_time_recovery_is_found(aws, name):
 
     assert found.subject == name
     assert "PointInTimeRecoveryEnabled=true" in found.to_do
+
+
+@pytest.mark.parametrize(
+    ("policy", "missing"),
+    [
+        (None, "BatchWriteItem"),
+        (append_only(without=("DeleteItem", "PutItem")), "does not refuse DeleteItem, PutItem:"),
+        (_only_for("arn:aws:iam::123456789012:role/intern"), "PutItem"),
+        (_unless({"StringEquals": {"aws:SourceVpc": "vpc-1"}}), "PutItem"),
+        (_unless({"ArnNotEquals": {"aws:SourceArn": "arn:aws:sns:::x"}}), "PutItem"),
+    ],
+    ids=["none", "two actions short", "for one role", "in one network", "by another key"],
+)
+def test_history_that_can_be_rewritten_is_found(aws, policy, missing):
+    """Whatever of the policy is gone or weakened is told, with who to look for."""
+    aws.facts.policies = {} if policy is None else {HISTORY: policy}
+
+    found = the_finding(aws, "append-only")
+
+    assert missing in found.found
+    assert "CloudTrail" in found.to_do
+
+
+def test_break_glass_role_is_no_finding(aws):
+    """The one role that is spared on purpose is what the template provides for."""
+    aws.facts.policies[HISTORY] = append_only(spared="arn:aws:iam::123456789012:role/glass")
+
+    assert findings(aws) == []
+
+
+def test_unlocked_overflow_is_found(aws):
+    """Large images that anybody may delete are told."""
+    aws.facts.retention = None
+
+    assert OVERFLOW in the_finding(aws, "object lock").to_do
 
 
 @pytest.mark.parametrize("name", [HISTORY, REPLICA])

@@ -10,7 +10,7 @@ from operations.failure_objects import (
     owners_of,
     read_parts,
 )
-from reports.deployment import Consumer
+from reports.stack import Consumer
 from tests.factories import inserts, item, lambda_record, text
 from tests.left_behind import FUNCTION, PLACE, invocation
 

@@ -21,8 +21,7 @@ from operations.redelivery import Why
 from operations.redrive import names_of, redrive
 from replica_writer.settle import Settler
 from replica_writer.tables import ReplicaTable, SourceTable
-from reports.deployment import Consumer
-from reports.stack import Stack
+from reports.stack import Consumer, Stack
 from stream_core.attribute_values import read_item
 from stream_core.change import read_record
 from stream_core.failures import MalformedRecordError
@@ -442,6 +441,25 @@ class TestOneConsumerOnly:
         both = world.redrive(names=names)
 
         assert both.done == (key,)
+
+    def test_what_may_be_of_either_is_of_the_one_there_is(self, world):
+        """Where the other was never deployed, nobody else needs the object."""
+        world.put(OF_ANYBODY, batch(inserts(1), function="arn:of:nobody"))
+
+        result = world.redrive(consumers=[HISTORY], there=[HISTORY])
+
+        assert (result.is_clean, result.done) == (True, (OF_ANYBODY,))
+        assert len(world.rows()) == 1
+
+    def test_what_is_of_one_that_is_gone_is_left(self, world):
+        """It was deployed once: its records are not the other's."""
+        key = world.quarantine(inserts(1)[0], REPLICA)
+
+        result = world.redrive(consumers=[HISTORY], there=[HISTORY])
+
+        assert (result.is_clean, result.objects) == (True, 0)
+        assert world.rows() == []
+        assert world.objects() == [key]
 
     def test_none_is_refused(self, world):
         """That would be a way to do nothing and call it clean."""

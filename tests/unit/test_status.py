@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from botocore.parsers import ResponseParserError
 
-from reports.deployment import Consumer, TableRole
+from reports.stack import Consumer, TableRole
 from reports.status import read_status
 from tests.fake_deployment import (
     BEGAN,
@@ -69,6 +69,45 @@ def test_horizon_is_when_the_history_table_was_made(aws):
     assert (status.horizon, status.horizon.tzinfo) == (BEGAN, UTC)
     assert (status.stack, status.region, status.at) == (STACK, REGION, NOW)
     assert status.clean
+
+
+def test_a_history_stack_has_no_replica_to_ask_for(aws):
+    """What it was deployed without is not in the answer, not asked for, and no reason to worry."""
+    status = status_of(aws, aws.deploy_only(Consumer.HISTORY_WRITER))
+
+    assert [one.role for one in status.tables] == [TableRole.SOURCE, TableRole.HISTORY]
+    assert [one.consumer for one in status.consumers] == [Consumer.HISTORY_WRITER]
+    assert [one.what for one in status.kept_aside] == [
+        "records of history_writer",
+        "batches that Lambda gave up on",
+    ]
+    assert (status.region, status.horizon, status.clean) == (REGION, BEGAN, True)
+    assert not [region for _, region, _ in aws.asked if region == REPLICA_REGION]
+
+
+def test_a_replica_stack_has_no_history_to_ask_for(aws):
+    """It has no horizon either, and is clean."""
+    status = status_of(aws, aws.deploy_only(Consumer.REPLICA_WRITER))
+
+    assert [(one.role, one.region) for one in status.tables] == [
+        (TableRole.SOURCE, REGION),
+        (TableRole.REPLICA, REPLICA_REGION),
+    ]
+    assert [one.consumer for one in status.consumers] == [Consumer.REPLICA_WRITER]
+    assert [one.prefix for one in status.kept_aside] == [
+        "quarantine/replica_writer/",
+        "aws/lambda/",
+    ]
+    assert (status.region, status.horizon, status.clean) == (REGION, None, True)
+
+
+@pytest.mark.parametrize("consumer", Consumer)
+def test_a_stack_of_one_consumer_is_not_always_well(aws, consumer):
+    """What it has is looked at as ever."""
+    stack = aws.deploy_only(consumer)
+    aws.facts.mappings[0]["State"] = "Disabled"
+
+    assert not status_of(aws, stack).clean
 
 
 def test_missing_table_is_told_from_one_that_may_not_be_read(aws):

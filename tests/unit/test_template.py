@@ -1,23 +1,26 @@
-"""What the two templates deploy, held against a written list of facts."""
+"""What the template deploys, held against written lists: functions, mappings, names, outputs.
 
-import json
+Roles, storage, parameters and what is watched have modules of their own beside this one.
+"""
+
 import re
 
 import pytest
 
 from history_writer.settings import HistorySettings
 from replica_writer.settings import ReplicaSettings
+from stream_core.clients import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
 from tests.templates import (
-    ACCOUNT,
     CASES,
-    ELSEWHERE,
+    FAR,
     FUNCTIONS,
-    KEY,
+    OWN_KEY,
     PLAIN,
     REGION,
+    REPOSITORY,
     ROLE,
-    SAMPLE,
     STREAM,
+    TOPIC,
     Evaluation,
     deployed,
     load,
@@ -25,91 +28,11 @@ from tests.templates import (
 )
 
 WRITERS = ("HistoryWriter", "ReplicaWriter")
-BUCKETS = ("OverflowBucket", "QuarantineBucket")
-
-# Every statement of a role: (action, resource, condition). Nothing else may be allowed.
-STREAM_READS = {
-    ("dynamodb:DescribeStream", STREAM, None),
-    ("dynamodb:GetRecords", STREAM, None),
-    ("dynamodb:GetShardIterator", STREAM, None),
-    (
-        "dynamodb:ListStreams",
-        f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/Employee/stream/*",
-        None,
-    ),
-}
-FAILED_BATCHES = {
-    ("s3:PutObject", "<QuarantineBucket.Arn>/aws/lambda/*", None),
-    ("s3:ListBucket", "<QuarantineBucket.Arn>", None),
-}
-ONLY_THE_DIGEST = json.dumps(
-    {
-        "ForAllValues:StringEquals": {
-            "dynamodb:Attributes": ["Id", "ApproximateCreationDateTime", "Digest"]
-        },
-        "StringEqualsIfExists": {"dynamodb:Select": "SPECIFIC_ATTRIBUTES"},
-    }
-)
-HISTORY_ROLE = (
-    STREAM_READS
-    | FAILED_BATCHES
-    | {
-        ("dynamodb:PartiQLInsert", "<HistoryTable.Arn>", None),
-        ("dynamodb:BatchGetItem", "<HistoryTable.Arn>", ONLY_THE_DIGEST),
-        ("s3:PutObject", "<OverflowBucket.Arn>/overflow/*", None),
-        ("s3:PutObject", "<QuarantineBucket.Arn>/quarantine/history_writer/*", None),
-        ("logs:CreateLogStream", "<HistoryWriterLogGroup.Arn>", None),
-        ("logs:PutLogEvents", "<HistoryWriterLogGroup.Arn>", None),
-    }
-)
-REPLICA_BASE = (
-    STREAM_READS
-    | FAILED_BATCHES
-    | {
-        ("s3:PutObject", "<QuarantineBucket.Arn>/quarantine/replica_writer/*", None),
-        ("logs:CreateLogStream", "<ReplicaWriterLogGroup.Arn>", None),
-        ("logs:PutLogEvents", "<ReplicaWriterLogGroup.Arn>", None),
-    }
-)
-READ_SOURCE = (
-    "dynamodb:BatchGetItem",
-    f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/Employee",
-    None,
-)
-# The only wildcards in a resource, and why each is there.
-WILDCARDS = {
-    "<QuarantineBucket.Arn>/aws/lambda/*": "Lambda chooses the names of failed batches",
-    "<QuarantineBucket.Arn>/quarantine/history_writer/*": "an object for each record",
-    "<QuarantineBucket.Arn>/quarantine/replica_writer/*": "an object for each record",
-    "<OverflowBucket.Arn>/overflow/*": "an object for each content",
-    f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/Employee/stream/*": "ListStreams names no stream",
-}
+BOTH = [one for one in CASES if one not in ("history", "replica")]
 
 
 def _properties(case, resource):
-    return deployed(case).resources[resource]["Properties"]
-
-
-def _as_list(value):
-    return value if isinstance(value, list) else [value]
-
-
-def _granted(case, role):
-    """What a role allows, as a set of (action, resource, condition)."""
-    granted = set()
-    properties = _properties(case, role)
-    assert "ManagedPolicyArns" not in properties
-    for policy in properties["Policies"]:
-        for statement in policy["PolicyDocument"]["Statement"]:
-            assert statement["Effect"] == "Allow"
-            assert not statement.keys() & {"NotAction", "NotResource"}
-            condition = json.dumps(statement["Condition"]) if "Condition" in statement else None
-            granted |= {
-                (action, resource, condition)
-                for action in _as_list(statement["Action"])
-                for resource in _as_list(statement["Resource"])
-            }
-    return granted
+    return deployed(case).properties(resource)
 
 
 class _Recorder(dict):
@@ -124,122 +47,185 @@ class _Recorder(dict):
         return "1" if name == "TIME_SHARDS" else "true" if name == "SETTLE" else default or "x"
 
 
-# ---- IAM -----------------------------------------------------------------------------------
+# ---- References ----------------------------------------------------------------------------
 
 
-def test_history_role_grants_exactly_the_listed():
-    """The history writer may insert rows and compare digests, and nothing beyond the table."""
-    assert _granted("plain", "HistoryWriterRole") == HISTORY_ROLE
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_history_writer_can_rewrite_nothing(case):
-    """FACTS 9.55: no case gives the writer a right to change or remove an item of any table."""
-    reads_stream = {action for action, _, _ in STREAM_READS}
-
-    on_tables = {
-        (action, resource)
-        for action, resource, _ in _granted(case, "HistoryWriterRole")
-        if action.startswith("dynamodb:") and action not in reads_stream
+def _small_template(node, *, exists):
+    """A template with one conditional resource, and a node that may refer to it."""
+    return {
+        "Parameters": {},
+        "Conditions": {"Exists": {"Fn::Equals": [1, 1 if exists else 2]}},
+        "Resources": {
+            "Table": {"Type": "AWS::DynamoDB::Table", "Condition": "Exists", "Properties": {}},
+            "Alarm": {"Type": "AWS::CloudWatch::Alarm", "Properties": {"Text": node}},
+        },
+        "Outputs": {},
     }
-
-    assert on_tables == {
-        ("dynamodb:PartiQLInsert", "<HistoryTable.Arn>"),
-        ("dynamodb:BatchGetItem", "<HistoryTable.Arn>"),
-    }
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_history_table_is_touched_by_the_history_writer_alone(case):
-    """The replica writer has no right on the history table or the overflow bucket."""
-    resources = {resource for _, resource, _ in _granted(case, "ReplicaWriterRole")}
-
-    assert [one for one in resources if "History" in one or "Overflow" in one] == []
 
 
 @pytest.mark.parametrize(
-    ("case", "more"),
+    ("node", "value"),
     [
-        (
-            "plain",
-            {
-                READ_SOURCE,
-                (
-                    "dynamodb:BatchWriteItem",
-                    f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/<ReplicaTable>",
-                    None,
-                ),
-            },
-        ),
-        (
-            "elsewhere",
-            {
-                READ_SOURCE,
-                (
-                    "dynamodb:BatchWriteItem",
-                    f"arn:aws:dynamodb:eu-west-1:{ACCOUNT}:table/Standby",
-                    None,
-                ),
-            },
-        ),
-        (
-            "other account",
-            {("sts:AssumeRole", ROLE, None), ("kms:Decrypt", KEY, None)},
-        ),
+        ({"Ref": "Table"}, "<Table>"),
+        ({"Fn::GetAtt": ["Table", "Arn"]}, "<Table.Arn>"),
+        ({"Fn::Sub": "of ${Table.Arn}"}, "of <Table.Arn>"),
+        ({"Fn::Sub": ["of ${Other}", {"Other": {"Ref": "Table"}}]}, "of <Table>"),
+        ({"Fn::Join": [", ", [{"Ref": "Table"}, {"Ref": "AWS::NoValue"}]]}, "<Table>"),
     ],
 )
-def test_replica_role_grants_exactly_the_listed(case, more):
-    """The replica writer may write the one replica, read the one source, or assume the one role."""
-    assert _granted(case, "ReplicaWriterRole") == REPLICA_BASE | more
+def test_reference_to_what_does_not_exist_is_an_error(node, value):
+    """The evaluation that these tests rest on sees what CloudFormation would stumble over."""
+    there = Evaluation(_small_template(node, exists=True), {})
+    assert there.properties("Alarm")["Text"] == value
+
+    with pytest.raises(AssertionError, match="Table is referred to"):
+        Evaluation(_small_template(node, exists=False), {})
 
 
-def test_customer_key_is_granted_to_both_and_only_when_given():
-    """Each role may decrypt with the source's key when there is one, and with no key otherwise."""
-    for writer in WRITERS:
-        with_key = _granted("other account", f"{writer}Role")
-        without = _granted("plain", f"{writer}Role")
+@pytest.mark.parametrize("consumers", ["both", "history", "replica"])
+@pytest.mark.parametrize("case", BOTH)
+def test_every_reference_is_to_a_resource_that_exists(case, consumers):
+    """In every combination of consumers and other parameters, nothing refers to what is absent."""
+    evaluation = Evaluation(transformed(), CASES[case] | {"Consumers": consumers})
 
-        assert ("kms:Decrypt", KEY, None) in with_key
-        assert not any(action.startswith("kms:") for action, _, _ in without)
+    assert evaluation.refused_by() == []
+    assert ("HistoryTableName" in evaluation.outputs) == (consumers != "replica")
+    assert ("ReplicaTableName" in evaluation.outputs) == (consumers != "history")
 
 
-def test_sample_table_grants_its_own_stream():
-    """With a sample source both roles read the sample's stream and no other."""
-    for writer in WRITERS:
-        granted = _granted("sample", f"{writer}Role")
+# ---- Which resources and outputs there are -------------------------------------------------
 
-        streams = {resource for action, resource, _ in granted if action == "dynamodb:GetRecords"}
-        assert streams == {"<SampleSourceTable.StreamArn>"}
+ALWAYS = {"QuarantineBucket", "QuarantineBucketPolicy", "ReportReaderRole", "StreamCoreLayer"}
+KEYS = {"TrailKey", "TrailKeyAlias"}
+TOPICS = {"AlarmTopic"}
+DASHBOARD = {"WatchingDashboard", "FailingBatchesQuery", "FailedInvocationsQuery", "LagQuery"}
+DASHBOARD |= {"KeptAsideQuery", "MemoryQuery"}
+HISTORY = {
+    "HistoryTable",
+    "OverflowBucket",
+    "OverflowBucketPolicy",
+    "HistoryWriterFunction",
+    "HistoryWriterRole",
+    "HistoryWriterLogGroup",
+    "HistoryWriterMapping",
+    "HistoryWriterLagAlarm",
+    "HistoryStalledAlarm",
+    "HistoryWriterErrorsAlarm",
+    "HistoryWriterThrottlesAlarm",
+    "HistoryQuarantineAlarm",
+    "DigestConflictAlarm",
+    "HistoryFailedBatchesAlarm",
+    "HistoryLostBatchesAlarm",
+    "HistoryUndeliveredBatchesAlarm",
+}
+REPLICA = {
+    "ReplicaWriterFunction",
+    "ReplicaWriterRole",
+    "ReplicaWriterLogGroup",
+    "ReplicaWriterMapping",
+    "ReplicaLagAlarm",
+    "ReplicaWriterLagAlarm",
+    "ReplicaStalledAlarm",
+    "ReplicaWriterErrorsAlarm",
+    "ReplicaWriterThrottlesAlarm",
+    "ReplicaQuarantineAlarm",
+    "ReplicaFailedBatchesAlarm",
+    "ReplicaLostBatchesAlarm",
+    "ReplicaUndeliveredBatchesAlarm",
+}
+CREATED = {"ReplicaTable"}
+COMMON = ALWAYS | KEYS | TOPICS | DASHBOARD
+RESOURCES = {
+    "plain": COMMON | HISTORY | REPLICA | CREATED,
+    "sample": COMMON | HISTORY | REPLICA | CREATED | {"SampleSourceTable"},
+    "elsewhere": COMMON | HISTORY | REPLICA,
+    "replica key": COMMON | HISTORY | REPLICA,
+    "other account": COMMON | HISTORY | REPLICA,
+    "history": COMMON | HISTORY,
+    "replica": COMMON | REPLICA | CREATED,
+    "given": ALWAYS | HISTORY | REPLICA | CREATED,
+}
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_no_wildcard_without_a_reason(case):
-    """No action holds a wildcard, and a resource only where the list above says why."""
-    roles = [
-        name
-        for name, resource in deployed(case).resources.items()
-        if resource["Type"] == "AWS::IAM::Role"
-    ]
+def test_resources_are_exactly_the_listed(case):
+    """Each case deploys its list of resources: one consumer brings nothing of the other."""
+    # SAM appends a digest of the content to the name of a layer.
+    there = {re.sub(r"(?<=Layer)\w{10}$", "", name) for name in deployed(case).resources}
 
-    assert sorted(roles) == [f"{writer}Role" for writer in WRITERS]
-    for role in roles:
-        for action, resource, _ in _granted(case, role):
-            assert "*" not in action
-            assert "*" not in resource or resource in WILDCARDS
+    assert there == RESOURCES[case]
 
 
-def test_only_lambda_may_assume_the_roles():
-    """The roles trust the Lambda service and nobody else."""
-    for writer in WRITERS:
-        trust = _properties("plain", f"{writer}Role")["AssumeRolePolicyDocument"]["Statement"]
+def test_emulators_are_spared_what_they_do_not_know():
+    """In the account that emulators have, all is deployed but for what they would refuse."""
+    on_aws = Evaluation(transformed(), PLAIN)
+    emulated = Evaluation(transformed(), PLAIN, account="000000000000")
 
-        assert trust == [
-            {
-                "Effect": "Allow",
-                "Principal": {"Service": "lambda.amazonaws.com"},
-                "Action": "sts:AssumeRole",
-            }
-        ]
+    left_out = on_aws.resources.keys() - emulated.resources.keys()
+    assert left_out == DASHBOARD | {"HistoryStalledAlarm", "ReplicaStalledAlarm"}
+    assert on_aws.outputs.keys() - emulated.outputs.keys() == {"DashboardUrl"}
+
+
+OUTPUTS = {
+    "SourceTableName": "Employee",
+    "SourceStreamArn": STREAM,
+    "QuarantineBucketName": "<QuarantineBucket>",
+    "KmsKeyArn": "<TrailKey.Arn>",
+    "AlarmTopicArn": "<AlarmTopic>",
+    "ReportReaderRoleArn": "<ReportReaderRole.Arn>",
+    "DashboardUrl": (
+        f"https://{REGION}.console.aws.amazon.com/cloudwatch/home"
+        "#dashboards:name=<WatchingDashboard>"
+    ),
+}
+HISTORY_OUTPUTS = {
+    "HistoryTableName": "<HistoryTable>",
+    "OverflowBucketName": "<OverflowBucket>",
+    "TimeShards": 4,
+    "HistoryWriterFunctionName": "<HistoryWriterFunction>",
+    "HistoryWriterMappingId": "<HistoryWriterMapping>",
+}
+REPLICA_OUTPUTS = {
+    "ReplicaTableName": "<ReplicaTable>",
+    "ReplicaRegion": REGION,
+    "ReplicaWriterFunctionName": "<ReplicaWriterFunction>",
+    "ReplicaWriterMappingId": "<ReplicaWriterMapping>",
+}
+NAMED = REPLICA_OUTPUTS | {"ReplicaTableName": "Standby", "ReplicaRegion": FAR}
+
+
+@pytest.mark.parametrize(
+    ("case", "outputs"),
+    [
+        ("plain", OUTPUTS | HISTORY_OUTPUTS | REPLICA_OUTPUTS),
+        ("history", OUTPUTS | HISTORY_OUTPUTS),
+        ("replica", OUTPUTS | REPLICA_OUTPUTS),
+        ("elsewhere", OUTPUTS | HISTORY_OUTPUTS | NAMED),
+        (
+            "sample",
+            OUTPUTS
+            | HISTORY_OUTPUTS
+            | REPLICA_OUTPUTS
+            | {"SourceStreamArn": "<SampleSourceTable.StreamArn>"},
+        ),
+        (
+            "given",
+            {name: value for name, value in OUTPUTS.items() if name != "DashboardUrl"}
+            | HISTORY_OUTPUTS
+            | REPLICA_OUTPUTS
+            | {"KmsKeyArn": OWN_KEY, "AlarmTopicArn": TOPIC},
+        ),
+    ],
+)
+def test_outputs_name_what_the_command_line_looks_for(case, outputs):
+    """The outputs name the tables, buckets, functions and mappings that were deployed."""
+    assert deployed(case).outputs == outputs
+
+
+def test_outputs_are_explained():
+    """Every output says what it is."""
+    for output in load("template.yaml")["Outputs"].values():
+        assert output["Description"].strip()
 
 
 # ---- Event source mappings -----------------------------------------------------------------
@@ -248,8 +234,9 @@ def test_only_lambda_may_assume_the_roles():
 @pytest.mark.parametrize("writer", WRITERS)
 def test_mapping_drops_nothing(writer):
     """A mapping starts at the oldest record, filters none, and retries until the age, then S3."""
-    mapping = _properties("plain", f"{writer}Mapping")
+    mapping = dict(_properties("plain", f"{writer}Mapping"))
 
+    del mapping["Tags"]
     assert mapping == {
         "FunctionName": f"<{writer}Function>",
         "EventSourceArn": STREAM,
@@ -262,24 +249,40 @@ def test_mapping_drops_nothing(writer):
         "MaximumRetryAttempts": -1,
         "MaximumRecordAgeInSeconds": 43200,
         "DestinationConfig": {"OnFailure": {"Destination": "<QuarantineBucket.Arn>"}},
+        "MetricsConfig": {"Metrics": ["EventCount"]},
     }
 
 
-def test_only_these_two_mappings_read_the_stream():
-    """Two readers are all that a shard allows, so the template has no third mapping."""
-    resources = deployed("plain").resources
+def test_mapping_reads_as_the_parameters_say():
+    """Both mappings take batch size, window, parallelism and age from the parameters."""
+    given = {
+        "BatchSize": 1000,
+        "MaximumBatchingWindowInSeconds": 2,
+        "ParallelizationFactor": 10,
+        "MaximumRecordAgeInSeconds": 3600,
+    }
 
-    mappings = [
-        name for name, one in resources.items() if one["Type"] == "AWS::Lambda::EventSourceMapping"
-    ]
-    assert sorted(mappings) == [f"{writer}Mapping" for writer in WRITERS]
+    evaluation = Evaluation(transformed(), PLAIN | given)
+
+    for writer in WRITERS:
+        assert given.items() <= evaluation.properties(f"{writer}Mapping").items()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_at_most_two_mappings_read_the_stream(case):
+    """Two readers are all that a shard allows: each deployed consumer has one, and no one else."""
+    readers = deployed(case).of_type("AWS::Lambda::EventSourceMapping")
+
+    functions = deployed(case).of_type("AWS::Lambda::Function")
+    assert sorted(readers) == sorted(name.replace("Function", "Mapping") for name in functions)
+    streams = {one["Properties"]["EventSourceArn"] for one in readers.values()}
+    assert streams == {deployed(case).outputs["SourceStreamArn"]}
 
 
 def test_record_age_ends_before_the_stream_forgets():
     """No value of the age parameter, nor infinity, outlasts the 24 hours of a stream."""
     age = load("template.yaml")["Parameters"]["MaximumRecordAgeInSeconds"]
 
-    assert age["Default"] == 12 * 3600
     assert 0 < age["MinValue"] < age["MaxValue"] < 24 * 3600
 
 
@@ -291,40 +294,32 @@ def test_record_age_ends_before_the_stream_forgets():
     [("HistoryWriter", "history_writer"), ("ReplicaWriter", "replica_writer")],
 )
 def test_function_runs_its_handler_on_the_layer(writer, package):
-    """A function is Python 3.13 on arm64, with its own handler, role and log, over the layer."""
+    """A function is Python 3.14 on arm64, with its own handler, role and log, over the layer."""
     function = _properties("plain", f"{writer}Function")
 
-    assert function["Runtime"] == "python3.13"
+    assert function["Runtime"] == "python3.14"
     assert function["Architectures"] == ["arm64"]
     assert function["Handler"] == f"{package}.app.handler"
     assert function["Role"] == f"<{writer}Role.Arn>"
     assert function["LoggingConfig"] == {"LogGroup": f"<{writer}LogGroup>"}
+    assert (function["MemorySize"], function["Timeout"]) == (256, 60)
     (layer,) = function["Layers"]
-    assert deployed("plain").resources[layer.strip("<>")]["Type"] == "AWS::Lambda::LayerVersion"
+    assert layer.strip("<>") in deployed("plain").of_type("AWS::Lambda::LayerVersion")
 
 
 def test_layer_is_for_the_runtime_of_the_functions():
     """There is one layer, and it declares the functions' runtime and processor."""
-    layers = [
-        one["Properties"]
-        for one in deployed("plain").resources.values()
-        if one["Type"] == "AWS::Lambda::LayerVersion"
-    ]
+    (layer,) = deployed("plain").of_type("AWS::Lambda::LayerVersion").values()
 
-    (layer,) = layers
-    assert layer["CompatibleRuntimes"] == ["python3.13"]
-    assert layer["CompatibleArchitectures"] == ["arm64"]
+    assert layer["Properties"]["CompatibleRuntimes"] == ["python3.14"]
+    assert layer["Properties"]["CompatibleArchitectures"] == ["arm64"]
 
 
-def test_there_are_no_functions_but_the_two():
-    """The template deploys the two writers and no other function."""
-    functions = [
-        name
-        for name, one in deployed("plain").resources.items()
-        if one["Type"] == "AWS::Lambda::Function"
-    ]
-
-    assert sorted(functions) == sorted(FUNCTIONS)
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_concurrency_is_reserved_only_when_asked_for(function):
+    """By default a function takes of the account's concurrency what it needs."""
+    assert "ReservedConcurrentExecutions" not in _properties("plain", function)
+    assert _properties("given", function)["ReservedConcurrentExecutions"] == 5
 
 
 @pytest.mark.parametrize(
@@ -347,18 +342,23 @@ def test_environment_is_what_the_settings_read(function, settings):
 @pytest.mark.parametrize("case", CASES)
 def test_deployed_environment_satisfies_the_settings(case):
     """Each writer's own settings accept the values that its function is given, in every case."""
+    satisfied = 0
     for function, settings in zip(FUNCTIONS, (HistorySettings, ReplicaSettings), strict=True):
-        variables = _properties(case, function)["Environment"]["Variables"]
+        if function in deployed(case).resources:
+            variables = _properties(case, function)["Environment"]["Variables"]
+            settings.read({name: str(value) for name, value in variables.items()})
+            satisfied += 1
 
-        settings.read({name: str(value) for name, value in variables.items()})
+    assert satisfied == (2 if case in BOTH else 1)
 
 
 @pytest.mark.parametrize(
     ("case", "table", "region", "role", "settle"),
     [
         ("plain", "<ReplicaTable>", REGION, "", True),
-        ("elsewhere", "Standby", "eu-west-1", "", True),
-        ("other account", "Standby", "eu-west-1", ROLE, False),
+        ("replica", "<ReplicaTable>", REGION, "", True),
+        ("elsewhere", "Standby", FAR, "", True),
+        ("other account", "Standby", FAR, ROLE, False),
     ],
 )
 def test_replica_is_where_the_parameters_say(case, table, region, role, settle):
@@ -372,117 +372,11 @@ def test_replica_is_where_the_parameters_say(case, table, region, role, settle):
     assert settings.settle is settle
 
 
-def test_services_do_not_share_a_name():
-    """The two writers' logs and metrics can be told apart."""
-    names = {
-        _properties("plain", one)["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
-        for one in FUNCTIONS
-    }
-
-    assert len(names) == len(FUNCTIONS)
-
-
 def test_function_has_time_for_more_than_one_request():
     """The least time limit leaves room for one slow request, its connection and the margin."""
     timeout = load("template.yaml")["Parameters"]["Timeout"]
 
-    # stream_core.clients: 3 s to connect and 10 s to read; stream_core.retry: 5 s of margin.
-    assert timeout["MinValue"] >= 3 + 10 + 5
-    assert timeout["MinValue"] <= timeout["Default"] <= timeout["MaxValue"] <= 900
-
-
-# ---- Tables and buckets --------------------------------------------------------------------
-
-
-def test_history_table_keys_and_index():
-    """Rows are found by item and time, and through `ByTime` by hour with who and when alone."""
-    table = _properties("plain", "HistoryTable")
-
-    sort_key = {"AttributeName": "ApproximateCreationDateTime", "KeyType": "RANGE"}
-    assert table["KeySchema"] == [{"AttributeName": "Id", "KeyType": "HASH"}, sort_key]
-    assert table["GlobalSecondaryIndexes"] == [
-        {
-            "IndexName": "ByTime",
-            "KeySchema": [{"AttributeName": "TimeBucket", "KeyType": "HASH"}, sort_key],
-            "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["EventName"]},
-        }
-    ]
-    assert {
-        one["AttributeName"]: one["AttributeType"] for one in table["AttributeDefinitions"]
-    } == {
-        "Id": "S",
-        "ApproximateCreationDateTime": "S",
-        "TimeBucket": "S",
-    }
-    assert table["BillingMode"] == "PAY_PER_REQUEST"
-
-
-@pytest.mark.parametrize("table", ["HistoryTable", "ReplicaTable"])
-def test_table_is_hard_to_lose(table):
-    """The table outlives its stack, refuses deletion, and can be restored to any second."""
-    resource = deployed("plain").resources[table]
-
-    assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain"
-    assert resource["Properties"]["DeletionProtectionEnabled"] is True
-    assert resource["Properties"]["PointInTimeRecoverySpecification"] == {
-        "PointInTimeRecoveryEnabled": True
-    }
-    assert resource["Properties"]["SSESpecification"] == {"SSEEnabled": True}
-    # Expiry is no user call: nothing could refuse it.
-    assert "TimeToLiveSpecification" not in resource["Properties"]
-
-
-@pytest.mark.parametrize("bucket", BUCKETS)
-def test_bucket_is_private_versioned_and_kept(bucket):
-    """A bucket outlives its stack, keeps every version, expires nothing and is open to nobody."""
-    resource = deployed("plain").resources[bucket]
-
-    assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain"
-    properties = resource["Properties"]
-    assert properties["VersioningConfiguration"] == {"Status": "Enabled"}
-    assert "LifecycleConfiguration" not in properties
-    assert properties["OwnershipControls"] == {
-        "Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]
-    }
-    assert properties["PublicAccessBlockConfiguration"] == {
-        "BlockPublicAcls": True,
-        "BlockPublicPolicy": True,
-        "IgnorePublicAcls": True,
-        "RestrictPublicBuckets": True,
-    }
-
-
-@pytest.mark.parametrize("bucket", BUCKETS)
-def test_bucket_answers_over_tls_only(bucket):
-    """A bucket's one policy statement denies everything to everybody who comes without TLS."""
-    policy = _properties("plain", f"{bucket}Policy")
-
-    assert policy["Bucket"] == f"<{bucket}>"
-    (statement,) = policy["PolicyDocument"]["Statement"]
-    assert statement == {
-        "Sid": "TlsOnly",
-        "Effect": "Deny",
-        "Principal": "*",
-        "Action": "s3:*",
-        "Resource": [f"<{bucket}.Arn>", f"<{bucket}.Arn>/*"],
-        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-    }
-
-
-def test_sample_table_streams_both_images_and_goes_with_the_stack():
-    """The sample source exists only when asked for, and its stream carries both images."""
-    sample = deployed("sample").resources["SampleSourceTable"]
-
-    assert "SampleSourceTable" not in deployed("plain").resources
-    assert sample["DeletionPolicy"] == "Delete"
-    assert sample["Properties"]["TableName"] == "Employee"
-    assert sample["Properties"]["StreamSpecification"] == {"StreamViewType": "NEW_AND_OLD_IMAGES"}
-
-
-def test_named_replica_is_not_created():
-    """A replica that exists already is not created a second time."""
-    assert "ReplicaTable" in deployed("plain").resources
-    assert "ReplicaTable" not in deployed("elsewhere").resources
+    assert timeout["MinValue"] >= CONNECT_TIMEOUT_S + READ_TIMEOUT_S + 5
 
 
 @pytest.mark.parametrize("writer", WRITERS)
@@ -495,153 +389,134 @@ def test_log_is_kept_for_a_set_time(writer):
     assert group["RetentionInDays"] == 90
 
 
-@pytest.mark.parametrize("writer", WRITERS)
-def test_alarm_sounds_long_before_a_record_is_given_up(writer):
-    """A consumer an hour behind raises an alarm, whose topic is told when there is one."""
-    topic = f"arn:aws:sns:{REGION}:{ACCOUNT}:alarms"
-    told = Evaluation(transformed(), PLAIN | {"AlarmTopicArn": topic}).resources
-    alarm = _properties("plain", f"{writer}LagAlarm")
+# ---- Names and tags ------------------------------------------------------------------------
 
-    assert alarm["MetricName"] == "IteratorAge"
-    assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": f"<{writer}Function>"}]
-    assert alarm["Threshold"] / 1000 < 43200
-    assert "AlarmActions" not in alarm
-    assert told[f"{writer}LagAlarm"]["Properties"]["AlarmActions"] == [topic]
+NAMES = (
+    "AliasName",
+    "BucketName",
+    "DashboardName",
+    "FunctionName",
+    "LayerName",
+    "LogGroupName",
+    "Name",
+    "PolicyName",
+    "RoleName",
+    "TableName",
+    "TopicName",
+)
+# Each service's own limit for what is named after the stack.
+LONGEST = {
+    "AWS::CloudWatch::Dashboard": 255,
+    "AWS::DynamoDB::Table": 255,
+    "AWS::KMS::Alias": 256,
+    "AWS::Lambda::Function": 64,
+    "AWS::Lambda::LayerVersion": 64,
+    "AWS::Logs::LogGroup": 512,
+    "AWS::Logs::QueryDefinition": 255,
+}
 
 
-# ---- Parameters, rules, outputs ------------------------------------------------------------
+def _names(stack, case="plain"):
+    """The names that the template gives, by resource; other names AWS makes up itself."""
+    evaluation = Evaluation(transformed(), CASES[case], stack=stack)
+    return {
+        logical: (resource["Type"], resource["Properties"][name])
+        for logical, resource in evaluation.resources.items()
+        for name in NAMES
+        if name in resource["Properties"]
+        and resource["Type"] not in ("AWS::Lambda::EventSourceMapping", "AWS::IAM::Role")
+    }
+
+
+def test_stacks_share_no_names():
+    """Two stacks side by side give no resource the same name, and nothing shares one within."""
+    one, other = _names("one"), _names("other")
+
+    assert len(one) == 14
+    assert one.keys() == other.keys()
+    assert set(one.values()).isdisjoint(other.values())
+    assert len(set(one.values())) == len(one)
+
+
+def test_stacks_tell_their_metrics_apart():
+    """No two functions of any stacks write under one service, the only dimension of metrics."""
+    services = [
+        Evaluation(transformed(), PLAIN, stack=stack).properties(function)["Environment"][
+            "Variables"
+        ]["POWERTOOLS_SERVICE_NAME"]
+        for stack in ("one", "other")
+        for function in FUNCTIONS
+    ]
+
+    assert len(set(services)) == 4
+
+
+def test_stack_name_may_have_49_characters():
+    """The README's limit is true: 49 characters of a stack's name fit into all names, 50 do not."""
+    fits = {
+        length: all(len(name) <= LONGEST[kind] for kind, name in _names("s" * length).values())
+        for length in (1, 49, 50)
+    }
+
+    assert fits == {1: True, 49: True, 50: False}
+    assert "at most 49 characters" in (REPOSITORY / "README.md").read_text("utf-8")
+
+
+# CloudFormation takes no tags for these.
+UNTAGGED = {
+    "AWS::CloudWatch::Dashboard",
+    "AWS::KMS::Alias",
+    "AWS::Lambda::LayerVersion",
+    "AWS::Logs::QueryDefinition",
+    "AWS::S3::BucketPolicy",
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_everything_is_tagged(case):
+    """Whatever takes tags says that it is itemtrail's, and of which table."""
+    for name, resource in deployed(case).resources.items():
+        if resource["Type"] in UNTAGGED:
+            assert "Tags" not in resource["Properties"], name
+            continue
+        tags = {one["Key"]: one["Value"] for one in resource["Properties"]["Tags"]}
+        tags.pop("lambda:createdBy", None)
+        assert tags == {"application": "itemtrail", "itemtrail:source-table": "Employee"}, name
+
+
+# ---- Linters -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["template.yaml", "replica.yaml"])
-def test_every_parameter_is_explained_and_grouped(name):
-    """Every parameter has a description and a place in the console's form."""
-    template = load(name)
-    groups = template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
-    listed = [one for group in groups for one in group["Parameters"]]
+def test_every_skip_of_a_linter_has_its_reason(name):
+    """A check that is skipped says why, beside it."""
+    metadata = [one.get("Metadata", {}) for one in load(name)["Resources"].values()]
+    skips = [one for each in metadata for one in each.get("checkov", {}).get("skip", [])]
+    ignored = [each["cfn-lint"]["config"] for each in metadata if "cfn-lint" in each]
 
-    assert sorted(listed) == sorted(template["Parameters"])
-    for parameter in template["Parameters"].values():
-        assert parameter["Description"].strip()
-
-
-@pytest.mark.parametrize(
-    ("given", "told"),
-    [
-        ({"SourceTableName": "Employee"}, "Give SourceStreamArn"),
-        (SAMPLE | {"SourceStreamArn": STREAM}, "Leave SourceStreamArn empty"),
-        (PLAIN | {"ReplicaRegion": "eu-west-1"}, "Name the replica"),
-        (PLAIN | {"ReplicaRoleArn": ROLE}, "Name the replica"),
-        (PLAIN | {"ReplicaTableName": "Employee"}, "is the source table itself"),
-    ],
-)
-def test_impossible_parameters_are_refused(given, told):
-    """Parameters that could not work are refused before anything is created, with what to do."""
-    refused = Evaluation(transformed(), given).refused_by()
-
-    assert len(refused) == 1
-    assert told in refused[0]
+    for skip in skips:
+        assert re.fullmatch(r"CKV2?_AWS_\d+", skip["id"])
+        assert len(skip["comment"].split()) > 5
+    for config in ignored:
+        assert config.keys() == {"ignore_checks"}
+    # cfn-lint has no place for a reason but a comment.
+    lines = (REPOSITORY / name).read_text("utf-8").splitlines()
+    places = [i for i, line in enumerate(lines) if "ignore_checks:" in line]
+    assert all(lines[i - 1].strip().startswith("# ") for i in places)
+    assert bool(places) == bool(ignored) == (name == "template.yaml")
 
 
-@pytest.mark.parametrize(
-    "given",
-    [*CASES.values(), ELSEWHERE | {"ReplicaTableName": "Employee"}],
-    ids=[*CASES, "same name elsewhere"],
-)
-def test_possible_parameters_are_not_refused(given):
-    """Every way to deploy passes the rules, a replica of the same name in another region too."""
-    assert Evaluation(transformed(), given).refused_by() == []
-
-
-@pytest.mark.parametrize(
-    ("parameter", "good", "bad"),
-    [
-        ("SourceStreamArn", ["", STREAM], ["Employee", STREAM.rpartition("/stream/")[0]]),
-        ("SourceTableName", ["Employee", "a.b-c_d"], ["", "x", STREAM]),
-        ("SourceKmsKeyArn", ["", KEY], [KEY.replace("key/", "alias/")]),
-        ("ReplicaRoleArn", ["", ROLE], ["replica"]),
-        ("ReplicaRegion", ["", "eu-west-1", "us-gov-east-1"], ["Ireland", "eu-west"]),
-        ("AlarmTopicArn", ["", "arn:aws:sns:eu-west-1:111122223333:x"], ["x"]),
-    ],
-)
-def test_parameter_patterns(parameter, good, bad):
-    """A parameter takes what it is for and refuses what is easily mistaken for it."""
-    pattern = re.compile(load("template.yaml")["Parameters"][parameter]["AllowedPattern"])
-
-    assert [one for one in good if not pattern.fullmatch(one)] == []
-    assert [one for one in bad if pattern.fullmatch(one)] == []
-
-
-def test_outputs_name_what_the_command_line_looks_for():
-    """The outputs name the tables, buckets, functions and mappings that were deployed."""
-    assert deployed("plain").outputs == {
-        "SourceTableName": "Employee",
-        "SourceStreamArn": STREAM,
-        "HistoryTableName": "<HistoryTable>",
-        "ReplicaTableName": "<ReplicaTable>",
-        "ReplicaRegion": REGION,
-        "OverflowBucketName": "<OverflowBucket>",
-        "QuarantineBucketName": "<QuarantineBucket>",
-        "TimeShards": 4,
-        "HistoryWriterFunctionName": "<HistoryWriterFunction>",
-        "ReplicaWriterFunctionName": "<ReplicaWriterFunction>",
-        "HistoryWriterMappingId": "<HistoryWriterMapping>",
-        "ReplicaWriterMappingId": "<ReplicaWriterMapping>",
-    }
-    assert deployed("elsewhere").outputs["ReplicaTableName"] == "Standby"
-    assert deployed("elsewhere").outputs["ReplicaRegion"] == "eu-west-1"
-
-
-# ---- replica.yaml --------------------------------------------------------------------------
-
-
-def test_replica_template_holds_one_well_kept_table():
-    """`replica.yaml` creates the replica table that `template.yaml` would, and nothing else."""
-    elsewhere = Evaluation(load("replica.yaml"), {})
-
-    (name,) = elsewhere.resources
-    here = deployed("plain").resources["ReplicaTable"]
-    table = elsewhere.resources[name]
-    assert table["Properties"].pop("DeletionProtectionEnabled") == "true"
-    assert here["Properties"]["DeletionProtectionEnabled"] is True
-    assert {
-        key: value for key, value in here["Properties"].items() if key in table["Properties"]
-    } == (table["Properties"])
-    assert table["DeletionPolicy"] == table["UpdateReplacePolicy"] == "Retain"
-
-
-def test_replica_template_takes_a_name_and_a_composite_key():
-    """The table in another region can have its own name and the source's composite key."""
-    given = {
-        "TableName": "Standby",
-        "PartitionKeyName": "Artist",
-        "PartitionKeyType": "S",
-        "SortKeyName": "Year",
-        "SortKeyType": "N",
+def test_skips_are_exactly_the_listed():
+    """A new skip is a decision: it is put into this list as well."""
+    skipped = {
+        (resource, skip["id"])
+        for resource, one in load("template.yaml")["Resources"].items()
+        for skip in one.get("Metadata", {}).get("checkov", {}).get("skip", [])
     }
 
-    replica = Evaluation(load("replica.yaml"), given)
-
-    properties = replica.resources["ReplicaTable"]["Properties"]
-    assert properties["TableName"] == "Standby"
-    assert properties["KeySchema"] == [
-        {"AttributeName": "Artist", "KeyType": "HASH"},
-        {"AttributeName": "Year", "KeyType": "RANGE"},
-    ]
-    assert properties["AttributeDefinitions"] == [
-        {"AttributeName": "Artist", "AttributeType": "S"},
-        {"AttributeName": "Year", "AttributeType": "N"},
-    ]
-    assert replica.outputs["ReplicaTableName"] == "<ReplicaTable>"
-    assert replica.outputs["ReplicaTableArn"] == "<ReplicaTable.Arn>"
-
-
-def test_both_templates_take_the_same_key():
-    """The key parameters and their defaults are the same in both templates."""
-    names = ("PartitionKeyName", "PartitionKeyType", "SortKeyName", "SortKeyType")
-    main, replica = load("template.yaml")["Parameters"], load("replica.yaml")["Parameters"]
-
-    for name in names:
-        same = ("Type", "Default", "AllowedPattern", "AllowedValues")
-        assert {one: main[name].get(one) for one in same} == {
-            one: replica[name].get(one) for one in same
-        }
+    assert skipped == {
+        ("SampleSourceTable", "CKV_AWS_28"),
+        ("OverflowBucket", "CKV_AWS_18"),
+        ("QuarantineBucket", "CKV_AWS_18"),
+        *((one, f"CKV_AWS_{number}") for one in FUNCTIONS for number in (115, 116, 117)),
+    }
