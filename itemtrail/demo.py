@@ -16,7 +16,7 @@ from rich.table import Table
 from itemtrail import as_table
 from itemtrail.demo_checks import Check, Tables, count, run_checks, wait_until_caught_up
 from itemtrail.life_tables import blame_blocks
-from itemtrail.local_stack import REPLICA_TEMPLATE, LocalStack
+from itemtrail.local_stack import EMULATED, REPLICA_TEMPLATE, LocalStack
 from itemtrail.workload import MURALI, Workload
 from reports import HistoryTable
 
@@ -93,6 +93,7 @@ class Demo:
                     "ReplicaTableName": replica["ReplicaTableName"],
                     "ReplicaRegion": REPLICA_REGION,
                     "ReplicaKmsKeyArn": replica["ReplicaKmsKeyArn"],
+                    **EMULATED,
                 },
             )
         return Tables(

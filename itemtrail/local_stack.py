@@ -33,9 +33,11 @@ from botocore.config import Config
 from itemtrail import sam
 from itemtrail.sam import REPLICA_TEMPLATE, TEMPLATE, LocalStackError
 
-__all__ = ["REPLICA_TEMPLATE", "TEMPLATE", "LocalStack", "LocalStackError"]
+__all__ = ["EMULATED", "REPLICA_TEMPLATE", "TEMPLATE", "LocalStack", "LocalStackError"]
 
 REGION = "us-east-1"
+EMULATED = {"Emulator": "true"}
+"""Has template.yaml leave out what the emulator would refuse."""
 _HOST = "127.0.0.1"
 _ATTEMPTS = 3
 _READY_WITHIN_S = 30.0

@@ -20,7 +20,7 @@ import pyarrow.parquet
 import pytest
 
 from itemtrail.cli import commands, main
-from itemtrail.local_stack import LocalStack
+from itemtrail.local_stack import EMULATED, LocalStack
 from operations.compare import compare
 from operations.failure_objects import StreamRange
 from reports import HistoryTable
@@ -188,6 +188,7 @@ def _deploy(stack, region):
     parameters = {
         "SourceTableName": SOURCE,
         "CreateSampleSourceTable": "true",
+        **EMULATED,
     }
     return stack.deploy(STACK, parameters, region=region)
 

@@ -6,12 +6,12 @@ import time
 
 import pytest
 
-from itemtrail.local_stack import LocalStack
+from itemtrail.local_stack import EMULATED, LocalStack
 
 pytestmark = pytest.mark.functional
 
 WITHIN_S = 20
-SAMPLE = {"CreateSampleSourceTable": "true"}
+SAMPLE = EMULATED | {"CreateSampleSourceTable": "true"}
 
 
 @pytest.fixture(scope="module")

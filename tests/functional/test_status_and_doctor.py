@@ -9,7 +9,7 @@ import boto3
 import pytest
 
 from itemtrail.cli import main
-from itemtrail.local_stack import REPLICA_TEMPLATE
+from itemtrail.local_stack import EMULATED, REPLICA_TEMPLATE
 from reports.doctor import examine
 from reports.errors import ReportError
 from reports.stack import Consumer, Stack
@@ -61,7 +61,7 @@ def deploy(local_stack):
     with contextlib.ExitStack() as closing:
 
         def make(name, source, **parameters):
-            sample = {"SourceTableName": source}
+            sample = EMULATED | {"SourceTableName": source}
             if "SourceStreamArn" not in parameters:
                 sample["CreateSampleSourceTable"] = "true"
             local_stack.deploy(name, sample | parameters, template=built)
