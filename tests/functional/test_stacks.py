@@ -83,8 +83,8 @@ def _resources(local_stack, name):
 
 def test_two_stacks_share_nothing(local_stack, built):
     """Two stacks side by side have no resource in common, and each follows its own table alone."""
-    one = Trail(local_stack, "first", built).deploy()
-    other = Trail(local_stack, "second", built).deploy()
+    one = Trail(local_stack, "side-by-side", built).deploy()
+    other = Trail(local_stack, "other-side", built).deploy()
 
     one.put(1, 2)
     other.put(3)
@@ -93,7 +93,7 @@ def test_two_stacks_share_nothing(local_stack, built):
     _eventually(one.replicated, [1, 2])
     _eventually(other.recorded, [3])
     _eventually(other.replicated, [3])
-    resources = [_resources(local_stack, name) for name in ("first", "second")]
+    resources = [_resources(local_stack, name) for name in ("side-by-side", "other-side")]
     assert resources[0].keys() == resources[1].keys()
     assert set(resources[0].values()).isdisjoint(resources[1].values())
 
@@ -105,10 +105,10 @@ def test_update_in_place_loses_nothing(local_stack, built, tmp_path):
     they hold, are the same, and no change is left out. (A mapping's own numbers are left alone: of
     an updated mapping the emulator makes texts of them, and reads no more.)
     """
-    history = Trail(local_stack, "audit", built).deploy(Consumers="history")
+    history = Trail(local_stack, "updated", built).deploy(Consumers="history")
     replica = Trail(
         local_stack,
-        "standby",
+        "updated-replica",
         built,
         Consumers="replica",
         CreateSampleSourceTable="false",
@@ -119,7 +119,7 @@ def test_update_in_place_loses_nothing(local_stack, built, tmp_path):
     assert not {one for one in replica.outputs if "History" in one or "Overflow" in one}
     history.put(*range(10))
     _eventually(history.recorded, list(range(10)))
-    outputs, resources = history.outputs, _resources(local_stack, "audit")
+    outputs, resources = history.outputs, _resources(local_stack, "updated")
 
     history.built = _newer(built, tmp_path)
     history.deploy(MemorySize="512", Timeout="30", LogLevel="WARNING")
@@ -128,7 +128,7 @@ def test_update_in_place_loses_nothing(local_stack, built, tmp_path):
     _eventually(history.recorded, list(range(20)))
     _eventually(replica.replicated, list(range(20)))
     assert history.outputs == outputs
-    assert _resources(local_stack, "audit") == resources
+    assert _resources(local_stack, "updated") == resources
     with history.client("lambda") as functions:
         function = functions.get_function(FunctionName=outputs["HistoryWriterFunctionName"])
     now = function["Configuration"]
