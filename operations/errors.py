@@ -3,7 +3,7 @@
 ItemtrailError
 └── OperationError
     ├── StateFileError   the file of an interrupted run does not fit this one
-    ├── ExportError      an export is damaged, or not a full one (export_folder.py)
+    ├── ExportError      an export is damaged, or none that is wanted (export_folder.py)
     └── RefusedError     it would do harm, or the tables do not allow it
 """
 
