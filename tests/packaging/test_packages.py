@@ -7,21 +7,19 @@ import sys
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import distributions
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from itemtrail import sam
+from tests.lambda_runtime import BOTO3, LAYER, lay_out_runtime
 
-LAYER = "StreamCoreLayer"
 PACKAGES = {"HistoryWriterFunction": "history_writer", "ReplicaWriterFunction": "replica_writer"}
 BY_FUNCTION = pytest.mark.parametrize(("function", "package"), PACKAGES.items())
 REQUIRED = {
     "history_writer": ("HISTORY_TABLE", "OVERFLOW_BUCKET", "QUARANTINE_BUCKET"),
     "replica_writer": ("SOURCE_TABLE", "REPLICA_TABLE", "QUARANTINE_BUCKET"),
 }
-RUNTIME = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "six", "urllib3")
 MOST_BYTES = 1_500_000
 
 # Run by an interpreter without site-packages; tells what happened as JSON.
@@ -60,12 +58,7 @@ def packages(builds):
 @pytest.fixture(scope="module")
 def runtime(tmp_path_factory):
     """A folder with boto3 and what it needs, as in Lambda's runtime, out of this environment."""
-    folder = tmp_path_factory.mktemp("runtime")
-    for name in RUNTIME:
-        origin = Path(find_spec(name).origin)
-        origin = origin.parent if origin.name == "__init__.py" else origin
-        (folder / origin.name).symlink_to(origin)
-    return folder
+    return lay_out_runtime(tmp_path_factory.mktemp("runtime"), BOTO3)
 
 
 def _files(folder):
