@@ -4,13 +4,17 @@ VENV := .venv
 SEEDS ?= 2000
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Spark's own environment: it is half a gigabyte.
+SPARK_VENV := .venv-spark
+SPARK_BIN := $(SPARK_VENV)/bin
+SPARK_READY := $(SPARK_VENV)/.ready
 # The template linters' own environment, see pyproject.toml.
 TEMPLATE_VENV := .venv-templates
 TEMPLATE_BIN := $(TEMPLATE_VENV)/bin
 TEMPLATE_READY := $(TEMPLATE_VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench histories simulate simulate-mutations lint lint-templates check fix docs build lock clean
+.PHONY: help demo test test-spark bench histories simulate simulate-mutations lint lint-templates check fix docs build lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -27,11 +31,20 @@ $(TEMPLATE_READY): $(READY) templates.lock
 	$(BIN)/uv pip install --quiet --python $(TEMPLATE_BIN)/python --requirement templates.lock
 	touch $@
 
+$(SPARK_READY): $(READY) spark.lock
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(SPARK_VENV)
+	$(BIN)/uv pip install --quiet --python $(SPARK_BIN)/python --requirement spark.lock
+	$(BIN)/uv pip install --quiet --python $(SPARK_BIN)/python --no-deps --no-build-isolation --editable .
+	touch $@
+
 demo: $(READY) ## Deploy the whole system on this machine and walk through it
 	$(BIN)/itemtrail demo
 
 test: $(READY) ## Unit, property and functional tests
 	$(BIN)/python -m pytest
+
+test-spark: $(SPARK_READY) ## The same answers by Spark, DuckDB and the live table (needs Java 17)
+	$(SPARK_BIN)/python -m pytest -n0 tests/spark
 
 histories: $(READY) ## Hold as-of and verify against 10,000 random histories each
 	HYPOTHESIS_PROFILE=ten-thousand $(BIN)/python -m pytest tests/property/test_as_of.py tests/property/test_continuity.py
@@ -65,13 +78,15 @@ docs: $(READY) ## Make docs/cli.md anew
 build: $(READY) ## Build the Lambda packages into .aws-sam/
 	PATH="$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 sam build
 
-bench: $(READY) ## Speed, cold start and memory, beside what a user would otherwise do
-	$(BIN)/python -m benchmarks --json benchmarks.json
+bench: $(SPARK_READY) ## Speed, cold start and memory, beside what a user would otherwise do
+	ITEMTRAIL_SPARK_PYTHON=$(SPARK_BIN)/python $(BIN)/python -m benchmarks --json benchmarks.json
 
+TESTED := --extra local --extra parquet --extra warehouse --group dev
 LOCK := $(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --no-header
-lock: $(READY) ## Resolve both lock files anew from pyproject.toml
-	$(LOCK) --extra local --extra parquet --group dev --output-file requirements.lock pyproject.toml
+lock: $(READY) ## Resolve the lock files anew from pyproject.toml
+	$(LOCK) $(TESTED) --output-file requirements.lock pyproject.toml
+	$(LOCK) $(TESTED) --extra spark --output-file spark.lock pyproject.toml
 	$(LOCK) --group pyproject.toml:templates --output-file templates.lock
 
 clean: ## Remove the environment and everything built
-	rm -rf $(VENV) $(TEMPLATE_VENV) .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(TEMPLATE_VENV) $(SPARK_VENV) .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -30,6 +30,7 @@ from itemtrail.restore_command import restore
 from itemtrail.table_commands import between, changes, table_as_of
 from itemtrail.undo_command import undo
 from itemtrail.verify_command import verify
+from itemtrail.warehouse_commands import archive, query
 from stream_core.failures import ItemtrailError, error_code
 
 _FAILED = 2
@@ -97,6 +98,7 @@ commands.sections = {
     "Starting": (enable, backfill),
     "Healing": (compare, repair, redrive),
     "Going back": (restore, undo),
+    "Histories larger than one machine": (archive, query),
     "On this machine": (demo,),
 }
 for _command in chain.from_iterable(commands.sections.values()):

@@ -31,13 +31,28 @@ def write_parquet(kind: RecordKind, records: Iterable[Record]) -> None:
     Times are `timestamp[us, UTC]`, flags booleans, integers int64, all else text, the nested as
     compact JSON. Should reading fail on the way, the file lacks its end and no reader takes it.
     """
-    arrow, parquet = _pyarrow("pyarrow"), _pyarrow("pyarrow.parquet")
+    arrow = _pyarrow("pyarrow")
     schema = arrow.schema([(name, _type(arrow, field)) for name, field in kind.fields.items()])
+    groups = (arrow.record_batch(columns, schema=schema) for columns in _row_groups(kind, records))
+    write_batches(schema, groups)
+
+
+def write_batches(schema: Any, batches: Iterable[Any]) -> None:
+    """Write Arrow record batches as a Parquet file to stdout, a row group each.
+
+    Raises:
+        ReportError: Parquet has no type for a column.
+    """
+    arrow, parquet = _pyarrow("pyarrow"), _pyarrow("pyarrow.parquet")
     sink = _Sink()
-    writer = parquet.ParquetWriter(sink, schema)
     try:
-        for columns in _row_groups(kind, records):
-            writer.write_batch(arrow.record_batch(columns, schema=schema))
+        writer = parquet.ParquetWriter(sink, schema)
+    except arrow.ArrowNotImplementedError as error:
+        sink.is_abandoned = True
+        raise ReportError(f"Parquet cannot hold a column of the answer: {error}: CAST it") from None
+    try:
+        for batch in batches:
+            writer.write_batch(batch)
         writer.close()
     except BaseException:
         sink.is_abandoned = True

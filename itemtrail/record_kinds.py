@@ -187,3 +187,15 @@ UNDO = RecordKind(
     {"key": _WIRE, "outcome": _TEXT, "reason": _TEXT, "changes": _WIRE}
     | {"edits": _WIRE, "conflicts": _WIRE},
 )
+ARCHIVE = RecordKind(
+    "archive",
+    {"dataset": _TEXT, "history_table": _TEXT, "horizon": _TIME, "complete_until": _TIME}
+    | {"rows": _INTEGER, "rows_read": _INTEGER, "rows_added": _INTEGER}
+    | {"already_there": _INTEGER, "exports": _WIRE, "notes": _WIRE},
+)
+ARCHIVED_EXPORT = RecordKind(
+    "archived export",
+    {"export": _TEXT, "kind": _TEXT, "since": _TIME, "until": _TIME}
+    | {"rows_read": _INTEGER, "rows_added": _INTEGER, "already_there": _INTEGER},
+)
+VIEW_COLUMN = RecordKind("view column", {"view": _TEXT, "column": _TEXT, "type": _TEXT})

@@ -62,10 +62,7 @@ def write_csv(kind: RecordKind, records: Iterable[Record]) -> None:
     lines = csv.writer(_Lines())
     lines.writerow(kind.fields)
     for record in records:
-        lines.writerow(
-            shown(_harmless(flat_text(field, record[name]) or ""))
-            for name, field in kind.fields.items()
-        )
+        lines.writerow(shown(_cell(field, record[name])) for name, field in kind.fields.items())
 
 
 def write_utf8() -> None:
@@ -108,6 +105,12 @@ class _Lines(_Out):
 
     def write(self, text: str) -> None:
         super().write(f"{text.removesuffix(_CRLF)}\n")
+
+
+def _cell(kind: FieldKind, value: Any) -> str:
+    text = flat_text(kind, value) or ""
+    # A number below zero begins as a formula does, and is none.
+    return _harmless(text) if kind in (FieldKind.TEXT, FieldKind.WIRE) else text
 
 
 def _harmless(cell: str) -> str:

@@ -1,5 +1,6 @@
 """Where a DynamoDB export lies: a folder of this machine, or a prefix of a bucket."""
 
+import os.path
 import shutil
 import tempfile
 from contextlib import closing
@@ -16,13 +17,15 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 SUMMARY = "manifest-summary.json"
+BESIDE = "../"
+"""Begins the name of a file that lies in a folder beside the export's own."""
 _S3 = "s3://"
 _MISSING = frozenset({"NoSuchKey", "NoSuchBucket", "404"})
 _COPIED_AT_ONCE = 1024 * 1024
 
 
 class ExportError(OperationError):
-    """The export is damaged, incomplete, or not one that a backfill can start from."""
+    """The export is damaged, incomplete, or not one of the kind that is needed."""
 
 
 class MissingFileError(ExportError):
@@ -63,7 +66,7 @@ class LocalFolder:
 
     def where(self, name: str) -> str:
         """What people call a file."""
-        return str(self.path / name)
+        return os.path.normpath(self.path / name)
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ class BucketFolder:
         """A file's bytes, on disk for as long as it is open; see `ExportFolder`."""
         copy = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
         try:
-            answer = self.s3.get_object(Bucket=self.bucket, Key=f"{self.prefix}{name}")
+            answer = self.s3.get_object(Bucket=self.bucket, Key=self._key(name))
             with closing(answer["Body"]) as body:
                 shutil.copyfileobj(cast("IO[bytes]", body), copy, _COPIED_AT_ONCE)
         except (ClientError, BotoCoreError) as error:
@@ -100,18 +103,31 @@ class BucketFolder:
 
     def where(self, name: str) -> str:
         """What people call a file."""
-        return f"{_S3}{self.bucket}/{self.prefix}{name}"
+        return f"{_S3}{self.bucket}/{self._key(name)}"
+
+    def _key(self, name: str) -> str:
+        if not name.startswith(BESIDE):
+            return f"{self.prefix}{name}"
+        # A bucket has no folders: nothing but a reader of keys knows what `..` means.
+        above = PurePosixPath(self.prefix).parent
+        inner = name.removeprefix(BESIDE)
+        return inner if above == PurePosixPath() else f"{above}/{inner}"
 
 
-def folder_of(location: str | Path, s3: "S3Client") -> ExportFolder:
+def folder_of(location: str | Path, s3: "S3Client | None") -> ExportFolder:
     """The folder that people mean by `s3://BUCKET/PREFIX/AWSDynamoDB/ID`, or by a path.
 
     They may name the summary in it as well.
+
+    Raises:
+        ExportError: it is in a bucket, and there is no client to read it with.
     """
     text = str(location)
     if not text.startswith(_S3):
         path = Path(text)
         return LocalFolder(path.parent if path.name == SUMMARY else path)
+    if s3 is None:
+        raise ExportError(f"{text} is in a bucket, and no S3 client was given")
     bucket, _, prefix = text.removeprefix(_S3).partition("/")
     place = PurePosixPath(prefix)
     if place.name == SUMMARY:

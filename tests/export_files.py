@@ -1,4 +1,4 @@
-"""Full exports as DynamoDB writes them, file by file.
+"""Exports, full and incremental, as DynamoDB writes them, file by file.
 
 The layout is that of the Developer Guide, "DynamoDB table export output format", and of the
 exports that other projects' tests saw AWS write: checksums end in `.md5`, and a partition without
@@ -9,6 +9,7 @@ import base64
 import gzip
 import hashlib
 import json
+import posixpath
 from datetime import UTC, datetime
 
 from tests.factories import lambda_form
@@ -27,52 +28,72 @@ def export_files(items, *, parts=3, prefix="2026-Nov", summary=None, listed=None
         prefix: where in the bucket the export was made.
         summary: fields of the summary that are other than usual; None leaves one out.
         listed: the same for every line of the list of data files.
-        changes: `table_arn`, `time`, `table_id`.
+        changes: `table_arn`, `time`, `table_id`, `export_id`.
     """
-    root = f"{prefix}/AWSDynamoDB/{EXPORT_ID}"
-    data, lines = {}, []
-    for part in range(parts):
-        mine = items[part :: parts - 1] if part < parts - 1 else []
-        name = f"data/{hashlib.sha256(bytes([part])).hexdigest()[:26]}.json.gz"
-        data[name] = data_file(mine)
-        entry = {
-            "itemCount": len(mine),
-            "md5Checksum": md5_of(data[name]).decode(),
-            "etag": f"{hashlib.sha256(data[name]).hexdigest()[:32]}-1",
-            "dataFileS3Key": f"{root}/{name}",
-        }
-        lines.append(json.dumps(_with(entry, listed)))
     time = changes.get("time", EXPORT_TIME)
-    described = {
-        "version": "2020-06-30",
-        "exportArn": f"{changes.get('table_arn', TABLE_ARN)}/export/{EXPORT_ID}",
-        "startTime": time.strftime("%Y-%m-%dT%H:%M:%S.028Z"),
-        "endTime": time.strftime("%Y-%m-%dT%H:%M:%S.897Z"),
-        "tableArn": changes.get("table_arn", TABLE_ARN),
-        "tableId": changes.get("table_id", "12345a12-abcd-123a-ab12-1234abc12345"),
-        "exportTime": time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "s3Bucket": "ddb-employee-export",
-        "s3Prefix": prefix,
-        "s3SseAlgorithm": "AES256",
-        "s3SseKmsKeyId": None,
-        "manifestFilesS3Key": f"{root}/manifest-files.json",
-        "billedSizeBytes": 0,
-        "itemCount": len(items),
-        "outputFormat": "DYNAMODB_JSON",
-        "exportType": "FULL_EXPORT",
-    }
-    files = {
-        "manifest-summary.json": json.dumps(_with(described, summary)).encode(),
-        "manifest-files.json": "".join(f"{line}\n" for line in lines).encode(),
-    }
-    checksums = {name.replace(".json", ".md5"): md5_of(files[name]) for name in files}
-    return {"_started": b"", **files, **checksums, **data}
+    what = {"exportTime": _stamp(time), "exportType": "FULL_EXPORT"}
+    lines = [{"Item": one} for one in items]
+    identifier = changes.get("export_id", EXPORT_ID)
+    described = _described(len(items), time, prefix, identifier, changes) | what
+    root = f"{prefix}/AWSDynamoDB/{identifier}"
+    return _files(lines, parts, f"{root}/", _with(described, summary), listed)
 
 
-def data_file(items):
+def incremental_files(lines, since, until, *, parts=3, summary=None, **changes):
+    """The files of an incremental export by their names within its folder.
+
+    Its data files are beside that: all incremental exports under a prefix share one folder.
+
+    Args:
+        lines: what was written, as `written` has it.
+        since: its start, included.
+        until: its end, excluded.
+        parts: how many data files, as above.
+        summary: as above.
+        changes: as above, and `view`.
+    """
+    what = {
+        "version": "2023-08-01",
+        "exportFromTime": _stamp(since),
+        "exportToTime": _stamp(until),
+        "outputView": changes.get("view", "NEW_AND_OLD_IMAGES"),
+        "exportType": "INCREMENTAL_EXPORT",
+    }
+    identifier = changes.get("export_id", f"{int(until.timestamp() * 1000):014d}-2d8752fd")
+    described = _described(len(lines), until, "2026-Nov", identifier, changes) | what
+    return _files(lines, parts, "2026-Nov/AWSDynamoDB/", _with(described, summary), None)
+
+
+def written(item, key_names=("Id", "ApproximateCreationDateTime"), *, old=None, at=EXPORT_TIME):
+    """A line of an incremental export: an item that was put.
+
+    Args:
+        item: None if it was deleted.
+        key_names: of the table.
+        old: the item before.
+        at: when it was put.
+    """
+    keys = {name: (item or old)[name] for name in key_names}
+    images = {"OldImage": old, "NewImage": item}
+    return {
+        "Metadata": {"WriteTimestampMicros": {"N": str(int(at.timestamp() * 1_000_000))}},
+        "Keys": keys,
+        **{name: image for name, image in images.items() if image is not None},
+    }
+
+
+def data_file(lines):
     """A data file: gzipped JSON lines, binary as base64."""
-    lines = [json.dumps({"Item": lambda_form(one)}, ensure_ascii=False) for one in items]
-    return gzip.compress("".join(f"{line}\n" for line in lines).encode(), mtime=0)
+    content = b"".join(_line(lambda_form(one)) for one in lines)
+    return gzip.compress(content, mtime=0)
+
+
+def _line(fields):
+    try:
+        return f"{json.dumps(fields, ensure_ascii=False)}\n".encode()
+    except UnicodeEncodeError:
+        # Half of a surrogate pair, which only escapes can spell.
+        return f"{json.dumps(fields)}\n".encode()
 
 
 def md5_of(content):
@@ -83,7 +104,8 @@ def md5_of(content):
 def data_names(files):
     """The names of the data files, in the order of their list."""
     keys = [json.loads(one)["dataFileS3Key"] for one in files["manifest-files.json"].splitlines()]
-    return [f"data/{key.rpartition('/')[2]}" for key in keys]
+    beside = "../" if any(name.startswith("../") for name in files) else ""
+    return [f"{beside}data/{key.rpartition('/')[2]}" for key in keys]
 
 
 def replaced(files, name, content):
@@ -92,10 +114,10 @@ def replaced(files, name, content):
     The checksums of data files are in their list.
     """
     files = {**files, name: content}
-    if name.startswith("data/"):
+    if "data/" in name:
         entries = [json.loads(line) for line in files["manifest-files.json"].splitlines()]
         for entry in entries:
-            if entry["dataFileS3Key"].endswith(name):
+            if entry["dataFileS3Key"].endswith(name.removeprefix("../")):
                 entry["md5Checksum"] = md5_of(content).decode()
         listed = "".join(f"{json.dumps(entry)}\n" for entry in entries).encode()
         return replaced(files, "manifest-files.json", listed)
@@ -115,8 +137,55 @@ def put_into(s3, bucket, files, prefix="2026-Nov"):
     """Put an export into a bucket; returns what people call it."""
     root = f"{prefix}/AWSDynamoDB/{EXPORT_ID}" if prefix else f"AWSDynamoDB/{EXPORT_ID}"
     for name, content in files.items():
-        s3.put_object(Bucket=bucket, Key=f"{root}/{name}", Body=content)
+        s3.put_object(Bucket=bucket, Key=posixpath.normpath(f"{root}/{name}"), Body=content)
     return f"s3://{bucket}/{root}"
+
+
+def _described(count, time, prefix, identifier, changes):
+    return {
+        "version": "2020-06-30",
+        "exportArn": f"{changes.get('table_arn', TABLE_ARN)}/export/{identifier}",
+        "startTime": time.strftime("%Y-%m-%dT%H:%M:%S.028Z"),
+        "endTime": time.strftime("%Y-%m-%dT%H:%M:%S.897Z"),
+        "tableArn": changes.get("table_arn", TABLE_ARN),
+        "tableId": changes.get("table_id", "12345a12-abcd-123a-ab12-1234abc12345"),
+        "s3Bucket": "ddb-employee-export",
+        "s3Prefix": prefix,
+        "s3SseAlgorithm": "AES256",
+        "s3SseKmsKeyId": None,
+        "manifestFilesS3Key": f"{prefix}/AWSDynamoDB/{identifier}/manifest-files.json",
+        "billedSizeBytes": 0,
+        "itemCount": count,
+        "outputFormat": "DYNAMODB_JSON",
+    }
+
+
+def _files(lines, parts, above, summary, listed):
+    folder = "../data/" if above.endswith("AWSDynamoDB/") else "data/"
+    data, entries = {}, []
+    for part in range(parts):
+        mine = lines[part :: parts - 1] if part < parts - 1 else []
+        # Data files of other exports may be beside these.
+        unique = hashlib.sha256(f"{summary.get('exportArn')} {part}".encode()).hexdigest()[:26]
+        name = f"{folder}{unique}.json.gz"
+        data[name] = data_file(mine)
+        entry = {
+            "itemCount": len(mine),
+            "md5Checksum": md5_of(data[name]).decode(),
+            "etag": f"{hashlib.sha256(data[name]).hexdigest()[:32]}-1",
+            "dataFileS3Key": f"{above}data/{unique}.json.gz",
+        }
+        entries.append(json.dumps(_with(entry, listed)))
+    files = {
+        "manifest-summary.json": json.dumps(summary).encode(),
+        "manifest-files.json": "".join(f"{entry}\n" for entry in entries).encode(),
+    }
+    checksums = {name.replace(".json", ".md5"): md5_of(files[name]) for name in files}
+    return {"_started": b"", **files, **checksums, **data}
+
+
+def _stamp(moment):
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _with(fields, changes):

@@ -62,6 +62,8 @@ EVERY_QUESTION = {
 }
 # Tried in test_operation_commands.py.
 OPERATIONS = {"enable", "backfill", "compare", "repair", "redrive", "restore", "undo"}
+# Tried in test_warehouse_commands.py.
+WAREHOUSE = {"archive", "query"}
 FINDING = Finding(FindingClass.MISSING_CHANGE, KEYS, AT, AT, ROWS[1].sort_key, "another state")
 VERIFIED = Verification([], 1, 3, 0, Verdict.HOLDS, Verdict.HOLDS, [])
 BROKEN = Verification(
@@ -268,7 +270,7 @@ EVERY_COMMAND = pytest.mark.parametrize("command", EVERY_QUESTION)
 
 def test_every_command_that_answers_is_asked_here():
     """The lists above miss no question; `demo` and `report` have no forms to choose from."""
-    asking = commands.commands.keys() - OPERATIONS - {"demo", "report"}
+    asking = commands.commands.keys() - OPERATIONS - WAREHOUSE - {"demo", "report"}
 
     assert EVERY_QUESTION.keys() == LINES.keys() == asking
 

@@ -58,6 +58,8 @@ SECTIONS = {
         record_kinds.TABLE_RESTORE_LINE,
     ],
     "undo": [record_kinds.UNDO],
+    "archive": [record_kinds.ARCHIVE, record_kinds.ARCHIVED_EXPORT],
+    "query": [record_kinds.VIEW_COLUMN],
 }
 
 

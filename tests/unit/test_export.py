@@ -2,17 +2,17 @@
 
 import gzip
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import boto3
 import pytest
 from moto import mock_aws
 
-from operations.export import Export
+from operations.export import Export, ExportKind
 from operations.export_folder import ExportError
 from reports.keys import KeySchema
 from tests import export_files as made
-from tests.factories import item, number, text
+from tests.factories import item, lambda_form, number, text
 from tests.fakes import client_error
 
 SCHEMA = KeySchema({"Id": "S"})
@@ -292,3 +292,113 @@ def test_nothing_of_a_file_is_used_before_all_of_it_is_checked(tmp_path, files):
 
     with pytest.raises(ExportError):
         next(export.batches(export.files[0], SCHEMA, 1))
+
+
+SINCE, UNTIL = made.EXPORT_TIME - timedelta(days=1), made.EXPORT_TIME
+BOTH = tuple(ExportKind)
+WRITTEN = [made.written(one, ["Id"]) for one in ITEMS]
+
+
+def test_an_incremental_export_is_read_where_it_is_wanted(tmp_path):
+    """Its data files are in a folder that it shares with others, beside its own."""
+    files = made.incremental_files(WRITTEN, SINCE, UNTIL)
+    folder = made.write_to(tmp_path / "AWSDynamoDB" / made.EXPORT_ID, files)
+
+    export = Export.read(folder, None, BOTH)
+
+    assert (export.kind, export.since, export.time) == (ExportKind.INCREMENTAL, SINCE, UNTIL)
+    lines = [json.loads(line) for file in export.files for _, line in export.lines(file)]
+    assert sorted(lines, key=str) == sorted(map(lambda_form, WRITTEN), key=str)
+    assert (tmp_path / "AWSDynamoDB" / "data").is_dir()
+
+
+@pytest.mark.parametrize("prefix", ["a/b", ""])
+def test_an_incremental_export_is_read_in_a_bucket_as_well(s3, prefix):
+    """A bucket has no folders and knows no `..`."""
+    place = made.put_into(s3, "exports", made.incremental_files(WRITTEN, SINCE, UNTIL), prefix)
+    export = Export.read(place, s3, BOTH)
+
+    assert sum(1 for file in export.files for _ in export.lines(file)) == len(ITEMS)
+    name = export.files[0].name
+    above = place.removesuffix(f"/{made.EXPORT_ID}")
+    assert export.folder.where(name) == f"{above}/{name.removeprefix('../')}"
+
+
+def test_an_export_at_the_root_of_a_bucket_has_its_data_there(s3):
+    """Whoever copies the two folders alone puts them there."""
+    files = made.incremental_files(WRITTEN, SINCE, UNTIL)
+    for name, content in files.items():
+        key = name.removeprefix("../") if name.startswith("../") else f"01/{name}"
+        s3.put_object(Bucket="exports", Key=key, Body=content)
+
+    export = Export.read("s3://exports/01", s3, BOTH)
+
+    assert sum(1 for file in export.files for _ in export.lines(file)) == len(ITEMS)
+
+
+def test_lines_come_with_their_numbers(tmp_path, files):
+    """So that what is wrong with one can be said."""
+    export = Export.read(made.write_to(tmp_path, files), None)
+
+    lines = list(export.lines(export.files[0]))
+
+    assert [number for number, _ in lines] == [1, 2, 3, 4]
+    assert json.loads(lines[0][1]) == {"Item": lambda_form(ITEMS[0])}
+
+
+@pytest.mark.parametrize("kinds", [(ExportKind.FULL,), BOTH])
+@pytest.mark.parametrize("name", ["filterSpecification", "filterExpression", "outputFilter"])
+def test_an_export_with_a_filter_is_refused(tmp_path, kinds, name):
+    """It shows a part of the table, and would pass for all of it."""
+    files = made.export_files(ITEMS, summary={name: {"FilterExpression": "a = :a"}})
+
+    with pytest.raises(ExportError, match="with a filter: that shows a part of the table"):
+        Export.read(made.write_to(tmp_path, files), None, kinds)
+
+
+def test_an_export_that_names_no_filter_is_whole(read):
+    """A field without a value says nothing."""
+    export, _ = read(made.export_files(ITEMS, summary={"filterSpecification": {}}))
+
+    assert export.items == 8
+
+
+def test_a_list_that_has_a_file_twice_is_refused(tmp_path, files):
+    """Two lists of which one half is missing have as many items as one that is whole."""
+    first, second, *_ = files["manifest-files.json"].splitlines(keepends=True)
+    assert json.loads(first)["itemCount"] == json.loads(second)["itemCount"]
+    twice = made.replaced(files, "manifest-files.json", first + first)
+
+    with pytest.raises(ExportError, match="lists a file twice"):
+        Export.read(made.write_to(tmp_path, twice), None)
+
+
+def test_a_list_that_lacks_a_file_is_refused(tmp_path, files):
+    """Its items do not add up to what the summary says."""
+    first, *_ = files["manifest-files.json"].splitlines(keepends=True)
+    short = made.replaced(files, "manifest-files.json", first)
+
+    with pytest.raises(ExportError, match="lists 4 items, and the summary 8"):
+        Export.read(made.write_to(tmp_path, short), None)
+
+
+@pytest.mark.parametrize(
+    ("summary", "message"),
+    [
+        ({"exportFromTime": None}, "has no exportFromTime"),
+        ({"exportToTime": "soon"}, "has no time: soon"),
+        ({"exportType": "OTHER"}, "is of an OTHER: give a FULL_EXPORT or an INCREMENTAL_EXPORT"),
+    ],
+)
+def test_an_incremental_export_that_lacks_something_is_refused(tmp_path, summary, message):
+    """As a full one is."""
+    files = made.incremental_files(WRITTEN, SINCE, UNTIL, summary=summary)
+
+    with pytest.raises(ExportError, match=message):
+        Export.read(made.write_to(tmp_path / "one", files), None, BOTH)
+
+
+def test_a_bucket_without_a_client_is_refused():
+    """Nobody asked for more than folders."""
+    with pytest.raises(ExportError, match=r"s3://exports/01 is in a bucket, and no S3 client"):
+        Export.read("s3://exports/01", None)

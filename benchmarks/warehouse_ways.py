@@ -1,0 +1,206 @@
+"""One way of asking a dataset for the table half-way, in a process of its own, its memory told.
+
+    python -m benchmarks.warehouse_ways duckdb FOLDER
+    python -m benchmarks.warehouse_ways spark FOLDER
+    python -m benchmarks.warehouse_ways pandas FOLDER
+
+prints how long it took, the peak of memory until then, and the answer's count and digest. All
+make the digest as the answer comes: its cost is in the time.
+"""
+
+import hashlib
+import json
+import os
+import resource
+import shutil
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from benchmarks.warehouse_files import middle
+from warehouse.dataset import ROWS_FOLDER, Dataset
+from warehouse.schema import STATE_BYTES
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from pyspark.sql import SparkSession
+
+# What DuckDB and Spark's JVM may take; a process has more than that in use.
+DUCKDB_MEMORY, SPARK_MEMORY = "2GB", "3g"
+_ANSWER = ("id", "exists", "image", "image_hash", "certainty")
+_MODULUS = 2**256
+
+
+def main() -> None:
+    """Ask, and print the answer as JSON."""
+    way, folder = sys.argv[1:]
+    figures = {"duckdb": _duckdb, "spark": _spark, "pandas": _pandas}[way](Path(folder))
+    sys.stdout.write(f"{json.dumps(figures)}\n")
+
+
+def _duckdb(folder: Path) -> dict[str, Any]:
+    from warehouse.duck import DuckEngine  # noqa: PLC0415 - no memory of it in the other ways
+
+    clock = _Clock()
+    with DuckEngine(Dataset.open(folder), memory_limit=DUCKDB_MEMORY) as engine:
+        digest = _digest(_lines(engine.table_as_of(middle())))
+        return clock.told() | digest
+
+
+def _spark(folder: Path) -> dict[str, Any]:
+    clock = _Clock()
+    try:
+        from pyspark.sql import SparkSession  # noqa: PLC0415 - optional
+
+        from warehouse.spark import SparkEngine  # noqa: PLC0415
+    except ImportError as error:
+        return {"missing": f"{sys.executable} has no {error.name}: pip install 'itemtrail[spark]'"}
+    if not (os.environ.get("JAVA_HOME") or shutil.which("java")):
+        return {"missing": "there is no Java"}
+    session = _session(SparkSession.builder)
+    start = clock.told()["seconds"]
+    clock = _Clock()
+    with SparkEngine(Dataset.open(folder), session) as engine:
+        digest = _digest(_lines(engine.table_as_of(middle())))
+        figures = clock.told() | digest | {"start_s": start}
+    session.stop()
+    return figures
+
+
+def _session(builder: "SparkSession.Builder") -> "SparkSession":
+    # Its workers run what is first in the path otherwise.
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    session = (
+        builder.master("local[2]")
+        .config("spark.driver.memory", SPARK_MEMORY)
+        .config("spark.ui.enabled", "false")
+        .config("spark.ui.showConsoleProgress", "false")
+        .getOrCreate()
+    )
+    session.sparkContext.setLogLevel("FATAL")
+    session.range(1).count()
+    return session
+
+
+def _pandas(folder: Path) -> dict[str, Any]:
+    import pandas as pd  # noqa: PLC0415 - no memory of it in the other ways
+
+    clock = _Clock()
+    columns = ["id", "sort_key", "created_at", "event_name", "old_image", "new_image"]
+    hashes = ["old_hash", "new_hash"]
+    frame = pd.read_parquet(folder / ROWS_FOLDER, columns=[*columns, *hashes])
+    answer = _plain_table_as_of(frame)
+    digest = _digest(answer.itertuples(index=False, name=None))
+    return clock.told() | digest
+
+
+def _plain_table_as_of(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """The rows before and after, side by side: what they say, and whether they fit.
+
+    What a person would write who knows this history: it has no baselines.
+    """
+    is_before = frame["created_at"] <= middle()
+    before = frame[is_before].sort_values(["id", "sort_key"]).groupby("id").tail(1)
+    after = frame[~is_before].sort_values(["id", "sort_key"]).groupby("id").head(1)
+    both = (
+        before.set_index("id")
+        .add_suffix("_before")
+        .join(after.set_index("id").add_suffix("_after"), how="outer")
+    )
+    has_before, has_after = both["sort_key_before"].notna(), both["sort_key_after"].notna()
+    state, following = both["new_hash_before"], both["old_hash_after"]
+    fits = (state == following) | (state.isna() & following.isna())
+    inserted = both["event_name_after"] == "INSERT"
+    both["image"] = both["new_image_before"].where(has_before, both["old_image_after"])
+    both["image_hash"] = state.where(has_before, following)
+    both["exists"] = both["image_hash"].notna()
+    both["certainty"] = "bounded"
+    both.loc[has_before & ~has_after, "certainty"] = "unknown"
+    both.loc[has_after & fits.where(has_before, inserted), "certainty"] = "exact"
+    told = both[both["exists"] | (both["certainty"] != "exact")]
+    return told.reset_index()[list(_ANSWER)]
+
+
+def _lines(answer: pa.RecordBatchReader) -> Iterator[tuple[Any, ...]]:
+    for batch in answer:
+        yield from zip(*(batch[name].to_pylist() for name in _ANSWER), strict=True)
+
+
+def _digest(lines: Iterable[tuple[Any, ...]]) -> dict[str, Any]:
+    """How many lines there are, and a digest of them, whatever their order.
+
+    Raises:
+        AssertionError: an image is not the one of its hash.
+    """
+    total, count = 0, 0
+    for identifier, exists, image, image_hash, certainty in lines:
+        if exists and hashlib.sha256(image.encode("ascii")).digest()[:STATE_BYTES] != image_hash:
+            raise AssertionError(f"the image of {identifier} is another one's")
+        line = repr((identifier, bool(exists), image_hash if exists else None, certainty))
+        total += int.from_bytes(hashlib.sha256(line.encode("ascii")).digest())
+        count += 1
+    return {"count": count, "digest": f"{total % _MODULUS:064x}"}
+
+
+class _Clock:
+    """The time, and the CPU time of this process and its children, since it was made."""
+
+    def __init__(self) -> None:
+        self._wall, self._cpu = time.perf_counter(), _cpu_s()
+
+    def told(self) -> dict[str, Any]:
+        """What it took until now."""
+        return {
+            "seconds": time.perf_counter() - self._wall,
+            "cpu_s": _cpu_s() - self._cpu,
+            "peak_mb": _peak_mb(),
+        }
+
+
+def _processes() -> list[Path]:
+    """This process and those that it began, where the system tells them: Spark is a few."""
+    children: dict[str, list[str]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        children.setdefault(_fields(stat.parent)[1], []).append(stat.parent.name)
+    found = [str(os.getpid())] if children else []
+    for one in found:
+        found += children.get(one, [])
+    return [Path("/proc", one) for one in found]
+
+
+def _fields(process: Path) -> list[str]:
+    """From its state on: its name before that may hold anything."""
+    return _text(process / "stat").rpartition(")")[2].split() or ["", ""]
+
+
+def _text(file: Path) -> str:
+    """Nothing where the process has ended by now."""
+    try:
+        return file.read_text("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def _cpu_s() -> float:
+    # utime, stime, and those of children that have ended.
+    ticks = [int(one) for process in _processes() for one in _fields(process)[11:15]]
+    return sum(ticks) / os.sysconf("SC_CLK_TCK") if ticks else time.process_time()
+
+
+def _peak_mb() -> int:
+    """The most that each process had in memory, which they need not have had at one time."""
+    # Linux counts a parent's memory before exec as the child's own in `ru_maxrss`.
+    texts = [_text(process / "status") for process in _processes()]
+    # One that has ended and is not yet waited for has no such line.
+    peaks = [text.partition("VmHWM:")[2].split() for text in texts]
+    if not peaks:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024**2
+    return sum(int(peak[0]) for peak in peaks if peak) // 1024
+
+
+if __name__ == "__main__":
+    main()

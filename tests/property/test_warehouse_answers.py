@@ -1,0 +1,38 @@
+"""On any history DuckDB gives the live reports' answers, or those of a plain reckoning."""
+
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+pytest.importorskip("duckdb", reason="needs the extra 'warehouse'")
+
+from tests.warehouse_histories import asked, expected, world_dataset, worlds
+from warehouse.duck import DuckEngine
+
+
+@contextmanager
+def engine_of(world):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        DuckEngine(world_dataset(Path(folder), world), threads=1) as engine,
+    ):
+        yield engine
+
+
+# Each asks fourteen questions.
+@settings(max_examples=25)
+@given(worlds(), st.data())
+def test_every_answer_is_that_of_the_live_reports(world, data):
+    """Several changes a second, deletes, rebirths, baselines, lost rows, odd names and values."""
+    instants = data.draw(st.lists(st.sampled_from(world.instants()), min_size=1, max_size=4))
+    since, until = sorted(data.draw(st.sampled_from(world.instants())) for _ in range(2))
+
+    with engine_of(world) as engine:
+        answers = asked(engine, instants, since, until)
+
+    for question, answer in expected(world, instants, since, until).items():
+        assert answers[question] == answer, question

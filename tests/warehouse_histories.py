@@ -1,0 +1,487 @@
+"""Random histories as the live reports see them and as a dataset, and what both should answer."""
+
+import json
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import groupby, pairwise
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from hypothesis import strategies as st
+
+from reports.actor import actor_of
+from reports.by_time import ByTime, changed_rows
+from reports.chain_order import Link
+from reports.continuity import judge_chain
+from reports.differences import changed_paths
+from reports.paths import value_at
+from reports.progress import silent
+from reports.row_reader import RowReader
+from reports.selection import Selection
+from reports.timeline import judge, spoken_for, state_before
+from reports.versions import table_versions
+from reports.whole_table import table_states
+from stream_core.attribute_values import canonical_json, digest, same_item
+from stream_core.change import EventName
+from stream_core.history_row import HistoryRow
+from tests.factories import number, text
+from tests.unit.memory_tables import HISTORY, Recorded, moment
+from warehouse.dataset import DataFile, Dataset
+from warehouse.schema import ROWS, month_of, row_of
+
+# A quarter of an hour before a month ends.
+START_S = (datetime(2018, 3, 31, 23, 45, tzinfo=UTC) - moment(0)).total_seconds()
+ODD = "a.\"b'[0]/~\\é\u0000😀"
+"""An attribute name with everything that a path may take for its own."""
+STATE = ("State",)
+NESTED = (ODD, "L", 1, "M")
+ACTOR = ("By",)
+
+_NAMES = ("a", "b", "o'c", 'd"\\|é', "json:", "😀")
+_GAPS = (0, 0, 0, 0, 0.25, 1, 2, 700, 5000)
+_VALUES = [
+    text("open"),
+    text(ODD),
+    text("\ud800x"),
+    text("\\ud800x"),
+    text(""),
+    number(1),
+    text("1"),
+]
+_VALUES += [number("1.50"), number(10**37), {"B": b"\x00\xff"}, {"BOOL": True}, {"NULL": True}]
+_VALUES += [{"SS": ["é", "a"]}, {"L": [text('"'), number(2)]}, {"M": {ODD: text("\udfff")}}]
+_OTHERS = [text("x"), {"L": []}, {"M": {"L": {"L": [text("0"), {"M": {"M": text("deep")}}]}}}]
+_OTHERS += [{"M": {"L": {"L": [text("0"), {"M": {"M": {"N": "7"}}}]}}}]
+_ACTORS = [text("ann"), text("bob"), text('{"S":"ann"}'), number(7), {"NULL": True}]
+_ACTORS += [{"L": [text("ann")]}, {"B": b"ann"}, {"BOOL": False}]
+_IDENTITIES = [None, None, None, ("Service", "dynamodb.amazonaws.com")]
+_SCALARS = {"S", "N", "B", "BOOL", "NULL"}
+_HALF = re.compile("[\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class Step:
+    """What happens next: an item is put, deleted (None), or found by a backfill."""
+
+    gap: float
+    name: str
+    attributes: dict | None
+    is_baseline: bool
+    identity: tuple | None
+
+
+_attributes = st.fixed_dictionaries(
+    {},
+    optional={
+        "State": st.sampled_from(_VALUES),
+        ODD: st.sampled_from(_OTHERS),
+        "By": st.sampled_from(_ACTORS),
+    },
+)
+# Few states come back often, many are rarely the same.
+_few = st.sampled_from([{}, {"State": text("open")}, {"State": text("done")}, None])
+
+
+def _steps(names, size, max_size):
+    step = st.builds(
+        Step,
+        st.sampled_from(_GAPS),
+        st.sampled_from(names),
+        _few | _few | _attributes,
+        st.sampled_from([False, False, True]),
+        st.sampled_from(_IDENTITIES),
+    )
+    return st.lists(step, min_size=size, max_size=max_size)
+
+
+@dataclass(frozen=True)
+class World:
+    """A history that is asked in two ways.
+
+    Attributes:
+        rows: what is left of it, in order.
+        reader, by_time: as the live reports make them, without a source table.
+        now: when both look at it.
+    """
+
+    rows: list[HistoryRow]
+    reader: RowReader
+    by_time: ByTime
+    now: datetime
+
+    @property
+    def items(self):
+        """The rows of each item, in order."""
+        ordered = sorted(self.rows, key=lambda row: (row.id, row.sort_key))
+        return {name: list(rows) for name, rows in groupby(ordered, key=lambda row: row.id)}
+
+    def instants(self):
+        """Before, at, between and after all stamps."""
+        stamps = {row.change.created_at for row in self.rows}
+        near = {stamp + timedelta(microseconds=by) for stamp in stamps for by in (-1, 0, 1)}
+        ends = {self.reader.horizon - timedelta(days=1), self.reader.horizon, self.now}
+        return sorted(at for at in near | ends if at <= self.now)
+
+
+def lived(steps, existing, began_s, lost=frozenset()):
+    """The world in which steps happened, and of which some rows are lost."""
+    recorded = Recorded(shards=2, began_s=began_s)
+    for name in existing:
+        recorded.client.put("Employee", {"Id": text(name), "State": text("old")})
+    at = START_S
+    for step in steps:
+        # AWS stamps changes with the second, as baselines are; some engines more finely.
+        at = (at if step.gap < 1 else int(at)) + step.gap
+        if step.is_baseline:
+            recorded.baseline(step.name, int(at))
+        else:
+            image = None if step.attributes is None else {"Id": text(step.name), **step.attributes}
+            recorded.write(step.name, image, at, user_identity=step.identity)
+    stored = recorded.client.items[HISTORY]
+    for place, (key, _) in enumerate(sorted(stored.items(), key=lambda one: one[0][::-1])):
+        if place in lost:
+            del stored[key]
+    rows = sorted(map(HistoryRow.from_item, stored.values()), key=lambda row: row.sort_key)
+    reader = RowReader(recorded.client, None, HISTORY, None)
+    return World(rows, reader, ByTime(reader, 2), moment(at + 60))
+
+
+@st.composite
+def worlds(draw, max_steps=24):
+    """Histories of several items, whole or damaged, whose table may be older than they."""
+    # Few items that much happens to, in one second too: that is where the rules are.
+    names = draw(st.sampled_from([_NAMES[:1], _NAMES[1:3], _NAMES[2:5], _NAMES]))
+    size = draw(st.sampled_from([0, max_steps // 4, max_steps // 2, max_steps // 2]))
+    steps = draw(_steps(names, size, max_steps))
+    existing = draw(st.sets(st.sampled_from(names), max_size=3))
+    # Before all changes, or in their midst, as if rows were older than the table.
+    began_s = draw(st.sampled_from([-86400, START_S - 1, START_S, START_S + 2]))
+    lost = draw(st.just(set()) | st.sets(st.integers(0, max_steps), max_size=4))
+    return lived(steps, existing, began_s, lost)
+
+
+def dataset_of(folder, rows, complete_until, horizon=None, files_a_month=2):
+    """Rows as a dataset, several files a month."""
+    files = []
+    by_month = defaultdict(list)
+    for row in rows:
+        by_month[month_of(row.change.created_at)].append(row)
+    for month, found in sorted(by_month.items()):
+        for number_ in range(files_a_month):
+            lines = [row_of(row) for row in found[number_::files_a_month]]
+            if lines:
+                files.append(write_file(folder, month, f"{number_}.parquet", lines))
+    dataset = Dataset(folder, "arn", horizon, complete_until, (), tuple(files))
+    dataset.save()
+    return Dataset.open(folder)
+
+
+def write_file(folder, month, name, lines):
+    """Lines of a dataset as one of its files."""
+    path = folder / "rows" / f"month={month}" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = sorted(lines, key=lambda line: (line["id"], line["sort_key"]))
+    pq.write_table(pa.Table.from_pylist(lines, schema=ROWS), path)
+    size = path.stat().st_size
+    return DataFile(f"rows/month={month}/{name}", len(lines), size, "arn")
+
+
+def world_dataset(folder, world):
+    """A world's rows as a dataset that is complete until the world's present."""
+    return dataset_of(folder, world.rows, world.now, world.reader.horizon)
+
+
+def lines_of(reader, *order):
+    """An answer's lines; sorted, where the answer is in no order."""
+    lines = reader.read_all().to_pylist()
+    return sorted(lines, key=lambda line: [repr(line[name]) for name in order]) if order else lines
+
+
+def asked(engine, instants, since, until):
+    """What an engine answers to every question."""
+    answers = {f"as of {at}": lines_of(engine.table_as_of(at), "id") for at in instants}
+    answers |= {
+        "diff": lines_of(engine.diff(since, until), "id"),
+        "changes": lines_of(engine.changes(since, until)),
+        "versions": lines_of(engine.versions(), "id", "sort_key", "valid_from"),
+        "findings": lines_of(engine.findings(), "id", "sort_key", "found"),
+        "per day": lines_of(engine.changes_per_day()),
+        "churn": lines_of(engine.churn()),
+        "per attribute": lines_of(engine.changes_per_attribute()),
+        "per actor": lines_of(engine.changes_per_actor(ACTOR), "actor", "source"),
+        "dwell": lines_of(engine.dwell(STATE), "type", "value"),
+        "dwell within": lines_of(engine.dwell(NESTED), "type", "value"),
+    }
+    return answers
+
+
+def expected(world, instants, since, until):
+    """What the live reports answer and, where they have no such question, a plain reckoning."""
+    return {f"as of {at}": live_states(world, at) for at in instants} | {
+        "diff": live_diff(world, since, until),
+        "changes": live_changes(world, since, until),
+        "versions": live_versions(world),
+        "findings": live_findings(world),
+        "per day": per_day(world, ("changes", "inserted", "modified", "removed", "items")),
+        "churn": per_day(world, ("inserted", "removed", "net")),
+        "per attribute": per_attribute(world),
+        "per actor": per_actor(world),
+        "dwell": dwell(world, STATE),
+        "dwell within": dwell(world, NESTED),
+    }
+
+
+def live_states(world, at):
+    told = table_states(world.reader, world.by_time, at, world.now, certain=False, progress=silent)
+    lines = [
+        {
+            "id": state.row.id,
+            "keys": _json(state.keys),
+            "exists": state.exists,
+            "image": _json(state.image),
+            "image_hash": _hash(state.image),
+            "certainty": state.certainty.value,
+            "reason": state.reason,
+            "valid_from": state.valid_from,
+            "valid_to": state.valid_to,
+            "sort_key": state.row.sort_key,
+        }
+        for state in told.states
+    ]
+    return _stored(lines, "id")
+
+
+def live_changes(world, since, until):
+    rows = changed_rows(world.reader, world.by_time, since, until, Selection())
+    return [row_of(row) for row in rows]
+
+
+def live_versions(world):
+    first = datetime.min.replace(tzinfo=UTC)
+    found = table_versions(world.reader, world.by_time, first, world.now, world.now, silent)
+    lines = [
+        {
+            "id": state.row.id,
+            "keys": _json(state.keys),
+            "image": _json(state.image),
+            "certainty": state.certainty.value,
+            "reason": state.reason,
+            "valid_from": state.valid_from,
+            "valid_to": state.valid_to,
+            "is_current": state.is_current,
+            "sequence_number": state.row.change.sequence_number,
+            "sort_key": state.row.sort_key,
+        }
+        for state in found
+    ]
+    return _stored(lines, "id", "sort_key", "valid_from")
+
+
+def live_diff(world, since, until):
+    """Held together in Python: what `as_of` says of every item at both instants."""
+    lines = []
+    for name, rows in world.items.items():
+        keys = rows[0].change.keys
+        old, new = (judge(world.reader.evidence(keys, at, world.now)) for at in (since, until))
+        if not same_item(old.image, new.image):
+            kind = "changed" if old.exists and new.exists else "removed"
+            lines.append(
+                {
+                    "id": name,
+                    "keys": _json(keys),
+                    "kind": kind if old.exists else "added",
+                    "old_image": _json(old.image),
+                    "new_image": _json(new.image),
+                    "old_certainty": old.certainty.value,
+                    "old_reason": old.reason,
+                    "new_certainty": new.certainty.value,
+                    "new_reason": new.reason,
+                }
+            )
+    return _stored(lines, "id")
+
+
+def live_findings(world):
+    lines = []
+    for name, rows in world.items.items():
+        chain = [
+            Link(
+                row.sort_key,
+                row.change.event_name,
+                row.change.created_at,
+                _hash(state_before(row)),
+                _hash(row.change.new_image),
+            )
+            for row in rows
+        ]
+        lines += [
+            {
+                "found": one.found.value,
+                "id": name,
+                "keys": _json(one.keys),
+                "since": one.since,
+                "until": one.until,
+                "sort_key": one.sort_key,
+                "detail": one.detail,
+            }
+            for one in judge_chain(rows[0].change.keys, chain)
+        ]
+    return _stored(lines, "id", "sort_key", "found")
+
+
+def per_day(world, names):
+    days = defaultdict(list)
+    for row in _changes(world):
+        days[row.change.created_at.astimezone(UTC).date()].append(row)
+    return [
+        {"day": day} | {name: value for name, value in _counts(rows).items() if name in names}
+        for day, rows in sorted(days.items())
+    ]
+
+
+def per_attribute(world):
+    touched = defaultdict(list)
+    for row in _changes(world):
+        for path in changed_paths(row):
+            touched[_HALF.sub(lambda half: f"\\u{ord(half[0]):04x}", path)].append(row)
+    return [
+        {"path": path, "changes": len(rows), "items": len({row.id for row in rows})} | _span(rows)
+        for path, rows in sorted(touched.items())
+    ]
+
+
+def per_actor(world):
+    made = defaultdict(list)
+    for row in _changes(world):
+        actor = actor_of(row, ACTOR)
+        value = value_at(row.change.new_image, ACTOR)
+        if actor.source == "attribute" and "L" in value:
+            made[None, None].append((row, 0))
+        else:
+            doubt = actor.source == "attribute" and actor.caveat is not None
+            made[actor.name, actor.source].append((row, int(doubt)))
+    lines = []
+    for (name, source), pairs in made.items():
+        rows = [row for row, _ in pairs]
+        counts = _counts(rows)
+        del counts["net"]
+        doubtful = sum(doubt for _, doubt in pairs)
+        line = {"actor": name, "source": source, "doubtful": doubtful}
+        lines.append(line | counts | _span(rows))
+    return sorted(lines, key=lambda line: [repr(line["actor"]), repr(line["source"])])
+
+
+def dwell(world, path):
+    stays = []
+    for rows in world.items.values():
+        stays += _stays(list(spoken_for(rows)), path, world.now)
+    lines = []
+    for value in {one["value"] for one in stays}:
+        here = [one for one in stays if one["value"] == value]
+        micros = [one["micros"] for one in here]
+        total = float(sum(one // 10**6 for one in micros))
+        total += float(sum(one % 10**6 for one in micros)) / 1000000
+        lines.append(
+            {
+                "type": value[0],
+                "value": value[1],
+                "items": len({one["id"] for one in here}),
+                "stays": len(here),
+                "entered": sum(one["entered"] for one in here),
+                "lasting": sum(one["lasting"] for one in here),
+                "uncertain": sum(one["uncertain"] for one in here),
+                "total_seconds": total,
+                "mean_seconds": total / len(here),
+            }
+        )
+    return sorted(lines, key=lambda line: [repr(line["type"]), repr(line["value"])])
+
+
+def _stays(rows, path, now):
+    found, before = [], "unknown"
+    for row, following in pairwise([*rows, None]):
+        change = row.change
+        if row is rows[0] and change.event_name is not EventName.SNAPSHOT:
+            before = _value(change.old_image, path)
+        value = _value(change.new_image, path)
+        begins = row is rows[0] or value != before
+        entered = before not in ("unknown", value)
+        before = value
+        if value is None:
+            continue
+        if begins:
+            start = {"id": row.id, "value": value, "micros": 0, "entered": entered}
+            found.append(start | {"lasting": False, "uncertain": False})
+        stay = found[-1]
+        end = following.change.created_at if following else max(now, change.created_at)
+        stay["micros"] += (end - change.created_at) // timedelta(microseconds=1)
+        stay["lasting"] = following is None
+        if following is not None:
+            stay["uncertain"] |= _hash(change.new_image) != _hash(state_before(following))
+    return found
+
+
+def _value(image, path):
+    """Type and text of a value; both None where the item has no such attribute."""
+    if image is None:
+        return None
+    value = value_at(image, path)
+    if value is None:
+        return None, None
+    ((tag, content),) = json.loads(canonical_json({"": value}))[""].items()
+    if tag == "NULL":
+        return tag, None
+    if tag == "BOOL":
+        return tag, str(content).lower()
+    if tag in _SCALARS:
+        return tag, _half_spelled(content)
+    return tag, json.dumps(_half_spelled(content), sort_keys=True, separators=(",", ":"))
+
+
+def _half_spelled(content):
+    if isinstance(content, str):
+        return _HALF.sub(lambda half: f"\\u{ord(half[0]):04x}", content)
+    if isinstance(content, list):
+        return [_half_spelled(one) for one in content]
+    if isinstance(content, dict):
+        return {_half_spelled(name): _half_spelled(one) for name, one in content.items()}
+    return content
+
+
+def _changes(world):
+    return [row for row in world.rows if row.change.event_name is not EventName.SNAPSHOT]
+
+
+def _counts(rows):
+    kinds = [row.change.event_name.value for row in rows]
+    inserted, modified, removed = (kinds.count(one) for one in ("INSERT", "MODIFY", "REMOVE"))
+    return {
+        "changes": len(rows),
+        "inserted": inserted,
+        "modified": modified,
+        "removed": removed,
+        "items": len({row.id for row in rows}),
+        "net": inserted - removed,
+    }
+
+
+def _span(rows):
+    stamps = [row.change.created_at for row in rows]
+    return {"first_at": min(stamps), "last_at": max(stamps)}
+
+
+def _stored(lines, *order):
+    for line in lines:
+        if line["id"].startswith("json:"):
+            line["id"] = f"json:{json.dumps(line['id'])}"
+    return sorted(lines, key=lambda line: [repr(line[name]) for name in order])
+
+
+def _json(image):
+    return None if image is None else canonical_json(image).decode("ascii")
+
+
+def _hash(image):
+    return None if image is None else digest(image)[:16]

@@ -1,0 +1,1 @@
+"""Histories larger than one machine's memory: a Parquet dataset, and the questions over it."""
