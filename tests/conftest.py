@@ -32,6 +32,12 @@ def local_stack():
 
 
 @pytest.fixture(scope="session")
+def built(local_stack):
+    """The template with its packages, built from the sources as they are now."""
+    return local_stack.build()
+
+
+@pytest.fixture(scope="session")
 def dynamodb(local_stack):
     """A DynamoDB client of the emulator, made as the functions make theirs."""
     client = dynamodb_client(local_stack.session())

@@ -129,9 +129,8 @@ class Deployed:
 
 
 @pytest.fixture(scope="module")
-def deployed(local_stack, dynamodb, s3):
+def deployed(local_stack, built, dynamodb, s3):
     """Both templates deployed, the replica in another region, as in the README."""
-    local_stack.build()
     replica = local_stack.deploy(
         f"{STACK}-replica", template=REPLICA_TEMPLATE, region=REPLICA_REGION
     )
@@ -145,6 +144,7 @@ def deployed(local_stack, dynamodb, s3):
             "ReplicaKmsKeyArn": replica["ReplicaKmsKeyArn"],
             **EMULATED,
         },
+        template=built,
     )
     with contextlib.ExitStack() as closing:
         clients = {

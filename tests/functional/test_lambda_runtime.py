@@ -139,12 +139,6 @@ def backend(local_stack):
 
 
 @pytest.fixture(scope="module")
-def template(tmp_path_factory):
-    """The template whose packages are built beside it."""
-    return sam.build(tmp_path_factory.mktemp("build"))
-
-
-@pytest.fixture(scope="module")
 def runtime(tmp_path_factory):
     """What Lambda's runtime brings along."""
     return lay_out_runtime(tmp_path_factory.mktemp("runtime"))
@@ -186,13 +180,13 @@ def variables(local_stack, backend, tables):
 
 
 @pytest.fixture
-def start(template, runtime, variables):
+def start(built, runtime, variables):
     """A factory of running functions; whatever they logged, no item is in it."""
     started = []
     with contextlib.ExitStack() as closing:
 
         def start(name, *, timeout_s=TRIES_ONCE_S, without=()):
-            package = Package.of(template, name, runtime)
+            package = Package.of(built, name, runtime)
             given = variables[name]
             assert package.variables == {one for one in given if "ENDPOINT" not in one}
             given = {one: given[one] for one in given if one not in without}
@@ -364,7 +358,7 @@ def _delivered(function, records):
         (REPLICA, ("SOURCE_TABLE", "REPLICA_TABLE", "QUARANTINE_BUCKET")),
     ],
 )
-def test_missing_settings_are_told_at_cold_start(start, template, name, missing):
+def test_missing_settings_are_told_at_cold_start(start, built, name, missing):
     """Whoever calls a function that lacks settings is told each by name, and so is the log."""
     function = start(name, without=missing)
 
@@ -374,7 +368,7 @@ def test_missing_settings_are_told_at_cold_start(start, template, name, missing)
     assert (answer["errorType"], answer["errorMessage"]) == ("SettingsError", told)
     assert f"[ERROR] SettingsError: {told}" in function.log
     # From the package, not from the sources.
-    assert f'File "{template.parent / name}' in answer["stackTrace"][0]
+    assert f'File "{built.parent / name}' in answer["stackTrace"][0]
 
 
 @BY_FUNCTION
@@ -426,11 +420,11 @@ with running(package, variables, 60) as function:
 """
 
 
-def test_nothing_outlives_a_killed_program(template, runtime, variables, backend, tmp_path):
+def test_nothing_outlives_a_killed_program(built, runtime, variables, backend, tmp_path):
     """A program that is killed leaves no emulator and no function, not even one that is busy."""
     backend.silent = True
     event = _event([lambda_record(new=item(KEY))])
-    arguments = (str(template), str(runtime), variables[HISTORY], event)
+    arguments = (str(built), str(runtime), variables[HISTORY], event)
     program = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, *map(json.dumps, arguments)],
         cwd=sam.REPOSITORY,

@@ -14,12 +14,6 @@ WITHIN_S = 20
 SAMPLE = EMULATED | {"CreateSampleSourceTable": "true"}
 
 
-@pytest.fixture(scope="module")
-def built(local_stack):
-    """The packages, built as they are now."""
-    return local_stack.build()
-
-
 class Trail:
     """One deployed stack, as somebody outside sees it."""
 

@@ -54,10 +54,9 @@ class Watched:
 
 
 @pytest.fixture(scope="module")
-def deploy(local_stack):
+def deploy(local_stack, built):
     """A factory of deployed stacks, as a person reads them: by `--endpoint-url` alone."""
     session = boto3.Session("test", "test", region_name=local_stack.region)
-    built = local_stack.build()
     with contextlib.ExitStack() as closing:
 
         def make(name, source, **parameters):

@@ -140,21 +140,21 @@ def backfill_run_settled(count):
 
 
 @pytest.mark.parametrize(
-    "mutation",
+    ("mutation", "likely"),
     [
-        without_journal,
-        with_the_time_of_sending,
-        with_the_time_of_the_answer,
-        with_the_clock_of_the_machine,
-        with_seconds_everywhere,
-        without_a_look_at_the_history,
-        without_settling,
+        (without_journal, 11),
+        (with_the_time_of_sending, 1),
+        (with_the_time_of_the_answer, 1),
+        (with_the_clock_of_the_machine, 5),
+        (with_seconds_everywhere, 0),
+        (without_a_look_at_the_history, 0),
+        (without_settling, 0),
     ],
 )
-def test_a_broken_backfill_is_noticed(mutation):
-    """Each way to do it wrong shows within some seeds."""
+def test_a_broken_backfill_is_noticed(mutation, likely):
+    """Each way to do it wrong shows within some seeds; the likely one is tried first."""
     with mutation():
-        noticed = any(_is_broken(slow_plan(seed)) for seed in range(200))
+        noticed = any(_is_broken(slow_plan(seed)) for seed in (likely, *range(200)))
 
     assert noticed
 

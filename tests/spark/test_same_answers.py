@@ -21,6 +21,7 @@ pytest.importorskip("pyspark", reason="needs the extra 'spark'")
 if shutil.which("java") is None:
     pytest.skip("Spark needs Java", allow_module_level=True)
 
+from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from tests.factories import item, number, text
@@ -51,6 +52,12 @@ def spark():
     session.sparkContext.setLogLevel("FATAL")
     yield session
     session.stop()
+    # Else its threads open connections while other tests run, of which some allow none.
+    gateway = SparkContext._gateway
+    gateway.shutdown()
+    gateway.proc.stdin.close()
+    gateway.proc.wait()
+    SparkContext._gateway = SparkContext._jvm = None
 
 
 @pytest.fixture
