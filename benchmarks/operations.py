@@ -22,10 +22,10 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.running import Served, ask, serving
-from operations.backfill import backfill
-from operations.compare import compare
-from operations.deployment import Deployment
-from operations.discrepancies import DiscrepancyKind
+from operations.backfill.plan import backfill
+from operations.deployed_tables import Deployment
+from operations.replica.compare import compare
+from operations.replica.discrepancies import DiscrepancyKind
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

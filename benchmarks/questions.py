@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from reports import HistoryTable
-    from reports.selection import Selection
+    from reports.states.selection import Selection
 
 QUESTIONS = {
     "middle": "the table half-way",
@@ -101,7 +101,7 @@ def _plain_pandas(asked: History) -> Iterator[dict[str, Any]]:
 
 def _trail(question: str) -> "tuple[HistoryTable, Selection | None]":
     from reports import HistoryTable  # noqa: PLC0415 - no memory of it in the plain way
-    from reports.selection import Selection  # noqa: PLC0415
+    from reports.states.selection import Selection  # noqa: PLC0415
 
     where = Selection(attribute=(_ATTRIBUTE,), old=_OLD, new=_NEW)
     trail = HistoryTable(HISTORY, SOURCE, time_shards=TIME_SHARDS)

@@ -25,9 +25,9 @@ import pyarrow.parquet as pq
 from benchmarks.history import skewed
 from stream_core.change import EventName
 from stream_core.history_row import FORMAT, sort_key_of
-from warehouse.dataset import MANIFEST, ROWS_FOLDER, DataFile, Dataset, Ingested
-from warehouse.digests import check_of
-from warehouse.schema import MONTH, ROWS, STATE_BYTES
+from warehouse.check import check_of
+from warehouse.dataset.manifest import MANIFEST, ROWS_FOLDER, DataFile, Dataset, Ingested
+from warehouse.dataset.schema import MONTH, ROWS, STATE_BYTES
 
 START, END = datetime(2025, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -37,7 +37,7 @@ _CACHE = Path(tempfile.gettempdir(), "itemtrail-benchmarks")
 _LAYOUT = 1
 _PROCESSES = 2
 _ROWS_A_PART = 1_000_000
-# As `warehouse.merge` writes files; few lines at a time, because Python looks after each of them.
+# As `warehouse.archive.merge` writes files; few lines at a time: Python looks after each of them.
 _GROUP_ROWS, _GROUP_BYTES = 65_536, 64 * 1024 * 1024
 _LINES, _CHECKED_OF_THEM = 2_048, 4
 _REPEATED = ["id", "keys", "event_name", "event_source_arn", "aws_region", "user_identity"]
@@ -231,7 +231,7 @@ def _life(number: int, rows: int) -> Iterator[tuple[Any, ...]]:
 def _line(
     order: _Order, second: int, place: int, old: _State | None, new: _State | None
 ) -> tuple[Any, ...]:
-    """The columns of `warehouse.schema.ROWS`."""
+    """The columns of `warehouse.dataset.schema.ROWS`."""
     sequence = str(_FIRST_SEQUENCE + place)
     event_id = f"{place:032x}"
     sort_key = sort_key_of(START + timedelta(seconds=second), sequence)

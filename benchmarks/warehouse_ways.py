@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from benchmarks.warehouse_files import middle
-from warehouse.dataset import ROWS_FOLDER, Dataset
-from warehouse.schema import STATE_BYTES
+from warehouse.dataset.manifest import ROWS_FOLDER, Dataset
+from warehouse.dataset.schema import STATE_BYTES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def _duckdb(folder: Path) -> dict[str, Any]:
-    from warehouse.duck import DuckEngine  # noqa: PLC0415 - no memory of it in the other ways
+    from warehouse.engines.duck import DuckEngine  # noqa: PLC0415 - no memory of it in the other ways
 
     clock = _Clock()
     with DuckEngine(Dataset.open(folder), memory_limit=DUCKDB_MEMORY) as engine:
@@ -56,7 +56,7 @@ def _spark(folder: Path) -> dict[str, Any]:
     try:
         from pyspark.sql import SparkSession  # noqa: PLC0415 - optional
 
-        from warehouse.spark import SparkEngine  # noqa: PLC0415
+        from warehouse.engines.spark import SparkEngine  # noqa: PLC0415
     except ImportError as error:
         return {"missing": f"{sys.executable} has no {error.name}: pip install 'itemtrail[spark]'"}
     if not (os.environ.get("JAVA_HOME") or shutil.which("java")):

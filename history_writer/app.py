@@ -4,7 +4,7 @@ import os
 from functools import cache
 from typing import Any
 
-from history_writer.overflow import OverflowBucket
+from history_writer.overflow_bucket import OverflowBucket
 from history_writer.settings import HistorySettings
 from history_writer.writer import HistoryWriter
 from stream_core.batch import BatchResponse, consume

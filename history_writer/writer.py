@@ -12,20 +12,13 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from history_writer.overflow import OverflowBucket
+from history_writer.overflow_bucket import OverflowBucket
 from stream_core.attribute_values import Item
 from stream_core.batch import Delivery, Outcome, Refusal
 from stream_core.clients import CONCURRENCY
-from stream_core.failures import (
-    IntegrityError,
-    RefusedRecordError,
-    Retry,
-    classify,
-    classify_code,
-    error_code,
-)
+from stream_core.errors import IntegrityError, RefusedRecordError
 from stream_core.history_row import DIGEST, ID, SORT_KEY, HistoryRow, fits_inline
-from stream_core.retry import Patience
+from stream_core.retry import Patience, Retry, classify, classify_code, error_code
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

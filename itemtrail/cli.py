@@ -17,21 +17,22 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from itemtrail.backfill_command import backfill, enable
-from itemtrail.demo import demo
-from itemtrail.deployment_commands import doctor, status
-from itemtrail.healing_commands import compare, repair
-from itemtrail.item_commands import as_of, blame, diff, history, timeline
-from itemtrail.local_stack import LocalStackError
-from itemtrail.output import tell
-from itemtrail.redrive_command import redrive
-from itemtrail.report_command import report
-from itemtrail.restore_command import restore
-from itemtrail.table_commands import between, changes, table_as_of
-from itemtrail.undo_command import undo
-from itemtrail.verify_command import verify
-from itemtrail.warehouse_commands import archive, query
-from stream_core.failures import ItemtrailError, error_code
+from itemtrail.commands.backfill import backfill, enable
+from itemtrail.commands.deployment import doctor, status
+from itemtrail.commands.items import as_of, blame, diff, history, timeline
+from itemtrail.commands.many_items import between, changes, table_as_of
+from itemtrail.commands.redrive import redrive
+from itemtrail.commands.replica import compare, repair
+from itemtrail.commands.report import report
+from itemtrail.commands.restore import restore
+from itemtrail.commands.undo import undo
+from itemtrail.commands.verify import verify
+from itemtrail.datasets.commands import archive, query
+from itemtrail.local.demo import demo
+from itemtrail.local.local_stack import LocalStackError
+from itemtrail.output.answer import tell
+from stream_core.errors import ItemtrailError
+from stream_core.retry import error_code
 
 _FAILED = 2
 _INTERRUPTED = 130

@@ -8,11 +8,10 @@ import boto3
 from botocore.exceptions import ClientError
 
 from operations.errors import OperationError, RefusedError
-from operations.machine import Machine
-from reports.clients import dynamodb_client
+from reports.access.clients import dynamodb_client
+from reports.access.machine import Machine, patience_of
 from reports.errors import TableNotFoundError
-from reports.patience import patience_of
-from stream_core.failures import Retry, classify, error_code
+from stream_core.retry import Retry, classify, error_code
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

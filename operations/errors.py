@@ -3,11 +3,10 @@
 ItemtrailError
 └── OperationError
     ├── StateFileError   the file of an interrupted run does not fit this one
-    ├── ExportError      an export is damaged, or none that is wanted (export_folder.py)
     └── RefusedError     it would do harm, or the tables do not allow it
 """
 
-from stream_core.failures import ItemtrailError
+from stream_core.errors import ItemtrailError
 
 
 class OperationError(ItemtrailError):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from stream_core.settings import Environment
+from stream_core.environment import Environment
 
 
 @dataclass(frozen=True)

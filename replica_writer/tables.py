@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from botocore.exceptions import BotoCoreError, ClientError
 
 from stream_core.attribute_values import Item
-from stream_core.failures import RefusedRecordError, Retry, classify, error_code
+from stream_core.errors import RefusedRecordError
 from stream_core.item_id import item_id
-from stream_core.retry import Patience
+from stream_core.retry import Patience, Retry, classify, error_code
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -1,6 +1,5 @@
 """The questions an audit asks of a history table, answered as pandas frames."""
 
-from reports.continuity import Finding, FindingClass
 from reports.errors import (
     KeyShapeError,
     PathFormatError,
@@ -9,14 +8,15 @@ from reports.errors import (
     TimeFormatError,
     UncertainError,
 )
-from reports.exact import total
-from reports.gaps import Gap, read_gaps
 from reports.history_table import HistoryTable
-from reports.paths import read_path
-from reports.selection import Selection
-from reports.timeline import Certainty, ItemState
-from reports.verdicts import Verdict, Verification
-from reports.whole_table import TableAsOf
+from reports.inputs.paths import read_path
+from reports.states.selection import Selection
+from reports.states.timeline import Certainty, ItemState
+from reports.states.values import total
+from reports.table.as_of import TableAsOf
+from reports.verification.continuity import Finding, FindingClass
+from reports.verification.gaps import Gap, read_gaps
+from reports.verification.verdicts import Verdict, Verification
 
 __all__ = [
     "Certainty",

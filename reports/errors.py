@@ -6,10 +6,11 @@ ItemtrailError
     ├── TimeFormatError     the time given cannot be read
     ├── PathFormatError     the attribute path given cannot be read
     ├── TableNotFoundError  there is no such table or stack
+    ├── ExportError         an export is damaged, or not of the kind needed (access)
     └── UncertainError      a certain answer was asked for, and there is none
 """
 
-from stream_core.failures import ItemtrailError
+from stream_core.errors import ItemtrailError
 
 
 class ReportError(ItemtrailError):

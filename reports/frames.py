@@ -13,14 +13,13 @@ from typing import Any
 
 import pandas as pd
 
-from reports.actor import actor_of
-from reports.blame import Blame
-from reports.continuity import Finding
-from reports.differences import Difference, changed_paths
-from reports.exact import delta
-from reports.paths import Path, leaves, path_text
-from reports.python_values import to_python, value_to_python
-from reports.timeline import ItemState
+from reports.inputs.paths import Path, leaves, path_text
+from reports.states.actor import actor_of
+from reports.states.blame import Blame
+from reports.states.differences import Difference, changed_paths
+from reports.states.timeline import ItemState
+from reports.states.values import delta, to_python, value_to_python
+from reports.verification.continuity import Finding
 from stream_core.attribute_values import AttributeValue, Item
 from stream_core.history_row import HistoryRow
 

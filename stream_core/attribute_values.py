@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any, TypeAlias
 
-from stream_core.failures import MalformedRecordError
+from stream_core.errors import MalformedRecordError
 
 AttributeValue: TypeAlias = dict[str, Any]
 """One type tag to its content, as in the DynamoDB API; `B` and `BS` hold bytes."""

@@ -13,15 +13,9 @@ from typing import TypeAlias
 from botocore.exceptions import BotoCoreError, ClientError
 
 from stream_core.change import Change, StreamRecord, read_record, read_sequence_number
-from stream_core.failures import (
-    MalformedRecordError,
-    Retry,
-    UnstoredRecordError,
-    classify,
-    error_code,
-)
+from stream_core.errors import MalformedRecordError, UnstoredRecordError
 from stream_core.quarantine import Quarantine
-from stream_core.retry import Patience
+from stream_core.retry import Patience, Retry, classify, error_code
 
 BatchResponse: TypeAlias = dict[str, list[dict[str, str]]]
 

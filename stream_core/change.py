@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any, TypeAlias
 
 from stream_core.attribute_values import Item, read_item, same_item
-from stream_core.failures import MalformedRecordError, ViewTypeError
+from stream_core.errors import MalformedRecordError, ViewTypeError
 from stream_core.item_id import item_id
 
 StreamRecord: TypeAlias = Mapping[str, Any]

@@ -15,7 +15,7 @@ from stream_core.attribute_values import (
     item_size,
 )
 from stream_core.change import MAX_SEQUENCE_DIGITS, Change, EventName, UserIdentity
-from stream_core.failures import IntegrityError
+from stream_core.errors import IntegrityError
 
 ID = "Id"
 SORT_KEY = "ApproximateCreationDateTime"

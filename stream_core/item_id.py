@@ -4,7 +4,7 @@ import base64
 import hashlib
 
 from stream_core.attribute_values import Item, canonical_number
-from stream_core.failures import MalformedRecordError
+from stream_core.errors import MalformedRecordError
 
 # Developer Guide, "Constraints": a partition key value has at most 2048 bytes.
 _MAX_ID_BYTES = 2048

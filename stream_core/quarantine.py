@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stream_core.change import StreamRecord, read_sequence_number
-from stream_core.failures import ItemtrailError, MalformedRecordError, error_code
+from stream_core.errors import ItemtrailError, MalformedRecordError
+from stream_core.retry import error_code
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

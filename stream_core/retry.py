@@ -4,7 +4,11 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from typing import TypeVar
+
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as BotoConnectionError
 
 from stream_core.clients import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
 
@@ -52,3 +56,76 @@ class Patience:
             self.sleep(pause_s)
             ceiling_s = min(_LONGEST_PAUSE_S, ceiling_s * 2)
         return pending
+
+
+class Retry(Enum):
+    """Whether a failed request deserves another try."""
+
+    TRANSIENT = "transient"
+    """Try again, in this invocation and then through the event source mapping."""
+    PERMANENT = "permanent"
+    """The request's content was refused: isolate the record and quarantine it."""
+    UNKNOWN = "unknown"
+    """Not the record's fault, as far as can be told (a missing permission or table):
+    leave it to the event source mapping, so that nothing is lost once it is put right."""
+
+
+# Error codes of the API reference (CommonErrors, BatchExecuteStatement, BatchWriteItem); the
+# PartiQL forms inside a 200 answer come without the "Exception" suffix.
+_TRANSIENT = frozenset(
+    {
+        "InternalServerError",
+        "InternalFailure",
+        "ItemCollectionInUse",
+        "LimitExceeded",
+        "ProvisionedThroughputExceeded",
+        "ReplicatedWriteConflict",
+        "RequestLimitExceeded",
+        "RequestTimeout",
+        "ServiceUnavailable",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingError",
+        "TransactionConflict",
+        "TransactionInProgress",
+    }
+)
+_PERMANENT = frozenset(
+    {
+        "EntityTooLarge",
+        "ItemCollectionSizeLimitExceeded",
+        "RequestEntityTooLarge",
+        "Serialization",
+        "Validation",
+        "ValidationError",
+    }
+)
+_SERVER_ERROR = 500
+
+
+def error_code(error: Exception) -> str:
+    """The service's own code for an error, or the name of its class."""
+    if isinstance(error, ClientError):
+        return str(error.response.get("Error", {}).get("Code", "Unknown"))
+    return type(error).__name__
+
+
+def classify_code(code: str) -> Retry:
+    """Whether the service's error code asks for another try."""
+    name = code.removesuffix("Exception")
+    if name in _TRANSIENT:
+        return Retry.TRANSIENT
+    if name in _PERMANENT:
+        return Retry.PERMANENT
+    return Retry.UNKNOWN
+
+
+def classify(error: BotoCoreError | ClientError) -> Retry:
+    """Whether a failed call asks for another try."""
+    if isinstance(error, HTTPClientError | BotoConnectionError):
+        return Retry.TRANSIENT
+    if isinstance(error, ClientError):
+        if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= _SERVER_ERROR:
+            return Retry.TRANSIENT
+        return classify_code(error_code(error))
+    return Retry.UNKNOWN

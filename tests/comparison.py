@@ -15,9 +15,9 @@ from threading import RLock
 from types import SimpleNamespace
 from zlib import crc32
 
-from operations.deployment import Deployment
-from operations.machine import Machine
+from operations.deployed_tables import Deployment
 from replica_writer.tables import SourceTable
+from reports.access.machine import Machine
 from stream_core.attribute_values import canonical_json, same_item
 from stream_core.change import EventName
 from stream_core.history_row import ID, SORT_KEY, HistoryRow

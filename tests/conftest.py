@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import HealthCheck, settings
 
-from itemtrail.local_stack import LocalStack
+from itemtrail.local.local_stack import LocalStack
 from stream_core.clients import CLIENT_CONFIG, dynamodb_client
 from tests.tables import create_history_table, create_table
 

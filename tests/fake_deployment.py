@@ -14,7 +14,7 @@ from typing import Any
 import boto3
 from botocore.validate import validate_parameters
 
-from reports.stack import Consumer, Stack
+from reports.deployment.stack import Consumer, Stack
 
 STACK, REGION, REPLICA_REGION = "employee-trail", "eu-west-1", "eu-central-1"
 SOURCE, HISTORY, REPLICA = "Employee", "employee-trail-history", "employee-trail-replica"

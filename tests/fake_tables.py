@@ -10,13 +10,13 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from types import SimpleNamespace
 
-from history_writer.overflow import OverflowBucket
+from history_writer.overflow_bucket import OverflowBucket
 from history_writer.writer import HistoryWriter
-from operations.deployment import Deployment
-from operations.machine import Machine
+from operations.deployed_tables import Deployment
 from replica_writer.settle import Settler
 from replica_writer.tables import ReplicaTable, SourceTable
-from reports.row_reader import RowReader
+from reports.access.machine import Machine
+from reports.access.row_reader import RowReader
 from stream_core.history_row import HistoryRow
 from tests.factories import change
 from tests.fakes import FakeDynamoDB, FakeS3, client_error

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from operations.failure_objects import StreamRange
+from operations.redrive.objects import StreamRange
 from tests.factories import STREAM_ARN, api_record, item, number
 from tests.fakes import client_error
 

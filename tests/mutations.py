@@ -114,7 +114,7 @@ MORE = (
     ),
     Mutation(
         "take a missing permission for a bad record",
-        "stream_core/failures.py",
+        "stream_core/retry.py",
         '"Serialization",',
         '"Serialization", "AccessDenied",',
     ),
@@ -135,7 +135,7 @@ MORE = (
     ),
     Mutation(
         "write rows without their overflow object",
-        "history_writer/overflow.py",
+        "history_writer/overflow_bucket.py",
         "answer = self.s3.put_object(",
         "answer = dict(",
     ),

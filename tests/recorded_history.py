@@ -4,8 +4,8 @@ import io
 from dataclasses import replace
 from datetime import timedelta
 
-from history_writer.overflow import OverflowBucket
-from reports.row_reader import RowReader
+from history_writer.overflow_bucket import OverflowBucket
+from reports.access.row_reader import RowReader
 from stream_core.change import EventName
 from stream_core.history_row import ID, SORT_KEY, HistoryRow
 from tests.factories import FIRST_SEQUENCE, NOON, change

@@ -11,25 +11,25 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
-from reports.actor import actor_of
-from reports.by_time import ByTime, changed_rows
-from reports.chain_order import Link
-from reports.continuity import judge_chain
-from reports.differences import changed_paths
-from reports.paths import value_at
-from reports.progress import silent
-from reports.row_reader import RowReader
-from reports.selection import Selection
-from reports.timeline import judge, spoken_for, state_before
-from reports.versions import table_versions
-from reports.whole_table import table_states
+from reports.access.by_time import ByTime, changed_rows
+from reports.access.progress import silent
+from reports.access.row_reader import RowReader
+from reports.inputs.paths import value_at
+from reports.states.actor import actor_of
+from reports.states.differences import changed_paths
+from reports.states.selection import Selection
+from reports.states.timeline import judge, spoken_for, state_before
+from reports.table.as_of import table_states
+from reports.table.versions import table_versions
+from reports.verification.chain_order import Link
+from reports.verification.continuity import judge_chain
 from stream_core.attribute_values import canonical_json, digest, same_item
 from stream_core.change import EventName
 from stream_core.history_row import HistoryRow
 from tests.factories import number, text
 from tests.unit.memory_tables import HISTORY, Recorded, moment
-from warehouse.dataset import DataFile, Dataset
-from warehouse.schema import ROWS, month_of, row_of
+from warehouse.dataset.manifest import DataFile, Dataset
+from warehouse.dataset.schema import ROWS, month_of, row_of
 
 # A quarter of an hour before a month ends.
 START_S = (datetime(2018, 3, 31, 23, 45, tzinfo=UTC) - moment(0)).total_seconds()

@@ -1,20 +1,24 @@
 """A whole dataset held against itself: every row what was written, every row following the last."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 
-from reports.continuity import INTEGRITY, Finding, FindingClass
-from reports.gaps import Gap, declare
-from reports.keys import KeySchema
-from reports.progress import Progress, silent
-from reports.verdicts import Verdict, Verification
-from warehouse.continuity_sql import FINDINGS
-from warehouse.digests import check_of
-from warehouse.engine import Engine
-from warehouse.schema import image_of
+from reports.access.progress import Progress, silent
+from reports.access.row_reader import RowReader
+from reports.inputs.keys import KeySchema
+from reports.verification.continuity import INTEGRITY, Finding, FindingClass
+from reports.verification.gaps import Gap, declare
+from reports.verification.row_checks import RowChecks
+from reports.verification.verdicts import Verdict, Verification
+from stream_core.errors import IntegrityError
+from stream_core.history_row import ID, HistoryRow
+from warehouse.dataset.schema import checked_row, image_of
+from warehouse.engines.engine import Engine
+from warehouse.questions.continuity_sql import FINDINGS, finding_line
 
 _COUNTS = """
 SELECT COUNT(DISTINCT id) AS items, COUNT(*) AS "rows", COUNT(overflow) AS overflow_objects
@@ -98,3 +102,49 @@ def _utc(moment: datetime | None) -> datetime | None:
 
 def _place(finding: Finding) -> tuple[str, str, str]:
     return str(finding.keys), finding.sort_key or "", finding.found.value
+
+
+Check = Callable[[pa.RecordBatch], pa.RecordBatch]
+
+
+def check_of(now: datetime) -> Check:
+    """A function from rows of the dataset to what is wrong with them.
+
+    A line is made a history row again; its digest, its place, and the columns that follow from
+    its images have to be those of the row. Engines run the function where the rows are.
+
+    Args:
+        now: rows stamped later are from the future.
+    """
+
+    def check(batch: pa.RecordBatch) -> pa.RecordBatch:
+        found = [line for row in batch.to_pylist() for line in _faults(row, now)]
+        return pa.RecordBatch.from_pylist(found, schema=FINDINGS)
+
+    return check
+
+
+def _faults(line: dict[str, Any], now: datetime) -> Iterator[dict[str, Any]]:
+    try:
+        row = checked_row(line)
+    except IntegrityError as error:
+        faults = {FindingClass.DIGEST_MISMATCH: [str(error)]}
+        keys, at, sort_key = {ID: {"S": line["id"]}}, _time_of(line), line["sort_key"]
+    else:
+        faults = _misplaced(row, now)
+        keys, at, sort_key = row.change.keys, row.change.created_at, row.sort_key
+    for found, details in faults.items():
+        yield finding_line(line["id"], Finding(found, keys, at, at, sort_key, "; ".join(details)))
+
+
+def _time_of(line: dict[str, Any]) -> datetime | None:
+    at = line["created_at"]
+    return None if at is None else at.astimezone(UTC)
+
+
+def _misplaced(row: HistoryRow, now: datetime) -> dict[FindingClass, list[str]]:
+    # As `verify` looks at a stored row. The images are in it, so that nothing has to be fetched.
+    stored = replace(row, overflow=None).to_item(1)
+    nobody = cast("Any", None)
+    reader = RowReader(nobody, nobody, "", None)
+    return RowChecks(reader, row.id, None, None, now).check(stored).faults

@@ -3,10 +3,10 @@
 ItemtrailError
 ├── DatasetError     the dataset is damaged, or what is asked of it does not fit it
 ├── IntegrityError   a history row is not what was written (stream_core)
-└── ExportError      an export is damaged (operations)
+└── ExportError      an export is damaged (reports.access)
 """
 
-from stream_core.failures import ItemtrailError
+from stream_core.errors import ItemtrailError
 
 
 class DatasetError(ItemtrailError):

@@ -13,21 +13,21 @@ from pathlib import Path
 
 import pytest
 
-from history_writer.overflow import OverflowBucket
+from history_writer.overflow_bucket import OverflowBucket
 from history_writer.writer import HistoryWriter
-from operations.backfill import backfill
-from operations.deployment import Deployment
+from operations.backfill.plan import backfill
+from operations.deployed_tables import Deployment
 from operations.enable import Stream, enable
 from operations.errors import RefusedError
 from replica_writer.settle import Settler
 from replica_writer.tables import ReplicaTable, SourceTable
 from replica_writer.writer import ReplicaWriter
-from reports.gaps import read_gaps
-from reports.row_reader import RowReader
-from reports.timeline import Certainty, judge
-from reports.verdicts import Verdict
-from reports.verify import Clock as VerifyClock
-from reports.verify import verify
+from reports.access.row_reader import RowReader
+from reports.states.timeline import Certainty, judge
+from reports.verification.gaps import read_gaps
+from reports.verification.verdicts import Verdict
+from reports.verification.verify import Clock as VerifyClock
+from reports.verification.verify import verify
 from stream_core.batch import consume
 from stream_core.history_row import HistoryRow
 from stream_core.quarantine import Quarantine
@@ -65,8 +65,8 @@ print(count)
 BACKFILL = """
 import dataclasses, json, sys
 import boto3
-from operations.backfill import backfill
-from operations.deployment import Deployment
+from operations.backfill.plan import backfill
+from operations.deployed_tables import Deployment
 given = json.loads(sys.argv[1])
 session = boto3.Session("test", "test", region_name=given["region"])
 result = backfill(Deployment(session=session, **given["deployment"]), **given["options"])

@@ -11,12 +11,12 @@ import pytest
 
 import history_writer.app
 import replica_writer.app
-from operations.compare import compare
-from operations.deployment import Deployment
-from operations.discrepancies import DiscrepancyKind
+from operations.deployed_tables import Deployment
 from operations.errors import RefusedError
-from operations.reasons import Reason
-from operations.repair import repair
+from operations.replica.compare import compare
+from operations.replica.discrepancies import DiscrepancyKind
+from operations.replica.reasons import Reason
+from operations.replica.repair import repair
 from tests.factories import item, lambda_context, lambda_form, number, text
 
 pytestmark = pytest.mark.functional

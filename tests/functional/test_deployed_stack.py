@@ -22,14 +22,14 @@ import pytest
 from botocore.exceptions import ClientError
 from rich.console import Console
 
-import itemtrail.demo
-from itemtrail.local_stack import EMULATED, REPLICA_TEMPLATE
+import itemtrail.local.demo
+from itemtrail.local.local_stack import EMULATED, REPLICA_TEMPLATE
 from tests.factories import lambda_form
 
 pytestmark = pytest.mark.functional
 
-STACK, SOURCE = itemtrail.demo.STACK, "Employee"
-REGION, REPLICA_REGION = itemtrail.demo.REGION, itemtrail.demo.REPLICA_REGION
+STACK, SOURCE = itemtrail.local.demo.STACK, "Employee"
+REGION, REPLICA_REGION = itemtrail.local.demo.REGION, itemtrail.local.demo.REPLICA_REGION
 PROGRAM = str(Path(sys.executable).with_name("itemtrail"))
 WITHIN_S = 20
 WRITERS = ("history_writer", "replica_writer")
@@ -717,10 +717,10 @@ def sabotaged_demo(deployed, local_stack):
     ready = contextlib.nullcontext(_Ready(deployed, local_stack))
     output = io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(itemtrail.demo, "LocalStack", lambda _: ready)
+        patch.setattr(itemtrail.local.demo, "LocalStack", lambda _: ready)
         patch.setattr(signal, "pause", _interrupt)
         patch.setattr(sys, "argv", [PROGRAM, "demo", "--keep"])
-        demo = itemtrail.demo.Demo(Console(file=output, width=200), seed=1)
+        demo = itemtrail.local.demo.Demo(Console(file=output, width=200), seed=1)
         status = demo.run(keep=True)
     return status, output.getvalue()
 

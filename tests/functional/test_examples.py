@@ -21,15 +21,15 @@ import pyarrow.parquet
 import pytest
 
 from itemtrail.cli import commands, main
-from itemtrail.local_stack import EMULATED, LocalStack
-from operations.compare import compare
-from operations.failure_objects import StreamRange
+from itemtrail.local.local_stack import EMULATED, LocalStack
+from operations.redrive.objects import StreamRange
+from operations.replica.compare import compare
 from reports import HistoryTable
 from tests.export_files import export_files, write_to
 from tests.factories import item, lambda_form
 from tests.left_behind import invocation
 from tests.recorded_history import rows_of
-from warehouse.ingest import ingest
+from warehouse.archive.ingest import ingest
 
 pytestmark = pytest.mark.functional
 

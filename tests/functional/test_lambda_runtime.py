@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from itemtrail import sam
+from itemtrail.local import sam
 from stream_core.history_row import HistoryRow
 from tests.factories import inserts, item, lambda_record, number, text
 from tests.lambda_runtime import (

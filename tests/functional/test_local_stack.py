@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from itemtrail import local_stack as module
-from itemtrail import sam
-from itemtrail.local_stack import LocalStack, LocalStackError
+from itemtrail.local import local_stack as module
+from itemtrail.local import sam
+from itemtrail.local.local_stack import LocalStack, LocalStackError
 
 pytestmark = [
     pytest.mark.functional,
@@ -30,7 +30,7 @@ PROC = Path("/proc")
 # A program that uses the local stack until it is told to end; tells its folder.
 PROGRAM = """
 import signal, sys
-from itemtrail.local_stack import LocalStack
+from itemtrail.local.local_stack import LocalStack
 from tests.functional.test_local_stack import run_a_function
 with LocalStack() as stack:
     run_a_function(stack)
@@ -40,8 +40,8 @@ with LocalStack() as stack:
 BUILDING_PROGRAM = """
 import sys
 from pathlib import Path
-from itemtrail import sam
-from itemtrail.local_stack import LocalStack
+from itemtrail.local import sam
+from itemtrail.local.local_stack import LocalStack
 with LocalStack() as stack:
     print(stack.folder, flush=True)
     sam.build(stack.folder / "build", Path(sys.argv[1]))

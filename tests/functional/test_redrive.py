@@ -5,13 +5,13 @@ import json
 
 import pytest
 
-from history_writer.overflow import OverflowBucket
+from history_writer.overflow_bucket import OverflowBucket
 from history_writer.writer import HistoryWriter
-from operations.deployment import Deployment
-from operations.failure_objects import StreamRange
-from operations.redelivery import Why
-from operations.redrive import redrive
-from reports.stack import Consumer
+from operations.deployed_tables import Deployment
+from operations.redrive.delivery import Why
+from operations.redrive.objects import StreamRange
+from operations.redrive.run import redrive
+from reports.deployment.stack import Consumer
 from stream_core.batch import Delivery
 from stream_core.change import read_record
 from stream_core.quarantine import Quarantine

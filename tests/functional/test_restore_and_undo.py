@@ -11,12 +11,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 import history_writer.app
-from operations.conditional_write import Verdict
-from operations.deployment import Deployment
-from operations.restore import restore
-from operations.restore_table import restore_table
-from operations.undo import undo
-from reports.selection import Selection
+from operations.deployed_tables import Deployment
+from operations.recovery.conditional_write import Verdict
+from operations.recovery.restore_items import restore
+from operations.recovery.restore_table import restore_table
+from operations.recovery.undo import undo
+from reports.states.selection import Selection
 from stream_core.attribute_values import same_item
 from stream_core.change import EventName
 from tests.factories import item, lambda_context, lambda_form, nested, number, text

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from itemtrail.local_stack import EMULATED, LocalStack
+from itemtrail.local.local_stack import EMULATED, LocalStack
 
 pytestmark = pytest.mark.functional
 

@@ -9,11 +9,11 @@ import boto3
 import pytest
 
 from itemtrail.cli import main
-from itemtrail.local_stack import EMULATED, REPLICA_TEMPLATE
-from reports.doctor import examine
+from itemtrail.local.local_stack import EMULATED, REPLICA_TEMPLATE
+from reports.deployment.doctor import examine
+from reports.deployment.stack import Consumer, Stack
+from reports.deployment.status import read_status
 from reports.errors import ReportError
-from reports.stack import Consumer, Stack
-from reports.status import read_status
 
 pytestmark = pytest.mark.functional
 

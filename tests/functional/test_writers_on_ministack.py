@@ -8,7 +8,7 @@ from itertools import pairwise, permutations
 import pytest
 from botocore.exceptions import ClientError
 
-from history_writer.overflow import OverflowBucket
+from history_writer.overflow_bucket import OverflowBucket
 from history_writer.writer import HistoryWriter
 from replica_writer.settle import Settler
 from replica_writer.tables import ReplicaTable, SourceTable
@@ -16,9 +16,9 @@ from replica_writer.writer import ReplicaWriter
 from stream_core.attribute_values import item_size
 from stream_core.batch import consume
 from stream_core.change import read_record
-from stream_core.failures import IntegrityError
+from stream_core.errors import IntegrityError
 from stream_core.history_row import HistoryRow, sort_key_after
-from stream_core.overflow import unpack
+from stream_core.overflow_object import unpack
 from stream_core.quarantine import Quarantine
 from tests.factories import (
     FIRST_SEQUENCE,

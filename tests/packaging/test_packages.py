@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from itemtrail import sam
+from itemtrail.local import sam
 from tests.lambda_runtime import BOTO3, LAYER, lay_out_runtime
 
 PACKAGES = {"HistoryWriterFunction": "history_writer", "ReplicaWriterFunction": "replica_writer"}

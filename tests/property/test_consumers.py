@@ -6,7 +6,7 @@ from itertools import count
 from hypothesis import given
 from hypothesis import strategies as st
 
-from history_writer.overflow import OverflowBucket
+from history_writer.overflow_bucket import OverflowBucket
 from history_writer.writer import HistoryWriter
 from replica_writer.settle import Settler
 from replica_writer.tables import ReplicaTable, SourceTable

@@ -6,10 +6,10 @@ from itertools import pairwise, permutations
 from hypothesis import assume, event, given
 from hypothesis import strategies as st
 
-from reports.chain_order import Link
-from reports.continuity import FindingClass, Head, judge_chain
-from reports.timeline import Certainty, timeline
-from reports.verify import Clock, Verdict, verify
+from reports.states.timeline import Certainty, timeline
+from reports.verification.chain_order import Link
+from reports.verification.continuity import FindingClass, Head, judge_chain
+from reports.verification.verify import Clock, Verdict, verify
 from stream_core.attribute_values import same_item
 from stream_core.change import EventName
 from stream_core.history_row import sort_key_of

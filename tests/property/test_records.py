@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from stream_core.attribute_values import canonical_json
 from stream_core.change import read_record
-from stream_core.failures import IntegrityError
+from stream_core.errors import IntegrityError
 from stream_core.history_row import HistoryRow, sort_key_after, sort_key_of
-from stream_core.overflow import pack, unpack
+from stream_core.overflow_object import pack, unpack
 from tests.factories import STREAM_ARN
 from tests.strategies import changes, record_pairs, respelled_items, sequences
 

@@ -6,9 +6,9 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operations.compensation import compensate, touch_of
-from operations.conflicts import as_value
-from reports.paths import value_at
+from operations.recovery.compensation import compensate, touch_of
+from operations.recovery.conflicts import as_value
+from reports.inputs.paths import value_at
 from stream_core.attribute_values import same_item
 from stream_core.history_row import HistoryRow
 from tests.factories import FIRST_SEQUENCE, change, item, number, text

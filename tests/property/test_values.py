@@ -15,7 +15,7 @@ from stream_core.attribute_values import (
     read_item,
     same_item,
 )
-from stream_core.failures import MalformedRecordError
+from stream_core.errors import MalformedRecordError
 from stream_core.item_id import item_id
 from tests.factories import lambda_form
 from tests.strategies import (

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 pytest.importorskip("duckdb", reason="needs the extra 'warehouse'")
 
 from tests.warehouse_histories import asked, expected, world_dataset, worlds
-from warehouse.duck import DuckEngine
+from warehouse.engines.duck import DuckEngine
 
 
 @contextmanager

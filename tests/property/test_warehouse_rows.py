@@ -11,18 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reports.paths import read_path
+from reports.inputs.paths import read_path
 from stream_core.attribute_values import same_item
 from stream_core.change import EventName, read_record
-from stream_core.failures import IntegrityError
+from stream_core.errors import IntegrityError
 from stream_core.history_row import HistoryRow, fits_inline
-from stream_core.overflow import pack
+from stream_core.overflow_object import pack
 from tests import export_files as made
 from tests.factories import change
 from tests.strategies import changes, names, texts
-from warehouse.dataset import Dataset
-from warehouse.ingest import ingest
-from warehouse.schema import (
+from warehouse.archive.ingest import ingest
+from warehouse.dataset.manifest import Dataset
+from warehouse.dataset.schema import (
     ROWS,
     checked_row,
     history_row,

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from reports.by_time import ByTime, changed_rows
-from reports.progress import silent
-from reports.rewind import rewound
-from reports.selection import Selection
-from reports.timeline import Certainty, judge
-from reports.versions import item_versions, table_versions
-from reports.whole_table import _from_history, table_states
+from reports.access.by_time import ByTime, changed_rows
+from reports.access.progress import silent
+from reports.states.selection import Selection
+from reports.states.timeline import Certainty, judge
+from reports.table.as_of import _from_history, table_states
+from reports.table.rewind import rewound
+from reports.table.versions import item_versions, table_versions
 from stream_core.change import EventName
 from tests.factories import NOON, item, number
 from tests.unit.memory_tables import Recorded, moment

@@ -20,15 +20,16 @@ from unittest import mock
 import boto3
 from botocore.awsrequest import AWSResponse
 
-from history_writer.overflow import OverflowBucket
+from history_writer.overflow_bucket import OverflowBucket
 from history_writer.writer import HistoryWriter
-from operations import backfill_run, state_file
-from operations.backfill import backfill
-from operations.deployment import Deployment
-from operations.machine import Machine
+from operations.backfill import run as backfill_run
+from operations.backfill.plan import backfill
+from operations.deployed_tables import Deployment
+from operations.execution import state_file
 from replica_writer.settle import Settler
 from replica_writer.tables import ReplicaTable, SourceTable
-from reports.row_reader import RowReader
+from reports.access.machine import Machine
+from reports.access.row_reader import RowReader
 from stream_core.clients import CLIENT_CONFIG, dynamodb_client, take_answers_as_they_stand
 from tests.factories import NOON, STREAM_ARN
 from tests.simulation import consumers, source, wire

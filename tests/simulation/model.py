@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 
 from stream_core.attribute_values import read_item
 from stream_core.history_row import HistoryRow
-from stream_core.overflow import unpack
+from stream_core.overflow_object import unpack
 from tests.simulation.world import World, canonical
 
 CONSUMERS = ("history", "replica")

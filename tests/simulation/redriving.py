@@ -15,11 +15,11 @@ from unittest import mock
 
 from botocore.exceptions import ClientError
 
-import operations.redelivery
-import operations.redrive
-from operations.deployment import Deployment
-from reports.patience import patience_of
-from reports.stack import Consumer
+import operations.redrive.delivery
+import operations.redrive.run
+from operations.deployed_tables import Deployment
+from reports.access.machine import patience_of
+from reports.deployment.stack import Consumer
 from tests.simulation.consumers import _parts, in_world
 from tests.simulation.scheduler import HOUR, SECOND, KilledError
 from tests.simulation.world import Invocation
@@ -118,7 +118,7 @@ def redrive(world, *, names=None, failing=0.0):
     deployment = Deployment("Employee", session, quarantine_bucket="kept-aside", time_shards=4)
     deployment.__dict__.update(s3=bucket, history_writer=writer, settler=settler)
     order = partial(
-        operations.redrive.redrive,
+        operations.redrive.run.redrive,
         deployment,
         apply=True,
         names=CONSUMERS if names is None else names,
@@ -151,10 +151,10 @@ def _time_of(world):
     }
     stack = ExitStack()
     patched = {
-        operations.redrive: ("patience_of", partial(patience_of, **time, jitter=dice.random)),
-        operations.redelivery: (
+        operations.redrive.run: ("patience_of", partial(patience_of, **time, jitter=dice.random)),
+        operations.redrive.delivery: (
             "settle_all",
-            partial(operations.redelivery.settle_all, **time),
+            partial(operations.redrive.delivery.settle_all, **time),
         ),
     }
     for module, (name, replacement) in patched.items():
@@ -162,7 +162,7 @@ def _time_of(world):
     # Settling has a patience of its own making.
     stack.enter_context(
         mock.patch.object(
-            operations.settling, "patience_of", partial(patience_of, jitter=dice.random)
+            operations.execution.settling, "patience_of", partial(patience_of, jitter=dice.random)
         )
     )
     return stack

@@ -9,18 +9,18 @@ from unittest import mock
 
 import pytest
 
-from operations import backfill_run, baselines, source_facts
-from operations.backfill_journal import Journal
-from operations.dating import Dated, Dating
-from operations.moments import stamp
-from operations.service_clock import ServiceClock
-from reports.continuity import FindingClass, Head, Link, judge_chain
-from reports.timeline import Certainty, Evidence, judge, state_before
+from operations.backfill import baselines, source_facts
+from operations.backfill import run as backfill_run
+from operations.backfill.dating import Dated, Dating, stamp
+from operations.backfill.journal import Journal
+from operations.backfill.service_clock import ServiceClock
+from reports.states.timeline import Certainty, Evidence, judge, state_before
+from reports.verification.continuity import FindingClass, Head, Link, judge_chain
 from stream_core.attribute_values import digest, read_item
 from stream_core.change import EventName
 from stream_core.history_row import HistoryRow
 from stream_core.item_id import item_id
-from stream_core.overflow import unpack
+from stream_core.overflow_object import unpack
 from tests.factories import NOON
 from tests.simulation.backfilled import plan, run, run_again, slow_plan
 

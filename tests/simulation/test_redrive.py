@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from operations.redelivery import Why
+from operations.redrive.delivery import Why
 from tests.simulation import model
 from tests.simulation.faults import Faults
 from tests.simulation.redriving import Bucket, mend, redrive

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reports.timeline import Certainty, Evidence, judge
+from reports.states.timeline import Certainty, Evidence, judge
 from stream_core.attribute_values import read_item
 from stream_core.history_row import HistoryRow
 from tests.simulation import model, shrink

@@ -28,10 +28,12 @@ from tests.factories import item, number, text
 from tests.recorded_history import row_of, rows_of
 from tests.unit.memory_tables import moment
 from tests.warehouse_histories import asked, dataset_of, expected, world_dataset, worlds
-from warehouse.duck import DuckEngine
+from warehouse.check import check_of
+from warehouse.dataset.schema import history_row
+from warehouse.engines.duck import DuckEngine
+from warehouse.engines.spark import SparkEngine
 from warehouse.errors import DatasetError
-from warehouse.schema import history_row
-from warehouse.spark import SparkEngine
+from warehouse.questions.continuity_sql import FINDINGS
 
 LATER = moment(86400)
 
@@ -174,7 +176,10 @@ def test_both_find_the_altered_line(both, tmp_path):
     forged = [one and one.replace("open", "shut") for one in lines.column(place).to_pylist()]
     pa.parquet.write_table(lines.set_column(place, "new_image", pa.array(forged)), path)
 
-    found = [engine.digests(LATER).read_all().to_pylist() for engine in both(dataset)]
+    found = [
+        engine.map_rows(check_of(LATER), FINDINGS).read_all().to_pylist()
+        for engine in both(dataset)
+    ]
 
     assert found[0] == found[1]
     assert [one["found"] for one in found[0]] == ["DIGEST_MISMATCH"]

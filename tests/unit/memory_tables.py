@@ -16,8 +16,8 @@ from zlib import crc32
 
 from botocore.paginate import Paginator
 
-from reports.by_time import ByTime
-from reports.row_reader import RowReader
+from reports.access.by_time import ByTime
+from reports.access.row_reader import RowReader
 from stream_core.attribute_values import same_item
 from stream_core.change import EventName
 from stream_core.history_row import ID, SORT_KEY, HistoryRow

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from itemtrail import record_kinds
 from itemtrail.cli import commands
-from itemtrail.record_kinds import RecordKind
+from itemtrail.records import kinds as record_kinds
+from itemtrail.records.kinds import RecordKind
 from itemtrail.reference import reference
 
 ROOT = Path(__file__).parents[2]

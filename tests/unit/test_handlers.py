@@ -13,7 +13,7 @@ import history_writer.app
 import replica_writer.app
 import stream_core.clients
 from stream_core.batch import Outcome, Summary
-from stream_core.failures import SettingsError, UnstoredRecordError, ViewTypeError
+from stream_core.errors import SettingsError, UnstoredRecordError, ViewTypeError
 from stream_core.observability import report
 from tests.factories import (
     deliveries,

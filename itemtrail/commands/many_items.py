@@ -1,0 +1,206 @@
+"""The commands that ask about many items: changes, between, table-as-of."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import click
+from rich.console import RenderableType
+from rich.text import Text
+
+from itemtrail.options.kinds import TimeType
+from itemtrail.options.selection import selection_options
+from itemtrail.options.target import (
+    Period,
+    Target,
+    indexed_target_options,
+    key_argument,
+    output_option,
+    period_options,
+)
+from itemtrail.output.answer import Answer, Counted, chosen_form, give, tell
+from itemtrail.output.progress import Waiting
+from itemtrail.records import items as records
+from itemtrail.records import kinds as record_kinds
+from itemtrail.tables import cells
+from itemtrail.tables import many_items as activity_tables
+from reports import HistoryTable
+from reports.inputs.keys import key_text
+from reports.states.actor import actor_of
+from reports.states.selection import Selection
+from reports.states.timeline import Certainty, ItemState
+from reports.table.as_of import TableAsOf
+from stream_core.attribute_values import Item
+from stream_core.change import EventName
+
+
+@click.command(short_help="The changes made in a range of time, and by whom.")
+@key_argument(required=False)
+@period_options
+@selection_options
+@indexed_target_options
+@output_option
+def changes(
+    key: tuple[str, ...], period: Period, where: Selection, output: str | None, target: Target
+) -> int:
+    """Show the changes made in a range of time, of one item or of all, in the order of time.
+
+    Without KEY the whole table is asked, through its index by time: what it costs depends on the
+    range, not on the history. A stream does not record who makes a change: where writers leave
+    their name in an attribute of the item, --actor-attribute tells which. A delete leaves none.
+
+    \b
+    Example:
+      itemtrail changes --since '1h ago' --stack employee-trail
+      itemtrail changes 42 --since 2026-03-01 --stack employee-trail --output jsonl
+      itemtrail changes --since '1d ago' --event remove --stack employee-trail --output json
+      itemtrail changes --since '1d ago' --attribute status --from open --to closed \\
+        --stack employee-trail --output csv > closed.csv
+      itemtrail changes --since '1d ago' --actor ada --actor-attribute updated_by \\
+        --stack employee-trail
+    """  # noqa: D301
+    form, trail = chosen_form(output), target.open(reads_index=not key)
+    item = _item(trail, key)
+    named_by = where.actor_attribute
+    untold: Counter[EventName] = Counter()
+    with Waiting() as waiting:
+        rows = Counted(
+            trail.changed_rows(
+                *period,
+                where,
+                item,
+                progress=waiting,
+                undecided=lambda row: untold.update([row.change.event_name]),
+            )
+        )
+        answer = Answer(
+            record_kinds.CHANGE,
+            (records.change(row, actor_of(row, named_by)) for row in rows),
+            activity_tables.change_blocks(
+                f"Changes{_of(item)} from {_range(period)} UTC", rows, named_by
+            ),
+        )
+        give(answer, form, waiting)
+    if not rows.count:
+        tell(f"no such change{_of(item)} from {_range(period)} UTC")
+    if untold:
+        tell(_untold(untold, where.actor))
+    return 0
+
+
+@click.command(short_help="The versions that were active in a range of time.")
+@key_argument(required=False)
+@period_options
+@indexed_target_options
+@output_option
+def between(key: tuple[str, ...], period: Period, output: str | None, target: Target) -> int:
+    """Show the versions that were active in a range of time, of one item or of all.
+
+    A version is active from its change until the next one: unlike `changes`, this also tells what
+    was there all along. KEY is a plain value, NAME=VALUE pairs, or JSON; without it the whole
+    history table is read.
+
+    \b
+    Example:
+      itemtrail between 42 --since '1d ago' --stack employee-trail
+      itemtrail between --since '2h ago' --until now --stack employee-trail --output jsonl
+      itemtrail between --since '1d ago' --stack employee-trail --output parquet > versions.parquet
+    """  # noqa: D301
+    form, trail = chosen_form(output), target.open()
+    item = _item(trail, key)
+    with Waiting() as waiting:
+        states = Counted(trail.versions(*period, item, progress=waiting))
+        answer = Answer(
+            record_kinds.SPAN,
+            map(records.span, states),
+            activity_tables.version_blocks(
+                f"Versions{_of(item)} active from {_range(period)} UTC", states
+            ),
+        )
+        give(answer, form, waiting)
+    if not states.count:
+        tell(f"nothing{_of(item)} was there from {_range(period)} UTC")
+    return 0
+
+
+@click.command("table-as-of", short_help="The whole table as it was at an instant.")
+@click.option("--at", type=TimeType(), required=True, help="The instant, e.g. 2026-01-31T18:46Z.")
+@click.option("--certain", is_flag=True, help="Fail (exit 2) at the first answer that is weaker.")
+@indexed_target_options
+@output_option
+def table_as_of(at: datetime, output: str | None, target: Target, *, certain: bool) -> int:
+    """Show the whole table as it was at an instant, and how sure each item is.
+
+    Either all of the history is read, or the live table is rewound by what has changed since,
+    whichever is cheaper; which it was is told at the end. An item of which it is not sure that it
+    was not there is shown too. Changes stamped at the instant are included.
+
+    \b
+    Example:
+      itemtrail table-as-of --at '1 min ago' --stack employee-trail
+      itemtrail table-as-of --at now --certain --stack employee-trail --output jsonl
+      itemtrail table-as-of --at 2026-03-03T18:46Z --stack employee-trail --output csv > march.csv
+    """  # noqa: D301
+    form, trail = chosen_form(output), target.open()
+    with Waiting() as waiting:
+        whole = _Whole(trail.table_states(at, certain=certain, progress=waiting))
+        answer = Answer(record_kinds.STATE, map(records.state, whole.states()), whole.blocks())
+        give(answer, form, waiting)
+    if form != "table":
+        tell(whole.summary())
+    return 0
+
+
+@dataclass
+class _Whole:
+    """A table as of an instant, counted as it passes."""
+
+    table: TableAsOf
+    items: int = field(default=0, init=False)
+    weak: int = field(default=0, init=False)
+
+    def states(self) -> Iterator[ItemState]:
+        for state in self.table.states:
+            self.items += state.exists
+            self.weak += state.certainty is not Certainty.EXACT
+            yield state
+
+    def blocks(self) -> Iterator[RenderableType]:
+        title = f"All items as of {cells.when(self.table.at)} UTC"
+        yield from activity_tables.item_blocks(title, self.states())
+        yield Text(self.summary(), style="yellow" if self.weak else "")
+
+    def summary(self) -> str:
+        weak = f", {self.weak:,} of the answers not exact" if self.weak else ""
+        return (
+            f"{cells.count_of(self.items, 'item')}{weak}; by {self.table.method}: "
+            f"{self.table.reason}"
+        )
+
+
+def _untold(events: Counter[EventName], actor: str | None) -> str:
+    """What has to be known of an answer for which changes were chosen by who made them."""
+    deletes = events[EventName.REMOVE]
+    others = events.total() - deletes
+    counts = [
+        cells.count_of(number, one)
+        for number, one in ((deletes, "delete"), (others, "other change"))
+        if number
+    ]
+    return (
+        f"nothing tells who made {' and '.join(counts)} in the range: any may be {actor}'s too; "
+        "leave --actor out to see them"
+    )
+
+
+def _item(trail: HistoryTable, key: tuple[str, ...]) -> Item | None:
+    return trail.key_schema.key_of_text(key) if key else None
+
+
+def _of(item: Item | None) -> str:
+    return f" of {key_text(item)}" if item else ""
+
+
+def _range(period: Period) -> str:
+    return f"{cells.when(period.since)} to {cells.when(period.until)}"

@@ -1,0 +1,165 @@
+"""The command that takes back a bad job: undo."""
+
+from dataclasses import dataclass
+from typing import TextIO
+
+import click
+
+from itemtrail.commands.restore import outcome_summary
+from itemtrail.exit_status import FINDINGS
+from itemtrail.options.keys import given_keys, keys_file_option, require_one_way
+from itemtrail.options.operation_target import (
+    OperationTarget,
+    apply_option,
+    rate_option,
+    source_target_options,
+)
+from itemtrail.options.selection import selection_options
+from itemtrail.options.target import (
+    Period,
+    fixed_period_options,
+    key_argument,
+    output_option,
+    tell_of_unknown_shards,
+)
+from itemtrail.output.answer import Answer, chosen_form, give, tell
+from itemtrail.output.dry_run import show_plan
+from itemtrail.output.progress import Waiting
+from itemtrail.records import kinds as record_kinds
+from itemtrail.records import recovery as operation_records
+from itemtrail.tables import cells
+from itemtrail.tables import recovery as plan_tables
+from itemtrail.tables.cells import closing
+from operations.deployed_tables import Deployment
+from operations.execution.rate import Rate
+from operations.recovery import undo as undoing
+from operations.recovery.undo import Selected, Undone
+from reports.states.selection import Selection
+from stream_core.attribute_values import Item
+from stream_core.history_row import time_text
+
+
+@click.command(short_help="Take back one bad job, and lose no good write.")
+@key_argument(required=False)
+@keys_file_option
+@fixed_period_options
+@selection_options
+@click.option(
+    "--all", "everything", is_flag=True, help="Every change of the range, whoever made it."
+)
+@rate_option
+@apply_option
+@source_target_options
+@output_option
+def undo(  # noqa: PLR0913 - an option each
+    *,
+    key: tuple[str, ...],
+    keys_file: TextIO | None,
+    period: Period,
+    where: Selection,
+    rate: float | None,
+    output: str | None,
+    target: OperationTarget,
+    everything: bool,
+    apply: bool,
+) -> int:
+    """Take back the changes of a range of time that are chosen, and no other.
+
+    Where something was written since, by another, it is left as it is and listed as a conflict;
+    changes to other attributes stay. Shows first what is written; a dry run unless --apply. Exits
+    with 1 if there are conflicts, or changes of which nothing tells who made them.
+
+    \b
+    Example:
+      itemtrail undo --since 2026-03-03T18:40Z --until 2026-03-03T18:46Z \\
+        --actor payroll --actor-attribute updated_by --stack employee-trail
+      itemtrail undo --since 2026-03-03T18:40Z --until 2026-03-03T18:46Z \\
+        --attribute status --to closed --stack employee-trail --apply
+      itemtrail undo 42 --since 2026-03-03T18:40Z --until 2026-03-03T18:46Z \\
+        --stack employee-trail --output json
+    """  # noqa: D301
+    require_one_way(key, keys_file)
+    chosen = key or keys_file or where.event_names or where.attribute or where.actor
+    if bool(chosen) == everything:
+        raise click.UsageError(
+            "--all and a choice exclude each other: leave one of them out"
+            if everything
+            else "this would take back every change of the range, the good ones too: choose by KEY,"
+            " --keys-file, --event, --attribute or --actor, or give --all",
+            click.get_current_context(),
+        )
+    form, (deployment, _) = chosen_form(output), target.find()
+    keys = given_keys(deployment.reader.key_schema, key, keys_file)
+    order = _Order(deployment, period, form, Rate(rate))
+    undone = order.carried_out(order.selected(where, keys), apply=apply)
+    order.give(undone)
+    return 0 if undone.is_clean else FINDINGS
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What was asked for."""
+
+    deployment: Deployment
+    period: Period
+    form: str
+    rate: Rate
+
+    def selected(self, where: Selection, keys: list[Item] | None) -> Selected:
+        """The changes to take back."""
+        if keys is None and self.deployment.time_shards is None:
+            tell_of_unknown_shards()
+        with Waiting() as waiting:
+            return undoing.select_bad(
+                self.deployment,
+                since=self.period.since,
+                until=self.period.until,
+                where=where,
+                keys=keys,
+                progress=waiting,
+            )
+
+    def carried_out(self, selected: Selected, *, apply: bool) -> Undone:
+        """Plan it; and do it, if so, once the plan is shown."""
+        if apply and self.form == "table":
+            planned = self._take_back(selected, apply=False)
+            show_plan(plan_tables.undo_blocks(planned, f"Plan: {self._title}"))
+        return self._take_back(selected, apply=apply)
+
+    def give(self, undone: Undone) -> None:
+        """Show what it came to."""
+        summary = self._summary(undone)
+        good = undone.applied and undone.is_clean
+        answer = Answer(
+            record_kinds.UNDO,
+            operation_records.undone(undone),
+            plan_tables.undo_blocks(undone, self._title, closing(summary, good=good)),
+        )
+        give(answer, self.form)
+        if self.form != "table":
+            tell(summary)
+
+    def _take_back(self, selected: Selected, *, apply: bool) -> Undone:
+        with Waiting() as waiting:
+            return undoing.take_back(
+                self.deployment, selected, apply=apply, rate=self.rate, progress=waiting
+            )
+
+    @property
+    def _title(self) -> str:
+        since, until = map(cells.when, self.period)
+        return f"Undo of changes from {since} to {until} UTC"
+
+    def _summary(self, undone: Undone) -> str:
+        outcomes = [str(one["outcome"]) for one in operation_records.undone(undone)]
+        if not outcomes:
+            return "there is no such change: nothing to take back"
+        summary = outcome_summary(outcomes, applied=undone.applied)
+        conflicts = len(undone.conflicts)
+        if conflicts:
+            summary += f"; {cells.count_of(conflicts, 'place')} in conflict"
+        if not undone.applied:
+            # A relative time is another one when the command is run again.
+            since, until = map(time_text, self.period)
+            summary += f"; the same range again: --since {since} --until {until}"
+        return summary

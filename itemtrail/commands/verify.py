@@ -1,0 +1,76 @@
+"""The command that checks a history: verify."""
+
+from pathlib import Path
+from typing import TextIO
+
+import click
+
+from itemtrail.exit_status import FINDINGS
+from itemtrail.options.keys import given_keys, keys_file_option, require_one_way
+from itemtrail.options.target import (
+    Target,
+    gaps_option,
+    indexed_target_options,
+    key_argument,
+    output_option,
+)
+from itemtrail.output.answer import Answer, chosen_form, give, tell
+from itemtrail.output.progress import Waiting
+from itemtrail.records import kinds as record_kinds
+from itemtrail.records import verify as records
+from itemtrail.tables import cells
+from itemtrail.tables import verify as verdict_tables
+from itemtrail.tables.verify import summary
+from reports.inputs.keys import key_text
+from reports.verification.gaps import read_gaps
+from stream_core.attribute_values import Item
+
+
+@click.command(short_help="Whether a history is complete and unaltered.")
+@key_argument(required=False)
+@keys_file_option
+@gaps_option
+@indexed_target_options
+@output_option
+def verify(
+    key: tuple[str, ...],
+    keys_file: TextIO | None,
+    gaps_file: Path | None,
+    output: str | None,
+    target: Target,
+) -> int:
+    """Check that a history is complete and unaltered: of one item, of some, or of the whole table.
+
+    Every row follows from the one before it, the last one leaves the live item, and every row and
+    overflow object is what was written. There are two verdicts: integrity (nothing is altered)
+    and completeness (nothing is missing). Exits with 1 unless both hold.
+
+    \b
+    Example:
+      itemtrail verify --stack employee-trail
+      itemtrail verify 42 --stack employee-trail --output json
+      itemtrail verify --keys-file keys.txt --stack employee-trail
+      itemtrail verify --gaps known-gaps.json --stack employee-trail --output csv > findings.csv
+    """  # noqa: D301
+    require_one_way(key, keys_file)
+    form, trail = chosen_form(output), target.open()
+    keys = given_keys(trail.key_schema, key, keys_file)
+    gaps = read_gaps(gaps_file, trail.key_schema) if gaps_file else []
+    with Waiting() as waiting:
+        found = trail.verify(keys, gaps, progress=waiting)
+        answer = Answer(
+            record_kinds.FINDING,
+            map(records.finding, found.findings),
+            verdict_tables.verification_blocks(found, f"Verification of {_subject(keys)}"),
+            lambda: records.verification(found),
+        )
+        give(answer, form, waiting)
+    if form not in ("table", "json"):
+        tell(summary(found))
+    return 0 if found.clean else FINDINGS
+
+
+def _subject(keys: list[Item] | None) -> str:
+    if keys is None:
+        return "the whole table"
+    return key_text(keys[0]) if len(keys) == 1 else cells.count_of(len(keys), "item")

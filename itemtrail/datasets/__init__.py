@@ -1,0 +1,1 @@
+"""The commands for datasets, and what they need an extra for."""

@@ -1,0 +1,243 @@
+"""What `archive` does, once it is known that a query engine is installed."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from itemtrail.options.target import Tables
+from itemtrail.output import json_and_csv as writers
+from itemtrail.output.answer import Answer, give, tell
+from itemtrail.output.progress import Waiting
+from itemtrail.records import kinds as record_kinds
+from itemtrail.records import verify as records
+from itemtrail.records.kinds import Record
+from itemtrail.tables import cells
+from itemtrail.tables import verify as verdict_tables
+from itemtrail.tables.cells import closing
+from itemtrail.tables.verify import summary as verdicts
+from reports.access.clients import dynamodb_client
+from reports.access.machine import Machine
+from reports.verification.gaps import read_gaps
+from stream_core.errors import ItemtrailError
+from stream_core.history_row import time_text
+from stream_core.retry import Retry, classify
+from warehouse.archive.export_request import SHORTEST, Destination
+from warehouse.archive.update import (
+    Archived,
+    ArchivedExport,
+    HistoryFacts,
+    archive,
+    archive_exports,
+)
+from warehouse.check import check, key_schema
+from warehouse.dataset.manifest import Dataset
+from warehouse.engines.duck import DuckEngine
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_COUNTS = ("rows_read", "rows_added", "already_there")
+FINDINGS = 1
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A dataset, and where its history table and the exports of it are."""
+
+    folder: Path
+    s3: "S3Client"
+    tables: Tables | None
+    machine: Machine = field(default_factory=Machine)
+
+    def ingest(self, places: Sequence[str], form: str) -> None:
+        """Ingest exports that are there, and tell of it."""
+        with Waiting() as waiting:
+            found = archive_exports(
+                self.folder,
+                places,
+                self.s3,
+                overflow=self.s3,
+                facts=None if self.tables is None else self._facts(self.tables),
+                progress=waiting,
+            )
+        _give(found, form)
+
+    def bring_up_to_date(self, tables: Tables, to: Destination, form: str) -> None:
+        """Have DynamoDB export what is missing, and tell of it."""
+        _give(self._updated(tables, to), form)
+
+    def keep_up_to_date(self, tables: Tables, to: Destination, every: timedelta, form: str) -> None:
+        """The same again and again, until somebody interrupts."""
+        while True:
+            began = self.machine.clock()
+            try:
+                _give_round(self._updated(tables, to), form)
+            except (ItemtrailError, ClientError, BotoCoreError) as error:
+                if not _may_pass(error):
+                    raise
+                tell(f"this is tried again in the next round: {' '.join(str(error).split())}")
+            left = every.total_seconds() - (self.machine.clock() - began)
+            self.machine.sleep(max(0.0, left))
+
+    def _updated(self, tables: Tables, to: Destination) -> Archived:
+        with Waiting() as waiting:
+            return archive(
+                self.folder,
+                self._facts(tables),
+                to,
+                dynamodb_client(tables.session, tables.endpoint_url),
+                self.s3,
+                machine=self.machine,
+                progress=waiting,
+            )
+
+    def _facts(self, tables: Tables) -> HistoryFacts:
+        dynamodb = dynamodb_client(tables.session, tables.endpoint_url)
+        return HistoryFacts.of(dynamodb, self.s3, tables.history_table)
+
+
+def destination(
+    place: str, owner: str | None, kms_key: str | None, every: timedelta | None
+) -> Destination:
+    """Where exports go, and that they can be made so often.
+
+    Raises:
+        DatasetError: that is no such place.
+        UsageError: they cannot.
+    """
+    if every is not None and every < SHORTEST:
+        raise click.UsageError(
+            f"an export covers {SHORTEST.seconds // 60} minutes at least: give --every 15m or more",
+            click.get_current_context(),
+        )
+    return Destination.read(place, owner=owner, kms_key=kms_key)
+
+
+def check_dataset(folder: Path, gaps_file: Path | None, form: str) -> int:
+    """Check a dataset, and give what is wrong with it; the exit status."""
+    with DuckEngine(Dataset.open(folder)) as engine, Waiting() as waiting:
+        schema = key_schema(engine)
+        gaps = read_gaps(gaps_file, schema) if gaps_file and schema else []
+        found = check(engine, gaps, now=datetime.now(UTC), progress=waiting)
+        is_clean = all(one.declared is not None for one in found.findings)
+        answer = Answer(
+            record_kinds.FINDING,
+            map(records.finding, found.findings),
+            verdict_tables.verification_blocks(found, f"Check of {folder}"),
+            lambda: records.verification(found) | {"clean": is_clean},
+        )
+        give(answer, form, waiting)
+    if form not in ("table", "json"):
+        tell(verdicts(found))
+    return 0 if is_clean else FINDINGS
+
+
+def _give(found: Archived, form: str) -> None:
+    answer = Answer(
+        record_kinds.ARCHIVED_EXPORT,
+        map(_export_record, found.exports),
+        _blocks(found),
+        lambda: _record(found),
+    )
+    give(answer, form)
+    if form != "table":
+        tell(_summary(found))
+    if form not in ("table", "json"):
+        for note in found.notes:
+            tell(note)
+
+
+def _give_round(found: Archived, form: str) -> None:
+    """Tell of one round of many, line by line: an answer has no end here."""
+    if form == "jsonl":
+        writers.write_jsonl(map(_export_record, found.exports))
+        sys.stdout.flush()
+    at = cells.when(datetime.now(UTC))
+    for text in (_summary(found), *found.notes):
+        tell(f"{at} {text}")
+
+
+def _blocks(found: Archived) -> Iterator[RenderableType]:
+    title = f"{found.dataset.folder}, of {found.dataset.history_table}"
+    yield cells.titled(title, _table(found.exports) if found.exports else "")
+    yield closing(_summary(found), good=bool(found.exports))
+    for note in found.notes:
+        yield Text.assemble(("note ", "yellow"), cells.printable(note))
+    yield ""
+
+
+def _table(exports: Sequence[ArchivedExport]) -> Table:
+    table = cells.new_table()
+    table.add_column("export", width=len("incremental"))
+    table.add_column("since (UTC)", overflow="fold", ratio=1)
+    table.add_column("until (UTC)", overflow="fold", ratio=1)
+    for name in ("read", "added", "there"):
+        table.add_column(name, justify="right", width=9)
+    for one in exports:
+        since = one.export.since
+        table.add_row(
+            one.export.kind.partition("_")[0].lower(),
+            "" if since is None else cells.when(since),
+            cells.when(one.export.time),
+            *(f"{count:,}" for count in _counts(one).values()),
+        )
+    return table
+
+
+def _summary(found: Archived) -> str:
+    counts = _totals(found)
+    return (
+        f"{cells.count_of(counts['rows_read'], 'row')} read, {counts['rows_added']:,} added, "
+        f"{counts['already_there']:,} already there; the dataset has "
+        f"{cells.count_of(found.dataset.rows, 'row')} and is complete until "
+        f"{time_text(found.dataset.complete_until)}"
+    )
+
+
+def _record(found: Archived) -> Record:
+    dataset = found.dataset
+    return {
+        "dataset": str(dataset.folder),
+        "history_table": dataset.history_table,
+        "horizon": dataset.horizon,
+        "complete_until": dataset.complete_until,
+        "rows": dataset.rows,
+        **_totals(found),
+        "exports": list(map(_export_record, found.exports)),
+        "notes": list(found.notes),
+    }
+
+
+def _export_record(one: ArchivedExport) -> Record:
+    return {
+        "export": one.export.arn,
+        "kind": one.export.kind.value,
+        "since": one.export.since,
+        "until": one.export.time,
+        **_counts(one),
+    }
+
+
+def _totals(found: Archived) -> dict[str, int]:
+    counts = list(map(_counts, found.exports))
+    return {name: sum(one[name] for one in counts) for name in _COUNTS}
+
+
+def _counts(one: ArchivedExport) -> dict[str, int]:
+    return {name: getattr(one.rows, name) for name in _COUNTS}
+
+
+def _may_pass(error: BaseException | None) -> bool:
+    """Whether an error is the network's or a busy service's, of its own or below it."""
+    if isinstance(error, ClientError | BotoCoreError):
+        return classify(error) is Retry.TRANSIENT
+    return error is not None and _may_pass(error.__cause__)

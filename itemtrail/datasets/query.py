@@ -1,0 +1,198 @@
+"""What `query` does, once it is known that a query engine is installed."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import pyarrow as pa
+from rich.console import RenderableType
+from sqlglot import exp, parse, parse_one
+from sqlglot.errors import SqlglotError
+
+from itemtrail.datasets.arrow_output import give_batches
+from itemtrail.datasets.extras import load
+from itemtrail.output.answer import Answer, give
+from itemtrail.output.progress import Waiting
+from itemtrail.records import kinds as record_kinds
+from itemtrail.records.kinds import Record
+from itemtrail.tables import cells
+from reports.errors import ReportError
+from reports.inputs.paths import Path as AttributePath
+from warehouse.check import lines_of
+from warehouse.dataset.manifest import Dataset
+from warehouse.engines import athena
+from warehouse.engines.duck import DuckEngine
+from warehouse.engines.engine import Engine
+from warehouse.questions.continuity_sql import FINDINGS
+from warehouse.questions.question import Question, text_literal, time_literal
+
+_ROWS = "rows"
+_FINDINGS = "findings"
+# They become part of a query's text.
+_MOST_FINDINGS = 10_000
+
+
+@dataclass(frozen=True)
+class Views:
+    """What the views are asked for; see `Engine.views`."""
+
+    at: datetime | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    actor_attribute: AttributePath | None = None
+    attribute: AttributePath | None = None
+
+    def define(self, engine: Engine) -> list[str]:
+        """Define them, and tell what can be asked: the rows and the views."""
+        return [_ROWS, *engine.views(**vars(self)), _FINDINGS]
+
+
+def open_engine(name: str, dataset: Path, memory: str | None) -> Engine:
+    """The engine of a name on a dataset.
+
+    Raises:
+        ReportError: it is not installed.
+        DatasetError: there is no dataset, or it is damaged.
+    """
+    if name == "spark":
+        engine: Engine = load("warehouse.engines.spark").SparkEngine(Dataset.open(dataset))
+        return engine
+    opened = Dataset.open(dataset)
+    return DuckEngine(opened) if memory is None else DuckEngine(opened, memory_limit=memory)
+
+
+def run_query(engine: Engine, text: str, views: Views, form: str) -> None:
+    """Give the answer to a query."""
+    with engine, Waiting() as waiting:
+        views.define(engine)
+        _define_findings(engine, judged=_names(text, _FINDINGS))
+        give_batches(engine.sql(text), form, waiting)
+
+
+def list_views(engine: Engine, views: Views, form: str) -> None:
+    """Tell what can be asked, with its columns."""
+    with engine:
+        names = views.define(engine)
+        _define_findings(engine, judged=False)
+        lines = [line for name in names for line in _columns(engine, name)]
+    give(Answer(record_kinds.VIEW_COLUMN, lines, _blocks(lines)), form)
+
+
+def print_athena(text: str | None, dataset: Path, location: str, views: Views) -> None:
+    """Print the statements that define the table in Athena and ask a query of it.
+
+    DuckDB sees the query first, so that names that do not exist are found here.
+
+    Raises:
+        ReportError: it asks for findings.
+        DatasetError: it is no query.
+    """
+    if text is None:
+        click.echo(athena.statements(location), nl=False)
+        return
+    if _names(text, _FINDINGS):
+        raise ReportError("findings are judged by this program and not by SQL: ask another engine")
+    with _Noting(Dataset.open(dataset)) as engine:
+        views.define(engine)
+        engine.sql(text).close()
+        asked = parse_one(text, dialect="duckdb")
+        _put_before(asked, [one for one in engine.questions if _names(text, one.name)])
+    question = Question("query", asked, pa.schema([]))  # type: ignore[arg-type]
+    click.echo(athena.statements(location, question), nl=False)
+
+
+class _Noting(DuckEngine):
+    """Notes the views that are defined."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        super().__init__(dataset)
+        self.questions: list[Question] = []
+
+    def define(self, question: Question) -> None:
+        super().define(question)
+        self.questions.append(question)
+
+
+def _put_before(asked: Any, views: Sequence[Question]) -> None:
+    """Make views parts of a query, before its own."""
+    own = list(asked.ctes)
+    for view in views:
+        asked.with_(exp.to_identifier(view.name, quoted=True), as_=view.tree.copy(), copy=False)
+    if own:
+        clause = own[0].parent
+        others = [one for one in clause.expressions if not any(one is mine for mine in own)]
+        clause.set("expressions", [*others, *own])
+
+
+def _columns(engine: Engine, name: str) -> Iterator[Record]:
+    view = exp.to_identifier(name, quoted=True).sql(dialect="duckdb")
+    for column in engine.sql(f"SELECT * FROM {view} LIMIT 0").schema:  # noqa: S608 - quoted
+        yield {"view": name, "column": column.name, "type": str(column.type)}
+
+
+def _blocks(lines: Sequence[Record]) -> Iterator[RenderableType]:
+    table = cells.new_table()
+    for name, ratio in (("view", 2), ("column", 2), ("type", 2)):
+        table.add_column(name, overflow="fold", ratio=ratio)
+    view = None
+    for line in lines:
+        is_next = line["view"] != view
+        view = line["view"]
+        texts = (view if is_next else "", line["column"], line["type"])
+        table.add_row(*map(cells.plain, texts))
+    yield table
+    yield ""
+
+
+def _names(text: str, table: str) -> bool:
+    """Whether a query is about a table; one that cannot be read is refused by the engine."""
+    try:
+        trees = parse(text, dialect="duckdb")
+    except SqlglotError:
+        return False
+    tables = (found for tree in trees if tree is not None for found in tree.find_all(exp.Table))
+    return any(found.name.lower() == table for found in tables)
+
+
+def _define_findings(engine: Engine, *, judged: bool) -> None:
+    """Make the findings in chains a view: what Python judges is told to the engine as a query."""
+    found = []
+    for line in lines_of(engine.findings()) if judged else ():
+        found.append(line)
+        if len(found) > _MOST_FINDINGS:
+            raise ReportError(
+                f"there are more than {_MOST_FINDINGS:,} findings, too many for a query: see all "
+                "of them with itemtrail archive DATASET --check"
+            )
+    engine.define(Question(_FINDINGS, _told(found), FINDINGS))
+
+
+def _told(lines: Sequence[dict[str, Any]]) -> exp.Query:
+    # A line of nulls, left out again, tells the columns where there is no other.
+    nothing = exp.Tuple(expressions=[exp.null() for _ in FINDINGS])
+    values = [
+        exp.Tuple(expressions=[_literal(line[one]) for one in FINDINGS.names]) for line in lines
+    ]
+    rows = exp.values([nothing, *values], alias="told", columns=FINDINGS.names)
+    columns = [
+        exp.alias_(exp.cast(exp.column(one.name), _sql_type(one.name)), one.name)
+        for one in FINDINGS
+    ]
+    return exp.select(*columns).from_(rows).where("NOT id IS NULL")
+
+
+def _literal(value: Any) -> Any:
+    match value:
+        case None:
+            return exp.null()
+        case datetime():
+            return time_literal(value)
+        case _:
+            return text_literal(value)
+
+
+def _sql_type(column: str) -> exp.DataType:
+    return exp.DataType.build("TIMESTAMPTZ" if column in ("since", "until") else "TEXT")

@@ -1,0 +1,1 @@
+"""The local stack behind `itemtrail demo`."""

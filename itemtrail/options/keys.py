@@ -1,0 +1,70 @@
+"""Keys as people give them: on the command line, or a file of them."""
+
+import shlex
+from typing import TextIO
+
+import click
+
+from itemtrail.options.target import Command
+from reports.errors import KeyShapeError, ReportError
+from reports.inputs.keys import KeySchema
+from stream_core.attribute_values import Item
+
+
+def keys_file_option(command: Command) -> Command:
+    """Add the option that names a file of keys; it arrives as `keys_file`."""
+    return click.option(
+        "--keys-file",
+        type=click.File(encoding="utf-8"),
+        help="The items whose keys are in this file, a key a line, as on the command line or as "
+        "JSON; - is standard input.",
+    )(command)
+
+
+def require_one_way(key: tuple[str, ...], keys_file: TextIO | None) -> None:
+    """Refuse keys in both places.
+
+    Raises:
+        UsageError: they are.
+    """
+    if key and keys_file:
+        raise click.UsageError("use just one of KEY and --keys-file", click.get_current_context())
+
+
+def given_keys(
+    schema: KeySchema, key: tuple[str, ...], keys_file: TextIO | None
+) -> list[Item] | None:
+    """The keys given, None where none are.
+
+    Raises:
+        KeyShapeError: something is no key of the table.
+        ReportError: the file is no list of keys.
+    """
+    if key:
+        return [schema.key_of_text(key)]
+    return None if keys_file is None else _keys_in(keys_file, schema)
+
+
+def _keys_in(file: TextIO, schema: KeySchema) -> list[Item]:
+    try:
+        lines = [line.rstrip("\r\n") for line in file]
+    except UnicodeDecodeError:
+        raise ReportError(f"{file.name} is not text in UTF-8: write a key a line") from None
+    keys = [
+        _key_of_line(schema, line, f"{file.name} line {number}")
+        for number, line in enumerate(lines, start=1)
+        if line.strip()
+    ]
+    if not keys:
+        # Looking at nothing would find nothing wrong.
+        raise ReportError(f"there is no key in {file.name}: write a key a line")
+    return keys
+
+
+def _key_of_line(schema: KeySchema, line: str, place: str) -> Item:
+    # A single value is the line as it stands, whatever it has of spaces and quotes.
+    is_one_word = len(schema.types) == 1 or line.startswith("{")
+    try:
+        return schema.key_of_text([line] if is_one_word else shlex.split(line))
+    except (KeyShapeError, ValueError) as error:
+        raise KeyShapeError(f"{place}: {error}") from None

@@ -1,0 +1,79 @@
+"""TODO."""
+
+import re
+from datetime import datetime, timedelta
+from typing import Any
+
+import click
+
+from reports import TimeFormatError
+from reports.errors import PathFormatError
+from reports.inputs.paths import Path, read_path
+from reports.inputs.times import read_time
+
+
+class TimeType(click.ParamType):
+    """A time on the command line."""
+
+    name = "time"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """Read it, or say how it should look."""
+        try:
+            return read_time(value)
+        except TimeFormatError as error:
+            self.fail(str(error), param, ctx)
+
+
+class PathType(click.ParamType):
+    """An attribute path on the command line."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Read it, or say how it should look."""
+        try:
+            return read_path(value)
+        except PathFormatError as error:
+            self.fail(str(error), param, ctx)
+
+
+class ShareType(click.ParamType):
+    """A part of all items on the command line: `1%` or `0.01`."""
+
+    name = "share"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Read it, or say how it should look."""
+        text = str(value).strip()
+        try:
+            share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        except ValueError:
+            share = 0.0
+        # Whether 1 is one in a hundred or all of them, nobody can tell.
+        if 0 < share < 1 or (share == 1 and text.endswith("%")):
+            return share
+        return self.fail(f"'{value}' is no part of the items: write e.g. 1% or 0.01", param, ctx)
+
+
+_DURATION = re.compile(r"(\d{1,6})\s*([mhd])", re.IGNORECASE)
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+class DurationType(click.ParamType):
+    """A length of time on the command line."""
+
+    name = "duration"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        """Read it, or say how it should look."""
+        found = _DURATION.fullmatch(str(value).strip())
+        if found is None or not int(found[1]):
+            self.fail(f"'{value}' is no length of time: write e.g. 30m, 24h or 7d", param, ctx)
+        return timedelta(**{_UNITS[found[2].lower()]: int(found[1])})

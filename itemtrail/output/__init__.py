@@ -1,0 +1,1 @@
+"""How an answer is written: as a table, JSON, CSV or Parquet."""

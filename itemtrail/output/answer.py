@@ -1,0 +1,103 @@
+"""Giving an answer in the form asked for."""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from typing import TypeVar
+
+import click
+from rich.console import RenderableType
+
+from itemtrail.output import json_and_csv as writers
+from itemtrail.output import parquet
+from itemtrail.output.progress import Waiting
+from itemtrail.output.terminal import show
+from itemtrail.records.kinds import Record, RecordKind
+from itemtrail.tables.cells import printable
+
+Given = TypeVar("Given")
+
+FORMS = ("table", "json", "jsonl", "csv", "parquet")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command found; of its forms only the one asked for is ever made.
+
+    Attributes:
+        kind: what the records are.
+        records: the answer for programs, a record at a time.
+        blocks: the answer for people, as tables that follow each other.
+        document: what JSON shows instead of a list of the records.
+    """
+
+    kind: RecordKind
+    records: Iterable[Record]
+    blocks: Iterable[RenderableType]
+    document: Callable[[], Record] | None = None
+
+
+def chosen_form(output: str | None) -> str:
+    """The form to answer in, once it is known that it can be.
+
+    Raises:
+        UsageError: it is binary, and would go to a terminal.
+        ReportError: what writes it is not installed.
+    """
+    form = output or ("table" if sys.stdout.isatty() else "json")
+    if form == "parquet":
+        if sys.stdout.isatty():
+            raise click.UsageError(
+                "--output parquet is binary: send it into a file, e.g. > answer.parquet",
+                click.get_current_context(silent=True),
+            )
+        parquet.require_pyarrow()
+    return form
+
+
+def give(answer: Answer, form: str, waiting: Waiting | None = None) -> None:
+    """Write or show an answer as it arrives."""
+    waiting = waiting or Waiting()
+    if form == "table":
+        show(answer.blocks, waiting)
+    elif form == "json" and answer.document is not None:
+        document = answer.document()
+        waiting.answer_begins()
+        writers.write_document(document)
+    else:
+        arriving = iter(answer.records)
+        # Nothing is written, not even a header, before it is known that there is an answer.
+        first = list(islice(arriving, 1))
+        waiting.answer_begins()
+        _write(form, answer.kind, chain(first, arriving))
+
+
+def tell(text: str) -> None:
+    """Tell a person something beside the answer, which may quote what a table holds."""
+    click.echo(printable(text), err=True)
+
+
+def _write(form: str, kind: RecordKind, records: Iterable[Record]) -> None:
+    match form:
+        case "json":
+            writers.write_json(records)
+        case "jsonl":
+            writers.write_jsonl(records)
+        case "csv":
+            writers.write_csv(kind, records)
+        case _:
+            parquet.write_parquet(kind, records)
+
+
+@dataclass
+class Counted(Iterable[Given]):
+    """What passes, and how many of it have passed."""
+
+    given: Iterable[Given]
+    count: int = field(default=0, init=False)
+
+    def __iter__(self) -> Iterator[Given]:
+        for one in self.given:
+            self.count += 1
+            yield one

@@ -1,0 +1,64 @@
+"""What a person sees: tables drawn block by block, paged as git does."""
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+from pathlib import PurePath
+
+import click
+from rich.console import Console, RenderableType
+
+from itemtrail.output.progress import Waiting
+
+# On a wider line the eye gets lost.
+_WIDEST = 160
+# As git sets it: leave at once what fits on a screen, keep colours, and leave the text standing.
+_LESS = "FRX"
+
+
+def show(blocks: Iterable[RenderableType], waiting: Waiting) -> None:
+    """Draw an answer as it arrives; on a terminal through the user's pager."""
+    arriving = iter(blocks)
+    first = list(islice(arriving, 1))
+    waiting.answer_begins()
+    if not first:
+        return
+    console = Console(file=sys.stdout, highlight=False)
+    console.width = min(console.width, _WIDEST)
+    texts = (_drawn(console, block) for block in chain(first, arriving))
+    if sys.stdin.isatty() and sys.stdout.isatty() and not console.is_dumb_terminal:
+        _page(texts)
+        return
+    for text in texts:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+
+def _drawn(console: Console, block: RenderableType) -> str:
+    with console.capture() as captured:
+        # A line that must not be broken may be longer than the screen.
+        console.print(block, crop=False)
+    return captured.get()
+
+
+def _page(texts: Iterator[str]) -> None:
+    """Feed a pager; what goes wrong meanwhile is told when the reader has left it."""
+    failures: list[BaseException] = []
+
+    def until_failure() -> Iterator[str]:
+        try:
+            yield from texts
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - raised below
+            failures.append(error)
+
+    os.environ.setdefault("LESS", _LESS)
+    click.echo_via_pager(until_failure(), color=_pager_shows_colour())
+    if failures:
+        raise failures[0]
+
+
+def _pager_shows_colour() -> bool | None:
+    """Whether to leave colours in; for `less` click looks at its flags."""
+    pager = os.environ.get("PAGER", "").split()
+    return None if not pager or PurePath(pager[0]).name == "less" else True

@@ -1,0 +1,1 @@
+"""Answers as records, the contract of docs/json.md."""

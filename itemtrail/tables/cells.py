@@ -1,0 +1,257 @@
+"""What tables for people are made of: values, times and verdicts as short texts."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+from time import monotonic
+from typing import TypeVar
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from reports.inputs.keys import key_text
+from reports.inputs.paths import path_text
+from reports.states.actor import Actor
+from reports.states.differences import Difference, differences
+from reports.states.timeline import Certainty, ItemState, state_before
+from reports.states.values import value_to_text
+from stream_core.attribute_values import AttributeValue, Item
+from stream_core.history_row import HistoryRow
+
+Given = TypeVar("Given")
+
+_WIDEST_VALUE = 60
+_WIDEST_ITEM = 200
+_MOST_CHANGES = 8
+_MARKS = {"added": ("+", "green"), "removed": ("-", "red"), "changed": ("~", "yellow")}
+_COLOURS = {Certainty.EXACT: "green", Certainty.BOUNDED: "yellow", Certainty.UNKNOWN: "red"}
+_UNITS = (("day", "days", 86_400), ("h", "h", 3_600), ("min", "min", 60), ("s", "s", 1))
+_LARGEST_BLOCK = 128
+_PATIENCE_S = 0.2
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+# Developer Guide, "Working with expired items": the principal of a deletion by TTL.
+_TTL = "dynamodb.amazonaws.com"
+WHEN_WIDTH = len("2018-03-03 18:46:00")
+EVENT_WIDTH = len("SNAPSHOT")
+CERTAINTY_WIDTH = max(map(len, Certainty))
+
+
+def new_table(*, header: bool = True) -> Table:
+    """An empty table in the look of all; without its header it continues one before."""
+    return Table(
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        show_header=header,
+        header_style="bold",
+        expand=True,
+    )
+
+
+def titled(title: str, *parts: RenderableType) -> Group:
+    """A heading and what is under it, apart from what comes after."""
+    return Group(Text(printable(title), style="bold"), "", *parts)
+
+
+def blocks(given: Iterable[Given]) -> Iterator[list[Given]]:
+    """What arrives, in blocks to draw: the first is shown at once, later ones draw faster."""
+    arriving = iter(given)
+    size = 1
+    while block := list(islice(arriving, 1)):
+        began = monotonic()
+        for one in islice(arriving, size - 1):
+            block.append(one)
+            if monotonic() - began > _PATIENCE_S:
+                break
+        yield block
+        size = min(2 * size, _LARGEST_BLOCK)
+
+
+def plain(text: str) -> Text:
+    """Text that came from a table: shown as it is, but no control of the terminal."""
+    return Text(printable(text))
+
+
+def printable(text: str) -> str:
+    """Text in which what would control a terminal, or cannot be encoded, is spelled out."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def when(moment: datetime) -> str:
+    """A time in UTC; the stamps of a stream are whole seconds, those of people need not be."""
+    text = f"{moment:%Y-%m-%d %H:%M:%S}"
+    milliseconds = moment.microsecond // 1000
+    return f"{text}.{milliseconds:03d}" if milliseconds else text
+
+
+def when_after(moment: datetime | None, previous: datetime | None) -> Text:
+    """A time below another: within a second only the order of the lines tells the order."""
+    if moment is None:
+        return Text("not recorded", style="dim")
+    if moment == previous:
+        return Text("same second", style="dim")
+    return Text(when(moment))
+
+
+def lasting(span: timedelta) -> str:
+    """How long, in two units at most: `3 days 4 h`."""
+    left = int(span.total_seconds())
+    words: list[str] = []
+    for one, many, seconds in _UNITS:
+        count, left = divmod(left, seconds)
+        if count or words:
+            words.append(f"{count} {one if count == 1 else many}" if count else "")
+        if len(words) == 2:  # noqa: PLR2004
+            break
+    return " ".join(filter(None, words)) or "0 s"
+
+
+def count_of(number: int, one: str, many: str | None = None) -> str:
+    """A number of things: `1 item`, `1,234 items`."""
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+
+
+def event(row: HistoryRow) -> str:
+    """What happened, an expiry told apart from a delete."""
+    name = row.change.event_name.value
+    return f"{name} (TTL)" if row.change.user_identity else name
+
+
+def changes(row: HistoryRow, *, most: int = _MOST_CHANGES, hidden: Iterable[str] = ()) -> Text:
+    """What a row's change did, an attribute path a line.
+
+    Args:
+        row: the row.
+        most: no more lines than this.
+        hidden: top-level attributes to leave out, because the key is told beside it.
+    """
+    left_out = set(hidden)
+    found = [
+        one
+        for one in differences(state_before(row), row.change.new_image)
+        if one.path[0] not in left_out
+    ]
+    lines = [change_line(one) for one in found[:most]]
+    if len(found) > most:
+        lines.append(Text(f"… and {len(found) - most} more", style="dim"))
+    return Text("\n").join(lines)
+
+
+def change_line(one: Difference) -> Text:
+    """One attribute path: `~ Name: old → new`."""
+    line = Text.assemble(mark(one), " ", plain(path_text(one.path)), ": ")
+    values = [brief(value) for value in (one.old, one.new) if value is not None]
+    return line.append_text(Text(" → ").join(values))
+
+
+def mark(one: Difference) -> Text:
+    """`+` added, `-` removed, `~` changed."""
+    text, colour = _MARKS[one.kind]
+    return Text(text, style=colour)
+
+
+def brief(value: AttributeValue | None, *, widest: int = _WIDEST_VALUE) -> Text:
+    """A value in a few words; a long one is cut, and its size told."""
+    if value is None:
+        return Text("")
+    text = value_to_text(value)
+    if len(text) <= widest:
+        return plain(text)
+    if "B" in value:
+        # Nobody reads base64; its beginning tells one photo from another.
+        return plain(f"{text[: widest // 2]}… ({len(value['B']):,} bytes)")
+    return plain(f"{text[:widest]}… ({len(text):,} characters)")
+
+
+def summary(of: ItemState) -> Text:
+    """An item in a few lines, without its key, which is told beside it."""
+    if of.image is None:
+        return Text("no such item", style="dim")
+    return attributes(of.image, of.keys)
+
+
+def attributes(item: Item, keys: Item) -> Text:
+    """The attributes of an item in a few lines, without those of its key."""
+    parts = [
+        Text.assemble((printable(f"{path_text((name,))}: "), "dim"), brief(value))
+        for name, value in sorted(item.items())
+        if name not in keys
+    ]
+    if not parts:
+        return Text("nothing but its key", style="dim")
+    text = Text("  ").join(parts)
+    if len(text) > _WIDEST_ITEM:
+        text.truncate(_WIDEST_ITEM, overflow="ellipsis")
+    return text
+
+
+def key_cell(keys: Item) -> Text:
+    """A key, without its attribute's name where there is only one."""
+    return plain(key_text(keys))
+
+
+def certainty(of: ItemState) -> Text:
+    """How sure an answer is, and why."""
+    return Text.assemble(certainty_word(of.certainty), f": {printable(of.reason)}")
+
+
+def certainty_word(word: Certainty) -> Text:
+    """How sure an answer is, in the colour of it."""
+    return Text(word.value, style=_COLOURS[word])
+
+
+class Footnotes:
+    """Remarks on cells, each told once under the table."""
+
+    def __init__(self) -> None:
+        """Begin without any."""
+        self._numbers: dict[str, int] = {}
+
+    def mark(self, remark: str) -> Text:
+        """What to put behind the cell that a remark is about."""
+        number = self._numbers.setdefault(remark, len(self._numbers) + 1)
+        return Text(f" {number}".translate(_RAISED), style="yellow")
+
+    def told(self) -> Iterator[Text]:
+        """The remarks so far, a line each."""
+        for remark, number in self._numbers.items():
+            yield Text.assemble((f"{number} ".translate(_RAISED), "yellow"), printable(remark))
+
+
+def actor_cell(actor: Actor, footnotes: Footnotes) -> Text:
+    """Who made a change, with the caveat there is about it."""
+    name = Text("?", style="dim") if actor.name is None else plain(actor.name)
+    if actor.source == "userIdentity" and actor.name == _TTL:
+        name = Text("TTL", style="cyan")
+    return name.append_text(footnotes.mark(actor.caveat)) if actor.caveat else name
+
+
+def closing(text: str, *, good: bool) -> Text:
+    """What it has come to, under an answer."""
+    return Text(printable(text), style="green" if good else "yellow")
+
+
+@dataclass(frozen=True)
+class Line:
+    """A number and what it counts."""
+
+    count: int
+    what: str
+    look: str = ""
+
+
+def counted(lines: Iterable[Line]) -> Table:
+    """Numbers in a column, each with what it counts."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(justify="right")
+    table.add_column()
+    for line in lines:
+        look = line.look if line.count else "dim"
+        table.add_row(Text(f"{line.count:,}", style=look), Text(line.what, style=look))
+    return table

@@ -1,0 +1,1 @@
+"""Baselines of what a table held before its history began."""

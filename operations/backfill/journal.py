@@ -1,0 +1,140 @@
+"""How far a backfill is, kept so that it can be killed at any moment and goes on from there."""
+
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from operations.backfill.tally import Counts, Problem, Tally, problems_of
+from operations.errors import StateFileError
+from operations.execution.state_file import State, StateFile
+from reports.access.progress import Progress
+from stream_core.attribute_values import Item, read_item
+from stream_core.errors import MalformedRecordError
+from stream_core.item_id import item_id
+
+
+@dataclass
+class Part:
+    """A segment of the table, or a file of an export.
+
+    Attributes:
+        start: the last key that is done with; None: nothing is.
+        done: whether all of it is.
+        under_way: keys that are being settled. An item that was written into the replica and is
+            then deleted from the source is in no page any more: only this list knows it.
+    """
+
+    start: Item | None = None
+    done: bool = False
+    under_way: list[Item] = field(default_factory=list)
+
+    def as_json(self) -> State:
+        """For the state file."""
+        return {"start": self.start, "done": self.done, "under_way": self.under_way}
+
+    @classmethod
+    def of_json(cls, state: State) -> "Part":
+        """From the state file."""
+        start = state["start"]
+        return cls(
+            None if start is None else read_item(start),
+            state["done"],
+            [read_item(keys) for keys in state["under_way"]],
+        )
+
+
+class Journal:
+    """The parts of a backfill with what became of them; its methods may be called side by side.
+
+    Attributes:
+        counts: of all runs since the backfill was begun.
+        refused: items that will never be done.
+        undone: why parts of this run could not be finished.
+    """
+
+    def __init__(
+        self, parts: int, file: StateFile | None, expected: int, progress: Progress
+    ) -> None:
+        """Go on from the file, where there is one.
+
+        Args:
+            parts: how many parts there are.
+            file: where to keep the journal; None: nowhere, because nothing is written.
+            expected: about how many items there are.
+            progress: is told the items that are done with.
+
+        Raises:
+            StateFileError: the file was left by another run.
+        """
+        self._file = file
+        self._lock = threading.Lock()
+        self._expected = expected
+        self._progress = progress
+        self.counts = Counts()
+        self.refused: list[Problem] = []
+        self.undone: list[Problem] = []
+        self.parts = [Part() for _ in range(parts)]
+        if file is not None and (saved := file.load()) is not None:
+            self._restore(file, saved)
+
+    def _restore(self, file: StateFile, saved: State) -> None:
+        try:
+            self.counts = Counts(**saved["counts"])
+            self.refused = [Problem(*one) for one in saved["refused"]]
+            self.parts = [Part.of_json(one) for one in saved["parts"]]
+        except (KeyError, TypeError, MalformedRecordError) as error:
+            raise StateFileError(
+                f"the state file {file.path} was altered ({error}): delete it to begin anew"
+            ) from error
+
+    def begin(self, number: int, keys: Iterable[Item]) -> None:
+        """Remember which items of a part are about to be settled."""
+        with self._lock:
+            self.parts[number].under_way = list(keys)
+            self._save()
+
+    def finish(self, number: int, start: Item | None, tally: Tally) -> None:
+        """A page of a part is done with.
+
+        Args:
+            number: the part.
+            start: the key to go on from; None: the part is done.
+            tally: what became of the page.
+        """
+        with self._lock:
+            self.parts[number] = Part(start, done=start is None)
+            self.counts.add(tally.counts)
+            self.refused += problems_of(tally.refused)
+            self._save()
+            done = self.counts.scanned
+            self._progress("items", done, max(done, self._expected) or None)
+
+    def leave(self, tally: Tally) -> None:
+        """A page could not be done with: its part stays where it is."""
+        with self._lock:
+            self.undone += problems_of(tally.undone)
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether every part is done."""
+        return all(part.done for part in self.parts)
+
+    def close(self) -> None:
+        """Forget what is finished; keep what is not."""
+        if self._file is not None and self.is_finished:
+            self._file.remove()
+
+    def _save(self) -> None:
+        if self._file is not None:
+            self._file.save(
+                {
+                    "parts": [part.as_json() for part in self.parts],
+                    "counts": self.counts.as_json(),
+                    "refused": [[one.key_digest, one.reason] for one in self.refused],
+                }
+            )
+
+
+def by_id(keys: Iterable[Item]) -> Mapping[str, Item]:
+    """Keys by the id of their item."""
+    return {item_id(one): one for one in keys}

@@ -1,0 +1,258 @@
+"""Start on a living table: its items into the history, as baselines, and into the replica.
+
+The table is read segment by segment, the segments side by side, while it is written to. What was
+changed since the deployment is in the history already, and its INSERT or its old images tell what
+was there before; of everything else a baseline is taken. The replica is settled, so that what
+changes or is deleted meanwhile ends in the source's state. A page is done with when all of that
+has succeeded; then the state file has the place to go on from.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from operations.backfill.baselines import Baselines
+from operations.backfill.journal import Journal
+from operations.backfill.run import Run
+from operations.backfill.service_clock import ServiceClock
+from operations.backfill.source_facts import SourceFacts
+from operations.backfill.tally import Counts, Problem
+from operations.deployed_tables import Deployment
+from operations.errors import RefusedError
+from operations.execution.rate import Rate
+from operations.execution.state_file import StateFile
+from reports.access.clients import CONCURRENCY
+from reports.access.export import Export
+from reports.access.machine import Machine
+from reports.access.progress import Progress, silent
+from stream_core.history_row import time_text
+
+PATIENCE_S = 120.0
+_MOST_SEGMENTS = 256
+_GO_ON = "run the same command again: it goes on from {}"
+
+
+@dataclass(frozen=True)
+class Backfill:
+    """What a backfill did, or without `applied` what it would do.
+
+    Attributes:
+        applied: whether anything was written.
+        finished: whether all of the table was done with, by this run and those it went on from.
+        counts: what became of the items.
+        problems: items that the history or the replica refuses; trying again does not help.
+        unfinished: items that could not be done with now.
+        go_on: how to go on, in words; None: there is nothing left to do.
+        gap: a declaration for `verify --gaps`: what was changed or deleted before its baseline
+            has no beginning in the history, and never will. None: not all baselines are written.
+    """
+
+    applied: bool
+    finished: bool
+    counts: Counts
+    problems: list[Problem]
+    unfinished: list[Problem]
+    go_on: str | None
+    gap: dict[str, str] | None
+
+
+def backfill(  # noqa: PLR0913 - what people may choose
+    deployment: Deployment,
+    *,
+    export: str | Path | None = None,
+    segments: int = CONCURRENCY,
+    apply: bool = False,
+    state_path: str | Path | None = None,
+    rate: float | None = None,
+    history: bool = True,
+    replica: bool = True,
+    progress: Progress = silent,
+    patience_s: float = PATIENCE_S,
+    machine: Machine | None = None,
+) -> Backfill:
+    """Bring the items of a table into its history and its replica; run again, it adds nothing.
+
+    Args:
+        deployment: the tables.
+        export: take the items from a full export by DynamoDB (`s3://BUCKET/PREFIX/AWSDynamoDB/ID`,
+            or the path of a copy), which takes no capacity of the table; only the replica is
+            still settled against the table itself.
+        segments: how many parts of the table, or files of the export, to work on side by side.
+        apply: write; otherwise what would be written is counted.
+        state_path: where to keep how far it is. When it is interrupted the same call goes on.
+        rate: no more items a second than this.
+        history: write baselines.
+        replica: settle the replica.
+        progress: is told the items done.
+        patience_s: how long a page is tried while tables are throttled or out of reach.
+        machine: the machine to run on.
+
+    Raises:
+        RefusedError: it would do harm, or there is nothing to do.
+        StateFileError: the state file is of another run, or cannot be used.
+        ExportError: the export is damaged, or not a full one in DYNAMODB_JSON.
+        OperationError: a table does not answer; go on later.
+        TableNotFoundError: there is no such table.
+    """
+    plan = _Plan(
+        deployment,
+        segments=segments,
+        apply=apply,
+        rate=rate,
+        history=history,
+        replica=replica,
+        patience_s=patience_s,
+        machine=machine or Machine(),
+        clock=ServiceClock((machine or Machine()).now),
+    )
+    plan.require_sense(state_path)
+    facts = SourceFacts.read(deployment, plan.clock)
+    given = None if export is None else Export.read(export, deployment.s3)
+    if given is not None:
+        _require_fit(given, facts, deployment.reader.horizon if history else None)
+    if not apply or state_path is None:
+        return plan.carry_out(facts, given, None, progress)
+    file = StateFile(state_path, plan.about(facts, given))
+    with file.alone():
+        return plan.carry_out(facts, given, file, progress)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What was asked for."""
+
+    deployment: Deployment
+    segments: int
+    apply: bool
+    rate: float | None
+    history: bool
+    replica: bool
+    patience_s: float
+    machine: Machine
+    clock: ServiceClock
+
+    def require_sense(self, state_path: str | Path | None) -> None:
+        """Refuse what would do harm, and what would do nothing."""
+        if not self.history and not self.replica:
+            raise RefusedError("neither the history nor the replica: there is nothing to do")
+        if not 0 < self.segments <= _MOST_SEGMENTS:
+            raise RefusedError(
+                f"{self.segments} segments: give at least 1 and at most {_MOST_SEGMENTS}"
+            )
+        if self.replica and self._replica_is_source():
+            raise RefusedError("the replica is the source table itself: name another table")
+        if self.apply and state_path is None:
+            raise RefusedError(
+                "where shall it be kept how far the backfill is? name a file: without it, an item "
+                "deleted while the backfill is interrupted could stay in the replica"
+            )
+        if self.history:
+            # Raises unless it is a history table: a wrong one must not pass for an empty one.
+            _ = self.deployment.reader.horizon
+
+    def about(self, facts: SourceFacts, export: Export | None) -> dict[str, Any]:
+        """What a state file has to be about to be gone on from."""
+        deployment = self.deployment
+        replica = [deployment.replica_region, deployment.replica_table, deployment.replica_role_arn]
+        return {
+            "operation": "backfill",
+            "source": facts.arn,
+            "source id": facts.table_id,
+            "history": deployment.history_table if self.history else None,
+            "replica": replica if self.replica else None,
+            "export": None if export is None else export.arn,
+            # The parts of an export are its files.
+            "segments": self.segments if export is None else len(export.files),
+        }
+
+    def carry_out(
+        self,
+        facts: SourceFacts,
+        export: Export | None,
+        file: StateFile | None,
+        progress: Progress,
+    ) -> Backfill:
+        """Go as far as it gets."""
+        parts = self.segments if export is None else len(export.files)
+        expected = facts.expected if export is None else export.items
+        journal = Journal(parts, file, expected, progress)
+        run = Run(
+            facts,
+            self.deployment.dynamodb,
+            journal,
+            baselines=self._baselines(facts) if self.history else None,
+            settler=self.deployment.settler if self.replica and self.apply else None,
+            replica=self.replica,
+            apply=self.apply,
+            rate=Rate(self.rate, self.machine.clock, self.machine.sleep),
+            patience_s=self.patience_s,
+            machine=self.machine,
+            clock=self.clock,
+        )
+        if export is None:
+            if self.apply and self.history:
+                client = self.deployment.dynamodb
+                self.clock.tune(
+                    lambda: client.describe_table(TableName=facts.name), self.machine.sleep
+                )
+            run.side_by_side(run.segment, self.segments)
+        else:
+            run.side_by_side(lambda number: run.file(export, number), self.segments)
+        journal.close()
+        until = self.clock.latest() if export is None else export.time
+        has_gap = self.apply and self.history and journal.is_finished
+        return Backfill(
+            applied=self.apply,
+            finished=journal.is_finished,
+            counts=journal.counts,
+            problems=journal.refused,
+            unfinished=journal.undone,
+            go_on=None if journal.is_finished or file is None else _GO_ON.format(file.path),
+            gap=_gap(facts, until) if has_gap else None,
+        )
+
+    def _baselines(self, facts: SourceFacts) -> Baselines:
+        deployment = self.deployment
+        return Baselines(
+            facts,
+            deployment.dynamodb,
+            deployment.history_writer,
+            self.clock,
+            self.machine.sleep,
+        )
+
+    def _replica_is_source(self) -> bool:
+        deployment = self.deployment
+        here = deployment.session.region_name
+        return (
+            deployment.replica_table == deployment.source_table
+            and not deployment.replica_role_arn
+            and (deployment.replica_region or here) == here
+        )
+
+
+def _require_fit(export: Export, facts: SourceFacts, horizon: datetime | None) -> None:
+    """Refuse an export that says nothing about the table as its history knows it."""
+    if export.table_arn != facts.arn:
+        raise RefusedError(f"the export is of {export.table_arn}, not of {facts.arn}")
+    if export.table_id and facts.table_id and export.table_id != facts.table_id:
+        raise RefusedError(
+            f"the export is of an older table of the name '{facts.name}', which was deleted: "
+            "export the table anew"
+        )
+    if horizon is not None and export.time < horizon:
+        raise RefusedError(
+            f"the export shows the table at {time_text(export.time)}, before the history began at "
+            f"{time_text(horizon)}: what changed in between was never recorded; export the table "
+            "anew"
+        )
+
+
+def _gap(facts: SourceFacts, until: datetime) -> dict[str, str]:
+    return {
+        "class": "MISSING_START",
+        "to": time_text(until),
+        "cause": f"'{facts.name}' was backfilled: this item was changed or deleted after the "
+        "deployment and before its baseline could be taken",
+    }

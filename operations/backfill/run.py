@@ -1,0 +1,185 @@
+"""One run of a backfill: the parts of the table side by side, page by page."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from operations.backfill.baselines import Baselines
+from operations.backfill.dating import Sighting
+from operations.backfill.journal import Journal, Part, by_id
+from operations.backfill.service_clock import ServiceClock
+from operations.backfill.source_facts import SourceFacts
+from operations.backfill.tally import Tally
+from operations.execution.asking import answered
+from operations.execution.rate import Rate
+from operations.execution.settling import settle_all
+from replica_writer.settle import Settler
+from reports.access.export import DataFile, Export
+from reports.access.machine import Machine, patience_of
+from stream_core.attribute_values import Item
+from stream_core.item_id import item_id
+from stream_core.retry import Patience
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+PAGE_ITEMS = 250
+"""So many are in memory, and in the journal, for each part under way."""
+# Longer than any patience: who is stopped has none left.
+_FOR_EVER_S = 1e9
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run works with.
+
+    Attributes:
+        reading: the client that reads the source.
+        baselines: None: the history is left alone.
+        settler: None: the replica is left alone, or only counted.
+        replica: whether the replica is part of the run.
+        apply: whether to write.
+        patience_s: how long a page is tried.
+        clock: the service's time.
+    """
+
+    facts: SourceFacts
+    reading: "DynamoDBClient"
+    journal: Journal
+    baselines: Baselines | None
+    settler: Settler | None
+    replica: bool
+    apply: bool
+    rate: Rate
+    patience_s: float
+    machine: Machine
+    clock: ServiceClock
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    def side_by_side(self, work: Callable[[int], None], threads: int) -> None:
+        """Work on every part that is not done; an error or an interrupt ends all of them soon."""
+        parts = [number for number, part in enumerate(self.journal.parts) if not part.done]
+
+        def guarded(number: int) -> None:
+            try:
+                if not self.stopped.is_set():
+                    work(number)
+            except BaseException:
+                self.stopped.set()
+                raise
+
+        with self.machine.threads(threads) as pool:
+            try:
+                for _ in pool.map(guarded, parts):
+                    pass
+            except BaseException:
+                # Waits for the pages under way, which have no patience left.
+                self.stopped.set()
+                raise
+
+    def segment(self, number: int) -> None:
+        """Work through the rest of a segment."""
+        part = self.journal.parts[number]
+        if part.under_way and not self._settle_again(part):
+            return
+        place, is_first = part.start, part.start is None
+        while (place is not None or is_first) and not self.stopped.is_set():
+            sightings, place = self._read(number, place)
+            is_first = False
+            tally = self._page(number, sightings)
+            if tally.undone:
+                self.journal.leave(tally)
+                return
+            self.journal.finish(number, place, tally)
+
+    def file(self, export: Export, number: int) -> None:
+        """Work through a file of an export."""
+        total = Tally()
+        for items in self._batches(export, export.files[number]):
+            if self.stopped.is_set():
+                return
+            sightings = self._sightings(items, export.time, export.time)
+            total.add(self._page(None, sightings))
+            if total.undone:
+                self.journal.leave(total)
+                return
+        self.journal.finish(number, None, total)
+
+    def _batches(self, export: Export, file: DataFile) -> Iterator[list[Item]]:
+        yield from export.batches(file, self.facts.key_schema, self.page_items)
+
+    @property
+    def page_items(self) -> int:
+        """How many items a page has: with a rate no more than a second's."""
+        return min(PAGE_ITEMS, max(1, int(self.rate.per_second or PAGE_ITEMS)))
+
+    def _read(self, number: int, place: Item | None) -> tuple[dict[str, Sighting], Item | None]:
+        """The next page of a segment, and the key that the one after it goes on from."""
+        request: dict[str, Any] = {
+            "TableName": self.facts.name,
+            "ConsistentRead": True,
+            "Segment": number,
+            "TotalSegments": len(self.journal.parts),
+            "Limit": self.page_items,
+            **({} if place is None else {"ExclusiveStartKey": place}),
+        }
+
+        answer, since, until = answered(
+            lambda: self.clock.ask(lambda: self.reading.scan(**request)),
+            self._patience(),
+            self.facts.name,
+        )
+        return self._sightings(answer["Items"], since, until), answer.get("LastEvaluatedKey")
+
+    def _sightings(self, items: Sequence[Item], since: Any, until: Any) -> dict[str, Sighting]:
+        sightings = (Sighting(self.facts.key_of(item), item, since, until) for item in items)
+        return {item_id(one.keys): one for one in sightings}
+
+    def _page(self, number: int | None, sightings: Mapping[str, Sighting]) -> Tally:
+        """Do all there is to do about some items."""
+        tally = Tally()
+        self.rate.take(len(sightings))
+        tally.counts.scanned = len(sightings)
+        if sightings and self.baselines is not None:
+            tally.add(self.baselines.add(sightings, self._patience(), apply=self.apply))
+        if sightings and self.replica:
+            keys = {identifier: sighting.keys for identifier, sighting in sightings.items()}
+            if number is not None and self.settler is not None:
+                self.journal.begin(number, keys.values())
+            tally.add(self._settle(keys))
+        return tally
+
+    def _settle_again(self, part: Part) -> bool:
+        """Settle what an earlier run may have left half-way; whether that succeeded."""
+        tally = self._settle(by_id(part.under_way))
+        self.journal.leave(tally)
+        return not tally.undone
+
+    def _settle(self, keys: Mapping[str, Item]) -> Tally:
+        tally = Tally()
+        if self.settler is None:
+            tally.counts.settled = len(keys)
+            return tally
+        settled = settle_all(
+            self.settler, keys, self.patience_s, clock=self._clock, sleep=self.machine.sleep
+        )
+        codes = ", ".join(sorted(settled.errors)) or "no answer"
+        tally.undone += [
+            (one, f"not settled in the replica: {codes}") for one in sorted(settled.unstored)
+        ]
+        tally.undone += [
+            (one, "it changed whenever it was settled") for one in sorted(settled.restless)
+        ]
+        tally.refused += [
+            (one, f"the replica refuses it: {str(error).partition(':')[0]}")
+            for one, error in settled.refused.items()
+        ]
+        tally.counts.settled = len(keys.keys() - settled.failed)
+        return tally
+
+    def _patience(self) -> Patience:
+        return patience_of(self.patience_s, clock=self._clock, sleep=self.machine.sleep)
+
+    def _clock(self) -> float:
+        return self.machine.clock() + (_FOR_EVER_S if self.stopped.is_set() else 0.0)

@@ -1,0 +1,112 @@
+"""The tables and buckets that an operation works on, and the parts made for them."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import boto3
+
+from history_writer.overflow_bucket import OverflowBucket
+from history_writer.writer import HistoryWriter
+from operations.errors import RefusedError
+from replica_writer.assumed_role import session_as
+from replica_writer.settle import Settler
+from replica_writer.tables import ReplicaTable, SourceTable
+from reports.access.clients import CLIENT_CONFIG
+from reports.access.clients import dynamodb_client as reading_client
+from reports.access.row_reader import RowReader
+from stream_core.clients import CONCURRENCY, dynamodb_client
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A source table and what was deployed next to it; each part is made when it is asked for.
+
+    Attributes:
+        time_shards: partitions an hour of the index `ByTime`, which rows are written under.
+        replica_region: where the replica is; by default where the source is.
+        replica_role_arn: the role that may write a replica in another account.
+    """
+
+    source_table: str
+    session: boto3.Session
+    endpoint_url: str | None = None
+    history_table: str | None = None
+    time_shards: int | None = None
+    overflow_bucket: str | None = None
+    quarantine_bucket: str | None = None
+    replica_table: str | None = None
+    replica_region: str | None = None
+    replica_role_arn: str | None = None
+    pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(CONCURRENCY))
+
+    @cached_property
+    def reader(self) -> RowReader:
+        """Reads the history and the live items."""
+        history = self._named(self.history_table, "history table")
+        return RowReader(self.dynamodb, self.s3, history, self.source_table)
+
+    @cached_property
+    def dynamodb(self) -> "DynamoDBClient":
+        """A client for reading in the source's region."""
+        return reading_client(self.session, self.endpoint_url)
+
+    @cached_property
+    def s3(self) -> "S3Client":
+        """A client for the buckets."""
+        return self.session.client("s3", endpoint_url=self.endpoint_url, config=CLIENT_CONFIG)
+
+    @cached_property
+    def history_writer(self) -> HistoryWriter:
+        """Appends rows as the Lambda function does."""
+        if self.time_shards is None:
+            raise RefusedError(
+                "how many partitions an hour has the index ByTime? give --stack, or --time-shards "
+                "as the stack's parameter TimeShards says"
+            )
+        return HistoryWriter(
+            dynamodb_client(self.session, endpoint_url=self.endpoint_url),
+            OverflowBucket(self.s3, self._named(self.overflow_bucket, "overflow bucket")),
+            self._named(self.history_table, "history table"),
+            self.time_shards,
+            self.pool,
+        )
+
+    @cached_property
+    def source(self) -> SourceTable:
+        """Says what items are."""
+        return SourceTable(
+            dynamodb_client(self.session, endpoint_url=self.endpoint_url), self.source_table
+        )
+
+    @cached_property
+    def replica(self) -> ReplicaTable:
+        """Is made equal to the source."""
+        name = self._named(self.replica_table, "replica table")
+        return ReplicaTable(self.replica_client, name)
+
+    @cached_property
+    def replica_client(self) -> "DynamoDBClient":
+        """A client for the replica, where and in whose account it is."""
+        session = self.session
+        if self.replica_role_arn:
+            # boto3 has no other way to its own session, which knows the profile.
+            session = session_as(self.replica_role_arn, session._session)  # noqa: SLF001
+        region = self.replica_region or self.session.region_name or ""
+        return dynamodb_client(session, region, self.endpoint_url)
+
+    @cached_property
+    def settler(self) -> Settler:
+        """Makes items of the replica equal to the source."""
+        return Settler(self.replica, self.source, self.pool)
+
+    def _named(self, name: str | None, what: str) -> str:
+        if name is None:
+            option = what.replace(" ", "-")
+            raise RefusedError(f"which {what}? give --stack, or --{option} NAME")
+        return name

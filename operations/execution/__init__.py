@@ -1,0 +1,1 @@
+"""What every operation shares: rate, patience, state files, settling."""

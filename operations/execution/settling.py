@@ -1,0 +1,128 @@
+"""Settle any number of items by somebody who does not follow the stream: until they hold still.
+
+One call of `Settler.settle` leaves an item that changes faster than it is written and read to the
+record of its latest change. That is enough for the consumer of the stream. It is not for anybody
+else: the consumer may have handled that record before the last write of here arrived. So whatever
+is restless is settled again, and what stays so is told.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from threading import current_thread, main_thread
+
+from replica_writer.settle import Settled, Settler
+from replica_writer.tables import MAX_WRITES, Keys
+from reports.access.machine import patience_of
+from stream_core.attribute_values import Item
+from stream_core.clients import CONCURRENCY
+from stream_core.item_id import item_id
+from stream_core.retry import Patience
+
+# As many writes as may be under way at the same time; items of this many keys are in memory.
+KEYS_A_CALL = CONCURRENCY * MAX_WRITES
+
+
+@dataclass(frozen=True)
+class SettledAll:
+    """What became of some items, by id; those named nowhere equal the source.
+
+    Attributes:
+        writes: items written or deleted, corrections included.
+        corrections: of these, how many because the source differed from what was written.
+        restless: ids that changed in the source after every write, for as long as was waited.
+        unstored: ids to try again later: throttled, unreachable, not allowed (see `errors`).
+        refused: ids that the replica refuses for good, and its answer.
+        errors: codes of the errors met, and how often.
+    """
+
+    writes: int = 0
+    corrections: int = 0
+    restless: frozenset[str] = frozenset()
+    unstored: frozenset[str] = frozenset()
+    refused: Mapping[str, Exception] = field(default_factory=dict)
+    errors: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def failed(self) -> frozenset[str]:
+        """Ids that are not known to equal the source."""
+        return self.restless | self.unstored | self.refused.keys()
+
+
+def settle_all(
+    settler: Settler,
+    keys: Keys,
+    patience_s: float,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], object] = time.sleep,
+) -> SettledAll:
+    """Make items of the replica equal to the source; harmless to repeat, at any time.
+
+    An interrupt takes effect when the call under way has ended: between a write and the read
+    after it, the replica could be left with a state that the source no longer has.
+
+    Args:
+        settler: the two tables; it must be allowed to read the source.
+        keys: the items' keys by id, any number.
+        patience_s: for how many seconds each call of some hundred items goes on trying.
+        clock: seconds that only go forward.
+        sleep: pauses for so many seconds.
+
+    Raises:
+        ValueError: the settler has no source to read.
+    """
+    total = Settled()
+    for portion in portions(keys, KEYS_A_CALL):
+        patience = patience_of(patience_s, clock=clock, sleep=sleep)
+        _to_its_end(partial(_settle, settler, portion, patience, total))
+    return SettledAll(
+        total.writes,
+        total.corrections,
+        frozenset(total.restless),
+        frozenset(total.unstored),
+        total.refused,
+        total.errors,
+    )
+
+
+def _to_its_end(work: Callable[[], None]) -> None:
+    if current_thread() is not main_thread():
+        # Only the main thread is interrupted.
+        work()
+        return
+    # Leaving this block waits for the thread, whatever leaves it.
+    with ThreadPoolExecutor(1) as apart:
+        apart.submit(work).result()
+
+
+def _settle(settler: Settler, keys: Keys, patience: Patience, total: Settled) -> None:
+    def attempt(pending: list[str]) -> list[str]:
+        settled = settler.settle({one: keys[one] for one in pending}, patience)
+        total.add(settled)
+        total.writes += settled.writes
+        total.corrections += settled.corrections
+        return [one for one in pending if one in settled.restless]
+
+    total.restless.update(patience.work_off(list(keys), attempt))
+
+
+def portions(keys: Keys, size: int) -> Iterator[dict[str, Item]]:
+    """The same keys by id, in portions."""
+    rest = iter(keys.items())
+    while portion := dict(islice(rest, size)):
+        yield portion
+
+
+def portions_of(keys: Iterable[Item], size: int) -> Iterator[dict[str, Item]]:
+    """Keys by id, in portions; taken from an endless source no faster than they are needed.
+
+    A key that comes twice in one portion is there once.
+    """
+    rest = iter(keys)
+    while portion := {item_id(key): key for key in islice(rest, size)}:
+        yield portion

@@ -1,0 +1,1 @@
+"""An item, a table or a set of changes taken back to an earlier state."""

@@ -1,0 +1,247 @@
+"""What takes selected changes of an item back, and leaves all others. Pure.
+
+The changes are taken back one after the other, the last one first, from the item as it is: at each
+place that a bad change touched, what it left there is replaced by what was there before. So several
+of them compose, and what others changed elsewhere stays.
+
+Where another change has touched the same place since, it is left alone, and that is a conflict;
+also if it put there what the bad change had left, because then it was meant. The same goes for a
+place that holds something else than what is recorded.
+
+A place within a list is taken for the whole list. Positions are no names: one member more or less
+in front, and a position is that of another member; and DynamoDB appends what is set behind the end.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from operations.recovery.conditions import edits_at
+from operations.recovery.conflicts import Conflict, as_value
+from replica_writer.tables import own_attributes
+from reports.inputs.paths import Path
+from reports.states.differences import Difference, differences
+from stream_core.attribute_values import AttributeValue, Item, same_item
+from stream_core.history_row import HistoryRow
+
+_AGAIN = "it was written again since"
+_GONE = "the item is gone"
+_NO_PLACE = "what it was in is gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """What one change did.
+
+    Attributes:
+        steps: what it did at each place; the place of an insert or a delete is the whole item,
+            with the empty path.
+        is_bad: whether it is to be taken back.
+    """
+
+    steps: tuple[Difference, ...]
+    is_bad: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Compensation:
+    """How to take changes back.
+
+    Attributes:
+        edits: what to write, and what it takes the place of.
+        conflicts: what cannot be taken back any more.
+        before: the item as it is.
+        after: the item with the edits.
+    """
+
+    edits: tuple[Difference, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+    before: Item | None = None
+    after: Item | None = None
+
+
+def touch_of(row: HistoryRow, *, is_bad: bool) -> Touch:
+    """What the change of a row did to its item."""
+    old, new = (own_attributes(image) for image in (row.change.old_image, row.change.new_image))
+    return Touch(tuple(_steps(old, new)), is_bad)
+
+
+def compensate(keys: Item, live: Item | None, touches: Sequence[Touch]) -> Compensation:
+    """What takes the bad changes of an item back.
+
+    Args:
+        keys: the item's key.
+        live: the item as it is.
+        touches: what changes did, the first bad one and all after it, in the order they were made.
+    """
+    before = own_attributes(live)
+    taking = _TakingBack(keys, as_value(before))
+    for touch in reversed(touches):
+        for step in touch.steps:
+            if touch.is_bad:
+                taking.back(step)
+            else:
+                taking.keep(step.path)
+    after = None if taking.state is None else taking.state["M"]
+    edits = tuple(_steps(before, after))
+    return Compensation(edits, tuple(taking.conflicts), before, after)
+
+
+def _steps(old: Item | None, new: Item | None) -> Iterable[Difference]:
+    if old is None and new is None:
+        return ()
+    if old is None or new is None:
+        return (Difference((), as_value(old), as_value(new)),)
+    places = dict.fromkeys(_place(one.path) for one in differences(old, new))
+    return edits_at(places, old, new)
+
+
+def _place(path: Path) -> Path:
+    """A path, or that of the outermost list on it."""
+    for length, step in enumerate(path):
+        if isinstance(step, int):
+            return path[:length]
+    return path
+
+
+@dataclass
+class _Open:
+    """A conflict that earlier changes may belong to.
+
+    Attributes:
+        kept: places of others since.
+    """
+
+    conflict: Conflict
+    kept: set[Path] = field(default_factory=set)
+
+
+class _TakingBack:
+    """An item from which changes are taken, in thought, the last one first."""
+
+    def __init__(self, keys: Item, live: AttributeValue | None) -> None:
+        self.state = live
+        self._live = live
+        self._keys = keys
+        self._open: list[_Open] = []
+        self._kept: set[Path] = set()
+        # Places taken back to what may yet prove to be another bad change's.
+        self._pending: set[Path] = set()
+
+    @property
+    def conflicts(self) -> list[Conflict]:
+        """What could not be taken back.
+
+        What is as it was before is none: somebody, perhaps an earlier undo, was quicker.
+        """
+        found = [one.conflict for one in self._open]
+        return [one for one in found if not _same(one.found, one.wanted)]
+
+    def keep(self, path: Path) -> None:
+        """Leave a place, and whatever it is in, to who wrote there."""
+        self._kept.add(path)
+        for one in self._open:
+            one.kept.add(path)
+        self._pending = {one for one in self._pending if not _overlap(one, path)}
+
+    def back(self, step: Difference) -> None:
+        """Take one step back, or note why not."""
+        # All are asked: several conflicts may go back to one step.
+        goes_on = [_goes_on(one, step) for one in self._open]
+        if any(goes_on):
+            return
+        found, reason = _found(self.state, step.path)
+        if not reason and any(_overlap(step.path, one) for one in self._kept):
+            reason = _AGAIN
+        if not reason and _same(found, step.new):
+            self.state = _with(self.state, step.path, step.old)
+            self._pending = {one for one in self._pending if not _is_within(one, step.path)}
+            self._pending.add(step.path)
+            return
+        expected = self._stop_half_way(step)
+        found, _ = _found(self.state, step.path)
+        # Somebody has written there, be it recorded or not.
+        self._kept.add(step.path)
+        self._pending = {one for one in self._pending if not _overlap(one, step.path)}
+        self._open.append(_Open(Conflict(self._keys, step.path, expected, found, step.old, reason)))
+
+    def _stop_half_way(self, step: Difference) -> AttributeValue | None:
+        """Leave what came on top of a step as it is, if the step itself cannot be taken back.
+
+        An item would else be left as the bad job had it at some time in between. Returns what the
+        whole of it left at the step's place.
+        """
+        expected = step.new
+        for path in sorted(self._pending, key=len):
+            within = path[len(step.path) :]
+            if not _is_within(path, step.path):
+                continue
+            value, reason = _found(step.new, within)
+            if not reason and _same(value, _found(self.state, path)[0]):
+                live = _found(self._live, path)[0]
+                self.state = _with(self.state, path, live)
+                expected = _with(expected, within, live)
+        return expected
+
+
+def _goes_on(one: _Open, step: Difference) -> bool:
+    """Whether a step led straight to what is in conflict: what is wanted then is further back."""
+    conflict = one.conflict
+    if not _overlap(step.path, conflict.path) or any(
+        _overlap(step.path, kept) for kept in one.kept
+    ):
+        return False
+    if not _is_within(step.path, conflict.path):
+        # It may have led to more: that has to be looked at as well.
+        within = conflict.path[len(step.path) :]
+        if _same(conflict.wanted, _found(step.new, within)[0]):
+            one.conflict = replace(conflict, wanted=_found(step.old, within)[0])
+        return False
+    within = step.path[len(conflict.path) :]
+    value, reason = _found(conflict.wanted, within)
+    if reason or not _same(value, step.new):
+        return False
+    one.conflict = replace(conflict, wanted=_with(conflict.wanted, within, step.old))
+    return True
+
+
+def _is_within(one: Path, other: Path) -> bool:
+    return one[: len(other)] == other
+
+
+def _overlap(one: Path, other: Path) -> bool:
+    """Whether two places are the same, or one is within the other."""
+    return one[: len(other)] == other[: len(one)]
+
+
+def _found(state: AttributeValue | None, path: Path) -> tuple[AttributeValue | None, str]:
+    """What is at a place, and why nothing can be put there, if so."""
+    value = state
+    for depth, step in enumerate(path):
+        match value:
+            case {"M": dict(members)}:
+                value = members.get(str(step))
+            case _:
+                return None, _NO_PLACE if depth else _GONE
+    return value, ""
+
+
+def _with(
+    state: AttributeValue | None, path: Path, value: AttributeValue | None
+) -> AttributeValue | None:
+    """A value with another at a place within it."""
+    if not path:
+        return value
+    members = dict((state or {})["M"])
+    name = str(path[0])
+    inner = _with(members.get(name), path[1:], value)
+    if inner is None:
+        members.pop(name, None)
+    else:
+        members[name] = inner
+    return {"M": members}
+
+
+def _same(one: AttributeValue | None, other: AttributeValue | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return same_item({"": one}, {"": other})

@@ -1,0 +1,206 @@
+"""Writing an item only if it still is what it was seen to be.
+
+A condition can name attributes and what they hold; it cannot say that there are no others. So an
+attribute that somebody adds at the same moment is never in the condition. Changes are therefore
+made by `UpdateItem`, which leaves it where it is. A delete takes it along, and so does a put, which
+has to stand in where one update cannot express all: what they return is compared with what was
+seen, and if there was more, the item is put back as it was.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from operations.errors import OperationError
+from operations.execution.asking import answered
+from operations.recovery.conditions import (
+    UnwritableError,
+    delete_request,
+    put_request,
+    replace_request,
+    update_request,
+)
+from replica_writer.tables import own_attributes
+from reports.access.machine import patience_of
+from reports.inputs.paths import value_at
+from reports.states.differences import Difference
+from stream_core.attribute_values import AttributeValue, Item, same_item
+from stream_core.retry import Patience, Retry, classify, error_code
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_UNMET = "ConditionalCheckFailedException"
+
+
+class Verdict(StrEnum):
+    """What became of a write."""
+
+    WRITTEN = "written"
+    """The item is what was wanted."""
+    MIXED = "mixed"
+    """Written; somebody else changed other attributes at the same moment, which are kept."""
+    CONFLICT = "conflict"
+    """The item is no longer what was seen, and was left as it is."""
+    REFUSED = "refused"
+    """The table refuses it."""
+    UNSENT = "unsent"
+    """It may or may not have been written: throttled, unreachable, not allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The answer to a write.
+
+    Attributes:
+        item: the item after it, as far as that was asked.
+        reason: why it was not written, or what to know about it; no item data.
+    """
+
+    verdict: Verdict
+    item: Item | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class ConditionalWriter:
+    """Writes items of one table, each on a condition.
+
+    Attributes:
+        read: reads an item consistently.
+        patience: makes the patience for one item.
+    """
+
+    client: "DynamoDBClient"
+    table: str
+    read: Callable[[Item], Item | None]
+    patience: Callable[[], Patience]
+
+    @classmethod
+    def lasting(
+        cls,
+        client: "DynamoDBClient",
+        table: str,
+        read: Callable[[Item], Item | None],
+        patience_s: float,
+    ) -> "ConditionalWriter":
+        """A writer that tries each item for so many seconds."""
+        return cls(client, table, read, lambda: patience_of(patience_s))
+
+    def change(
+        self, keys: Item, edits: Sequence[Difference], before: Item, after: Item, *, whole: bool
+    ) -> Written:
+        """Change an item that is there.
+
+        Args:
+            keys: the item's key.
+            edits: what to change, each with the value it takes the place of.
+            before: the item as it was seen.
+            after: the same with the changes.
+            whole: what is not changed has to be as it was seen, too.
+        """
+        try:
+            request = update_request(keys, edits, before if whole else {})
+        except UnwritableError:
+            return self._replace(keys, before, after)
+        answer = self._send("update_item", request)
+        if isinstance(answer, Written):
+            written = self._judged(keys, answer, lambda found: _has_all(found, edits))
+        else:
+            written = Written(Verdict.WRITTEN, own_attributes(answer.get("Attributes")))
+        if written.verdict is not Verdict.WRITTEN or not whole or same_item(written.item, after):
+            return written
+        mixed = "other attributes were changed at the same moment, and are kept"
+        return Written(Verdict.MIXED, written.item, mixed)
+
+    def delete(self, keys: Item, seen: Item) -> Written:
+        """Delete an item that is what was seen, and nothing more."""
+        answer = self._send("delete_item", delete_request(keys, seen))
+        if isinstance(answer, Written):
+            return self._judged(keys, answer, lambda found: found is None)
+        deleted = answer.get("Attributes")
+        if same_item(own_attributes(deleted), seen):
+            return Written(Verdict.WRITTEN)
+        return self._put_back(keys, put_request(keys, deleted), deleted)
+
+    def put(self, keys: Item, image: Item) -> Written:
+        """Put an item that is not there."""
+        return self._put(keys, put_request(keys, image), image)
+
+    def _replace(self, keys: Item, before: Item, after: Item) -> Written:
+        """Put an item in the place of another: where no update can express so much."""
+        answer = self._send("put_item", replace_request(keys, before, after))
+        if isinstance(answer, Written):
+            return self._judged(keys, answer, lambda found: same_item(found, after))
+        replaced = answer.get("Attributes")
+        if same_item(own_attributes(replaced), before):
+            return Written(Verdict.WRITTEN, after)
+        return self._put_back(keys, replace_request(keys, after, replaced), replaced)
+
+    def _put(self, keys: Item, request: dict[str, Any], image: Item) -> Written:
+        answer = self._send("put_item", request)
+        if isinstance(answer, Written):
+            own = own_attributes(image)
+            return self._judged(keys, answer, lambda found: same_item(found, own))
+        return Written(Verdict.WRITTEN, own_attributes(image))
+
+    def _put_back(self, keys: Item, request: dict[str, Any], taken: Item) -> Written:
+        """Make up for a write that took more away than was seen."""
+        again = self._put(keys, request, taken)
+        if again.verdict is Verdict.WRITTEN:
+            back = "it was changed at the same moment, and was put back with that change"
+            return Written(Verdict.CONFLICT, again.item, back)
+        return Written(
+            again.verdict if again.verdict is Verdict.UNSENT else Verdict.CONFLICT,
+            again.item,
+            "it was changed at the same moment, and that change could not be put back: see its "
+            "history",
+        )
+
+    def _judged(
+        self, keys: Item, answer: Written, is_as_wanted: Callable[[Item | None], bool]
+    ) -> Written:
+        """What a write that was not carried out says, with what the item is now."""
+        if answer.verdict is Verdict.REFUSED:
+            return answer
+        try:
+            found = own_attributes(self.read(keys))
+        except (ClientError, BotoCoreError) as error:
+            return Written(Verdict.UNSENT, reason=f"the table answers {error_code(error)}")
+        # An answer that got lost has the request sent again, and its own effect refuses it.
+        if is_as_wanted(found):
+            return Written(Verdict.WRITTEN, found)
+        return Written(answer.verdict, found, answer.reason)
+
+    def _send(self, operation: str, request: dict[str, Any]) -> Any:
+        """The table's answer, or why there is none."""
+        send = partial(getattr(self.client, operation), TableName=self.table, **request)
+        try:
+            return answered(send, self.patience(), self.table)
+        except OperationError as error:
+            return Written(Verdict.UNSENT, reason=str(error))
+        except (ClientError, BotoCoreError) as error:
+            return _refused(error)
+
+
+def _has_all(found: Item | None, edits: Sequence[Difference]) -> bool:
+    return found is not None and all(_same(value_at(found, one.path), one.new) for one in edits)
+
+
+def _same(one: AttributeValue | None, other: AttributeValue | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return same_item({"": one}, {"": other})
+
+
+def _refused(error: ClientError | BotoCoreError) -> Written:
+    code = error_code(error)
+    if code == _UNMET:
+        return Written(Verdict.CONFLICT, reason="it has changed meanwhile")
+    if classify(error) is Retry.PERMANENT:
+        return Written(Verdict.REFUSED, reason=f"the table answers {code}")
+    return Written(Verdict.UNSENT, reason=f"the table answers {code}")

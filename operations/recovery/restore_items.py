@@ -1,0 +1,217 @@
+"""Restore items to what they were at an instant: first a plan, then what the plan has shown.
+
+Nobody's later write is lost by it. An item is written only if each attribute seen still holds what
+the plan showed; an attribute that somebody adds in the same moment, which no condition can name,
+is kept, and the item is then told to be mixed.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+
+from operations.deployed_tables import Deployment
+from operations.execution.rate import Rate
+from operations.recovery.conditional_write import ConditionalWriter, Verdict, Written
+from operations.recovery.conditions import edits_at
+from operations.recovery.conflicts import Conflict, conflicts_of
+from replica_writer.tables import own_attributes
+from reports.access.parallel import in_order
+from reports.access.progress import Progress, silent
+from reports.access.row_reader import RowReader
+from reports.states.differences import Difference, differences
+from reports.states.timeline import Certainty, ItemState, judge
+from stream_core.attribute_values import Item
+from stream_core.errors import IntegrityError
+from stream_core.item_id import item_id
+
+
+@dataclass(frozen=True)
+class ItemPlan:
+    """What would be done to one item.
+
+    Attributes:
+        then: the item as it was.
+        now: the item as it is, read from the table.
+        differences: what is to become different, from now to then, by attribute path.
+        refusal: why nothing will be done to it; None if it can be.
+    """
+
+    keys: Item
+    then: ItemState
+    now: ItemState
+    differences: tuple[Difference, ...]
+    refusal: str | None = None
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether the item is not what it was."""
+        return self.then.exists != self.now.exists or bool(self.differences)
+
+
+@dataclass(frozen=True)
+class ItemResult:
+    """What was done to one item.
+
+    Attributes:
+        verdict: of the write; None where none was made.
+        reason: why none was, or why it was not carried out, or what to know about it.
+        conflicts: where the item was no longer what the plan showed.
+    """
+
+    plan: ItemPlan
+    verdict: Verdict | None = None
+    reason: str = ""
+    conflicts: tuple[Conflict, ...] = ()
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether the item is what it was, or, in a dry run, nothing speaks against it."""
+        return self.plan.refusal is None and self.verdict in {None, Verdict.WRITTEN}
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What a restore did to each item, or, in a dry run, would do.
+
+    Attributes:
+        applied: whether anything was written.
+    """
+
+    applied: bool
+    items: tuple[ItemResult, ...]
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether every item is, or can be, what it was."""
+        return all(one.is_clean for one in self.items)
+
+    @property
+    def verdicts(self) -> Counter[Verdict]:
+        """How many items were written, in conflict, and so on."""
+        return Counter(one.verdict for one in self.items if one.verdict is not None)
+
+
+def restore(  # noqa: PLR0913 - the whole order, as it is given
+    deployment: Deployment,
+    keys: Iterable[Item],
+    at: datetime,
+    *,
+    apply: bool = False,
+    allow_uncertain: bool = False,
+    rate: Rate | None = None,
+    patience_s: float = 60.0,
+    progress: Progress = silent,
+) -> Restored:
+    """Bring items back to what they were, changes stamped at the instant included.
+
+    Args:
+        deployment: the source table, which is written, and its history.
+        keys: the items' keys in wire form.
+        at: the instant.
+        apply: without it nothing is written: the result has the plans.
+        allow_uncertain: also where the state then is not exact.
+        rate: so many items a second.
+        patience_s: for how many seconds each item is tried.
+        progress: is told the items done.
+
+    Raises:
+        RefusedError: a table is not named.
+        TableNotFoundError: there is no such table.
+    """
+    plans = plan_restore(deployment, keys, at, allow_uncertain=allow_uncertain, progress=progress)
+    if not apply:
+        return Restored(False, tuple(map(_not_written, plans)))
+    return carry_out(deployment, plans, rate=rate, patience_s=patience_s, progress=progress)
+
+
+def plan_restore(
+    deployment: Deployment,
+    keys: Iterable[Item],
+    at: datetime,
+    *,
+    allow_uncertain: bool = False,
+    progress: Progress = silent,
+) -> list[ItemPlan]:
+    """What a restore would do, to be shown and then carried out; arguments as for `restore`."""
+    reader, now = deployment.reader, datetime.now(UTC)
+    distinct = {item_id(one): one for one in keys}
+    plans: list[ItemPlan] = []
+    plan = partial(_plan, reader, at, now, allow_uncertain)
+    with closing(in_order(plan, distinct.values())) as found:
+        for one in found:
+            plans.append(one)
+            progress("items compared", len(plans), len(distinct))
+    return plans
+
+
+def carry_out(
+    deployment: Deployment,
+    plans: Sequence[ItemPlan],
+    *,
+    rate: Rate | None = None,
+    patience_s: float = 60.0,
+    progress: Progress = silent,
+) -> Restored:
+    """Do what some plans have shown, wherever the item still is what they showed."""
+    reader, budget = deployment.reader, rate or Rate(None)
+    writer = ConditionalWriter.lasting(
+        deployment.dynamodb, deployment.source_table, reader.live, patience_s
+    )
+    results: list[ItemResult] = []
+    with closing(in_order(partial(_carry_out, writer, budget), plans)) as found:
+        for one in found:
+            results.append(one)
+            progress("items", len(results), len(plans))
+    return Restored(True, tuple(results))
+
+
+def _plan(
+    reader: RowReader,
+    at: datetime,
+    now: datetime,
+    allow_uncertain: bool,  # noqa: FBT001
+    keys: Item,
+) -> ItemPlan:
+    live = own_attributes(reader.live(keys))
+    current = ItemState(keys, now, live, Certainty.EXACT, "the live item")
+    try:
+        then = judge(reader.evidence(keys, at, now))
+    except IntegrityError as error:
+        then = ItemState(keys, at, None, Certainty.UNKNOWN, str(error))
+        return ItemPlan(keys, then, current, (), f"its history is not intact: {error}")
+    refusal = None
+    if then.certainty is not Certainty.EXACT and not allow_uncertain:
+        refusal = f"what it was is only {then.certainty}: {then.reason}"
+    found = differences(live, own_attributes(then.image))
+    return ItemPlan(keys, then, current, tuple(found), refusal)
+
+
+def _not_written(plan: ItemPlan) -> ItemResult:
+    reason = plan.refusal or ("" if plan.is_needed else "it is what it was")
+    return ItemResult(plan, reason=reason)
+
+
+def _carry_out(writer: ConditionalWriter, rate: Rate, plan: ItemPlan) -> ItemResult:
+    if plan.refusal is not None or not plan.is_needed:
+        return _not_written(plan)
+    rate.take(1)
+    written = _write(writer, plan)
+    conflicts: list[Conflict] = []
+    if written.verdict is Verdict.CONFLICT:
+        wanted = own_attributes(plan.then.image)
+        conflicts = conflicts_of(plan.keys, plan.now.image, written.item, wanted)
+    return ItemResult(plan, written.verdict, written.reason, tuple(conflicts))
+
+
+def _write(writer: ConditionalWriter, plan: ItemPlan) -> Written:
+    seen, wanted = plan.now.image, own_attributes(plan.then.image)
+    if seen is None and wanted is not None:
+        return writer.put(plan.keys, wanted)
+    if seen is None or wanted is None:
+        return writer.delete(plan.keys, seen or {})
+    names = dict.fromkeys(one.path[:1] for one in plan.differences)
+    edits = list(edits_at(names, seen, wanted))
+    return writer.change(plan.keys, edits, seen, wanted, whole=True)

@@ -1,0 +1,297 @@
+"""Undo: take back one bad job, and lose none of the good writes before, between and after.
+
+The bad changes are selected from the history: by time, by attribute and its values, by actor, by
+key. What each of them left is replaced by what was there before, unless somebody else has written
+to that place since: then it is left as it is, and listed as a conflict. See `compensation`.
+Repeating it does no harm. A change that is not recorded yet, or at all, is not taken back.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from operations.deployed_tables import Deployment
+from operations.execution.rate import Rate
+from operations.recovery.compensation import Compensation, compensate, touch_of
+from operations.recovery.conditional_write import ConditionalWriter, Verdict, Written
+from operations.recovery.conflicts import Conflict
+from reports.access.by_time import ByTime, changed_rows
+from reports.access.parallel import in_order
+from reports.access.progress import Progress, silent
+from reports.access.row_reader import RowReader
+from reports.states.differences import Difference
+from reports.states.selection import Selection
+from stream_core.attribute_values import Item
+from stream_core.change import EventName
+from stream_core.errors import IntegrityError
+from stream_core.history_row import HistoryRow
+from stream_core.item_id import item_id
+from stream_core.retry import error_code
+
+# Somebody who writes at the same time may be in the way more than once.
+_MOST_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """A change of which the history does not tell whether the actor made it; it is not undone."""
+
+    keys: Item
+    sort_key: str
+    event_name: EventName
+
+
+@dataclass(frozen=True, slots=True)
+class BadItem:
+    """An item with changes that are to be taken back.
+
+    Attributes:
+        changes: sort keys of the history rows of those, in their order.
+    """
+
+    keys: Item
+    changes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Selected:
+    """The changes to be taken back, by item."""
+
+    items: tuple[BadItem, ...]
+    undecided: tuple[Undecided, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ItemUndone:
+    """What was done to one item, or, in a dry run, would be.
+
+    Attributes:
+        changes: sort keys of the history rows of the changes taken back.
+        edits: what was written, and what it took the place of; the path of a whole item is empty.
+        conflicts: what somebody has written since, and what was left as it is therefore.
+        verdict: of the write; None where none was made.
+        reason: why it was not carried out.
+    """
+
+    keys: Item
+    changes: tuple[str, ...]
+    edits: tuple[Difference, ...]
+    conflicts: tuple[Conflict, ...]
+    verdict: Verdict | None = None
+    reason: str = ""
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing of the changes is left, or, in a dry run, need be."""
+        return not self.conflicts and self.verdict in {None, Verdict.WRITTEN}
+
+
+@dataclass(frozen=True)
+class Undone:
+    """What an undo did to each item, or, in a dry run, would do.
+
+    Attributes:
+        applied: whether anything was written.
+        undecided: changes that were perhaps made by the actor given, and are not taken back.
+    """
+
+    applied: bool
+    items: tuple[ItemUndone, ...]
+    undecided: tuple[Undecided, ...]
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing of the bad changes is left, or need be."""
+        return not self.undecided and all(one.is_clean for one in self.items)
+
+    @property
+    def conflicts(self) -> list[Conflict]:
+        """All of them."""
+        return [conflict for one in self.items for conflict in one.conflicts]
+
+    @property
+    def verdicts(self) -> Counter[Verdict]:
+        """How many items were written, in conflict, and so on."""
+        return Counter(one.verdict for one in self.items if one.verdict is not None)
+
+
+def undo(  # noqa: PLR0913 - the whole order, as it is given
+    deployment: Deployment,
+    *,
+    since: datetime,
+    until: datetime,
+    where: Selection | None = None,
+    keys: Iterable[Item] | None = None,
+    apply: bool = False,
+    rate: Rate | None = None,
+    patience_s: float = 60.0,
+    progress: Progress = silent,
+) -> Undone:
+    """Take back the changes of a range of time that are selected, both ends included.
+
+    Args:
+        deployment: the source table, which is written, and its history.
+        since: when the first bad change was stamped.
+        until: when the last one was.
+        where: what else must be true of them; by default every change is taken back.
+        keys: only of these items.
+        apply: without it nothing is written: the result shows what would be.
+        rate: so many items a second.
+        patience_s: for how many seconds each write is tried.
+        progress: is told the changes selected, and the items done.
+
+    Raises:
+        RefusedError: a table is not named.
+        ReportError: the range ends before it starts.
+        IntegrityError: the history is not what was written; nothing was undone.
+    """
+    selected = select_bad(
+        deployment, since=since, until=until, where=where, keys=keys, progress=progress
+    )
+    return take_back(
+        deployment, selected, apply=apply, rate=rate, patience_s=patience_s, progress=progress
+    )
+
+
+def select_bad(  # noqa: PLR0913 - the whole selection, as it is given
+    deployment: Deployment,
+    *,
+    since: datetime,
+    until: datetime,
+    where: Selection | None = None,
+    keys: Iterable[Item] | None = None,
+    progress: Progress = silent,
+) -> Selected:
+    """The changes that an undo would take back; arguments as for `undo`."""
+    items: dict[str, tuple[Item, list[str]]] = {}
+    undecided: list[Undecided] = []
+
+    def note(row: HistoryRow) -> None:
+        undecided.append(Undecided(row.change.keys, row.sort_key, row.change.event_name))
+
+    search = partial(
+        changed_rows,
+        deployment.reader,
+        ByTime(deployment.reader, deployment.time_shards),
+        since,
+        until,
+        where or Selection(),
+        progress=progress,
+        undecided=note,
+    )
+    rows = search() if keys is None else _of_each(search, keys)
+    with closing(rows):
+        for count, row in enumerate(rows, 1):
+            # A baseline is no change, whoever asks for it.
+            if row.change.event_name is not EventName.SNAPSHOT:
+                items.setdefault(row.id, (row.change.keys, []))[1].append(row.sort_key)
+            progress("changes selected", count, None)
+    bad = tuple(BadItem(key, tuple(changes)) for key, changes in items.values())
+    return Selected(bad, tuple(undecided))
+
+
+def _of_each(
+    search: Callable[..., Generator[HistoryRow, None, None]], keys: Iterable[Item]
+) -> Generator[HistoryRow, None, None]:
+    """The rows selected of each item, in their order."""
+    identifiers = dict.fromkeys(map(item_id, keys))
+    with closing(in_order(lambda one: list(search(identifier=one)), identifiers)) as found:
+        for rows in found:
+            yield from rows
+
+
+def take_back(  # noqa: PLR0913 - the whole order, as it is given
+    deployment: Deployment,
+    selected: Selected,
+    *,
+    apply: bool = False,
+    rate: Rate | None = None,
+    patience_s: float = 60.0,
+    progress: Progress = silent,
+) -> Undone:
+    """Take selected changes back, wherever what they left is still there."""
+    reader = deployment.reader
+    writer = ConditionalWriter.lasting(
+        deployment.dynamodb, deployment.source_table, reader.live, patience_s
+    )
+    work = _Work(reader, writer, rate or Rate(None))
+    results: list[ItemUndone] = []
+    with closing(in_order(work.undo if apply else work.plan, selected.items)) as found:
+        for one in found:
+            results.append(one)
+            progress("items", len(results), len(selected.items))
+    return Undone(apply, tuple(results), selected.undecided)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """Undoes one item after the other, or plans to."""
+
+    reader: RowReader
+    writer: ConditionalWriter
+    rate: Rate
+
+    def plan(self, bad: BadItem) -> ItemUndone:
+        """What would be done to an item, or why nothing can be."""
+        return _result(bad, *self._plan(bad))
+
+    def undo(self, bad: BadItem) -> ItemUndone:
+        """Take the changes of an item back; from the start again if somebody is in the way."""
+        for attempt in range(_MOST_ATTEMPTS):
+            compensation, refused = self._plan(bad)
+            if refused or not compensation.edits:
+                return _result(bad, compensation, refused)
+            self.rate.take(1)
+            written = _write(self.writer, bad.keys, compensation)
+            if written.verdict is not Verdict.CONFLICT or attempt == _MOST_ATTEMPTS - 1:
+                break
+        return _result(bad, compensation, written)
+
+    def _plan(self, bad: BadItem) -> tuple[Compensation, Written | None]:
+        try:
+            return self._compensation(bad), None
+        except IntegrityError as error:
+            refused = Written(Verdict.REFUSED, reason=f"its history is not intact: {error}")
+        except (ClientError, BotoCoreError) as error:
+            refused = Written(Verdict.UNSENT, reason=f"the table answers {error_code(error)}")
+        return Compensation(), refused
+
+    def _compensation(self, bad: BadItem) -> Compensation:
+        # In this order: a row may then say more than the item shows, and never less.
+        live = self.reader.live(bad.keys)
+        first, changes = min(bad.changes), set(bad.changes)
+        # All of its second and later; what the second had before is no obstacle.
+        rows = self.reader.rows(item_id(bad.keys), after=first.partition("#")[0])
+        touches = [
+            touch_of(row, is_bad=row.sort_key in changes)
+            for row in rows
+            if row.change.event_name is not EventName.SNAPSHOT
+        ]
+        if sum(touch.is_bad for touch in touches) < len(changes):
+            raise IntegrityError("rows of changes to be taken back are gone")
+        return compensate(bad.keys, live, touches)
+
+
+def _write(writer: ConditionalWriter, keys: Item, compensation: Compensation) -> Written:
+    before, after = compensation.before, compensation.after
+    if before is None and after is not None:
+        return writer.put(keys, after)
+    if before is None or after is None:
+        return writer.delete(keys, before or {})
+    return writer.change(keys, compensation.edits, before, after, whole=False)
+
+
+def _result(bad: BadItem, compensation: Compensation, written: Written | None) -> ItemUndone:
+    return ItemUndone(
+        bad.keys,
+        bad.changes,
+        compensation.edits,
+        compensation.conflicts,
+        written.verdict if written else None,
+        written.reason if written else "",
+    )

@@ -1,0 +1,1 @@
+"""Records that a consumer could not store, delivered again."""

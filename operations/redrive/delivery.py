@@ -1,0 +1,147 @@
+"""Deliver records once more, outside of any stream: to the history, or to the replica.
+
+Each record is accounted for by itself, so that what it came in can be put away or left. A row that
+several records stand for is sent once.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeAlias
+
+from history_writer.writer import HistoryWriter
+from operations.execution.settling import settle_all
+from replica_writer.settle import Settler
+from stream_core.batch import Delivery, Outcome
+from stream_core.errors import IntegrityError
+from stream_core.history_row import sort_key_of
+from stream_core.retry import Patience
+
+_Slot: TypeAlias = dict[tuple[str, str], list[Delivery]]
+
+
+class Why(StrEnum):
+    """Why something stays where it is."""
+
+    MALFORMED = "malformed"
+    """The record cannot be read; it stays so until it is mended by hand."""
+    VIEW_TYPE = "view type"
+    """The stream did not carry both images."""
+    FOREIGN = "foreign"
+    """The record is of another table."""
+    CONFLICT = "conflict"
+    """The history has the same change with other content: look at once."""
+    REFUSED = "refused"
+    """The table refuses it for good."""
+    UNSTORED = "unstored"
+    """Throttled, unreachable, not allowed: redrive it again when that is over."""
+    RESTLESS = "restless"
+    """The item changes faster than it is read: redrive it again later."""
+    SHORT = "short"
+    """The object holds fewer records than its batch had."""
+    UNREADABLE = "unreadable"
+    """What it holds is not known, or cannot be got at."""
+    OWNER = "owner"
+    """Whose it is cannot be told, and not both consumers were asked for."""
+    UNMOVED = "unmoved"
+    """Everything in it is dealt with, and yet it could not be put away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Undelivered:
+    """Why a record is still not delivered; the reason holds no item data."""
+
+    why: Why
+    reason: str
+
+
+@dataclass
+class Redelivery:
+    """What became of some records; those that are not in `failed` are delivered.
+
+    Attributes:
+        failed: by the `id()` of the record.
+        counts: what was written.
+    """
+
+    failed: dict[int, Undelivered] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def fail(self, deliveries: Iterable[Delivery], undelivered: Undelivered) -> None:
+        """Note that some records are not delivered."""
+        self.failed |= {id(delivery.record): undelivered for delivery in deliveries}
+
+
+def to_history(
+    writer: HistoryWriter, deliveries: Sequence[Delivery], patience: Patience
+) -> Redelivery:
+    """Have each change in the history; harmless to repeat, in any order."""
+    redelivery = Redelivery()
+    for slots in _calls(deliveries):
+        first_of = {id(slot[0].record): slot for slot in slots.values()}
+        outcome = writer.store([slot[0] for slot in slots.values()], patience)
+        redelivery.counts += outcome.counts
+        for record, undelivered in _undelivered(outcome):
+            redelivery.fail(first_of[record], undelivered)
+    return redelivery
+
+
+def to_replica(settler: Settler, deliveries: Sequence[Delivery], patience_s: float) -> Redelivery:
+    """Have the items that records are about equal to the source; nothing of a record is written."""
+    redelivery = Redelivery()
+    by_item: dict[str, list[Delivery]] = {}
+    for delivery in deliveries:
+        by_item.setdefault(delivery.change.item_id, []).append(delivery)
+    keys = {identifier: group[0].change.keys for identifier, group in by_item.items()}
+    settled = settle_all(settler, keys, patience_s)
+    redelivery.counts["Settled"] = len(keys) - len(settled.failed)
+    unstored = Undelivered(Why.UNSTORED, _codes(settled.errors))
+    restless = Undelivered(Why.RESTLESS, "the item changes all the time")
+    for identifier in settled.failed:
+        undelivered = restless if identifier in settled.restless else unstored
+        if identifier in settled.refused:
+            undelivered = _refused(settled.refused[identifier])
+        redelivery.fail(by_item[identifier], undelivered)
+    return redelivery
+
+
+def _calls(deliveries: Iterable[Delivery]) -> list[_Slot]:
+    """Deliveries by row, so that no call has two that differ for the same row.
+
+    The writer judges the rows of a call by each other before it asks the table: of a change and a
+    forgery of it, the one that comes second would be refused, whichever is stored.
+    """
+    calls: list[_Slot] = []
+    for delivery in deliveries:
+        change = delivery.change
+        row = change.item_id, sort_key_of(change.created_at, change.sequence_number)
+        for slots in calls:
+            slot = slots.setdefault(row, [])
+            if not slot or slot[0].change == change:
+                slot.append(delivery)
+                break
+        else:
+            calls.append({row: [delivery]})
+    return calls
+
+
+def _undelivered(outcome: Outcome) -> Iterator[tuple[int, Undelivered]]:
+    unstored = Undelivered(Why.UNSTORED, _codes(outcome.errors))
+    for record in outcome.unstored:
+        yield id(record), unstored
+    for refusal in outcome.refused:
+        if isinstance(refusal.error, IntegrityError):
+            yield id(refusal.record), Undelivered(Why.CONFLICT, str(refusal.error))
+        else:
+            yield id(refusal.record), _refused(refusal.error)
+
+
+def _refused(error: Exception) -> Undelivered:
+    # Behind its code, the service's message may quote the item.
+    code = str(error).partition(":")[0]
+    return Undelivered(Why.REFUSED, f"the table answers {code}")
+
+
+def _codes(errors: Counter[str]) -> str:
+    return ", ".join(sorted(errors)) or "no answer in time"

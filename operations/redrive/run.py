@@ -1,0 +1,296 @@
+"""Redrive: bring back what was kept aside when it failed, into the history and the replica.
+
+Both consumers are idempotent and indifferent to order, and so is this: in any order, any number of
+times, interrupted anywhere. An object leaves its place only when everything in it is delivered.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from operations.deployed_tables import Deployment
+from operations.errors import OperationError, RefusedError
+from operations.execution.rate import Rate
+from operations.redrive.bucket import FailureBucket, FailureObject, UnmovedError
+from operations.redrive.delivery import Redelivery, Why, to_history, to_replica
+from operations.redrive.stream_reader import StreamReader
+from operations.redrive.unpacking import Leftover, Load, Lost, Unpacking
+from reports.access.clients import CONCURRENCY
+from reports.access.machine import patience_of
+from reports.access.parallel import in_order
+from reports.access.progress import Progress, silent
+from reports.deployment.stack import Consumer, Stack
+from stream_core.batch import Delivery
+from stream_core.clients import CLIENT_CONFIG
+from stream_core.retry import error_code
+
+# What is delivered together: enough to keep requests under way side by side.
+_MOST_RECORDS = 100
+_MOST_BYTES = 8 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Redriven:
+    """What a redrive did, or, in a dry run, would do.
+
+    Attributes:
+        applied: whether anything was written.
+        objects: objects and files that were for the consumers asked for.
+        records: records in them that could be read.
+        done: keys of the objects that were put away under `done/`, and paths of the files that are
+            finished with; in a dry run, of those that would be if the tables took every record.
+        leftovers: what stays where it is, and why.
+        lost: parts of the stream that have expired.
+        counts: rows written and found (`RowsWritten`, `Duplicates`), items settled (`Settled`).
+    """
+
+    applied: bool
+    objects: int
+    records: int
+    done: tuple[str, ...]
+    leftovers: tuple[Leftover, ...]
+    lost: tuple[Lost, ...]
+    counts: Counter[str]
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing is left behind."""
+        return not self.leftovers and not self.lost
+
+
+@dataclass
+class _Tally:
+    objects: int = 0
+    records: int = 0
+    done: list[str] = field(default_factory=list)
+    leftovers: list[Leftover] = field(default_factory=list)
+    lost: list[Lost] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def result(self, *, applied: bool) -> Redriven:
+        return Redriven(
+            applied,
+            self.objects,
+            self.records,
+            tuple(self.done),
+            tuple(self.leftovers),
+            tuple(self.lost),
+            self.counts,
+        )
+
+
+def names_of(stack: Stack) -> dict[str, Consumer]:
+    """By what a stack's consumers are known to Lambda: their mappings and functions."""
+    outputs = {
+        "HistoryWriterMappingId": Consumer.HISTORY_WRITER,
+        "HistoryWriterFunctionName": Consumer.HISTORY_WRITER,
+        "ReplicaWriterMappingId": Consumer.REPLICA_WRITER,
+        "ReplicaWriterFunctionName": Consumer.REPLICA_WRITER,
+    }
+    # Deployed with one consumer it has its names only; deployed long ago it may lack any.
+    return {
+        stack.outputs[output]: consumer
+        for output, consumer in outputs.items()
+        if output in stack.outputs
+    }
+
+
+def redrive(  # noqa: PLR0913 - the whole order, as it is given
+    deployment: Deployment,
+    *,
+    apply: bool = False,
+    consumers: Collection[Consumer] = tuple(Consumer),
+    there: Collection[Consumer] = tuple(Consumer),
+    names: Mapping[str, Consumer] | None = None,
+    files: Collection[Path] = (),
+    rate: Rate | None = None,
+    patience_s: float = 60.0,
+    progress: Progress = silent,
+) -> Redriven:
+    """Bring back quarantined records and failed batches; harmless to repeat.
+
+    A record of the history writer becomes a row, if it is not one yet. A record of the replica
+    writer only says which item to look at: that is made equal to the source as it is now. Batches
+    of which only the place in the stream is known are read from it again, for as long as it has
+    them; what it has no more is reported as lost. A record that cannot be read stays, and so does
+    the object it is in; the item it is about is healed in the replica by a repair.
+
+    Args:
+        deployment: the tables and the bucket; what is not asked for need not be named.
+        apply: without it nothing is written or moved, only read and listed.
+        consumers: whose failures to bring back.
+        there: those that were deployed; what cannot be told apart goes to all of them.
+        names: see `names_of`.
+        files: invocation records of an older set-up, or messages with them, on this machine.
+        rate: so many records a second.
+        patience_s: for how many seconds a hundred records, or a page of the stream, are tried.
+        progress: is told the objects done.
+
+    Raises:
+        RefusedError: a table, a bucket or a consumer is not named.
+        OperationError: a file cannot be read.
+        ClientError, BotoCoreError: the bucket cannot be listed.
+    """
+    if not consumers:
+        raise RefusedError("redrive for whom? name a consumer, or leave it out for both")
+    unpacking = Unpacking(
+        deployment.source_table,
+        consumers,
+        there,
+        names or {},
+        _stream_reader(deployment, patience_s),
+        None if deployment.endpoint_url else deployment.session.region_name,
+    )
+    bucket = _bucket(deployment, files)
+    deliver = _Delivering(deployment, consumers, rate or Rate(None), patience_s) if apply else None
+    tally = _Tally()
+    loads = _loads(bucket, files, unpacking)
+    with closing(loads):
+        for group in _groups(loads):
+            tally.objects += len(group)
+            tally.records += sum(len(load.deliveries) for load in group)
+            if deliver:
+                tally.counts += deliver(group)
+            for load in _put_away(bucket if apply else None, group):
+                tally.leftovers += load.leftovers
+                tally.lost += load.lost
+                tally.done += [load.where] if load.is_finished_with else []
+            progress("objects", tally.objects, None)
+    return tally.result(applied=apply)
+
+
+def _bucket(deployment: Deployment, files: Collection[Path]) -> FailureBucket | None:
+    if deployment.quarantine_bucket is not None:
+        return FailureBucket(deployment.s3, deployment.quarantine_bucket)
+    if not files:
+        raise RefusedError("which quarantine bucket? give --stack, or --quarantine-bucket NAME")
+    return None
+
+
+def _stream_reader(deployment: Deployment, patience_s: float) -> StreamReader:
+    streams = deployment.session.client(
+        "dynamodbstreams", endpoint_url=deployment.endpoint_url, config=CLIENT_CONFIG
+    )
+    return StreamReader(streams, lambda: patience_of(patience_s))
+
+
+def _loads(
+    bucket: FailureBucket | None, files: Iterable[Path], unpacking: Unpacking
+) -> Generator[Load, None, None]:
+    for path in files:
+        body = _content(path)
+        load = Load(str(path), None, len(body))
+        if unpacking.unpack(load, body):
+            yield load
+    if bucket is None:
+        return
+    keys = (key for key in bucket.waiting() if unpacking.concerns(key))
+    with closing(in_order(lambda key: (key, _read(bucket, key)), keys, ahead=CONCURRENCY)) as found:
+        for key, read in found:
+            load = Load(key, None, 0)
+            if isinstance(read, str):
+                load.leave(Why.UNREADABLE, read)
+                yield load
+            elif read is not None:
+                load = Load(key, read, len(read.body))
+                if unpacking.unpack(load, read.body):
+                    yield load
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise OperationError(f"the file {path} cannot be read: {error.strerror}") from error
+
+
+def _read(bucket: FailureBucket, key: str) -> FailureObject | str | None:
+    """An object, why it cannot be read, or None if it is no longer there."""
+    try:
+        return bucket.read(key)
+    except (ClientError, BotoCoreError) as error:
+        return f"the bucket answers {error_code(error)}"
+
+
+def _groups(loads: Iterable[Load]) -> Iterator[list[Load]]:
+    group: list[Load] = []
+    records = size = 0
+    for load in loads:
+        group.append(load)
+        records += len(load.deliveries)
+        size += load.size
+        if records >= _MOST_RECORDS or size >= _MOST_BYTES:
+            yield group
+            group, records, size = [], 0, 0
+    if group:
+        yield group
+
+
+class _Delivering:
+    """Brings loads to the consumers' tables."""
+
+    def __init__(
+        self,
+        deployment: Deployment,
+        consumers: Collection[Consumer],
+        rate: Rate,
+        patience_s: float,
+    ) -> None:
+        self._rate = rate
+        self._ways: dict[Consumer, Callable[[list[Delivery]], Redelivery]] = {}
+        # Made now, so that what is not named is missed before anything is written.
+        if Consumer.HISTORY_WRITER in consumers:
+            writer = deployment.history_writer
+            self._ways[Consumer.HISTORY_WRITER] = lambda deliveries: to_history(
+                writer, deliveries, patience_of(patience_s)
+            )
+        if Consumer.REPLICA_WRITER in consumers:
+            settler = deployment.settler
+            self._ways[Consumer.REPLICA_WRITER] = lambda deliveries: to_replica(
+                settler, deliveries, patience_s
+            )
+
+    def __call__(self, group: list[Load]) -> Counter[str]:
+        counts: Counter[str] = Counter()
+        self._rate.take(sum(len(load.deliveries) for load in group))
+        for consumer, deliver in self._ways.items():
+            given = _for(consumer, group)
+            if given:
+                redelivery = deliver(given)
+                counts += redelivery.counts
+                _leave(redelivery, consumer, group)
+        return counts
+
+
+def _for(consumer: Consumer, group: list[Load]) -> list[Delivery]:
+    return [
+        delivery for load in group for delivery, takers in load.deliveries if consumer in takers
+    ]
+
+
+def _leave(redelivery: Redelivery, consumer: Consumer, group: list[Load]) -> None:
+    for load in group:
+        for delivery, takers in load.deliveries:
+            undelivered = redelivery.failed.get(id(delivery.record))
+            if undelivered and consumer in takers:
+                load.leave_record(delivery.record, undelivered, consumer)
+
+
+def _put_away(bucket: FailureBucket | None, group: list[Load]) -> Iterator[Load]:
+    """The loads of a group, the objects that are finished with put away if there is a bucket."""
+
+    def put_away(load: Load) -> Load:
+        if bucket and load.source and load.is_finished_with:
+            try:
+                bucket.put_away(load.source)
+            except UnmovedError as error:
+                load.leave(Why.UNMOVED, str(error))
+            except (ClientError, BotoCoreError) as error:
+                load.leave(Why.UNMOVED, f"the bucket answers {error_code(error)}")
+        return load
+
+    return in_order(put_away, group)

@@ -1,0 +1,232 @@
+"""What was kept aside, read and judged record by record, before anything of it is delivered."""
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from operations.redrive.bucket import FailureObject
+from operations.redrive.delivery import Undelivered, Why
+from operations.redrive.objects import (
+    Part,
+    StreamRange,
+    UnreadableObjectError,
+    owners_of,
+    read_parts,
+)
+from operations.redrive.stream_reader import Refetched, StreamReader, StreamUnreadableError
+from reports.deployment.stack import Consumer
+from stream_core.attribute_values import read_item
+from stream_core.batch import Delivery
+from stream_core.change import Change, StreamRecord, read_record, read_sequence_number
+from stream_core.errors import ItemtrailError, MalformedRecordError, ViewTypeError
+from stream_core.item_id import item_id, key_digest
+
+_TABLE_OF_STREAM = re.compile(r":table/([^/]+)/stream/")
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """Something that stays where it is, and why.
+
+    Attributes:
+        where: the key of the object, or the path of the file, that it is in.
+        reason: in words, without item data; more is in the object itself.
+        consumer: who could not take it; None where nobody was asked.
+        sequence_number: of the record; None where it has none, or where it is no single record.
+        key_digest: of the record's item, as in the logs; None where its key cannot be read.
+    """
+
+    where: str
+    why: Why
+    reason: str
+    consumer: Consumer | None = None
+    sequence_number: str | None = None
+    key_digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Part of a stream that nobody has any more.
+
+    Attributes:
+        where: the key of the object, or the path of the file, that names it.
+        found: how many of its records the stream still has; those are redriven.
+        reason: what is missing, in words.
+    """
+
+    where: str
+    place: StreamRange
+    found: int
+    reason: str
+
+
+@dataclass
+class Load:
+    """One object or file, and what is in it.
+
+    Attributes:
+        source: the object to be put away; None where it is a file.
+        deliveries: the records that can be read, and who is to take each.
+        size: bytes of it.
+    """
+
+    where: str
+    source: FailureObject | None
+    size: int
+    deliveries: list[tuple[Delivery, frozenset[Consumer]]] = field(default_factory=list)
+    leftovers: list[Leftover] = field(default_factory=list)
+    lost: list[Lost] = field(default_factory=list)
+
+    @property
+    def is_finished_with(self) -> bool:
+        """Whether nothing of it is left to be done, provided that all deliveries are made."""
+        return not self.leftovers and not self.lost
+
+    def leave(self, why: Why, reason: str) -> None:
+        """Note that something in it, though no single record, stays."""
+        self.leftovers.append(Leftover(self.where, why, reason))
+
+    def leave_record(
+        self, record: StreamRecord, undelivered: Undelivered, consumer: Consumer | None = None
+    ) -> None:
+        """Note that a record stays."""
+        self.leftovers.append(
+            Leftover(
+                self.where,
+                undelivered.why,
+                undelivered.reason,
+                consumer,
+                _sequence_number(record),
+                _key_digest(record),
+            )
+        )
+
+
+@dataclass(frozen=True)
+class Unpacking:
+    """Reads what is in objects and files, for some consumers.
+
+    Attributes:
+        source_table: records of any other table are left alone.
+        consumers: those to redrive for.
+        there: those that follow the stream.
+        names: consumers by the UUIDs of their mappings and the names of their functions.
+        stream: finds the records of those batches that are only named.
+        region: where it reads, if that is a region of AWS; a stream of another one is not there,
+            and yet not lost.
+    """
+
+    source_table: str
+    consumers: Collection[Consumer]
+    there: Collection[Consumer]
+    names: Mapping[str, Consumer]
+    stream: StreamReader
+    region: str | None = None
+
+    def concerns(self, key: str) -> bool:
+        """Whether an object can be for one of the consumers, as far as its key tells."""
+        return bool(owners_of(key, None, self.names) & frozenset(self.consumers))
+
+    def unpack(self, load: Load, body: bytes) -> bool:
+        """Fill a load from what it is; whether anything in it is for one of the consumers."""
+        try:
+            parts = read_parts(body)
+        except UnreadableObjectError as error:
+            load.leave(Why.UNREADABLE, str(error))
+            return True
+        wanted = [part for part in parts if self._takers(load, part)]
+        for part in wanted:
+            self._unpack(load, part)
+        if not wanted or len(wanted) == len(parts):
+            return bool(wanted)
+        load.leave(Why.OWNER, "some of it is for the other consumer: redrive both")
+        return True
+
+    def _owners(self, load: Load, part: Part) -> frozenset[Consumer]:
+        key = load.where if load.source is not None else ""
+        owners = owners_of(key, part.function, self.names)
+        # What may be of either is of the one that there is, or it would stay for ever.
+        return owners & frozenset(self.there) or owners
+
+    def _takers(self, load: Load, part: Part) -> frozenset[Consumer]:
+        return self._owners(load, part) & frozenset(self.consumers)
+
+    def _unpack(self, load: Load, part: Part) -> None:
+        takers = self._takers(load, part)
+        if takers != self._owners(load, part):
+            load.leave(Why.OWNER, "whose it is cannot be told: redrive both")
+        if part.short_by:
+            load.leave(Why.SHORT, f"its batch had {part.short_by} records more than it holds")
+        if part.place is None:
+            self._read(load, part.records, None, takers)
+            return
+        refetched = self._refetch(load, part.place)
+        if refetched is not None:
+            self._read(load, refetched.records, part.place.stream_arn, takers)
+
+    def _refetch(self, load: Load, place: StreamRange) -> Refetched | None:
+        if self._is_foreign(place.stream_arn):
+            load.leave(Why.FOREIGN, f"its stream is not one of {self.source_table}")
+            return None
+        # arn:aws:dynamodb:eu-west-1:123456789012:table/NAME/stream/LABEL
+        region = place.stream_arn.split(":")[3:4]
+        if self.region is not None and region != [self.region]:
+            load.leave(Why.UNREADABLE, f"its stream is not in {self.region}: give its --region")
+            return None
+        try:
+            refetched = self.stream.refetch(place)
+        except StreamUnreadableError as error:
+            load.leave(Why.UNREADABLE, str(error))
+            return None
+        if refetched.missing is not None:
+            found = len(refetched.records)
+            load.lost.append(Lost(load.where, place, found, refetched.missing))
+        return refetched
+
+    def _read(
+        self,
+        load: Load,
+        records: Collection[StreamRecord],
+        stream_arn: str | None,
+        takers: frozenset[Consumer],
+    ) -> None:
+        for record in records:
+            change = self._change(record, stream_arn)
+            if isinstance(change, Undelivered):
+                load.leave_record(record, change)
+            else:
+                load.deliveries.append((Delivery(record, change), takers))
+
+    def _change(self, record: StreamRecord, stream_arn: str | None) -> Change | Undelivered:
+        try:
+            change = read_record(record, stream_arn)
+        except MalformedRecordError as error:
+            return Undelivered(Why.MALFORMED, str(error))
+        except ViewTypeError as error:
+            return Undelivered(Why.VIEW_TYPE, str(error))
+        if self._is_foreign(change.event_source_arn):
+            return Undelivered(Why.FOREIGN, f"it is not of the table {self.source_table}")
+        return change
+
+    def _is_foreign(self, stream_arn: str) -> bool:
+        # Other engines name their streams in other ways, which tell nothing.
+        table = _TABLE_OF_STREAM.search(stream_arn)
+        return table is not None and table[1] != self.source_table.rpartition("/")[2]
+
+
+def _sequence_number(record: StreamRecord) -> str | None:
+    try:
+        return read_sequence_number(record)
+    except ItemtrailError:
+        return None
+
+
+def _key_digest(record: Any) -> str | None:
+    match record:
+        case {"dynamodb": {"Keys": keys}}:
+            try:
+                return key_digest(item_id(read_item(keys)))
+            except ItemtrailError:
+                return None
+    return None

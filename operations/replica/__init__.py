@@ -1,0 +1,1 @@
+"""The replica held against its source, and made equal to it."""

@@ -1,0 +1,224 @@
+"""Hold a source table and its replica against each other, both ways, while they are in use.
+
+The source is read page by page, and the same items from the replica; then the keys of the replica,
+and the same items from the source. What differs at first sight is looked at again (`watch`), and
+what differs for good is explained by the history. At any time some pages and the keys under
+suspicion are in memory, however large the tables.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import TYPE_CHECKING, NamedTuple
+
+from operations.deployed_tables import Deployment
+from operations.execution.settling import portions
+from operations.replica.compared_table import (
+    ComparedTable,
+    Place,
+    require_segments,
+    work_off_segments,
+)
+from operations.replica.discrepancies import ComparisonSummary, Discrepancy, DiscrepancyKind
+from operations.replica.explainer import Explainer
+from operations.replica.sampling import Sample
+from operations.replica.table_pair import TablePair, equal
+from operations.replica.watch import MOST_SUSPECTS, PATIENCE_S, Conclusion, Verdict, Watch
+from replica_writer.tables import MAX_READS
+from reports.access.machine import Machine, Threads
+from reports.access.progress import Progress, silent
+from stream_core.attribute_values import Item
+from stream_core.clients import CONCURRENCY
+from stream_core.item_id import item_id
+
+if TYPE_CHECKING:
+    from operations.replica.reasons import Reason
+
+SEGMENTS = 8
+
+
+class _Seen(NamedTuple):
+    """What came of a page: items met, items of which states were compared, those that differ."""
+
+    met: int
+    looked_at: int
+    suspects: dict[str, Item]
+
+
+def compare(  # noqa: PLR0913 - options are many, and clocks are arguments
+    deployment: Deployment,
+    *,
+    segments: int = SEGMENTS,
+    sample: float | None = None,
+    seed: int | None = None,
+    rate: float | None = None,
+    patience_s: float = PATIENCE_S,
+    progress: Progress = silent,
+    machine: Machine | None = None,
+) -> "Comparison":
+    """Compare a source and its replica; nothing is written.
+
+    A difference counts when it lasts: while items are written to, the replica is a little behind,
+    and that is no finding. What is behind for longer than `patience_s` is one, with the reason
+    LAGGING. Reads are consistent. Attributes that global tables add are not compared.
+
+    Args:
+        deployment: names the tables; with a history table the reasons are told.
+        segments: how many parts of a table are read side by side, up to 12; more come after.
+        sample: a share of the items to look at, chosen at random; by default all. Both tables are
+            still scanned, but only so many items are read by their keys, which is what costs.
+        seed: what an earlier comparison's sample was chosen by, to look at the same items.
+        rate: no more items a second than this, of both tables together.
+        patience_s: for how long a difference has to last.
+        progress: told how far it is.
+        machine: the machine to run on.
+
+    Returns:
+        The discrepancies, to be iterated over once, and their summary.
+
+    Raises:
+        RefusedError: no replica is named, it is the source itself, or it has another key.
+        OperationError: a table cannot be read; also later, while iterating.
+        TableNotFoundError: the history table is none.
+    """
+    require_segments(segments)
+    chosen = Sample.of(sample, seed)
+    machine = machine or Machine()
+    tables = TablePair.of(deployment, rate, machine)
+    history = None if deployment.history_table is None else deployment.reader
+    explainer = Explainer(history, tables.source, machine)
+
+    def watch(threads: Threads) -> Watch:
+        return Watch(tables, threads, machine, patience_s, explainer.version)
+
+    return Comparison(tables, watch, explainer, segments=segments, sample=chosen, progress=progress)
+
+
+class Comparison(Iterator[Discrepancy]):
+    """Discrepancies as they are found, and the summary of what has been seen so far.
+
+    Example:
+        for discrepancy in comparison:
+            print(discrepancy.kind, discrepancy.reason)
+        print(comparison.summary.statement)
+    """
+
+    def __init__(  # noqa: PLR0913 - made by `compare` alone
+        self,
+        tables: TablePair,
+        watch: Callable[[Threads], Watch],
+        explainer: Explainer,
+        *,
+        segments: int,
+        sample: Sample,
+        progress: Progress,
+    ) -> None:
+        self._tables = tables
+        self._watch = watch
+        self._explainer = explainer
+        self._segments = segments
+        self._sample = sample
+        self._progress = progress
+        self._met: Counter[str] = Counter()
+        self._kinds: Counter[DiscrepancyKind] = Counter()
+        self._reasons: Counter[Reason | None] = Counter()
+        self._restless: list[Item] = []
+        self._looked_at = self._passing = 0
+        self._is_complete = False
+        self._found = self._discrepancies()
+
+    def __next__(self) -> Discrepancy:
+        return next(self._found)
+
+    def close(self) -> None:
+        """End it early: nothing more is read."""
+        self._found.close()
+
+    @property
+    def summary(self) -> ComparisonSummary:
+        """What it has come to so far; `is_complete` once there is no more to iterate over."""
+        return ComparisonSummary(
+            source_items=self._met["source"],
+            replica_items=self._met["replica"],
+            looked_at=self._looked_at,
+            kinds=dict(self._kinds),
+            reasons=dict(self._reasons),
+            restless=tuple(self._restless),
+            passing=self._passing,
+            sample=self._sample.share,
+            seed=self._sample.seed,
+            is_complete=self._is_complete,
+        )
+
+    def _discrepancies(self) -> Generator[Discrepancy, None, None]:
+        at_once = min(self._segments, CONCURRENCY)
+        # Left early, it waits for the pages under way; those not begun yet are dropped.
+        with ThreadPoolExecutor(at_once) as executor:
+            watch = self._watch(executor)
+            for table, step in (
+                (self._tables.source, self._source_page),
+                (self._tables.replica, self._replica_page),
+            ):
+                for seen in work_off_segments(executor, self._segments, at_once, step):
+                    self._note(table, seen)
+                    watch.add(seen.suspects)
+                    yield from self._clear(watch, executor, MOST_SUSPECTS)
+            yield from self._clear(watch, executor, 0)
+        self._is_complete = True
+
+    def _source_page(self, place: Place) -> tuple[_Seen, Place | None]:
+        """Items of the source that are not so in the replica."""
+        source, replica = self._tables.source, self._tables.replica
+        page = source.page(place, keys_only=not self._sample.is_everything)
+        items = self._chosen(page.items)
+        suspects: dict[str, Item] = {}
+        for portion in portions(items, MAX_READS):
+            keys = {one: source.key_of(item) for one, item in portion.items()}
+            copies = replica.read(keys)
+            states = portion if self._sample.is_everything else source.read(keys)
+            suspects |= {one: keys[one] for one in keys if not equal(states[one], copies[one])}
+        return _Seen(len(page.items), len(items), suspects), page.following
+
+    def _replica_page(self, place: Place) -> tuple[_Seen, Place | None]:
+        """Items of the replica that the source has not; those that it has were compared."""
+        page = self._tables.replica.page(place, keys_only=True)
+        keys = self._chosen(page.items)
+        there = self._tables.source.read(keys, keys_only=True)
+        suspects = {one: key for one, key in keys.items() if there[one] is None}
+        return _Seen(len(page.items), len(suspects), suspects), page.following
+
+    def _chosen(self, items: list[Item]) -> dict[str, Item]:
+        by_id = {item_id(self._tables.source.key_of(item)): item for item in items}
+        return {one: item for one, item in by_id.items() if self._sample.has(one)}
+
+    def _note(self, table: ComparedTable, seen: _Seen) -> None:
+        self._met[table.role] += seen.met
+        self._looked_at += seen.looked_at
+        met = self._met[table.role]
+        # The table's own count is some hours old.
+        expected = max(met, table.expected) if table.expected else None
+        self._progress(f"{table.role} items", met, expected)
+
+    def _clear(self, watch: Watch, executor: Executor, most: int) -> Iterator[Discrepancy]:
+        """What is clear of the suspects, when no more than `most` are left."""
+        for verdicts in watch.verdicts(most):
+            self._count(verdicts)
+            differing = [one for one in verdicts if one.conclusion is Conclusion.DIFFERS]
+            explained = executor.map(self._explainer.explain, differing)
+            for verdict, discrepancy in zip(differing, explained, strict=True):
+                if discrepancy is None:
+                    watch.again(verdict.suspect)
+                    continue
+                self._kinds[discrepancy.kind] += 1
+                self._reasons[discrepancy.reason] += 1
+                yield discrepancy
+            if most == 0:
+                clear = self._passing + len(self._restless) + self._kinds.total()
+                self._progress("suspects looked at again", clear, clear + len(watch))
+
+    def _count(self, verdicts: list[Verdict]) -> None:
+        for verdict in verdicts:
+            if verdict.conclusion is Conclusion.EQUAL:
+                self._passing += 1
+            elif verdict.conclusion is Conclusion.RESTLESS:
+                self._restless.append(verdict.suspect.key)

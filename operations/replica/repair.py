@@ -1,0 +1,208 @@
+"""Make items of the replica equal to the source, and look whether they are.
+
+Nothing that was read before is ever written: an item is settled, which means that the source is
+asked what it is, and asked again after the write, until both agree. So a repair cannot put back an
+older state over what is written meanwhile.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from operations.deployed_tables import Deployment
+from operations.execution.settling import KEYS_A_CALL, portions_of, settle_all
+from operations.replica.discrepancies import Discrepancy, DiscrepancyKind
+from operations.replica.table_pair import TablePair, equal
+from operations.replica.watch import MOST_SUSPECTS, PATIENCE_S, Conclusion, Watch
+from replica_writer.settle import Settler
+from replica_writer.tables import Keys
+from reports.access.clients import CONCURRENCY
+from reports.access.machine import Machine
+from reports.access.progress import Progress, silent
+from stream_core.attribute_values import Item
+
+_SETTLE_FOR_S = 60.0
+# What differs after that is written by somebody else as fast as it is healed.
+_MOST_ATTEMPTS = 3
+_AGAIN = (
+    f"it differed again {_MOST_ATTEMPTS} times after it had been made equal: something else writes "
+    "to the replica, or its writer puts old states back (is Settle off?)"
+)
+# To settle an item is to read the source, to write the replica and to read the source again.
+_TOUCHES = 3
+
+
+@dataclass(frozen=True)
+class Unhealed:
+    """An item that is not known to equal the source, and why."""
+
+    keys: Item
+    why: str
+
+
+@dataclass(frozen=True)
+class Repaired:
+    """What a repair did or, without `applied`, what it would do.
+
+    Attributes:
+        applied: whether anything was written.
+        looked_at: items given.
+        equal: of these, items that needed nothing.
+        differing: items that differed, by how.
+        healed: of these, items that were equal after they were settled.
+        restless: keys of items that changed all the time, so that nothing can be said of them.
+        unhealed: items that could not be made equal; try again when the cause is removed.
+    """
+
+    applied: bool
+    looked_at: int
+    equal: int
+    differing: dict[DiscrepancyKind, int]
+    healed: int
+    restless: tuple[Item, ...]
+    unhealed: tuple[Unhealed, ...]
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether every item given is equal now, or needs nothing."""
+        return self.looked_at == self.equal + self.healed
+
+
+def repair(  # noqa: PLR0913 - what people may choose
+    deployment: Deployment,
+    given: Iterable[Item | Discrepancy],
+    *,
+    apply: bool = False,
+    rate: float | None = None,
+    patience_s: float = PATIENCE_S,
+    progress: Progress = silent,
+    machine: Machine | None = None,
+) -> Repaired:
+    """Heal items of the replica by settling them; harmless to repeat, and to interrupt.
+
+    Args:
+        deployment: names the tables.
+        given: keys, or what `compare` finds while it finds it; any number. Only the keys count.
+        apply: write; otherwise it is counted what would be written.
+        rate: no more items a second than this, of both tables together.
+        patience_s: for how long an item that still differs afterwards has to do so.
+        progress: is told the items done.
+        machine: the machine to run on.
+
+    Raises:
+        RefusedError: no replica is named, it is the source itself, or it has another key.
+        KeyShapeError: something given is no key of the table.
+        OperationError: a table cannot be read.
+    """
+    machine = machine or Machine()
+    tables = TablePair.of(deployment, rate, machine)
+    with ThreadPoolExecutor(CONCURRENCY) as threads:
+        watch = Watch(tables, threads, machine, patience_s)
+        run = _Run(tables, deployment.settler if apply else None, watch, machine)
+        for keys in portions_of(_keys(given, tables), KEYS_A_CALL):
+            run.look_at(keys)
+            run.look_again(MOST_SUSPECTS)
+            progress("items", run.looked_at, None)
+        run.look_again(0)
+    return run.result()
+
+
+def _keys(given: Iterable[Item | Discrepancy], tables: TablePair) -> Iterator[Item]:
+    for one in given:
+        yield tables.source.key.key_of(one.keys if isinstance(one, Discrepancy) else one)
+
+
+class _Run:
+    """One repair, and what became of the items so far."""
+
+    def __init__(
+        self, tables: TablePair, settler: Settler | None, watch: Watch, machine: Machine
+    ) -> None:
+        self._tables = tables
+        self._settler = settler
+        self._watch = watch
+        self._machine = machine
+        self._attempts: Counter[str] = Counter()
+        self._equal = self._healed = 0
+        self._differing: Counter[DiscrepancyKind] = Counter()
+        self._restless: list[Item] = []
+        self._unhealed: list[Unhealed] = []
+        self.looked_at = 0
+
+    def look_at(self, keys: Keys) -> None:
+        """Find out which items differ, and settle them."""
+        self.looked_at += len(keys)
+        differing: dict[str, Item] = {}
+        for identifier, states in self._tables.states(keys).items():
+            if equal(*states):
+                self._equal += 1
+            else:
+                self._differing[DiscrepancyKind.of(*states)] += 1
+                differing[identifier] = keys[identifier]
+        self._settle(differing)
+
+    def look_again(self, most: int) -> None:
+        """See what becomes of items that differed right after they were settled."""
+        for verdicts in self._watch.verdicts(most):
+            again: dict[str, Item] = {}
+            for verdict in verdicts:
+                suspect = verdict.suspect
+                if verdict.conclusion is Conclusion.EQUAL:
+                    self._heal(suspect.identifier)
+                elif verdict.conclusion is Conclusion.RESTLESS:
+                    self._restless.append(suspect.key)
+                elif self._attempts[suspect.identifier] < _MOST_ATTEMPTS:
+                    again[suspect.identifier] = suspect.key
+                else:
+                    self._unhealed.append(Unhealed(suspect.key, _AGAIN))
+            self._settle(again)
+
+    def result(self) -> Repaired:
+        """What the repair came to."""
+        return Repaired(
+            applied=self._settler is not None,
+            looked_at=self.looked_at,
+            equal=self._equal,
+            differing=dict(self._differing),
+            healed=self._healed,
+            restless=tuple(self._restless),
+            unhealed=tuple(self._unhealed),
+        )
+
+    def _settle(self, keys: Keys) -> None:
+        if self._settler is None or not keys:
+            return
+        self._tables.source.rate.take(_TOUCHES * len(keys))
+        settled = settle_all(
+            self._settler,
+            keys,
+            _SETTLE_FOR_S,
+            clock=self._machine.clock,
+            sleep=self._machine.sleep,
+        )
+        codes = ", ".join(sorted(settled.errors)) or "no answer"
+        failed = dict.fromkeys(settled.unstored, f"it could not be settled now: {codes}")
+        # The service's own text, after the colon, may quote the item.
+        failed |= {
+            one: f"the replica refuses it: {str(error).partition(':')[0]}"
+            for one, error in settled.refused.items()
+        }
+        self._unhealed += [Unhealed(keys[one], why) for one, why in failed.items()]
+        self._verify({one: key for one, key in keys.items() if one not in failed})
+
+    def _verify(self, keys: Keys) -> None:
+        self._attempts.update(keys.keys())
+        differing = {
+            one: keys[one]
+            for one, states in self._tables.states(keys).items()
+            if not equal(*states)
+        }
+        for one in keys.keys() - differing.keys():
+            self._heal(one)
+        # A change since then may be on its way to the replica.
+        self._watch.add(differing)
+
+    def _heal(self, identifier: str) -> None:
+        self._healed += 1
+        del self._attempts[identifier]

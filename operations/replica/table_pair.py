@@ -1,0 +1,126 @@
+"""A source table and its replica, read side by side as they are now; nothing is written."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from operations.deployed_tables import Deployment
+from operations.errors import RefusedError
+from operations.execution.asking import answered
+from operations.execution.rate import Rate
+from operations.replica.compared_table import ComparedTable, unreadable
+from replica_writer.tables import Keys, own_attributes
+from reports.access.machine import Machine, patience_of
+from reports.inputs.keys import KeySchema
+from stream_core.attribute_values import Item, same_item
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import TableDescriptionTypeDef
+
+_GIVE_UP_AFTER_S = 30.0
+
+
+@dataclass(frozen=True)
+class TablePair:
+    """Both tables, known to be two and to have the same key."""
+
+    source: ComparedTable
+    replica: ComparedTable
+
+    @classmethod
+    def of(cls, deployment: Deployment, per_second: float | None, machine: Machine) -> "TablePair":
+        """The tables of a deployment.
+
+        Args:
+            deployment: names both tables.
+            per_second: items a second, of both tables together; None for no limit.
+            machine: the machine to run on.
+
+        Raises:
+            RefusedError: no replica is named, it is the source itself, or it has another key.
+            OperationError: one of them cannot be read.
+        """
+        replica_table, replica_client = deployment.replica.name, deployment.replica_client
+        source = _describe(deployment.dynamodb, deployment.source_table, "source", machine)
+        replica = _describe(replica_client, replica_table, "replica", machine)
+        if _identity(source) == _identity(replica):
+            raise RefusedError(
+                f"'{replica_table}' is the source table itself: give the replica's name, its "
+                "region and, in another account, its role"
+            )
+        if _key(source) != _key(replica):
+            raise RefusedError(
+                f"the key of the replica '{replica_table}' is {_key_text(replica)}, the source's is"
+                f" {_key_text(source)}: give the table that was made as the source's replica"
+            )
+        rate = Rate(per_second, machine.clock, machine.sleep)
+
+        def compared(
+            role: str,
+            described: "TableDescriptionTypeDef",
+            scanning: "DynamoDBClient",
+            reading: "DynamoDBClient",
+        ) -> ComparedTable:
+            return ComparedTable(
+                role,
+                described["TableName"],
+                KeySchema({name: tag for name, _, tag in _key(described)}),
+                scanning,
+                reading,
+                rate,
+                described.get("ItemCount", 0),
+                machine,
+            )
+
+        # Two clients for the source: one reads pages fast, the other writes requests fast.
+        return cls(
+            compared("source", source, deployment.dynamodb, deployment.source.client),
+            compared("replica", replica, replica_client, replica_client),
+        )
+
+    def states(self, keys: Keys) -> dict[str, tuple[Item | None, Item | None]]:
+        """What items are in the source and in the replica, by id; the replica is read first.
+
+        In that order a state of the replica that differs lies between two reads of the source, if
+        the source was read before as well.
+
+        Raises:
+            OperationError: a table cannot be read.
+        """
+        replica = self.replica.read(keys)
+        source = self.source.read(keys)
+        return {one: (source[one], replica[one]) for one in keys}
+
+
+def equal(source: Item | None, replica: Item | None) -> bool:
+    """Whether two items are the same but for what global tables add to them."""
+    return source == replica or same_item(own_attributes(source), own_attributes(replica))
+
+
+def _describe(
+    client: "DynamoDBClient", name: str, role: str, machine: Machine
+) -> "TableDescriptionTypeDef":
+    patience = patience_of(_GIVE_UP_AFTER_S, clock=machine.clock, sleep=machine.sleep)
+    try:
+        return answered(lambda: client.describe_table(TableName=name)["Table"], patience, name)
+    except (ClientError, BotoCoreError) as error:
+        raise unreadable(role, name, client, error) from error
+
+
+def _identity(table: "TableDescriptionTypeDef") -> str:
+    # Not every engine has ids; where there are some, a table made anew under a name is another.
+    return table.get("TableId") or table["TableArn"]
+
+
+def _key(table: "TableDescriptionTypeDef") -> list[tuple[str, str, str]]:
+    types = {one["AttributeName"]: one["AttributeType"] for one in table["AttributeDefinitions"]}
+    return [
+        (one["AttributeName"], one["KeyType"], types[one["AttributeName"]])
+        for one in sorted(table["KeySchema"], key=lambda one: one["KeyType"])
+    ]
+
+
+def _key_text(table: "TableDescriptionTypeDef") -> str:
+    return ", ".join(f"{name} ({tag}, {kind})" for name, kind, tag in _key(table))

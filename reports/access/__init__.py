@@ -1,0 +1,1 @@
+"""Reading tables, exports and buckets, and what is asked of the machine."""

@@ -1,0 +1,42 @@
+"""Requests side by side, their results in the order asked for."""
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
+
+from reports.access.clients import CONCURRENCY
+
+Given = TypeVar("Given")
+Result = TypeVar("Result")
+
+
+def in_order(
+    work: Callable[[Given], Result], given: Iterable[Given], *, ahead: int = 2 * CONCURRENCY
+) -> Generator[Result, None, None]:
+    """The results of `work` on each of `given`, in order, up to `ahead` of them in advance.
+
+    `given` is taken only as fast as results are, so either may be endless; what is done is handed
+    out before more is taken. When the caller stops early, what has not begun is dropped and what
+    has is waited for. An error of `work` is raised in its place.
+    """
+    under_way: deque[Future[Result]] = deque()
+    pool = ThreadPoolExecutor(CONCURRENCY)
+    try:
+        for one in given:
+            under_way.append(pool.submit(work, one))
+            while under_way and (len(under_way) >= ahead or under_way[0].done()):
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def batches(given: Iterable[Given], most: int) -> Iterator[list[Given]]:
+    """All that is given in groups, the first ones small so that the first results come soon."""
+    size, left = 1, iter(given)
+    while batch := list(islice(left, size)):
+        yield batch
+        size = min(2 * size, most)

@@ -1,0 +1,249 @@
+"""Reading history rows and live items: queries, overflow objects, digests; no judgement."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from reports.access.machine import patience_of
+from reports.errors import ReportError, TableNotFoundError
+from reports.inputs.keys import KeySchema
+from reports.states.timeline import Evidence
+from stream_core.attribute_values import Item, same_item
+from stream_core.change import EventName
+from stream_core.errors import IntegrityError
+from stream_core.history_row import ID, SORT_KEY, HistoryRow, sort_key_after
+from stream_core.item_id import item_id
+from stream_core.overflow_object import unpack
+from stream_core.retry import error_code
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import TableDescriptionTypeDef
+    from mypy_boto3_s3 import S3Client
+
+_GONE = frozenset({"NoSuchKey", "NoSuchVersion", "NoSuchBucket", "404"})
+# API reference, BatchGetItem.
+MOST_A_CALL = 100
+_GIVE_UP_AFTER_S = 60
+
+
+class RowReader:
+    """Reads one history table, its overflow bucket, and the source table if there is one."""
+
+    def __init__(
+        self,
+        dynamodb: "DynamoDBClient",
+        s3: "S3Client",
+        history_table: str,
+        source_table: str | None,
+    ) -> None:
+        """Read with these clients; nothing is sent yet."""
+        self.dynamodb = dynamodb
+        self._s3 = s3
+        self.history_table = history_table
+        self.source_table = source_table
+
+    @cached_property
+    def key_schema(self) -> KeySchema:
+        """The source table's key: from the table or, without it, from a history row.
+
+        Raises:
+            TableNotFoundError: there is no such table.
+            ReportError: the history is empty and there is no source table to ask.
+        """
+        # Every question starts here: a wrong history table must not pass for an empty one.
+        _ = self.horizon
+        if self.source_table is not None:
+            table = self.describe(self.source_table)
+            types = {
+                one["AttributeName"]: one["AttributeType"] for one in table["AttributeDefinitions"]
+            }
+            names = [one["AttributeName"] for one in table["KeySchema"]]
+            return KeySchema({name: types[name] for name in names})
+        items = self.dynamodb.scan(TableName=self.history_table, Limit=1)["Items"]
+        if not items:
+            raise ReportError(
+                f"the history table '{self.history_table}' is empty: name the source table too, "
+                "so that its keys are known"
+            )
+        return KeySchema.of_keys(HistoryRow.from_item(items[0]).change.keys)
+
+    @cached_property
+    def horizon(self) -> datetime:
+        """When the history began, UTC: nothing earlier was recorded.
+
+        Raises:
+            TableNotFoundError: there is no such table, or it is no history table.
+        """
+        table = self.describe(self.history_table)
+        names = [one["AttributeName"] for one in table["KeySchema"]]
+        if names != [ID, SORT_KEY]:
+            raise TableNotFoundError(
+                f"table '{self.history_table}' is not a history table: its key is "
+                f"{' and '.join(names)}, not {ID} and {SORT_KEY}"
+            )
+        return table["CreationDateTime"].astimezone(UTC)
+
+    def describe(self, table: str) -> "TableDescriptionTypeDef":
+        """A table's description.
+
+        Raises:
+            TableNotFoundError: there is no such table.
+        """
+        try:
+            return self.dynamodb.describe_table(TableName=table)["Table"]
+        except ClientError as error:
+            if error_code(error) != "ResourceNotFoundException":
+                raise
+            where = f"{self.dynamodb.meta.region_name} at {self.dynamodb.meta.endpoint_url}"
+            raise TableNotFoundError(
+                f"no table '{table}' in {where}: check its name, the region and the endpoint"
+            ) from error
+
+    def items(
+        self,
+        identifier: str,
+        *,
+        after: str = " ",
+        until: str = "~",
+        newest_first: bool = False,
+        limit: int | None = None,
+    ) -> Iterator[Item]:
+        """The stored rows of an item in order, page by page, as they stand.
+
+        Args:
+            identifier: the item's `Id`.
+            after: only rows whose sort key is greater.
+            until: only rows whose sort key is not greater.
+            newest_first: from the last row to the first.
+            limit: read no more rows than this.
+        """
+        # A condition on a sort key takes one range, both ends included; no row has `after` itself
+        # as its key plus something smaller than a space.
+        pages = self.dynamodb.get_paginator("query").paginate(
+            TableName=self.history_table,
+            KeyConditionExpression="#id = :id AND #time BETWEEN :after AND :until",
+            ExpressionAttributeNames={"#id": ID, "#time": SORT_KEY},
+            ExpressionAttributeValues={
+                ":id": {"S": identifier},
+                ":after": {"S": f"{after} "},
+                ":until": {"S": until},
+            },
+            ScanIndexForward=not newest_first,
+            ConsistentRead=True,
+            PaginationConfig={} if limit is None else {"MaxItems": limit, "PageSize": limit},
+        )
+        for page in pages:
+            yield from page["Items"]
+
+    def rows(
+        self, identifier: str, *, after: str = " ", until: str = "~", newest_first: bool = False
+    ) -> Iterator[HistoryRow]:
+        """The rows of an item in order; arguments as for `items`.
+
+        Raises:
+            IntegrityError: a row, or an overflow object it points to, is not what was written.
+        """
+        for item in self.items(identifier, after=after, until=until, newest_first=newest_first):
+            yield self.load(item)
+
+    def fetch(self, keys: Sequence[tuple[str, str]]) -> list[HistoryRow]:
+        """At most 100 rows by `Id` and sort key, in the order given.
+
+        Raises:
+            IntegrityError: a row is gone, or is not what was written.
+            ReportError: the table did not give all of them within a minute.
+        """
+        found: dict[tuple[str, str], HistoryRow] = {}
+
+        def attempt(wanted: list[Item]) -> list[Item]:
+            request: Any = {self.history_table: {"Keys": wanted, "ConsistentRead": True}}
+            answer = self.dynamodb.batch_get_item(RequestItems=request)
+            for item in answer["Responses"].get(self.history_table, []):
+                row = self.load(item)
+                found[row.id, row.sort_key] = row
+            left: Any = answer.get("UnprocessedKeys", {}).get(self.history_table)
+            return list(left["Keys"]) if left else []
+
+        wanted: list[Item] = [
+            {ID: {"S": one}, SORT_KEY: {"S": key}} for one, key in dict.fromkeys(keys)
+        ]
+        if patience_of(_GIVE_UP_AFTER_S).work_off(wanted, attempt):
+            raise ReportError(
+                f"'{self.history_table}' is throttled: try again later, or raise its capacity"
+            )
+        for key in keys:
+            if key not in found:
+                raise IntegrityError(
+                    f"the history row {key[1]} is in the index and not in the table"
+                )
+        return [found[key] for key in keys]
+
+    def newest_until(self, identifier: str, at: datetime) -> HistoryRow | None:
+        """The newest row stamped at or before an instant; reads one row."""
+        rows = self.items(identifier, until=sort_key_after(at), newest_first=True, limit=1)
+        return next(map(self.load, rows), None)
+
+    def oldest_after(self, identifier: str, at: datetime) -> HistoryRow | None:
+        """The oldest row stamped after an instant; reads one row.
+
+        A baseline shows some moment of its second: where there is one, a second row is read, and
+        a change of the same second, whose OldImage is the state before all of it, goes first.
+        """
+        row = next(map(self.load, self.items(identifier, after=sort_key_after(at), limit=1)), None)
+        if row is None or row.change.event_name is not EventName.SNAPSHOT:
+            return row
+        within = sort_key_after(row.change.created_at)
+        following = self.items(identifier, after=row.sort_key, until=within, limit=1)
+        return next(map(self.load, following), row)
+
+    def live(self, keys: Item) -> Item | None:
+        """The item in the source table now, read consistently."""
+        if self.source_table is None:
+            raise ReportError("no source table was given")
+        answer = self.dynamodb.get_item(TableName=self.source_table, Key=keys, ConsistentRead=True)
+        return answer.get("Item")
+
+    def evidence(self, keys: Item, at: datetime, now: datetime) -> Evidence:
+        """What is known of an item around an instant: two rows, the live item if it matters."""
+        identifier = item_id(keys)
+        before = self.newest_until(identifier, at)
+        after = self.oldest_after(identifier, at)
+        live_was_read, live = False, None
+        if after is None and self.source_table is not None:
+            live_was_read, live = True, self.live(keys)
+            if not same_item(live, before.change.new_image if before else None):
+                # The item may have changed between the reads: ask for the row once more.
+                after = self.oldest_after(identifier, at)
+        return Evidence(keys, at, now, self.horizon, before, after, live_was_read, live)
+
+    def load(self, item: Item) -> HistoryRow:
+        """A stored row with its images, its digest checked.
+
+        Raises:
+            IntegrityError: the row, or an overflow object it points to, is not what was written.
+        """
+        row = HistoryRow.from_item(item)
+        if row.overflow is not None:
+            row = row.with_images(*unpack(row.overflow, self._overflow_body(row)))
+        row.check()
+        return row
+
+    def _overflow_body(self, row: HistoryRow) -> bytes:
+        pointer = row.overflow
+        if pointer is None:
+            raise ReportError(f"the history row {row.sort_key} has no overflow object")
+        where: dict[str, Any] = {"Bucket": pointer.bucket, "Key": pointer.key}
+        if pointer.version_id is not None:
+            where["VersionId"] = pointer.version_id
+        try:
+            return self._s3.get_object(**where)["Body"].read()
+        except ClientError as error:
+            if error_code(error) not in _GONE:
+                raise
+            raise IntegrityError(
+                f"overflow object {pointer.key} of the history row {row.sort_key} is missing"
+            ) from error

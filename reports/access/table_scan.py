@@ -1,0 +1,47 @@
+"""Reading a whole table page by page, its segments side by side."""
+
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, Any
+
+from reports.access.clients import CONCURRENCY
+from stream_core.attribute_values import Item
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+
+def scan(
+    dynamodb: "DynamoDBClient", table: str, attributes: tuple[str, ...] = ()
+) -> Iterator[list[Item]]:
+    """The pages of a table, read consistently, in no order.
+
+    Args:
+        dynamodb: the client to read with.
+        table: the table's name.
+        attributes: only these top-level attributes of each item, all by default. The capacity
+            consumed is the same; what is sent and read is less.
+    """
+    names = {f"#n{number}": name for number, name in enumerate(attributes)}
+    request: dict[str, Any] = {"TableName": table, "ConsistentRead": True}
+    if names:
+        request |= {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
+
+    def read(segment: int, start: Any) -> Any:
+        place = {} if start is None else {"ExclusiveStartKey": start}
+        return dynamodb.scan(**request, **place, Segment=segment, TotalSegments=CONCURRENCY)
+
+    with ThreadPoolExecutor(CONCURRENCY) as pool:
+        under_way: dict[Future[Any], int] = {
+            pool.submit(read, segment, None): segment for segment in range(CONCURRENCY)
+        }
+        try:
+            while under_way:
+                for future in wait(under_way, return_when=FIRST_COMPLETED).done:
+                    segment, page = under_way.pop(future), future.result()
+                    if start := page.get("LastEvaluatedKey"):
+                        under_way[pool.submit(read, segment, start)] = segment
+                    yield page["Items"]
+        finally:
+            for future in under_way:
+                future.cancel()

@@ -1,0 +1,1 @@
+"""What is deployed, how it does, and what to do about it."""

@@ -1,0 +1,246 @@
+"""What AWS says of the parts of a stack, each part asked once; no judgement."""
+
+import contextlib
+import json
+import threading
+from collections.abc import Callable, Hashable, Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+
+from reports.access.clients import CLIENT_CONFIG
+from reports.deployment.stack import Consumer, Stack, TableRole
+from reports.errors import ReportError
+from stream_core.retry import error_code
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import TableDescriptionTypeDef, TimeToLiveDescriptionTypeDef
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_lambda.type_defs import (
+        EventSourceMappingConfigurationResponseTypeDef,
+        EventSourceMappingConfigurationTypeDef,
+    )
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import DefaultRetentionTypeDef, LifecycleRuleOutputTypeDef
+
+Answer = TypeVar("Answer")
+
+UNREADABLE = (ClientError, BotoCoreError, ResponseParserError, ReportError)
+"""What it may raise when something cannot be read: to be shown with its reason."""
+LAG_WINDOW = timedelta(minutes=15)
+FAILED_BATCHES = "aws/lambda/"
+"""Where Lambda keeps the batches that it gave up on."""
+# A thousand objects a page: to know that it is very many is enough.
+_MOST_PAGES = 10
+
+
+@dataclass(frozen=True)
+class Objects:
+    """The objects under a prefix, counted.
+
+    Attributes:
+        at_least: counting stopped: there are more, and one of those may be newer.
+    """
+
+    count: int
+    newest: datetime | None
+    at_least: bool = False
+
+
+class Deployment:
+    """Reads a stack's tables, mappings and buckets; its methods raise what is in `UNREADABLE`.
+
+    Ask only about what the stack has: its `table_roles` and its `consumers`. A refusal is
+    remembered like an answer, and methods may be called side by side.
+    """
+
+    def __init__(self, session: boto3.Session, stack: Stack, endpoint_url: str | None) -> None:
+        """Prepare to ask; nothing is sent yet."""
+        self.stack = stack
+
+        def client(service: Any, region: str | None = None) -> Any:
+            return session.client(
+                service, region_name=region, endpoint_url=endpoint_url, config=CLIENT_CONFIG
+            )
+
+        self._dynamodb: dict[TableRole, DynamoDBClient] = dict.fromkeys(
+            stack.table_roles, client("dynamodb")
+        )
+        if TableRole.REPLICA in self._dynamodb:
+            self._dynamodb[TableRole.REPLICA] = client("dynamodb", stack.replica_region)
+        self._lambda: LambdaClient = client("lambda")
+        self._s3: S3Client = client("s3")
+        self._metrics = client("cloudwatch")
+        self._lock = threading.Lock()
+        self._asked: dict[Hashable, Future[Any]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        with contextlib.ExitStack() as closing:
+            for one in {*self._dynamodb.values(), self._lambda, self._s3, self._metrics}:
+                closing.callback(one.close)
+
+    def table_name(self, role: TableRole) -> str:
+        """The name of a table."""
+        match role:
+            case TableRole.SOURCE:
+                return self.stack.source_table
+            case TableRole.HISTORY:
+                return self.stack.history_table
+            case TableRole.REPLICA:
+                return self.stack.replica_table
+
+    def region(self, role: TableRole) -> str:
+        """The region of a table."""
+        return self._dynamodb[role].meta.region_name
+
+    def function(self, consumer: Consumer) -> str:
+        """The name of a consumer's function."""
+        if consumer is Consumer.HISTORY_WRITER:
+            return self.stack.history_writer_function
+        return self.stack.replica_writer_function
+
+    def mapping_id(self, consumer: Consumer) -> str:
+        """The UUID of a consumer's event source mapping."""
+        if consumer is Consumer.HISTORY_WRITER:
+            return self.stack.history_writer_mapping
+        return self.stack.replica_writer_mapping
+
+    def table(self, role: TableRole) -> "TableDescriptionTypeDef":
+        """A table's description."""
+        client, name = self._client(role), self.table_name(role)
+        return self._once(("table", role), lambda: client.describe_table(TableName=name)["Table"])
+
+    def point_in_time_recovery(self, role: TableRole) -> bool:
+        """Whether a table can be restored to any second of the last days."""
+        client, name = self._client(role), self.table_name(role)
+        backups = client.describe_continuous_backups(TableName=name)
+        recovery = backups["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
+        return recovery.get("PointInTimeRecoveryStatus") == "ENABLED"
+
+    def time_to_live(self, role: TableRole) -> "TimeToLiveDescriptionTypeDef":
+        """What a table does about items that expire."""
+        client, name = self._client(role), self.table_name(role)
+        return client.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
+
+    def resource_policy(self, role: TableRole) -> Any:
+        """A table's own policy as a JSON document, None where it has none."""
+        arn = self.table(role)["TableArn"]
+        try:
+            policy = self._client(role).get_resource_policy(ResourceArn=arn)["Policy"]
+        except ClientError as error:
+            if error_code(error) != "PolicyNotFoundException":
+                raise
+            return None
+        return json.loads(policy)
+
+    def mapping(self, consumer: Consumer) -> "EventSourceMappingConfigurationResponseTypeDef":
+        """A consumer's event source mapping."""
+        identifier = self.mapping_id(consumer)
+        return self._once(
+            ("mapping", consumer), lambda: self._lambda.get_event_source_mapping(UUID=identifier)
+        )
+
+    def mappings(self, stream_arn: str) -> "list[EventSourceMappingConfigurationTypeDef]":
+        """Every event source mapping of a stream, whoever made it."""
+        pages = self._lambda.get_paginator("list_event_source_mappings").paginate(
+            EventSourceArn=stream_arn
+        )
+        return [one for page in pages for one in page["EventSourceMappings"]]
+
+    def lag_ms(self, consumer: Consumer, now: datetime) -> float | None:
+        """The greatest age of a record that a consumer was given lately, None if it got none."""
+        points = self._metrics.get_metric_statistics(
+            Namespace="AWS/Lambda",
+            MetricName="IteratorAge",
+            Dimensions=[{"Name": "FunctionName", "Value": self.function(consumer)}],
+            StartTime=now - LAG_WINDOW,
+            EndTime=now,
+            Period=60,
+            Statistics=["Maximum"],
+        )["Datapoints"]
+        return max((point["Maximum"] for point in points), default=None)
+
+    def kept_aside(self, prefix: str) -> Objects:
+        """How many objects of the quarantine bucket there are under a prefix."""
+        bucket = self.stack.quarantine_bucket
+        return self._once(("objects", prefix), lambda: self._count(bucket, prefix))
+
+    def is_versioned(self, bucket: str) -> bool:
+        """Whether a bucket keeps what is overwritten or deleted."""
+        return self._s3.get_bucket_versioning(Bucket=bucket).get("Status") == "Enabled"
+
+    def retention(self, bucket: str) -> "DefaultRetentionTypeDef | None":
+        """How long a bucket's objects are locked by default, None where they are not."""
+        try:
+            lock = self._s3.get_object_lock_configuration(Bucket=bucket)["ObjectLockConfiguration"]
+        except ClientError as error:
+            if error_code(error) != "ObjectLockConfigurationNotFoundError":
+                raise
+            return None
+        return lock.get("Rule", {}).get("DefaultRetention")
+
+    def lifecycle(self, bucket: str) -> "list[LifecycleRuleOutputTypeDef]":
+        """The rules by which a bucket's objects move or expire."""
+        try:
+            rules = self._s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
+        except ClientError as error:
+            if error_code(error) != "NoSuchLifecycleConfiguration":
+                raise
+            return []
+        return list(rules)
+
+    def _client(self, role: TableRole) -> "DynamoDBClient":
+        if role is TableRole.REPLICA and self.stack.replica_role_arn is not None:
+            # A table of that name in this account would be another one.
+            raise ReportError(
+                f"the replica is in another account, where {self.stack.replica_role_arn} may "
+                "write it and nothing else"
+            )
+        return self._dynamodb[role]
+
+    def _count(self, bucket: str, prefix: str) -> Objects:
+        found = Objects(0, None)
+        token: dict[str, Any] = {}
+        for _ in range(_MOST_PAGES):
+            page = self._s3.list_objects_v2(Bucket=bucket, Prefix=prefix, **token)
+            found = _and(found, page.get("Contents", []))
+            if not page.get("IsTruncated"):
+                return found
+            token = {"ContinuationToken": page["NextContinuationToken"]}
+        return Objects(found.count, found.newest, at_least=True)
+
+    def _once(self, question: Hashable, ask: Callable[[], Answer]) -> Answer:
+        with self._lock:
+            first = question not in self._asked
+            answer: Future[Answer] = self._asked.setdefault(question, Future())
+        if first:
+            try:
+                answer.set_result(ask())
+            except BaseException as error:  # noqa: BLE001 - raised below, for everybody who waits
+                answer.set_exception(error)
+        return answer.result()
+
+
+def reason_of(error: Exception) -> str:
+    """Why something could not be read, in one line."""
+    text = " ".join(str(error).split())
+    if isinstance(error, ClientError):
+        message = error.response.get("Error", {}).get("Message", "")
+        text = f"{error.operation_name}: {error_code(error)} {' '.join(message.split())}".rstrip()
+    return text or type(error).__name__
+
+
+def _and(found: Objects, contents: Iterable[Any]) -> Objects:
+    # Consoles make folders as empty objects.
+    more = [one["LastModified"].astimezone(UTC) for one in contents if one["Key"][-1:] != "/"]
+    times = [*more, found.newest] if found.newest else more
+    return Objects(found.count + len(more), max(times, default=None))

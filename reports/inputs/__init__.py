@@ -1,0 +1,1 @@
+"""Keys, times and paths as people write them."""

@@ -1,0 +1,112 @@
+"""The key schema of the source table, and reading the keys people give."""
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from reports.errors import KeyShapeError
+from stream_core.attribute_values import Item, canonical_number, read_item
+from stream_core.errors import MalformedRecordError
+
+_EXAMPLES = {"S": "text", "N": "1", "B": "AAE="}
+_KINDS = {"S": "a text", "N": "a number", "B": "base64"}
+
+
+@dataclass(frozen=True)
+class KeySchema:
+    """Names and types (`S`, `N` or `B`) of a table's one or two key attributes."""
+
+    types: Mapping[str, str]
+
+    @classmethod
+    def of_keys(cls, keys: Item) -> "KeySchema":
+        """The schema that an item's key shows."""
+        return cls({name: tag for name, value in keys.items() for tag in value})
+
+    def __str__(self) -> str:
+        return ", ".join(f"{name} ({tag})" for name, tag in self.types.items())
+
+    def key_of(self, given: Mapping[str, Any]) -> Item:
+        """A key from Python values or wire values by attribute name.
+
+        Raises:
+            KeyShapeError: names or types are not those of the table's key.
+        """
+        if given.keys() != self.types.keys():
+            raise self._wrong(f"it has {', '.join(given) or 'no attributes'}")
+        return {name: self._value(name, given[name]) for name in self.types}
+
+    def key_of_text(self, words: Sequence[str]) -> Item:
+        """A key from a command line: a plain value, `name=value` pairs, or JSON.
+
+        Raises:
+            KeyShapeError: the words do not make a key of the table.
+        """
+        if len(words) == 1 and (given := self._json(words[0])) is not None:
+            return self.key_of(given)
+        pairs = dict(word.split("=", 1) for word in words if "=" in word)
+        if len(pairs) == len(words) and pairs.keys() <= self.types.keys():
+            return self._key_of_texts(pairs)
+        if len(words) == len(self.types) == 1:
+            (name,) = self.types
+            return self._key_of_texts({name: words[0]})
+        raise self._wrong(f"'{' '.join(words)}' does not make one")
+
+    def _key_of_texts(self, texts: Mapping[str, str]) -> Item:
+        return self.key_of({name: {self.types[name]: text} for name, text in texts.items()})
+
+    def _json(self, word: str) -> dict[str, Any] | None:
+        if not word.startswith("{"):
+            return None
+        try:
+            given = json.loads(word, parse_int=Decimal, parse_float=Decimal)
+        except ValueError:
+            return None
+        # A text key may look like JSON; it is one only if it names the key's attributes.
+        return given if given.keys() & self.types.keys() else None
+
+    def _value(self, name: str, given: Any) -> Item:
+        tag = self.types[name]
+        try:
+            return _wire(tag, given)
+        except (MalformedRecordError, ValueError, TypeError):
+            raise self._wrong(f"{name} is not {_KINDS[tag]}") from None
+
+    def _wrong(self, why: str) -> KeyShapeError:
+        example = " ".join(f"{name}={_EXAMPLES[tag]}" for name, tag in self.types.items())
+        return KeyShapeError(
+            f"not a key of the table: {why}; its key is {self}: give e.g. {example}"
+        )
+
+
+def _wire(tag: str, given: Any) -> Item:
+    if isinstance(given, Mapping):
+        value = read_item({tag: dict(given)})[tag]
+    else:
+        value = {_tag_of(given): given if isinstance(given, bytes) else str(given)}
+    if value.keys() != {tag} or not value[tag]:
+        raise TypeError
+    return {"N": canonical_number(value["N"])} if tag == "N" else value
+
+
+def _tag_of(given: Any) -> str:
+    if isinstance(given, bool):
+        raise TypeError
+    for kind, tag in ((int, "N"), (Decimal, "N"), (bytes, "B"), (str, "S")):
+        if isinstance(given, kind):
+            return tag
+    # A float is refused: which number it was meant to be cannot be told.
+    raise TypeError
+
+
+def key_text(keys: Item) -> str:
+    """A key for a person to read: `Id=1`."""
+    parts = []
+    for name, value in keys.items():
+        ((tag, content),) = value.items()
+        text = base64.b64encode(content).decode("ascii") if tag == "B" else str(content)
+        parts.append(f"{name}={text}")
+    return " ".join(parts)

@@ -1,0 +1,149 @@
+"""The life of an item as shapes on a time axis, in percent of its width. Pure."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import groupby
+
+from reports.page.time_axis import TimeAxis
+from reports.states.timeline import Certainty, ItemState
+from stream_core.history_row import HistoryRow
+
+# Marks nearer than this would cover each other.
+_APART = 2.4
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A time in which the item was there, or was not, as far as is known.
+
+    Attributes:
+        left, width: in percent.
+        kind: `present`, `absent`, or `unknown` where nothing vouches for either.
+        is_gap: within it a change is missing.
+    """
+
+    left: float
+    width: float
+    kind: str
+    is_gap: bool
+    since: datetime | None
+    until: datetime | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One or several changes at one place.
+
+    Attributes:
+        at: in percent.
+        count: how many changes.
+        kind: the event's name in lower case; `many` for several changes that are too near each
+            other to be drawn apart, `second` where some of them are of one second.
+    """
+
+    at: float
+    count: int
+    kind: str
+    since: datetime
+    until: datetime
+
+
+@dataclass
+class _Cluster:
+    """Changes that are drawn as one mark."""
+
+    at: float
+    rows: list[HistoryRow] = field(default_factory=list)
+
+    def mark(self) -> Mark:
+        moments = [row.change.created_at for row in self.rows]
+        kind = "many" if len(set(moments)) == len(moments) else "second"
+        if len(self.rows) == 1:
+            kind = self.rows[0].change.event_name.value.lower()
+        return Mark(self.at, len(self.rows), kind, moments[0], moments[-1])
+
+
+@dataclass(frozen=True)
+class DrawnTimeline:
+    """What there is to draw."""
+
+    axis: TimeAxis
+    stretches: list[Stretch]
+    marks: list[Mark]
+    asked_at: float | None
+
+    @property
+    def gaps(self) -> list[Stretch]:
+        """The stretches in which a change is missing."""
+        return [one for one in self.stretches if one.is_gap]
+
+
+def draw(
+    states: Sequence[ItemState],
+    rows: Iterable[HistoryRow],
+    horizon: datetime,
+    until: datetime,
+    asked: datetime | None = None,
+) -> DrawnTimeline:
+    """Lay out the states of an item.
+
+    Args:
+        states: its states in order, the one before the first row included.
+        rows: its rows, oldest first.
+        horizon: when the history began.
+        until: when they were read: nothing is drawn after it.
+        asked: the instant that was asked for, where it is another one.
+    """
+    starts = [one.valid_from or one.valid_to for one in states]
+    axis = TimeAxis.over(min([horizon, *(one for one in starts if one is not None)]), until)
+    return DrawnTimeline(
+        axis,
+        list(_stretches(axis, states, until)),
+        [cluster.mark() for cluster in _clusters(axis, rows)],
+        None if asked is None else axis.at(asked),
+    )
+
+
+def _stretches(axis: TimeAxis, states: Sequence[ItemState], until: datetime) -> Iterator[Stretch]:
+    # States of one second last no time by the clock: the marks tell of them.
+    lasting = [one for one in states if one.valid_from is None or one.valid_from != one.valid_to]
+    for _, group in groupby(lasting, key=lambda one: (_kind(one), _is_gap(one) and id(one))):
+        same = list(group)
+        first, last = same[0], same[-1]
+        left = axis.at(first.valid_from or axis.start)
+        right = axis.at(last.valid_to or until)
+        yield Stretch(
+            left,
+            round(right - left, 3),
+            _kind(first),
+            _is_gap(first),
+            first.valid_from,
+            last.valid_to,
+            first.reason,
+        )
+
+
+def _kind(state: ItemState) -> str:
+    if state.certainty is Certainty.UNKNOWN:
+        return "unknown"
+    return "present" if state.exists else "absent"
+
+
+def _is_gap(state: ItemState) -> bool:
+    # What is bounded without a row before it is an item older than its history, and no gap.
+    return state.certainty is Certainty.BOUNDED and state.valid_from is not None
+
+
+def _clusters(axis: TimeAxis, rows: Iterable[HistoryRow]) -> Iterator[_Cluster]:
+    cluster: _Cluster | None = None
+    for row in rows:
+        at = axis.at(row.change.created_at)
+        if cluster is None or at - cluster.at > _APART:
+            if cluster is not None:
+                yield cluster
+            cluster = _Cluster(at)
+        cluster.rows.append(row)
+    if cluster is not None:
+        yield cluster

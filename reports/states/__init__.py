@@ -1,0 +1,1 @@
+"""What the rows of one item say of its states."""

@@ -1,0 +1,74 @@
+"""Who made a change, as far as its record tells. Pure.
+
+A stream record names its maker only where DynamoDB itself deleted the item (an expiry by TTL). For
+all other changes an attribute that every writer sets, such as `updated_by`, has to stand for it,
+and says less than it seems to: hence the caveats.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from reports.inputs.paths import Path, path_text, value_at
+from reports.states.values import value_to_text
+from stream_core.attribute_values import same_item
+from stream_core.change import EventName
+from stream_core.history_row import HistoryRow
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who made a change.
+
+    Attributes:
+        name: who; None where nothing tells.
+        source: where the name was found; None where there is none.
+        caveat: why there is no name, or why it may be another's, in words.
+    """
+
+    name: str | None
+    source: Literal["userIdentity", "attribute"] | None
+    caveat: str | None
+
+
+def actor_of(row: HistoryRow, attribute: Path | None) -> Actor:
+    """Who made the change of a row.
+
+    Args:
+        row: the row, its images loaded.
+        attribute: the path of the attribute in which writers leave their name, if there is one.
+    """
+    identity = row.change.user_identity
+    if identity is not None:
+        return Actor(identity.principal_id, "userIdentity", None)
+    if attribute is None:
+        return Actor(None, None, None)
+    return _named_by(row, attribute)
+
+
+def _named_by(row: HistoryRow, attribute: Path) -> Actor:
+    path, value = path_text(attribute), value_at(row.change.new_image, attribute)
+    if row.change.new_image is None:
+        return _nobody(
+            f"a delete does not name who made it: {path} of the old image names who wrote before"
+        )
+    if value is None:
+        return _nobody(f"the item has no {path}")
+    if "NULL" in value:
+        return _nobody(f"{path} is NULL")
+    return Actor(value_to_text(value), "attribute", _doubt(row, attribute))
+
+
+def _nobody(caveat: str) -> Actor:
+    return Actor(None, None, caveat)
+
+
+def _doubt(row: HistoryRow, attribute: Path) -> str | None:
+    path = path_text(attribute)
+    if row.change.event_name is EventName.SNAPSHOT:
+        return f"a baseline is no change: {path} names who wrote last before it"
+    old, new = (
+        value_at(image, attribute) for image in (row.change.old_image, row.change.new_image)
+    )
+    if old is not None and new is not None and same_item({path: old}, {path: new}):
+        return f"the change left {path} as it was: it may name who wrote before"
+    return None

@@ -1,0 +1,100 @@
+"""Since when, and by which change, each attribute of an item is what it is. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from reports.inputs.paths import Path, leaves
+from reports.states.actor import Actor, actor_of
+from reports.states.differences import Difference, differences
+from reports.states.timeline import Certainty, ItemState, state_before
+from stream_core.attribute_values import AttributeValue, Item
+from stream_core.change import EventName
+from stream_core.history_row import HistoryRow, time_text
+
+_NOBODY = Actor(None, None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Blame:
+    """One attribute path, and the change that made it what it is.
+
+    Attributes:
+        path: to a value that holds no other; a set, an empty list and an empty map are such.
+        row: the history row of the change, None where none is recorded; `since` is its time.
+        certainty: `exact`, or `bounded` where the change itself is missing or older than the
+            history; `reason` says which.
+    """
+
+    path: Path
+    value: AttributeValue
+    row: HistoryRow | None
+    actor: Actor
+    certainty: Certainty
+    reason: str
+
+
+def blame(
+    state: ItemState, newest_first: Iterable[HistoryRow], actor_attribute: Path | None
+) -> list[Blame]:
+    """For every attribute path of a state, the newest change that touched it.
+
+    Args:
+        state: the item as of some instant.
+        newest_first: its rows up to that instant, from the last one backwards; read only as far
+            as needed.
+        actor_attribute: the attribute that names who makes a change, if there is one.
+    """
+    values = dict(leaves(state.image)) if state.image is not None else {}
+    found: dict[Path, Blame] = {}
+    later: HistoryRow | None = None
+    for row in newest_first:
+        if len(found) == len(values):
+            break
+        if _is_shadowed(row, later):
+            continue
+        for path in _touched(_lost_between(row, later), values, found):
+            found[path] = _missing(path, values[path], _gap(row, later))
+        change = differences(state_before(row), row.change.new_image)
+        for path in _touched(change, values, found):
+            actor = actor_of(row, actor_attribute)
+            found[path] = Blame(path, values[path], row, actor, Certainty.EXACT, "recorded")
+        later = row
+    oldest = "it was so before the first recorded change" if later else state.reason
+    return [found.get(path) or _missing(path, value, oldest) for path, value in values.items()]
+
+
+def _is_shadowed(row: HistoryRow, later: HistoryRow | None) -> bool:
+    """Whether a baseline is followed by a change of its second, which knows better."""
+    return (
+        row.change.event_name is EventName.SNAPSHOT
+        and later is not None
+        and later.change.created_at == row.change.created_at
+    )
+
+
+def _lost_between(row: HistoryRow, later: HistoryRow | None) -> list[Difference]:
+    """What changed between two neighbouring rows without a record."""
+    if later is None:
+        return []
+    return differences(row.change.new_image, state_before(later))
+
+
+def _gap(row: HistoryRow, later: HistoryRow | None) -> str:
+    start, end = (time_text(one.change.created_at) for one in (row, later or row))
+    return f"a change is missing between {start} and {end}"
+
+
+def _touched(
+    change: Sequence[Difference], values: dict[Path, Item], found: dict[Path, Blame]
+) -> list[Path]:
+    # A value is touched with what holds it, and an emptied map with what it held.
+    changed = [one.path for one in change]
+    return [
+        path
+        for path in values
+        if path not in found and any(path[: len(other)] == other[: len(path)] for other in changed)
+    ]
+
+
+def _missing(path: Path, value: AttributeValue, reason: str) -> Blame:
+    return Blame(path, value, None, _NOBODY, Certainty.BOUNDED, reason)

@@ -1,0 +1,158 @@
+"""Which changes are asked for. Pure."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeAlias
+
+from reports.errors import ReportError
+from reports.inputs.paths import Path, value_at
+from reports.states.actor import actor_of
+from reports.states.timeline import state_before
+from stream_core.attribute_values import AttributeValue, canonical_number, read_item, same_item
+from stream_core.change import EventName
+from stream_core.errors import MalformedRecordError
+from stream_core.history_row import HistoryRow
+
+_CHANGES = frozenset({EventName.INSERT, EventName.MODIFY, EventName.REMOVE})
+_TAGS = frozenset({"S", "N", "B", "BOOL", "NULL", "L", "M", "SS", "NS", "BS"})
+_Test: TypeAlias = Callable[[AttributeValue | None], bool]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What must be true of a change; all of it, where several things are given.
+
+    A value is given as text or as a wire value. Text fits an `S` that equals it, an `N` of the
+    same number, a `BOOL` spelled `true` or `false`, a `NULL` spelled `null`. A wire value, or its
+    JSON text (`{"N": "1"}`), fits an equal value of its own type only.
+
+    Attributes:
+        event_names: only these; empty: every change. A `SNAPSHOT` records no change, so it has to
+            be asked for by name.
+        attribute: only changes in which the value at this path came, went or became another.
+        old: the value there before; needs `attribute`.
+        new: the value there after; needs `attribute`.
+        actor: only changes made by this one; see `actor.actor_of`.
+        actor_attribute: the path of the attribute in which writers leave their name.
+
+    Raises:
+        ReportError: a value is given without its attribute, or is no value.
+    """
+
+    event_names: frozenset[EventName] = frozenset()
+    attribute: Path | None = None
+    old: str | Mapping[str, Any] | None = None
+    new: str | Mapping[str, Any] | None = None
+    actor: str | None = None
+    actor_attribute: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.attribute is None and (self.old is not None or self.new is not None):
+            raise ReportError(
+                "an old or a new value was given, and not of which attribute: name the attribute"
+            )
+        _ = self._fits_old, self._fits_new
+
+    @property
+    def needs_images(self) -> bool:
+        """Whether a change's event name is not enough to decide."""
+        return self.attribute is not None or self.actor is not None
+
+    def takes(self, event_name: EventName) -> bool:
+        """Whether changes of this kind can be accepted at all."""
+        return event_name in (self.event_names or _CHANGES)
+
+    def accepts(self, row: HistoryRow) -> bool:
+        """Whether a change is asked for."""
+        return self._fits(row) and (
+            self.actor is None or actor_of(row, self.actor_attribute).name == self.actor
+        )
+
+    def undecided(self, row: HistoryRow) -> bool:
+        """Whether a change would be asked for if only it named its actor.
+
+        A delete never does, unless it is an expiry by TTL.
+        """
+        return (
+            self.actor is not None
+            and self._fits(row)
+            and actor_of(row, self.actor_attribute).name is None
+        )
+
+    @cached_property
+    def _fits_old(self) -> _Test:
+        return _test_for(self.old)
+
+    @cached_property
+    def _fits_new(self) -> _Test:
+        return _test_for(self.new)
+
+    def _fits(self, row: HistoryRow) -> bool:
+        if not self.takes(row.change.event_name):
+            return False
+        if self.attribute is None:
+            return True
+        old = value_at(state_before(row), self.attribute)
+        new = value_at(row.change.new_image, self.attribute)
+        return not _same(old, new) and self._fits_old(old) and self._fits_new(new)
+
+
+def _same(one: AttributeValue | None, other: AttributeValue | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return same_item({"value": one}, {"value": other})
+
+
+def _test_for(given: str | Mapping[str, Any] | None) -> _Test:
+    if given is None:
+        return lambda _value: True
+    exact = _wire_value(given)
+    if exact is not None:
+        return lambda value: _same(value, exact)
+    text = str(given)
+    number = _number(text)
+    return lambda value: value is not None and _spelled(value, text, number)
+
+
+def _spelled(value: AttributeValue, text: str, number: str | None) -> bool:
+    ((tag, content),) = value.items()
+    match tag:
+        case "S":
+            return bool(content == text)
+        case "N":
+            return canonical_number(content) == number
+        case "BOOL":
+            return text == str(content).lower()
+        case _:
+            return tag == "NULL" and text == "null"
+
+
+def _number(text: str) -> str | None:
+    try:
+        return canonical_number(text)
+    except MalformedRecordError:
+        return None
+
+
+def _wire_value(given: str | Mapping[str, Any]) -> AttributeValue | None:
+    raw = _json(given) if isinstance(given, str) else dict(given)
+    if raw is None:
+        return None
+    try:
+        value: AttributeValue = read_item({"value": raw})["value"]
+    except MalformedRecordError as error:
+        raise ReportError(
+            f'not an attribute value: {error}: write e.g. {{"N": "1"}} or {{"SS": ["a", "b"]}}'
+        ) from None
+    return value
+
+
+def _json(text: str) -> dict[str, Any] | None:
+    """The wire value that a text spells, right or wrong; any other text is a text."""
+    try:
+        raw = json.loads(text)
+    except ValueError:
+        return None
+    return dict(raw) if isinstance(raw, dict) and len(raw) == 1 and raw.keys() <= _TAGS else None

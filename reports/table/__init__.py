@@ -1,0 +1,1 @@
+"""The states of all items of a table."""

@@ -1,0 +1,184 @@
+"""The whole table as it was at an instant, the cheaper of two ways."""
+
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from reports.access.by_time import ByTime, count_hours
+from reports.access.clients import CONCURRENCY
+from reports.access.parallel import in_order
+from reports.access.progress import Progress
+from reports.access.row_reader import MOST_A_CALL, RowReader
+from reports.errors import UncertainError
+from reports.inputs.keys import key_text
+from reports.states.timeline import Certainty, ItemState, judge
+from reports.table.known_items import (
+    KnownItem,
+    Span,
+    evidence_of_each,
+    in_batches,
+    is_contradicted,
+    known_items,
+)
+from reports.table.rewind import rewound
+from stream_core.history_row import time_text
+
+_MB, _UNIT = 1024 * 1024, 4096
+# A request takes about as long as reading so many units of 4 KB more.
+_REQUEST = 16
+# Read within a second or two; what it tells is surer than rewinding, so it need not be cheaper.
+_LITTLE = 2000
+_ENTRY_BYTES = 200
+
+
+@dataclass
+class TableAsOf:
+    """A table as of an instant.
+
+    Attributes:
+        at: the instant asked for, UTC.
+        method: `history`: every row's place was read, and of each item the rows on both sides of
+            the instant; `rewind`: the live table was read, and what changed since taken back.
+        reason: why this way, and what the answer cannot tell, in words.
+        states: the items that existed, in no order, and those that did not but are not sure not
+            to have; read while it is iterated.
+    """
+
+    at: datetime
+    method: Literal["history", "rewind"]
+    reason: str
+    states: Iterator[ItemState]
+
+
+def table_states(  # noqa: PLR0913, PLR0917 - the whole question, as it is asked
+    reader: RowReader,
+    by_time: ByTime,
+    at: datetime,
+    now: datetime,
+    certain: bool,  # noqa: FBT001
+    progress: Progress,
+) -> TableAsOf:
+    """Every item of a table as it was at an instant, changes stamped at that instant included.
+
+    Args:
+        reader: reads both tables.
+        by_time: the index of the history table.
+        at: the instant.
+        now: the present.
+        certain: refuse a state that is not `exact`; the history is read for it then, because the
+            live table vouches for nothing.
+        progress: is told the live items, the rows, the hours and the items done.
+
+    Raises:
+        UncertainError: `certain` was asked for, and the answer is weaker; for a single item this
+            is raised while the states are iterated.
+    """
+    if certain:
+        _refuse_what_no_history_knows(reader, at, now)
+    method, reason = _choose(reader, by_time, at, now, certain=certain)
+    if method == "rewind":
+        states = rewound(reader, by_time, at, now, progress)
+    else:
+        states = _from_history(reader, by_time, at, now, progress)
+    if at < reader.horizon:
+        reason += f"; what was deleted before {_began(reader)} does not show"
+    return TableAsOf(at, method, reason, _worth_telling(states, certain=certain))
+
+
+def _refuse_what_no_history_knows(reader: RowReader, at: datetime, now: datetime) -> None:
+    why = None
+    if at > now:
+        why = "the time lies in the future"
+    elif at < reader.horizon:
+        why = f"{_began(reader)}, after the time asked for"
+    if why is not None:
+        raise UncertainError(f"the state of the table as of {time_text(at)} is unknown: {why}")
+
+
+def _began(reader: RowReader) -> str:
+    return f"the history began at {reader.horizon:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _choose(
+    reader: RowReader, by_time: ByTime, at: datetime, now: datetime, *, certain: bool
+) -> tuple[Literal["history", "rewind"], str]:
+    if certain:
+        return "history", "only the history makes a state certain"
+    if reader.source_table is None:
+        return "history", "no source table was given to rewind from"
+    if not reader.horizon <= at <= now:
+        return "history", "the time lies outside the recorded history"
+    live_items = reader.describe(reader.source_table).get("ItemCount", 0)
+    return _cheaper(reader, by_time, at, now, live_items)
+
+
+def _cheaper(
+    reader: RowReader, by_time: ByTime, at: datetime, now: datetime, live_items: int
+) -> tuple[Literal["history", "rewind"], str]:
+    """Weigh both ways by the tables' sizes, which AWS counts anew every six hours.
+
+    The live table is read either way, so it does not count. Changes are taken to be spread evenly
+    over the time of the history.
+    """
+    history = reader.describe(reader.history_table)
+    rows, size = history.get("ItemCount", 0), history.get("TableSizeBytes", 0)
+    if not rows:
+        return "history", "AWS has not counted the history's rows yet, so they are few or young"
+    row_bytes = size // rows
+    age = (now - reader.horizon).total_seconds()
+    since = round(rows * (now - at).total_seconds() / age) if age else rows
+    items = min(rows, live_items or rows)
+    changed, queries = min(since, items), count_hours(at, now) * by_time.shards
+
+    fetched = items + changed
+    reading = _cost(
+        by_time.shards + size // _MB + fetched // MOST_A_CALL, size + fetched * row_bytes
+    )
+    if reading < _LITTLE:
+        return "history", f"with about {rows} rows it is small enough to be read"
+    rewinding = _cost(queries + 3 * changed, since * _ENTRY_BYTES + 2 * changed * row_bytes)
+    since_text = f"about {since} of {rows} rows and {queries} queries of the index"
+    if rewinding < reading:
+        return "rewind", f"cheaper than reading the whole history: {since_text} lead back"
+    return "history", f"no dearer than rewinding the live table, where {since_text} lead back"
+
+
+def _cost(requests: int, size: int) -> float:
+    return requests * _REQUEST + size / _UNIT
+
+
+def _from_history(
+    reader: RowReader, by_time: ByTime, at: datetime, now: datetime, progress: Progress
+) -> Generator[ItemState, None, None]:
+    def judged(batch: list[KnownItem]) -> list[ItemState]:
+        states = []
+        for evidence in evidence_of_each(reader, batch, at, now):
+            state = judge(evidence)
+            if is_contradicted(state):
+                state = judge(reader.evidence(evidence.keys, at, now))
+            states.append(state)
+        return states
+
+    known = known_items(reader, by_time, Span.instant(at), now, progress)
+    with (
+        closing(known),
+        closing(in_order(judged, in_batches(known), ahead=CONCURRENCY)) as found,
+    ):
+        for states in found:
+            yield from states
+
+
+def _worth_telling(
+    states: Generator[ItemState, None, None], *, certain: bool
+) -> Generator[ItemState, None, None]:
+    with closing(states):
+        for state in states:
+            if certain and state.certainty is not Certainty.EXACT:
+                raise UncertainError(
+                    f"the state of {key_text(state.keys)} as of {time_text(state.at)} is only "
+                    f"{state.certainty}: {state.reason}"
+                )
+            if state.exists or state.certainty is not Certainty.EXACT:
+                yield state

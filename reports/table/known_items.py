@@ -1,0 +1,231 @@
+"""What is known of every item of a table around a span of time, from one reading of all of it.
+
+Order matters. The live items are read first, then the history, then what the index has gained in
+the meantime: a change that shows in a live item has had all that time to be recorded, so what is
+not recorded then is missing, or still on its way.
+"""
+
+import time
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from reports.access.by_time import ByTime
+from reports.access.progress import Progress
+from reports.access.row_reader import MOST_A_CALL, RowReader
+from reports.access.table_scan import scan
+from reports.states.timeline import Certainty, Evidence, ItemState
+from reports.table.live_table import LiveTable
+from stream_core.attribute_values import Item
+from stream_core.change import EventName
+from stream_core.history_row import ID, SORT_KEY, sort_key_after, time_text
+from stream_core.item_id import item_id
+
+# Clocks differ, and rows arrive a little later than they are stamped.
+_MARGIN = timedelta(minutes=10)
+# In a place after all changes of its second, where it belongs only if there are none.
+_BASELINE = "#~"
+
+
+class Span(NamedTuple):
+    """A span of time as bounds between sort keys.
+
+    Attributes:
+        first: a row before the span has a smaller sort key.
+        last: a row after the span has a greater sort key.
+    """
+
+    first: str
+    last: str
+
+    @classmethod
+    def instant(cls, at: datetime) -> "Span":
+        """No time at all: rows stamped `at` are before it, later ones after."""
+        return cls(sort_key_after(at), sort_key_after(at))
+
+    @classmethod
+    def range(cls, start: datetime, end: datetime) -> "Span":
+        """Rows stamped from `start` to `end` are within."""
+        return cls(time_text(start), sort_key_after(end))
+
+
+@dataclass(slots=True)
+class KnownItem:
+    """What is known of one item around a span of time.
+
+    Attributes:
+        before: the sort key of its newest row before the span.
+        within: how many rows it has within.
+        after: the sort key of its oldest row after the span, in the sense of
+            `RowReader.oldest_after`.
+        live: the item in the source table, None where it is not there or there is none.
+    """
+
+    identifier: str
+    before: str | None = None
+    within: int = 0
+    after: str | None = None
+    live: Item | None = None
+
+    @property
+    def weight(self) -> int:
+        """How many rows there are to read."""
+        return (self.before is not None) + self.within + (self.after is not None)
+
+
+class RowMarks:
+    """For every item the rows next to a span of time, and nothing else of its history.
+
+    The memory this takes depends on how many items there ever were, not on their rows.
+    """
+
+    def __init__(self, span: Span) -> None:
+        """No row yet."""
+        self._span = span
+        self._items: dict[str, KnownItem] = {}
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def add(self, identifier: str, sort_key: str, event_name: str) -> None:
+        """Take note of a row, in whatever order they come."""
+        known = self._items.get(identifier)
+        if known is None:
+            known = self._items[identifier] = KnownItem(identifier)
+        if sort_key < self._span.first:
+            if known.before is None or sort_key > known.before:
+                known.before = sort_key
+        elif sort_key <= self._span.last:
+            known.within += 1
+        else:
+            if event_name == EventName.SNAPSHOT:
+                sort_key = sort_key.replace("#", _BASELINE)
+            if known.after is None or sort_key < known.after:
+                known.after = sort_key
+
+    def take(self, identifier: str) -> KnownItem:
+        """What is known of an item; it is forgotten here."""
+        known = self._items.pop(identifier, None)
+        return KnownItem(identifier) if known is None else _unmarked(known)
+
+    def take_all(self) -> Iterator[KnownItem]:
+        """Every item that is left, one by one."""
+        while self._items:
+            yield _unmarked(self._items.popitem()[1])
+
+
+def _unmarked(known: KnownItem) -> KnownItem:
+    known.after = known.after and known.after.replace(_BASELINE, "#")
+    return known
+
+
+def known_items(
+    reader: RowReader, by_time: ByTime, span: Span, now: datetime, progress: Progress
+) -> Generator[KnownItem, None, None]:
+    """What is known of every item that is live or has rows, first the live ones.
+
+    Args:
+        reader: reads both tables.
+        by_time: tells the rows that arrive during the reading.
+        span: the span of time.
+        now: the present.
+        progress: is told the live items, the rows and the hours read, then the items handed out.
+    """
+    begun = time.monotonic()
+    live = None if reader.source_table is None else LiveTable(reader, progress)
+    marks = RowMarks(span)
+    _mark_all(reader, marks, progress)
+    with closing(by_time.entries(now - _MARGIN, present(now, begun), progress)) as entries:
+        for entry in entries:
+            marks.add(entry.identifier, entry.sort_key, entry.event_name)
+    total = max(len(marks), live.count if live else 0)
+    for done, known in enumerate(_joined(reader, live, marks), 1):
+        yield known
+        progress("items", done, max(done, total))
+
+
+def present(now: datetime, begun: float) -> datetime:
+    """A moment surely later than every row written until this call.
+
+    Args:
+        now: what the time was when the work began.
+        begun: what `time.monotonic` gave then.
+    """
+    return now + timedelta(seconds=time.monotonic() - begun) + _MARGIN
+
+
+def keys_of(reader: RowReader, item: Item) -> Item:
+    """The key of an item of the source table."""
+    return {name: item[name] for name in reader.key_schema.types}
+
+
+def in_batches(known: Iterable[KnownItem]) -> Iterator[list[KnownItem]]:
+    """Items in groups whose rows one call can read."""
+    batch: list[KnownItem] = []
+    weight = 0
+    for one in known:
+        if batch and (weight + one.weight > MOST_A_CALL or len(batch) == MOST_A_CALL):
+            yield batch
+            batch, weight = [], 0
+        batch.append(one)
+        weight += one.weight
+    if batch:
+        yield batch
+
+
+def evidence_of_each(
+    reader: RowReader, known: Sequence[KnownItem], at: datetime, now: datetime
+) -> Iterator[Evidence]:
+    """The evidence on items from the rows before and after the span, read by one call.
+
+    Rows within are not looked at: of an item that has no others, and is not live, the `keys` are
+    left empty.
+    """
+    wanted = [(one.identifier, key) for one in known for key in (one.before, one.after) if key]
+    rows = dict(zip(wanted, reader.fetch(wanted) if wanted else [], strict=True))
+    for one in known:
+        before, after = (
+            rows[one.identifier, key] if key else None for key in (one.before, one.after)
+        )
+        row = before or after
+        yield Evidence(
+            keys=row.change.keys if row else keys_of(reader, one.live) if one.live else {},
+            at=at,
+            now=now,
+            horizon=reader.horizon,
+            before=before,
+            after=after,
+            live_was_read=reader.source_table is not None,
+            live=one.live,
+        )
+
+
+def is_contradicted(state: ItemState) -> bool:
+    """Whether the rows, or the last row and the live item, do not fit each other.
+
+    That may be a change that is missing, or one that was recorded during the reading: asking anew
+    tells. A state that is weak only for want of evidence has no beginning, or is unknown; it
+    stays so, however often it is asked for.
+    """
+    return state.certainty is Certainty.BOUNDED and state.valid_from is not None
+
+
+def _mark_all(reader: RowReader, marks: RowMarks, progress: Progress) -> None:
+    expected = reader.describe(reader.history_table).get("ItemCount", 0)
+    done = 0
+    for page in scan(reader.dynamodb, reader.history_table, (ID, SORT_KEY, "EventName")):
+        for row in page:
+            # One that is no history row, without an event, is refused when it is read.
+            marks.add(row[ID]["S"], row[SORT_KEY]["S"], row.get("EventName", {}).get("S", ""))
+        done += len(page)
+        progress("history rows", done, max(expected, done))
+
+
+def _joined(reader: RowReader, live: LiveTable | None, marks: RowMarks) -> Iterator[KnownItem]:
+    for item in live.items() if live else ():
+        known = marks.take(item_id(keys_of(reader, item)))
+        known.live = item
+        yield known
+    yield from marks.take_all()

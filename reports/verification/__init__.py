@@ -1,0 +1,1 @@
+"""Whether a history is intact and complete."""

@@ -1,0 +1,159 @@
+"""Gaps that people declare: findings with a known cause, which then break no verdict.
+
+The file is a JSON list of objects:
+
+- `cause`: why something is missing, in words; required.
+- `class`: the class of the findings it covers; all but `DIGEST_MISMATCH` and `KEY_MISMATCH` by
+  default.
+- `key`: the item, by attribute name: `{"Id": 1}` or in wire form `{"Id": {"N": "1"}}`; all by
+  default.
+- `from`, `to`: ISO 8601 times that the missing change was made between, both included; a time
+  left out leaves that end open.
+
+Altered rows are declared one item at a time: `DIGEST_MISMATCH` and `KEY_MISMATCH` need a `key`.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from reports.errors import KeyShapeError, ReportError, TimeFormatError
+from reports.inputs.keys import KeySchema
+from reports.inputs.times import read_time
+from reports.verification.continuity import INTEGRITY, Finding, FindingClass
+from stream_core.attribute_values import Item
+from stream_core.item_id import item_id
+
+_FIELDS = ("cause", "class", "key", "from", "to")
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A gap that somebody knows of.
+
+    Attributes:
+        cause: why it is there, in words.
+        found: the class of finding it covers, None for any that tells of a missing row.
+        keys: the item's key in wire form, None for every item.
+        since: the missing change was made at this time or later; None: no matter when.
+        until: and at this time or earlier; None: no matter when.
+    """
+
+    cause: str
+    found: FindingClass | None = None
+    keys: Item | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def covers(self, finding: Finding) -> bool:
+        """Whether the finding is what was declared, all of the time it may be of included."""
+        if finding.found in INTEGRITY and (self.found is None or self.keys is None):
+            return False
+        return (
+            (self.found is None or self.found is finding.found)
+            and (self.keys is None or item_id(self.keys) == item_id(finding.keys))
+            and (self.since is None or (finding.since is not None and self.since <= finding.since))
+            and (self.until is None or (finding.until is not None and finding.until <= self.until))
+        )
+
+
+def declare(findings: Iterable[Finding], gaps: Sequence[Gap]) -> list[Finding]:
+    """The findings, each with the cause of the first gap that covers it."""
+    causes = ((finding, (gap.cause for gap in gaps if gap.covers(finding))) for finding in findings)
+    return [replace(finding, declared=next(cause, None)) for finding, cause in causes]
+
+
+def read_gaps(path: str | Path, key_schema: KeySchema) -> list[Gap]:
+    """The gaps declared in a file; see this module for its format.
+
+    Raises:
+        ReportError: the file cannot be read, or an entry of it says nothing that can be used.
+    """
+    try:
+        # A number that went through a float is another key.
+        entries = json.loads(
+            Path(path).read_bytes(), parse_int=Decimal, parse_float=Decimal, parse_constant=Decimal
+        )
+    except OSError as error:
+        raise ReportError(f"the gaps file {path} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise ReportError(
+            f"the gaps file {path} is not JSON ({error}): write a list of objects such as "
+            '[{"cause": "outage of 3 March"}]'
+        ) from error
+    if not isinstance(entries, list):
+        raise ReportError(f"the gaps file {path} holds no list: put its entries into [ ]")
+    return [
+        _read_entry(entry, f"the gaps file {path}, entry {number}", key_schema)
+        for number, entry in enumerate(entries, 1)
+    ]
+
+
+def _read_entry(entry: Any, where: str, key_schema: KeySchema) -> Gap:
+    if not isinstance(entry, dict):
+        raise ReportError(f"{where}: not an object: write {{ }} with {', '.join(_FIELDS)}")
+    for name in entry:
+        if name not in _FIELDS:
+            raise ReportError(f"{where}: unknown field '{name}': use {', '.join(_FIELDS)}")
+    cause = entry.get("cause")
+    if not isinstance(cause, str) or not cause.strip():
+        raise ReportError(f"{where}: no cause: say in `cause` why something is missing")
+    gap = Gap(
+        cause,
+        _read_class(entry, where),
+        _read_key(entry, where, key_schema),
+        _read_end(entry, "from", where),
+        _read_end(entry, "to", where),
+    )
+    if gap.found in INTEGRITY and gap.keys is None:
+        raise ReportError(f"{where}: {gap.found} is declared item by item: add the item's `key`")
+    if gap.since is not None and gap.until is not None and gap.since > gap.until:
+        raise ReportError(f"{where}: `from` is later than `to`: exchange them")
+    return gap
+
+
+def _read_class(entry: dict[str, Any], where: str) -> FindingClass | None:
+    if "class" not in entry:
+        return None
+    try:
+        return FindingClass(entry["class"])
+    except ValueError:
+        raise ReportError(
+            f"{where}: unknown class '{entry['class']}': use one of {', '.join(FindingClass)}"
+        ) from None
+
+
+def _read_key(entry: dict[str, Any], where: str, key_schema: KeySchema) -> Item | None:
+    if "key" not in entry:
+        return None
+    given = entry["key"]
+    if not isinstance(given, dict):
+        raise ReportError(f"{where}: `key` is not an object: name the attributes of {key_schema}")
+    types = key_schema.types
+    try:
+        return key_schema.key_of(
+            {
+                # A text stands for a value of the attribute's own type, as on the command line.
+                name: {types[name]: value} if isinstance(value, str) and name in types else value
+                for name, value in given.items()
+            }
+        )
+    except KeyShapeError as error:
+        raise ReportError(f"{where}: {error}") from error
+
+
+def _read_end(entry: dict[str, Any], name: str, where: str) -> datetime | None:
+    if name not in entry:
+        return None
+    try:
+        # Not `2h ago`, which would say something else each time the file is read.
+        datetime.fromisoformat(entry[name])
+        return read_time(entry[name])
+    except (TypeError, ValueError, TimeFormatError):
+        raise ReportError(
+            f"{where}: `{name}` is no time: use ISO 8601, e.g. 2026-01-31T18:46:00Z"
+        ) from None

@@ -1,0 +1,190 @@
+"""One item's whole history held against itself and against the live item."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from reports.access.row_reader import RowReader
+from reports.verification.chain_order import Link, State
+from reports.verification.continuity import (
+    INTEGRITY,
+    Finding,
+    FindingClass,
+    Head,
+    Unreadable,
+    judge_chain,
+)
+from reports.verification.row_checks import CheckedRow, RowChecks
+from stream_core.attribute_values import Item
+from stream_core.history_row import ID
+
+# Lambda quotas: the longest invocation. Rows of one batch are written side by side, so that a
+# later one may be there before an earlier one for as long.
+_STILL_WRITING = timedelta(minutes=15)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An item to look at; its key may be known from its rows only."""
+
+    identifier: str
+    keys: Item | None = None
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """The live item as it was read once, after the row that was the last one then.
+
+    The history may lag behind it. Reading the item again would only ask for a later row, and of
+    an item that is written all the time never one that is there: it is this state that has to
+    show up among the rows.
+    """
+
+    state: State
+    last_sort_key: str
+
+    def is_recorded_in(self, links: list[Link | Unreadable]) -> bool:
+        """Whether a row from the last one of then on left the state, or may have left it."""
+        return any(
+            isinstance(link, Unreadable) or link.after == self.state
+            for link in links
+            if link.sort_key >= self.last_sort_key
+        )
+
+
+@dataclass
+class ItemReport:
+    """What was found of one item.
+
+    Attributes:
+        subject: the item, with its key if the rows told it.
+        at: when it was looked at.
+        refusals: what S3 said where overflow objects may not be read, by row.
+        streams: ARNs of the streams the records came from.
+        sighting: the live item, None where it was not looked at.
+    """
+
+    subject: Subject
+    at: datetime
+    findings: list[Finding] = field(default_factory=list)
+    rows: int = 0
+    overflow_objects: int = 0
+    refusals: list[str] = field(default_factory=list)
+    streams: set[str] = field(default_factory=set)
+    sighting: Sighting | None = None
+
+    def may_pass(self) -> bool:
+        """Whether something was found that a row on its way would explain."""
+        return any(
+            one.found not in INTEGRITY
+            and (one.until is None or one.until > self.at - _STILL_WRITING)
+            for one in self.findings
+        )
+
+
+@dataclass(frozen=True)
+class ItemChecks:
+    """Looks at items one by one.
+
+    Attributes:
+        time_shards: partitions an hour that `changes` reads, None where it is not known.
+    """
+
+    reader: RowReader
+    time_shards: int | None
+
+    def examine(
+        self, subject: Subject, now: datetime, sighting: Sighting | None = None
+    ) -> ItemReport:
+        """Read all of an item's rows, and then the live item unless it was sighted before.
+
+        Args:
+            subject: the item.
+            now: rows stamped later are from the future.
+            sighting: the live item as it was read before.
+        """
+        has_source = self.reader.source_table is not None
+        schema = self.reader.key_schema if has_source else None
+        checks = RowChecks(self.reader, subject.identifier, schema, self.time_shards, now)
+        report = ItemReport(subject, now, sighting=sighting)
+        links, faulty = _read_rows(self.reader, checks, report)
+        keys = report.subject.keys
+        if report.sighting is None and has_source and keys is not None:
+            state = checks.state_of(self.reader.live(keys))
+            report.sighting = Sighting(state, links[-1].sort_key if links else "")
+        # Where nothing else is known of the item, what names it is what it is stored under.
+        shown_as = {ID: {"S": subject.identifier}} if keys is None else keys
+        report.findings = [
+            Finding(
+                found, shown_as, row.created_at, row.created_at, row.sort_key, "; ".join(details)
+            )
+            for row in faulty
+            for found, details in row.faults.items()
+        ]
+        report.findings += _judge(shown_as, links, report.sighting)
+        return report
+
+
+def _read_rows(
+    reader: RowReader, checks: RowChecks, report: ItemReport
+) -> tuple[list[Link | Unreadable], list[CheckedRow]]:
+    """The item's chain, and the rows that something is wrong with; the rest is counted."""
+    links: list[Link | Unreadable] = []
+    faulty: list[CheckedRow] = []
+    for item in stored_rows(reader, report.subject.identifier):
+        row = checks.check(item)
+        report.rows += 1
+        report.overflow_objects += row.has_overflow
+        if row.link is not None:
+            links.append(row.link)
+        if row.faults:
+            faulty.append(row)
+        if row.refusal is not None:
+            report.refusals.append(row.refusal)
+        if row.stream is not None:
+            report.streams.add(row.stream)
+        if report.subject.keys is None and row.keys is not None:
+            report.subject = replace(report.subject, keys=row.keys)
+    return links, faulty
+
+
+def _judge(keys: Item, links: list[Link | Unreadable], sighting: Sighting | None) -> list[Finding]:
+    if sighting is None:
+        return judge_chain(keys, links)
+    if not links:
+        return [] if sighting.state is None else [_unrecorded(keys)]
+    if sighting.is_recorded_in(links) and not _leaves(links[-1], sighting.state):
+        # The item was changed again since it was read: where the rows end now is not known.
+        return judge_chain(keys, links)
+    return judge_chain(keys, links, Head(sighting.state))
+
+
+def _leaves(last: Link | Unreadable, state: State) -> bool:
+    return isinstance(last, Link) and last.after == state
+
+
+def _unrecorded(keys: Item) -> Finding:
+    return Finding(
+        FindingClass.MISSING_START,
+        keys,
+        since=None,
+        until=None,
+        sort_key=None,
+        detail="live, but nothing is recorded of it: backfill, or declare it",
+    )
+
+
+def stored_rows(reader: RowReader, identifier: str) -> Iterator[Item]:
+    """All rows under an `Id` as they stand, whatever their sort keys are.
+
+    A bound on the sort key, as questions set it, would pass over a row whose key is no time.
+    """
+    pages = reader.dynamodb.get_paginator("query").paginate(
+        TableName=reader.history_table,
+        KeyConditionExpression="#id = :id",
+        ExpressionAttributeNames={"#id": ID},
+        ExpressionAttributeValues={":id": {"S": identifier}},
+        ConsistentRead=True,
+    )
+    for page in pages:
+        yield from page["Items"]

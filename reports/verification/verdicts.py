@@ -1,0 +1,155 @@
+"""What was found of all items, and the two verdicts on it. Pure."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from reports.inputs.keys import key_text
+from reports.verification.continuity import INTEGRITY, Finding, FindingClass
+from reports.verification.gaps import Gap, declare
+from reports.verification.item_checks import ItemReport
+from stream_core.attribute_values import Item
+
+_NAMED_IN_A_NOTE = 5
+
+
+class Verdict(StrEnum):
+    """What can be said of the history as a whole."""
+
+    HOLDS = "holds"
+    BROKEN = "broken"
+    """Something is wrong that nobody declared."""
+    UNPROVEN = "unproven"
+    """Nothing is known to be wrong, but not everything could be looked at."""
+
+
+@dataclass
+class Verification:
+    """What came of looking.
+
+    Attributes:
+        findings: all that is wrong, declared or not, by item and row.
+        items: how many items were looked at.
+        rows: how many rows of theirs were read.
+        overflow_objects: how many of the rows have their images in the overflow bucket.
+        integrity: whether every row is what was written, where it belongs.
+        completeness: whether no row is missing.
+        notes: what else there is to know, each with what to do.
+    """
+
+    findings: list[Finding]
+    items: int
+    rows: int
+    overflow_objects: int
+    integrity: Verdict
+    completeness: Verdict
+    notes: list[str]
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing is wrong but what was declared, and everything was looked at."""
+        return self.integrity is self.completeness is Verdict.HOLDS and all(
+            finding.declared is not None for finding in self.findings
+        )
+
+
+@dataclass
+class Tally:
+    """Sums up what was found of items.
+
+    Attributes:
+        source_table: the table whose items were looked at, None if they were not.
+    """
+
+    source_table: str | None
+    items: int = 0
+    rows: int = 0
+    overflow_objects: int = 0
+    findings: list[tuple[str, Finding]] = field(default_factory=list)
+    refusals: Counter[str] = field(default_factory=Counter)
+    streams: set[str] = field(default_factory=set)
+    nowhere: list[Item] = field(default_factory=list)
+
+    def add(self, report: ItemReport) -> None:
+        """Count an item in."""
+        identifier, keys = report.subject.identifier, report.subject.keys
+        self.items += 1
+        self.rows += report.rows
+        self.overflow_objects += report.overflow_objects
+        self.findings += [(identifier, finding) for finding in report.findings]
+        self.refusals.update(report.refusals)
+        self.streams |= report.streams
+        if keys is not None and not report.rows and not report.findings:
+            self.nowhere.append(keys)
+
+    def conclude(self, gaps: Sequence[Gap], *, whole_table: bool) -> Verification:
+        """Put the findings in order and judge them."""
+        ordered = sorted(self.findings, key=lambda one: (one[0], one[1].sort_key or ""))
+        findings = declare((finding for _, finding in ordered), gaps)
+        undeclared = {finding.found for finding in findings if finding.declared is None}
+        unread = bool(self.refusals)
+        is_blind = unread or self.source_table is None or FindingClass.DIGEST_MISMATCH in undeclared
+        notes = [*self._notes()]
+        if whole_table:
+            notes += _unused(gaps, findings)
+        return Verification(
+            findings,
+            self.items,
+            self.rows,
+            self.overflow_objects,
+            integrity=_verdict(is_broken=not undeclared.isdisjoint(INTEGRITY), is_blind=unread),
+            completeness=_verdict(is_broken=not undeclared <= INTEGRITY, is_blind=is_blind),
+            notes=notes,
+        )
+
+    def _notes(self) -> Iterator[str]:
+        if not self.items:
+            yield "there is neither a row nor a live item to look at"
+        if self.source_table is None:
+            yield (
+                "no live item was looked at: name the source table, so that the last row of each "
+                "item is held against it"
+            )
+        for code, count in sorted(self.refusals.items()):
+            yield (
+                f"{count} overflow objects could not be read ({code}): allow s3:GetObject, "
+                "s3:GetObjectVersion and s3:ListBucket on the overflow bucket and verify again"
+            )
+        if self.nowhere:
+            nothing = "no row" if self.source_table is None else "neither a row nor a live item"
+            yield f"{nothing} of {_some(map(key_text, self.nowhere))}"
+        if others := self._other_tables():
+            yield (
+                f"rows come from other tables than {self.source_table}: {_some(others)}: "
+                "two tables that write one history break each other's chains"
+            )
+
+    def _other_tables(self) -> list[str]:
+        source = self.source_table
+        if source is None:
+            return []
+        return sorted({_table_of(stream) for stream in self.streams} - {_table_of(source)})
+
+
+def _verdict(*, is_broken: bool, is_blind: bool) -> Verdict:
+    if is_broken:
+        return Verdict.BROKEN
+    return Verdict.UNPROVEN if is_blind else Verdict.HOLDS
+
+
+def _unused(gaps: Sequence[Gap], findings: Sequence[Finding]) -> Iterator[str]:
+    for gap in gaps:
+        if not any(gap.covers(finding) for finding in findings):
+            yield f"the declared gap '{gap.cause}' covers nothing that was found: take it out"
+
+
+def _table_of(arn: str) -> str:
+    """The table's name in the ARN of a table or a stream; a name stays as it is."""
+    return arn.partition(":table/")[2].partition("/")[0] or arn
+
+
+def _some(texts: Iterable[str]) -> str:
+    given = list(texts)
+    more = len(given) - _NAMED_IN_A_NOTE
+    return ", ".join(given[:_NAMED_IN_A_NOTE]) + (f" and {more} more" if more > 0 else "")

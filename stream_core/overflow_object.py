@@ -1,0 +1,51 @@
+"""The overflow object: the images of a row that does not fit into a DynamoDB item.
+
+Content-addressed, so that a redelivered record writes the same object again; compressed JSON in
+wire form, numbers and sets spelled as the stream spelled them.
+"""
+
+import gzip
+import hashlib
+import json
+import zlib
+
+from stream_core.attribute_values import Item, read_item, wire_json
+from stream_core.change import Change
+from stream_core.errors import IntegrityError, MalformedRecordError
+from stream_core.history_row import OverflowPointer
+
+_PREFIX = "overflow"
+_IMAGES = ("OldImage", "NewImage")
+
+
+def pack(change: Change, bucket: str) -> tuple[OverflowPointer, bytes]:
+    """The object that keeps a change's images: where it goes, and its bytes."""
+    images = {"OldImage": change.old_image, "NewImage": change.new_image}
+    content = wire_json({name: image for name, image in images.items() if image is not None})
+    sha256 = hashlib.sha256(content).hexdigest()
+    pointer = OverflowPointer(bucket, f"{_PREFIX}/{sha256}.json.gz", sha256, len(content))
+    return pointer, gzip.compress(content, mtime=0)
+
+
+def unpack(pointer: OverflowPointer, body: bytes) -> tuple[Item | None, Item | None]:
+    """The old and the new image kept in an overflow object.
+
+    Raises:
+        IntegrityError: the object is not the one that was written.
+    """
+    try:
+        content = gzip.decompress(body)
+    except (OSError, EOFError, zlib.error) as error:
+        raise IntegrityError(f"overflow object {pointer.key} cannot be decompressed") from error
+    if len(content) != pointer.size or hashlib.sha256(content).hexdigest() != pointer.sha256:
+        raise IntegrityError(f"overflow object {pointer.key} is not the one that was written")
+    try:
+        images = json.loads(content)
+        old_image, new_image = (
+            read_item(images[name]) if name in images else None for name in _IMAGES
+        )
+    except (ValueError, TypeError, MalformedRecordError) as error:
+        raise IntegrityError(f"overflow object {pointer.key} holds no images") from error
+    if old_image is None and new_image is None:
+        raise IntegrityError(f"overflow object {pointer.key} holds no images")
+    return old_image, new_image

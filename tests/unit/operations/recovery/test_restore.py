@@ -1,0 +1,534 @@
+"""Items come back as they were, and nobody's later write is lost by it (on moto)."""
+
+from datetime import UTC, datetime, timedelta
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from operations.deployed_tables import Deployment
+from operations.execution.rate import Rate
+from operations.recovery.conditional_write import Verdict
+from operations.recovery.conditions import (
+    UnwritableError,
+    delete_request,
+    replace_request,
+    update_request,
+)
+from operations.recovery.conflicts import Conflict
+from operations.recovery.restore_items import carry_out, plan_restore, restore
+from reports.states.differences import Difference, differences
+from reports.states.timeline import Certainty
+from stream_core.attribute_values import same_item
+from stream_core.history_row import HistoryRow
+from tests.factories import Clock, change, item, nested, number, text
+from tests.fakes import DENIED, INVALID, THROTTLED, read_timeout
+from tests.racing import LostAnswer, RacingClient
+from tests.tables import create_table
+
+HISTORY, SOURCE = "EmployeeHistory", "Employee"
+KEY = {"Id": text("1")}
+EVERYTHING = {
+    "no text": text(""),
+    "digits": number("9" * 38),
+    "bytes": {"B": b"\x00\xff"},
+    "texts": {"SS": ["b", "a"]},
+    "numbers": {"NS": ["2", "1"]},
+    "binaries": {"BS": [b"2", b"1"]},
+    "null": {"NULL": True},
+    "list": {"L": [{"M": {}}, {"L": []}, {"SS": ["y", "x"]}]},
+    "a.b": {"M": {"S": {"M": {"N": text("v")}}}},
+    "deep": nested(30),
+}
+
+
+@pytest.fixture(scope="module")
+def session():
+    """One session, because reading the service models takes longer than a test."""
+    return boto3.Session("test", "test", region_name="us-east-1")
+
+
+class World:
+    """A table, its history that began a day ago, and somebody else who writes."""
+
+    def __init__(self, session):
+        self.client = session.client("dynamodb")
+        for name, types in (
+            (HISTORY, {"Id": "S", "ApproximateCreationDateTime": "S"}),
+            (SOURCE, {"Id": "S"}),
+        ):
+            create_table(self.client, name, types)
+        self.racing = RacingClient(self.client)
+        self.deployment = Deployment(SOURCE, session, history_table=HISTORY)
+        self.deployment.__dict__["dynamodb"] = self.racing
+        self.began = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
+        self.deployment.reader.__dict__["horizon"] = self.began - timedelta(days=1)
+        self.sequence = 0
+
+    def at(self, minute):
+        return self.began + timedelta(minutes=minute)
+
+    def live(self, *states, identifier="1", missing=()):
+        """An item's states, a minute apart; the last one is in the table."""
+        for minute, (old, new) in enumerate(zip([None, *states], states, strict=False)):
+            if old == new or minute in missing:
+                continue
+            self.sequence += 1
+            at = self.at(minute).timestamp()
+            row = HistoryRow.of(
+                change(old, new, keys={"Id": text(identifier)}, at=at, sequence=self.sequence)
+            )
+            self.client.put_item(TableName=HISTORY, Item=row.to_item(4))
+        if states[-1] is None:
+            self.client.delete_item(TableName=SOURCE, Key={"Id": text(identifier)})
+        else:
+            self.put(states[-1])
+
+    def put(self, image):
+        self.client.put_item(TableName=SOURCE, Item=image)
+
+    def delete(self):
+        self.client.delete_item(TableName=SOURCE, Key=KEY)
+
+    def add(self, name, value=None):
+        self.client.update_item(
+            TableName=SOURCE,
+            Key=KEY,
+            UpdateExpression="SET #n = :v",
+            ExpressionAttributeNames={"#n": name},
+            ExpressionAttributeValues={":v": value or text("theirs")},
+        )
+
+    def item(self, identifier="1"):
+        answer = self.client.get_item(TableName=SOURCE, Key={"Id": text(identifier)})
+        return answer.get("Item")
+
+    def restore(self, minute=0, keys=(KEY,), **options):
+        options = {"apply": True, "patience_s": 0} | options
+        return restore(self.deployment, keys, self.at(minute), **options)
+
+
+@pytest.fixture
+def world(session):
+    with mock_aws():
+        yield World(session)
+
+
+def ada(**more):
+    return item("1", Name=text("Ada"), Salary=number(1), **more)
+
+
+def eve(**more):
+    return item("1", Name=text("Eve"), Salary=number(1), **more)
+
+
+def test_a_changed_item_is_what_it_was(world):
+    """Only what differs is written: what came is removed, what went is set."""
+    world.live(ada(Old=text("x")), eve(New=text("y")))
+
+    result = world.restore()
+
+    assert result.is_clean
+    assert result.verdicts == {Verdict.WRITTEN: 1}
+    assert world.item() == ada(Old=text("x"))
+    ((operation, request),) = world.racing.writes()
+    assert operation == "update_item"
+    assert set(request["ExpressionAttributeNames"].values()) == {
+        "Id",
+        "Name",
+        "Old",
+        "New",
+        "Salary",
+    }
+    assert request["UpdateExpression"].count("#") == 3
+
+
+def test_every_type_comes_back_exactly(world):
+    """Sets, binary, empty values, 38 digits, nesting; on a condition of all of them."""
+    before, after = item("1", **EVERYTHING), item("1", **dict.fromkeys(EVERYTHING, text("gone")))
+    world.live(before, after)
+
+    there = world.restore(0)
+    result = world.item()
+    world.live(before, after, before)
+    back = world.restore(1)
+
+    assert there.is_clean
+    assert same_item(result, before)
+    assert back.is_clean
+    assert same_item(world.item(), after)
+
+
+def test_a_deleted_item_is_put_back(world):
+    """Whole, on the condition that nobody else has."""
+    world.live(ada(), None)
+
+    assert world.restore().is_clean
+    assert world.item() == ada()
+
+
+def test_an_item_that_was_not_there_is_deleted(world):
+    """It did not exist as of the instant, and that is sure."""
+    world.live(None, ada())
+
+    result = world.restore()
+
+    assert result.verdicts == {Verdict.WRITTEN: 1}
+    assert world.item() is None
+
+
+def test_a_dry_run_shows_the_plan_and_writes_nothing(world):
+    """The states then and now, and what differs, by path."""
+    world.live(ada(Tags={"M": {"a": number(1)}}), eve(Tags={"M": {"a": number(2)}}))
+
+    result = world.restore(apply=False)
+
+    (one,) = result.items
+    assert (result.applied, result.is_clean, one.verdict) == (False, True, None)
+    assert one.plan.then.image["Name"] == text("Ada")
+    assert one.plan.now.image["Name"] == text("Eve")
+    assert one.plan.differences == (
+        Difference(("Name",), text("Eve"), text("Ada")),
+        Difference(("Tags", "a"), number(2), number(1)),
+    )
+    assert world.item()["Name"] == text("Eve")
+    assert world.racing.writes() == []
+
+
+def test_an_item_that_is_what_it_was_is_left_alone(world):
+    """Nothing is written, and that is said."""
+    world.live(ada(), eve(), ada())
+
+    result = world.restore()
+
+    assert result.is_clean
+    assert result.items[0].reason == "it is what it was"
+    assert world.racing.writes() == []
+
+
+def test_an_uncertain_state_is_refused(world):
+    """Unless it is asked for: a change is missing between the rows."""
+    world.live(ada(), eve(), ada(Salary2=number(2)), missing={1})
+
+    refused = world.restore()
+    untouched = world.item()
+    allowed = world.restore(allow_uncertain=True)
+
+    assert not refused.is_clean
+    assert refused.items[0].plan.then.certainty is Certainty.BOUNDED
+    assert "only bounded: a change is missing" in refused.items[0].reason
+    assert untouched == ada(Salary2=number(2))
+    assert allowed.is_clean
+    assert world.item() == ada()
+
+
+def test_an_altered_history_restores_nothing(world):
+    """Not even where uncertain states are allowed."""
+    world.live(ada(), eve())
+    row = HistoryRow.of(change(None, ada(), at=world.at(0).timestamp(), sequence=1))
+    forged = row.to_item(4) | {"NewImage": {"M": ada(Bonus=number(1_000_000))}}
+    world.client.put_item(TableName=HISTORY, Item=forged)
+
+    result = world.restore(allow_uncertain=True)
+
+    assert not result.is_clean
+    assert "its history is not intact: digest mismatch" in result.items[0].reason
+    assert world.item() == eve()
+
+
+def test_a_change_after_the_plan_is_a_conflict(world):
+    """Nothing is written, and every path says what was expected, found and wanted."""
+    world.live(ada(), eve())
+    plans = plan_restore(world.deployment, [KEY], world.at(0))
+    world.put(item("1", Name=text("Eva"), Salary=number(2)))
+
+    result = carry_out(world.deployment, plans, patience_s=0)
+
+    (one,) = result.items
+    assert (one.verdict, one.reason) == (Verdict.CONFLICT, "it has changed meanwhile")
+    assert one.conflicts == (
+        Conflict(KEY, ("Name",), text("Eve"), text("Eva"), text("Ada")),
+        Conflict(KEY, ("Salary",), number(1), number(2), number(1)),
+    )
+    assert not result.is_clean
+    assert world.item()["Name"] == text("Eva")
+
+
+def test_a_change_of_what_does_not_differ_is_a_conflict_too(world):
+    """The item would not be what it was."""
+    world.live(ada(), eve())
+    world.racing.script("update_item", lambda: world.add("Salary", number(7)))
+
+    (one,) = world.restore().items
+
+    assert one.verdict is Verdict.CONFLICT
+    assert one.conflicts == (Conflict(KEY, ("Salary",), number(1), number(7), number(1)),)
+    assert world.item()["Name"] == text("Eve")
+
+
+def test_an_attribute_that_comes_at_the_same_moment_is_kept(world):
+    """No condition can rule it out, and no update takes it away."""
+    world.live(ada(), eve())
+    world.racing.script("update_item", lambda: world.add("Theirs"))
+
+    result = world.restore()
+
+    assert result.verdicts == {Verdict.MIXED: 1}
+    assert not result.is_clean
+    assert world.item() == ada(Theirs=text("theirs"))
+
+
+def test_an_item_deleted_meanwhile_is_not_made_anew(world):
+    """An update would otherwise make one of the attributes it sets."""
+    world.live(item("1", Name=text("Ada")), item("1"))
+    world.racing.script("update_item", world.delete)
+
+    (one,) = world.restore().items
+
+    assert one.verdict is Verdict.CONFLICT
+    assert one.conflicts == (
+        Conflict(KEY, (), {"M": item("1")}, None, {"M": item("1", Name=text("Ada"))}),
+    )
+    assert world.item() is None
+
+
+def test_an_item_put_back_by_somebody_else_is_left_to_them(world):
+    """Theirs is not overwritten."""
+    world.live(ada(), None)
+    world.racing.script("put_item", lambda: world.put(eve()))
+
+    (one,) = world.restore().items
+
+    assert one.verdict is Verdict.CONFLICT
+    assert one.conflicts == (Conflict(KEY, (), None, {"M": eve()}, {"M": ada()}),)
+    assert world.item() == eve()
+
+
+@pytest.mark.parametrize("is_seen", [True, False])
+def test_a_delete_takes_nothing_along(world, is_seen):
+    """What changes at the same moment refuses it; what is added is put back with the item."""
+    world.live(None, ada())
+    change_ = (lambda: world.add("Name")) if is_seen else (lambda: world.add("Theirs"))
+    world.racing.script("delete_item", change_)
+
+    (one,) = world.restore().items
+
+    assert one.verdict is Verdict.CONFLICT
+    theirs = {"Name": text("theirs")} if is_seen else {"Theirs": text("theirs")}
+    assert world.item() == ada() | theirs
+    assert [conflict.path for conflict in one.conflicts] == [tuple(theirs)]
+
+
+def test_an_item_that_cannot_be_put_back_is_told(world):
+    """Somebody has put another in its place: theirs stays, and the history has the rest."""
+    world.live(None, ada())
+    world.racing.script("delete_item", lambda: world.add("Theirs"))
+    world.racing.script("put_item", lambda: world.put(eve()))
+
+    (one,) = world.restore().items
+
+    assert one.verdict is Verdict.CONFLICT
+    assert "could not be put back: see its history" in one.reason
+    assert world.item() == eve()
+
+
+@pytest.mark.parametrize(
+    ("operation", "states"),
+    [
+        ("update_item", (ada(), eve())),
+        ("put_item", (ada(), None)),
+        ("delete_item", (None, ada())),
+    ],
+)
+def test_a_lost_answer_is_no_conflict(world, monkeypatch, operation, states):
+    """Sent again, the request meets its own effect."""
+    monkeypatch.setattr(
+        "operations.recovery.conditional_write.patience_of", lambda _s: Clock().patience
+    )
+    world.live(*states)
+    world.racing.script(operation, LostAnswer(read_timeout()))
+
+    result = world.restore()
+
+    assert result.verdicts == {Verdict.WRITTEN: 1}
+    assert world.item() == states[0]
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict", "reason"),
+    [
+        (THROTTLED, Verdict.UNSENT, "does not answer (ProvisionedThroughputExceededException)"),
+        (DENIED, Verdict.UNSENT, "the table answers AccessDeniedException"),
+        (INVALID, Verdict.REFUSED, "the table answers ValidationException"),
+    ],
+)
+def test_what_the_table_does_not_do_is_told(world, error, verdict, reason):
+    """With its code; the item is as it was."""
+    world.live(ada(), eve())
+    world.racing.script("update_item", error)
+
+    (one,) = world.restore().items
+
+    assert one.verdict is verdict
+    assert reason in one.reason
+    assert world.item() == eve()
+
+
+def test_what_global_tables_add_is_theirs(world):
+    """Neither compared nor written, nor a reason to put a deleted item back."""
+    theirs = {"aws:rep:updatetime": number(1)}
+    world.live(ada(**theirs), eve(**{"aws:rep:updatetime": number(2)}))
+
+    assert world.restore().is_clean
+    assert world.item() == ada(**{"aws:rep:updatetime": number(2)})
+    world.live(None, ada(**theirs))
+    assert world.restore(-1).is_clean
+    assert world.item() is None
+
+
+def many(count, value):
+    return item("1", **{f"attribute {n}": number(value) for n in range(count)})
+
+
+def test_an_item_of_very_many_attributes_is_restored(world):
+    """A condition has no room for all: what it cannot name is looked at afterwards."""
+    world.live(many(400, 1), many(400, 1) | {"attribute 7": number(2)})
+    world.racing.script("update_item", lambda: world.add("attribute 399", number(5)))
+
+    (one,) = world.restore().items
+
+    assert one.verdict is Verdict.MIXED
+    assert world.item() == many(400, 1) | {"attribute 399": number(5)}
+    ((_, request),) = world.racing.writes()
+    assert request["ConditionExpression"].count(" AND ") == 149
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (many(200, 1), many(200, 2)),
+        (item("1", Data={"B": b"1" * 2_000}, Last=number(1)), item("1", Data={"B": b"2"})),
+    ],
+    ids=["many", "large"],
+)
+class TestMoreThanAnUpdateCanExpress:
+    """More changes than an expression may name, or larger ones than an update may be."""
+
+    @pytest.fixture(autouse=True)
+    def _small_updates(self, monkeypatch):
+        # moto takes no item that comes near the real limit.
+        monkeypatch.setattr("operations.recovery.conditions._MOST_SET_BYTES", 2_000)
+
+    def test_the_item_is_put_in_the_place_of_the_other(self, world, before, after):
+        """On the condition of all that there is room for."""
+        world.live(before, after)
+
+        result = world.restore()
+
+        assert result.verdicts == {Verdict.WRITTEN: 1}
+        assert same_item(world.item(), before)
+        ((operation, request),) = world.racing.writes()
+        assert operation == "put_item"
+        assert len(request["ConditionExpression"]) <= 4096
+
+    def test_what_comes_at_the_same_moment_is_put_back(self, world, before, after):
+        """With the item as it was: a put takes along what it cannot see."""
+        world.live(before, after)
+        world.racing.script("put_item", lambda: world.add("Theirs"))
+
+        (one,) = world.restore().items
+
+        assert one.verdict is Verdict.CONFLICT
+        assert "was put back with that change" in one.reason
+        assert [conflict.path for conflict in one.conflicts] == [("Theirs",)]
+        assert same_item(world.item(), after | {"Theirs": text("theirs")})
+
+    def test_what_comes_after_that_stays(self, world, before, after):
+        """A third one's write is not overwritten by putting the second's back."""
+        world.live(before, after)
+        third = before | {"Third": number(3), "attribute 0": number(3)}
+        third |= {"Last": number(3)}
+        world.racing.script("put_item", lambda: world.add("Theirs"), lambda: world.put(third))
+
+        (one,) = world.restore().items
+
+        assert one.verdict is Verdict.CONFLICT
+        assert "could not be put back: see its history" in one.reason
+        assert same_item(world.item(), third)
+
+    def test_a_lost_answer_is_no_conflict(self, world, monkeypatch, before, after):
+        """Sent again, the put meets its own effect."""
+        monkeypatch.setattr(
+            "operations.recovery.conditional_write.patience_of", lambda _s: Clock().patience
+        )
+        world.live(before, after)
+        world.racing.script("put_item", LostAnswer(read_timeout()))
+
+        assert world.restore().verdicts == {Verdict.WRITTEN: 1}
+
+
+def test_many_items_are_restored_at_a_rate(world):
+    """Each once, whoever names it twice; what is wrong with one does not stop the others."""
+    keys = [{"Id": text(str(n))} for n in range(5)]
+    for n in range(5):
+        states = (item(str(n), V=number(1)), item(str(n), V=number(2)))
+        world.live(*states, identifier=str(n), missing={0} if n == 2 else ())
+    pauses = []
+    told = []
+
+    result = world.restore(
+        keys=[*keys, *keys],
+        rate=Rate(1, clock=lambda: sum(pauses), sleep=pauses.append),
+        progress=lambda *what: told.append(what),
+    )
+
+    assert [one.is_clean for one in result.items] == [True, True, False, True, True]
+    assert [world.item(str(n))["V"] for n in range(5)] == [
+        number(2 if n == 2 else 1) for n in range(5)
+    ]
+    assert len(pauses) == 3
+    assert told[-1] == ("items", 5, 5)
+
+
+def test_a_path_within_an_item_is_changed_on_its_own():
+    """A map that is gone is a conflict, and no malformed request."""
+    edits = [
+        Difference(("a", "b.c"), number(1), number(2)),
+        Difference(("a", "new"), None, text("x")),
+        Difference(("gone",), text("y"), None),
+    ]
+
+    request = update_request(KEY, edits, {"Id": text("1"), "a": {"M": {}}, "other": text("z")})
+
+    assert request["ConditionExpression"] == (
+        "attribute_exists(#0) AND #1.#2 = :0 AND attribute_type(#1, :2) AND "
+        "attribute_not_exists(#1.#3) AND #4 = :4 AND #5 = :5"
+    )
+    assert request["UpdateExpression"] == "SET #1.#2 = :1, #1.#3 = :3 REMOVE #4"
+    names = request["ExpressionAttributeNames"]
+    assert [names[f"#{n}"] for n in range(6)] == ["Id", "a", "b.c", "new", "gone", "other"]
+
+
+def test_expressions_stay_within_their_limits():
+    """300 operators and functions, 4 KB, however long the paths are."""
+    deep = tuple(str(n) for n in range(30))
+    wide = [Difference((*deep, str(n)), number(1), number(2)) for n in range(40)]
+
+    with pytest.raises(UnwritableError, match="more than an update can name"):
+        update_request(KEY, wide, {})
+    with pytest.raises(UnwritableError, match="larger than an update may be"):
+        update_request(KEY, [Difference(("a",), None, {"B": bytes(409_000)})], {})
+    for whole in (
+        delete_request(KEY, many(400, 1)),
+        replace_request(KEY, many(400, 1), many(400, 2)),
+        replace_request(KEY, many(9, 1), many(400, 2)),
+    ):
+        assert 130 < whole["ConditionExpression"].count(" AND ") <= 149
+        assert len(whole["ConditionExpression"]) <= 4096
+
+
+def test_differences_name_what_an_update_needs():
+    """The plan's paths, cut to attributes, are what is written."""
+    found = differences(ada(Tags={"M": {"a": number(1)}}), eve(Tags={"M": {}}))
+
+    assert {one.path[0] for one in found} == {"Name", "Tags"}

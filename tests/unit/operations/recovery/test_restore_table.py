@@ -1,0 +1,296 @@
+"""A whole table comes back as it was, as a new one; the source is only read (on moto)."""
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from operations.deployed_tables import Deployment
+from operations.errors import RefusedError
+from operations.execution.rate import Rate
+from operations.recovery.new_table import encryption_of
+from operations.recovery.restore_table import Uncertain, Unwritten, restore_table
+from reports.errors import TableNotFoundError
+from reports.inputs.keys import KeySchema
+from reports.states.timeline import Certainty
+from stream_core.history_row import HistoryRow
+from tests.factories import change, item, number, text
+from tests.fakes import client_error
+from tests.tables import create_history_table, create_table, key_schema
+
+HISTORY, SOURCE, NEW = "EmployeeHistory", "Employee", "EmployeeThen"
+
+
+@pytest.fixture(scope="module")
+def session():
+    """One session, because reading the service models takes longer than a test."""
+    return boto3.Session("test", "test", region_name="us-east-1")
+
+
+class World:
+    """A table and its history, which began an hour ago."""
+
+    def __init__(self, session):
+        self.client = session.client("dynamodb")
+        create_history_table(self.client, HISTORY)
+        create_table(self.client, SOURCE, {"Id": "S"})
+        self.session = session
+        self.deployment = Deployment(SOURCE, session, history_table=HISTORY, time_shards=4)
+        self.began = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
+        self.deployment.reader.__dict__["horizon"] = self.began
+        self.sequence = 0
+
+    def at(self, minute):
+        return self.began + timedelta(minutes=minute)
+
+    def live(self, identifier, *states, missing=()):
+        """An item's states, a minute apart; the last one is in the table."""
+        for minute, (old, new) in enumerate(zip([None, *states], states, strict=False), 1):
+            if old == new or minute in missing:
+                continue
+            self.sequence += 1
+            at = self.at(minute).timestamp()
+            keys = {"Id": text(identifier)}
+            row = HistoryRow.of(change(old, new, keys=keys, at=at, sequence=self.sequence))
+            self.client.put_item(TableName=HISTORY, Item=row.to_item(4))
+        if states[-1] is not None:
+            self.client.put_item(TableName=SOURCE, Item=states[-1])
+
+    def items(self, name=NEW):
+        found = self.client.scan(TableName=name)["Items"]
+        return sorted(found, key=lambda one: one["Id"]["S"])
+
+    def exists(self, name=NEW):
+        return name in self.client.list_tables()["TableNames"]
+
+    def restore(self, minute, new_table=NEW, **options):
+        options = {"apply": True, "patience_s": 0} | options
+        return restore_table(self.deployment, self.at(minute), new_table, **options)
+
+
+@pytest.fixture
+def world(session):
+    with mock_aws():
+        yield World(session)
+
+
+def version(identifier, n):
+    return item(identifier, Version=number(n), Data={"B": b"\x00\xff"}, Tags={"SS": ["b", "a"]})
+
+
+def test_every_item_is_in_the_new_table_as_it_was(world):
+    """Changed since, deleted since, and not yet made."""
+    for n in range(26):
+        world.live(f"same-{n:02d}", version(f"same-{n:02d}", 1))
+    world.live("changed", version("changed", 1), version("changed", 2))
+    world.live("deleted", version("deleted", 1), None)
+    world.live("new", None, version("new", 1))
+    before = world.items(SOURCE)
+
+    result = world.restore(1)
+
+    assert result.is_clean
+    assert (result.applied, result.items, result.notes) == (True, 28, ())
+    expected = ["changed", "deleted", *(f"same-{n:02d}" for n in range(26))]
+    assert [one["Id"]["S"] for one in world.items()] == expected
+    assert {one["Version"]["N"] for one in world.items()} == {"1"}
+    assert world.items(SOURCE) == before
+
+
+def test_the_new_table_is_like_the_source_and_protected(world):
+    """The same key, on demand, recoverable, and not to be deleted by accident."""
+    world.live("1", version("1", 1))
+
+    world.restore(1)
+
+    table = world.client.describe_table(TableName=NEW)["Table"]
+    assert table["KeySchema"] == key_schema(["Id"])
+    assert table["AttributeDefinitions"] == [{"AttributeName": "Id", "AttributeType": "S"}]
+    assert table["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
+    assert table["DeletionProtectionEnabled"]
+    backups = world.client.describe_continuous_backups(TableName=NEW)
+    recovery = backups["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"]
+    assert recovery["PointInTimeRecoveryStatus"] == "ENABLED"
+
+
+def test_a_dry_run_counts_and_makes_nothing(world):
+    """It reads what the real one would."""
+    world.live("1", version("1", 1), version("1", 2))
+    world.live("2", version("2", 1), None)
+
+    result = world.restore(1, apply=False)
+
+    assert (result.applied, result.items, result.is_clean) == (False, 2, True)
+    assert result.method in {"history", "rewind"}
+    assert not world.exists()
+
+
+def test_uncertain_states_are_written_and_listed(world):
+    """With the reason; one that is not sure not to have existed is listed as absent."""
+    world.live("1", version("1", 1), version("1", 2), version("1", 3), missing={2})
+    world.live("2", version("2", 1))
+    world.live("3", version("3", 1), None, version("3", 2), missing={1, 3})
+
+    result = world.restore(2)
+
+    assert not result.is_clean
+    assert result.items == len(world.items()) == 2
+    assert {one.keys["Id"]["S"]: one.exists for one in result.listed} == {"1": True, "3": False}
+    assert all(one.certainty is Certainty.BOUNDED for one in result.listed)
+    assert sum(result.uncertain.values()) == 2
+    reason = "a change is missing between the rows before and after"
+    assert result.uncertain[reason] == 1
+    assert Uncertain({"Id": text("1")}, True, Certainty.BOUNDED, reason) in result.listed
+
+
+@pytest.mark.parametrize("name", [SOURCE, HISTORY])
+def test_tables_in_use_are_refused(world, name):
+    """Whatever is in them."""
+    with pytest.raises(RefusedError, match="is in use here"):
+        world.restore(1, name)
+
+
+def test_a_table_with_items_is_refused(world):
+    """Also in a dry run."""
+    world.live("1", version("1", 1))
+    create_table(world.client, "Other", {"Id": "S"})
+    world.client.put_item(TableName="Other", Item=item("theirs"))
+
+    for apply in (True, False):
+        with pytest.raises(RefusedError, match="'Other' is not empty: name a table that"):
+            world.restore(1, "Other", apply=apply)
+
+    assert world.items("Other") == [item("theirs")]
+
+
+@pytest.mark.parametrize("types", [{"Id": "N"}, {"Id": "S", "Other": "S"}, {"Key": "S"}])
+def test_a_table_of_another_key_is_refused(world, types):
+    """The items would not fit."""
+    create_table(world.client, "Other", types)
+
+    with pytest.raises(RefusedError, match=r"has the key .*, not Id \(S\)"):
+        world.restore(1, "Other")
+
+
+def test_an_empty_table_is_filled_as_it_is(world):
+    """Its settings are its owner's, and that is said."""
+    world.live("1", version("1", 1))
+    create_table(world.client, NEW, {"Id": "S"})
+
+    result = world.restore(1)
+
+    assert result.items == len(world.items()) == 1
+    assert result.notes == (f"'{NEW}' was there before: its settings are as they were",)
+    table = world.client.describe_table(TableName=NEW)["Table"]
+    assert not table["DeletionProtectionEnabled"]
+
+
+def test_an_engine_without_recovery_is_told(world, monkeypatch):
+    """The items are there; what protects them has to be seen to."""
+    world.live("1", version("1", 1))
+
+    def refuse(**_request):
+        raise client_error("UnknownOperationException")
+
+    monkeypatch.setattr(world.deployment.dynamodb, "update_continuous_backups", refuse)
+
+    result = world.restore(1)
+
+    assert result.is_clean
+    assert result.notes == (
+        f"point-in-time recovery of '{NEW}' is not on (UnknownOperationException): turn it on",
+    )
+
+
+def test_an_interrupted_table_is_not_protected(world):
+    """So it can be deleted, and begun anew."""
+    for n in range(26):
+        world.live(str(n), version(str(n), 1))
+
+    def interrupt(what, _done, _total):
+        if what == "items restored":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        world.restore(1, progress=interrupt)
+
+    assert not world.client.describe_table(TableName=NEW)["Table"]["DeletionProtectionEnabled"]
+    with pytest.raises(RefusedError, match="may be deleted"):
+        world.restore(1)
+    world.client.delete_table(TableName=NEW)
+    assert world.restore(1).items == 26
+
+
+def test_what_the_new_table_does_not_take_is_listed(world, monkeypatch):
+    """With its key and the table's code; the others are written."""
+    for n in range(3):
+        world.live(str(n), version(str(n), 1))
+    real = world.deployment.source.client.batch_write_item
+
+    def refuse(RequestItems):  # noqa: N803 - names of the API
+        if any(one["PutRequest"]["Item"]["Id"] == text("1") for one in RequestItems[NEW]):
+            raise client_error("ValidationException", message="secret")
+        return real(RequestItems=RequestItems)
+
+    monkeypatch.setattr(world.deployment.source.client, "batch_write_item", refuse)
+
+    result = world.restore(1)
+
+    assert result.unwritten == (
+        Unwritten({"Id": text("1")}, "the table answers ValidationException"),
+    )
+    assert (result.items, len(world.items()), result.is_clean) == (2, 2, False)
+
+
+def test_it_keeps_to_a_rate(world):
+    """So many items a second."""
+    for n in range(30):
+        world.live(str(n), version(str(n), 1))
+    pauses = []
+    rate = Rate(10, clock=lambda: sum(pauses), sleep=pauses.append)
+
+    assert world.restore(1, rate=rate).items == 30
+    assert sum(pauses) > 0
+
+
+def test_a_source_that_is_gone_is_restored_from_its_history(world):
+    """Its key has to be said; what nothing confirms is uncertain, and there."""
+    world.live("1", version("1", 1), version("1", 2))
+    world.live("2", version("2", 1))
+    world.client.delete_table(TableName=SOURCE)
+
+    with pytest.raises(RefusedError, match="'Employee' is gone: say what its key was"):
+        world.restore(1)
+    result = world.restore(1, key_schema=KeySchema({"Id": "S"}))
+
+    assert [one["Version"] for one in world.items()] == [number(1), number(1)]
+    assert result.method == "history"
+    assert result.uncertain == Counter(
+        {"no later row, and no source table was given to confirm the last one": 1}
+    )
+
+
+def test_a_wrong_history_table_is_named(world):
+    """It must not pass for one of a table that was empty."""
+    deployment = Deployment(SOURCE, world.session, history_table="Nothing", time_shards=4)
+
+    with pytest.raises(TableNotFoundError, match="Nothing"):
+        restore_table(deployment, world.at(1), NEW)
+
+
+@pytest.mark.parametrize(
+    ("described", "expected"),
+    [
+        ({}, None),
+        ({"SSEDescription": {"Status": "ENABLED"}}, None),
+        (
+            {"SSEDescription": {"SSEType": "KMS", "KMSMasterKeyArn": "arn:key"}},
+            {"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": "arn:key"},
+        ),
+    ],
+)
+def test_the_new_table_is_encrypted_as_the_source_is(described, expected):
+    """With the owner's key, if the source is; else with one of DynamoDB's own."""
+    assert encryption_of(described) == expected

@@ -1,0 +1,552 @@
+"""One bad job is taken back, and no good write is lost by it (on moto)."""
+
+from datetime import UTC, datetime, timedelta
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from operations.deployed_tables import Deployment
+from operations.execution.rate import Rate
+from operations.recovery.compensation import compensate, touch_of
+from operations.recovery.conditional_write import Verdict
+from operations.recovery.conflicts import Conflict
+from operations.recovery.undo import Undecided, select_bad, take_back, undo
+from reports.errors import ReportError
+from reports.states.differences import Difference
+from reports.states.selection import Selection
+from stream_core.attribute_values import same_item
+from stream_core.change import EventName
+from stream_core.errors import IntegrityError
+from stream_core.history_row import HistoryRow
+from tests.factories import FIRST_SEQUENCE, change, item, number, text
+from tests.fakes import DENIED, THROTTLED
+from tests.racing import RacingClient
+from tests.tables import create_history_table, create_table
+
+HISTORY, SOURCE = "EmployeeHistory", "Employee"
+KEY = {"Id": text("1")}
+NIGHTLY = Selection(actor="nightly job", actor_attribute=("By",))
+
+
+@pytest.fixture(scope="module")
+def session():
+    """One session, because reading the service models takes longer than a test."""
+    return boto3.Session("test", "test", region_name="us-east-1")
+
+
+class World:
+    """A table and its history, which began a day ago; every write is a second after the last."""
+
+    def __init__(self, session):
+        self.client = session.client("dynamodb")
+        create_table(self.client, SOURCE, {"Id": "S"})
+        create_history_table(self.client, HISTORY)
+        self.racing = RacingClient(self.client)
+        self.deployment = Deployment(SOURCE, session, history_table=HISTORY, time_shards=4)
+        self.deployment.__dict__["dynamodb"] = self.racing
+        self.began = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=20)
+        self.deployment.reader.__dict__["horizon"] = self.began - timedelta(days=1)
+        self.written = 0
+        self.bad = []
+
+    @property
+    def now(self):
+        return self.began + timedelta(seconds=self.written)
+
+    def item(self, identifier="1"):
+        answer = self.client.get_item(TableName=SOURCE, Key={"Id": text(identifier)})
+        return answer.get("Item")
+
+    def put(self, new):
+        """Somebody's write that is not recorded yet."""
+        self.client.put_item(TableName=SOURCE, Item=new)
+
+    def write(self, new, identifier="1", *, bad=False, at_once=False):
+        """A write with its history row; None deletes the item."""
+        old = self.item(identifier)
+        self.written += not at_once
+        row = HistoryRow.of(
+            change(
+                old,
+                new,
+                keys={"Id": text(identifier)},
+                at=self.now.timestamp(),
+                sequence=FIRST_SEQUENCE + len(self.bad) + 1000 * self.written,
+            )
+        )
+        self.client.put_item(TableName=HISTORY, Item=row.to_item(4))
+        if new is None:
+            self.client.delete_item(TableName=SOURCE, Key={"Id": text(identifier)})
+        else:
+            self.put(new)
+        self.bad += [(row.id, row.sort_key)] if bad else []
+        return row
+
+    def only_bad(self):
+        """A selection of just the changes that were marked."""
+        return Marked(frozenset(self.bad))
+
+    def undo(self, **options):
+        given = {
+            "since": self.began,
+            "until": self.now,
+            "where": self.only_bad(),
+            "apply": True,
+            "patience_s": 0,
+        }
+        return undo(self.deployment, **given | options)
+
+
+class Marked(Selection):
+    """Accepts the rows it was given, as a selection by any of its means would."""
+
+    def __init__(self, marked):
+        super().__init__()
+        object.__setattr__(self, "marked", marked)
+
+    def accepts(self, row):
+        return (row.id, row.sort_key) in self.marked
+
+
+@pytest.fixture
+def world(session):
+    with mock_aws():
+        yield World(session)
+
+
+def test_a_bad_change_is_taken_back_and_later_ones_stay(world):
+    """By attribute: only what the bad change touched is written."""
+    world.write(item("1", Price=number(10), Stock=number(5)))
+    world.write(item("1", Price=number(99), Stock=number(5)), bad=True)
+    world.write(item("1", Price=number(99), Stock=number(4), Note=text("good")))
+
+    result = world.undo()
+
+    assert result.is_clean
+    assert result.verdicts == {Verdict.WRITTEN: 1}
+    assert world.item() == item("1", Price=number(10), Stock=number(4), Note=text("good"))
+    ((operation, request),) = world.racing.writes()
+    assert operation == "update_item"
+    assert set(request["ExpressionAttributeNames"].values()) == {"Id", "Price"}
+
+
+def test_a_dry_run_shows_what_would_be_written(world):
+    """And writes nothing."""
+    world.write(item("1", Price=number(10)))
+    row = world.write(item("1", Price=number(99), Sale={"BOOL": True}), bad=True)
+
+    result = world.undo(apply=False)
+
+    (one,) = result.items
+    assert (result.applied, one.verdict, one.changes) == (False, None, (row.sort_key,))
+    assert one.edits == (
+        Difference(("Price",), number(99), number(10)),
+        Difference(("Sale",), {"BOOL": True}, None),
+    )
+    assert world.item()["Price"] == number(99)
+    assert world.racing.writes() == []
+
+
+def test_several_bad_changes_compose(world):
+    """Back to what was before the first of them, past the good ones to other attributes."""
+    world.write(item("1", A=number(1), B=number(1)))
+    world.write(item("1", A=number(2), B=number(1)), bad=True)
+    world.write(item("1", A=number(2), B=number(2)))
+    world.write(item("1", A=number(3), B=number(2)), bad=True, at_once=True)
+
+    assert world.undo().is_clean
+    assert world.item() == item("1", A=number(1), B=number(2))
+
+
+def test_a_good_change_in_between_is_where_it_goes_back_to(world):
+    """What the bad job wrote after it is taken back; what it wrote before is gone."""
+    world.write(item("1", A=number(1)))
+    world.write(item("1", A=number(2)), bad=True)
+    world.write(item("1", A=number(3)))
+    world.write(item("1", A=number(4)), bad=True)
+
+    result = world.undo()
+
+    assert world.item() == item("1", A=number(3))
+    assert result.conflicts == [
+        Conflict(KEY, ("A",), number(2), number(3), number(1), "it was written again since")
+    ]
+
+
+@pytest.mark.parametrize("theirs", [number(7), number(2)])
+def test_what_was_written_again_since_stays(world, theirs):
+    """Also if it is the very value the bad change had left: then it was meant."""
+    world.write(item("1", A=number(1)))
+    world.write(item("1", A=number(2)), bad=True)
+    world.write(item("1", A=number(5)))
+    world.write(item("1", A=theirs))
+
+    result = world.undo()
+
+    assert not result.is_clean
+    assert result.conflicts == [
+        Conflict(KEY, ("A",), number(2), theirs, number(1), "it was written again since")
+    ]
+    assert world.item() == item("1", A=theirs)
+    assert world.racing.writes() == []
+
+
+def test_what_is_not_recorded_yet_stays(world):
+    """A place that holds something else than the bad change left belongs to somebody else."""
+    world.write(item("1", A=number(1), B=number(1)))
+    world.write(item("1", A=number(2), B=number(2)), bad=True)
+    world.put(item("1", A=number(9), B=number(2)))
+
+    result = world.undo()
+
+    assert result.conflicts == [Conflict(KEY, ("A",), number(2), number(9), number(1))]
+    assert world.item() == item("1", A=number(9), B=number(1))
+
+
+class TestWholeItems:
+    """What a bad job inserted or deleted."""
+
+    def test_an_inserted_item_is_deleted(self, world):
+        """If nobody has touched it since."""
+        world.write(item("1", A=number(1)), bad=True)
+
+        assert world.undo().is_clean
+        assert world.item() is None
+
+    def test_an_inserted_item_that_is_used_stays(self, world):
+        """With what is expected and found."""
+        inserted, used = item("1", A=number(1)), item("1", A=number(1), B=number(1))
+        world.write(inserted, bad=True)
+        world.write(used)
+
+        result = world.undo()
+
+        assert result.conflicts == [
+            Conflict(KEY, (), {"M": inserted}, {"M": used}, None, "it was written again since")
+        ]
+        assert world.item() == used
+
+    def test_an_inserted_item_is_not_left_half_way(self, world):
+        """What the bad job changed in it later stays with it, if it stays."""
+        world.write(item("1", A=number(1)), bad=True)
+        world.write(item("1", A=number(2)), bad=True)
+        world.write(item("1", A=number(2), B=number(1)))
+
+        result = world.undo()
+
+        (conflict,) = result.conflicts
+        assert conflict.expected == {"M": item("1", A=number(2))}
+        assert world.item() == item("1", A=number(2), B=number(1))
+
+    def test_a_deleted_item_is_put_back(self, world):
+        """As it was before the first bad change, through several of them."""
+        world.write(item("1", A=number(1)))
+        world.write(item("1", A=number(2)), bad=True)
+        world.write(None, bad=True)
+
+        assert world.undo().is_clean
+        assert world.item() == item("1", A=number(1))
+
+    def test_an_item_made_again_stays(self, world):
+        """It is another one."""
+        world.write(item("1", A=number(1)))
+        world.write(None, bad=True)
+        world.write(item("1", A=number(5)))
+
+        result = world.undo()
+
+        assert [one.path for one in result.conflicts] == [()]
+        assert world.item() == item("1", A=number(5))
+
+    def test_an_item_deleted_since_stays_deleted(self, world):
+        """Nothing of the bad change is left in it."""
+        world.write(item("1", A=number(1)))
+        world.write(item("1", A=number(2)), bad=True)
+        world.write(None)
+
+        result = world.undo()
+
+        assert result.conflicts == [
+            Conflict(KEY, ("A",), number(2), None, number(1), "the item is gone")
+        ]
+        assert world.item() is None
+
+
+class TestNestedValues:
+    """Maps are changed inside, lists as a whole."""
+
+    def test_a_place_in_a_map_is_taken_back_alone(self, world):
+        """Its neighbours are somebody else's."""
+        world.write(item("1", M={"M": {"a.b": number(1), "c": number(1)}}))
+        world.write(item("1", M={"M": {"a.b": number(2), "c": number(1)}}), bad=True)
+        world.write(item("1", M={"M": {"a.b": number(2), "c": number(7), "d": number(1)}}))
+
+        assert world.undo().is_clean
+        assert world.item()["M"]["M"] == {"a.b": number(1), "c": number(7), "d": number(1)}
+
+    def test_a_map_that_is_gone_is_a_conflict(self, world):
+        """There is nowhere to put it."""
+        world.write(item("1", M={"M": {"a": number(1), "b": number(1)}}))
+        world.write(item("1", M={"M": {"b": number(1)}}), bad=True)
+        world.put(item("1"))
+
+        result = world.undo()
+
+        assert result.conflicts == [
+            Conflict(KEY, ("M", "a"), None, None, number(1), "what it was in is gone")
+        ]
+        assert world.item() == item("1")
+
+    def test_a_list_is_taken_back_as_a_whole(self, world):
+        """A position would be another member's, once somebody has added one in front."""
+        world.write(item("1", L={"L": [number(1), number(2)]}, A=number(1)))
+        world.write(item("1", L={"L": [number(1), number(9)]}, A=number(9)), bad=True)
+        world.write(item("1", L={"L": [number(0), number(1), number(9)]}, A=number(9)))
+
+        result = world.undo()
+
+        assert [one.path for one in result.conflicts] == [("L",)]
+        assert world.item() == item("1", L={"L": [number(0), number(1), number(9)]}, A=number(1))
+
+    def test_every_type_comes_back(self, world):
+        """Sets, binary, empty values and types that changed."""
+        before = item(
+            "1", S={"SS": ["b", "a"]}, B={"B": b"\x00"}, E=text(""), L={"L": [{"NULL": True}]}
+        )
+        world.write(before)
+        world.write(item("1", S=number(1), B=text("AA=="), L={"M": {}}), bad=True)
+
+        assert world.undo().is_clean
+        assert same_item(world.item(), before)
+
+
+class TestSelection:
+    """Which changes are bad is asked of the history."""
+
+    def test_by_attribute_and_value(self, world):
+        """Only changes that put just this value there."""
+        for n, to in enumerate(("closed", "open", "closed")):
+            world.write(item(str(n), Status=text("new")), str(n))
+            world.write(item(str(n), Status=text(to)), str(n))
+
+        result = world.undo(where=Selection(attribute=("Status",), new="closed"))
+
+        assert result.is_clean
+        found = [world.item(str(n))["Status"]["S"] for n in range(3)]
+        assert found == ["new", "open", "new"]
+
+    def test_by_actor_with_the_deletes_that_nobody_signed(self, world):
+        """A delete does not say who made it: it is not taken back, and listed."""
+        world.write(item("1", A=number(1), By=text("Ada")))
+        world.write(item("1", A=number(2), By=text("nightly job")))
+        world.write(item("2", A=number(1), By=text("nightly job")), "2")
+        gone = world.write(None, "2")
+
+        result = world.undo(where=NIGHTLY)
+
+        assert world.item() == item("1", A=number(1), By=text("Ada"))
+        assert result.undecided == (Undecided({"Id": text("2")}, gone.sort_key, EventName.REMOVE),)
+        assert not result.is_clean
+
+    def test_by_key(self, world):
+        """Other items are neither read nor written."""
+        for identifier in ("1", "2"):
+            world.write(item(identifier, A=number(1)), identifier)
+            world.write(item(identifier, A=number(2)), identifier, bad=True)
+
+        result = world.undo(keys=[KEY, KEY])
+
+        assert len(result.items) == 1
+        assert world.item("1")["A"] == number(1)
+        assert world.item("2")["A"] == number(2)
+
+    def test_by_time_both_ends_included(self, world):
+        """Stamps are whole seconds."""
+        world.write(item("1", A=number(1)))
+        first = world.write(item("1", A=number(2))).change.created_at
+        last = world.write(item("1", A=number(3))).change.created_at
+        world.write(item("1", A=number(3), B=number(1)))
+
+        result = world.undo(where=None, since=first, until=last)
+
+        assert result.is_clean
+        assert world.item() == item("1", A=number(1), B=number(1))
+
+    def test_a_baseline_is_no_change(self, world):
+        """Not even if it is asked for by name."""
+        row = world.write(item("1", A=number(1)))
+        baseline = row.to_item(4) | {"EventName": text("SNAPSHOT")}
+        snapshot = HistoryRow.from_item(baseline)
+        again = HistoryRow.of(snapshot.change)
+        world.client.put_item(TableName=HISTORY, Item=again.to_item(4))
+
+        result = world.undo(where=Selection(frozenset({EventName.SNAPSHOT})))
+
+        assert result.items == ()
+
+    def test_a_range_that_ends_before_it_starts_is_refused(self, world):
+        """Rather than taken for an empty one."""
+        with pytest.raises(ReportError, match="ends before it starts"):
+            world.undo(since=world.now + timedelta(hours=1))
+
+
+class TestOthersWhoWrite:
+    """While the undo runs."""
+
+    def test_a_change_between_reading_and_writing_is_seen(self, world):
+        """What is touched becomes a conflict; the rest is taken back all the same."""
+        world.write(item("1", A=number(1), B=number(1)))
+        world.write(item("1", A=number(2), B=number(2)), bad=True)
+        theirs = item("1", A=number(7), B=number(2))
+        world.racing.script("update_item", lambda: world.put(theirs))
+
+        result = world.undo()
+
+        assert [one.path for one in result.conflicts] == [("A",)]
+        assert result.verdicts == {Verdict.WRITTEN: 1}
+        assert world.item() == item("1", A=number(7), B=number(1))
+
+    def test_a_change_of_another_attribute_is_no_obstacle(self, world):
+        """The condition is on what is written only."""
+        world.write(item("1", A=number(1)))
+        world.write(item("1", A=number(2)), bad=True)
+        theirs = item("1", A=number(2), B=number(7))
+        world.racing.script("update_item", lambda: world.put(theirs))
+
+        assert world.undo().is_clean
+        assert world.item() == item("1", A=number(1), B=number(7))
+
+    def test_an_inserted_item_that_comes_into_use_stays(self, world):
+        """What was added in the last moment is not deleted with it."""
+        world.write(item("1", A=number(1)), bad=True)
+        theirs = item("1", A=number(1), B=number(7))
+        world.racing.script("delete_item", lambda: world.put(theirs))
+
+        result = world.undo()
+
+        assert [one.path for one in result.conflicts] == [()]
+        assert world.item() == theirs
+
+    def test_somebody_who_is_always_in_the_way_is_told(self, world):
+        """After some attempts, and nothing is written over."""
+        world.write(item("1", A=number(1), B=number(1)))
+        world.write(item("1", A=number(2), B=number(2)), bad=True)
+        theirs = [item("1", A=number(7), B=number(2)), item("1", A=number(2), B=number(7))]
+        for n in range(5):
+            world.racing.script("update_item", lambda one=theirs[n % 2]: world.put(one))
+
+        result = world.undo()
+
+        assert result.verdicts == {Verdict.CONFLICT: 1}
+        assert result.items[0].reason == "it has changed meanwhile"
+        assert world.item() == theirs[0]
+
+
+def test_a_second_undo_finds_nothing_to_do(world):
+    """Its own writes are good ones."""
+    world.write(item("1", A=number(1)))
+    world.write(item("1", A=number(2)), bad=True)
+    world.write(item("2"), "2", bad=True)
+    world.undo()
+    after = world.item()
+
+    again = world.undo()
+
+    assert again.is_clean
+    assert again.verdicts == {}
+    assert world.item() == after
+
+
+@pytest.mark.parametrize("error", [THROTTLED, DENIED])
+def test_what_cannot_be_written_is_told(world, error):
+    """And can be undone later."""
+    world.write(item("1", A=number(1)))
+    world.write(item("1", A=number(2)), bad=True)
+    world.racing.script("update_item", error)
+
+    result = world.undo()
+
+    assert result.verdicts == {Verdict.UNSENT: 1}
+    assert not result.is_clean
+    assert world.undo().is_clean
+
+
+def test_an_item_that_cannot_be_read_does_not_stop_the_others(world):
+    """It is told, with the table's code."""
+    for identifier in ("1", "2"):
+        world.write(item(identifier, A=number(1)), identifier)
+        world.write(item(identifier, A=number(2)), identifier, bad=True)
+    world.racing.script("get_item", DENIED)
+
+    result = world.undo()
+
+    assert sorted(result.verdicts.elements()) == [Verdict.UNSENT, Verdict.WRITTEN]
+    assert {world.item(one)["A"]["N"] for one in ("1", "2")} == {"1", "2"}
+
+
+def test_an_altered_history_undoes_nothing(world):
+    """A forged old image must not be put into the table."""
+    world.write(item("1", A=number(1)))
+    row = world.write(item("1", A=number(2)), bad=True)
+    selected = select_bad(world.deployment, since=world.began, until=world.now)
+    forged = row.to_item(4) | {"OldImage": {"M": item("1", A=number(1_000_000))}}
+    world.client.put_item(TableName=HISTORY, Item=forged)
+
+    with pytest.raises(IntegrityError):
+        world.undo()
+    result = take_back(world.deployment, selected, apply=True, patience_s=0)
+
+    assert result.verdicts == {Verdict.REFUSED: 1}
+    assert "its history is not intact" in result.items[0].reason
+    assert world.item() == item("1", A=number(2))
+
+
+def test_rows_that_are_gone_undo_nothing(world):
+    """What the change was cannot be told any more."""
+    world.write(item("1", A=number(1)))
+    row = world.write(item("1", A=number(2)), bad=True)
+    selected = select_bad(world.deployment, since=world.began, until=world.now)
+    world.client.delete_item(
+        TableName=HISTORY,
+        Key={"Id": text("1"), "ApproximateCreationDateTime": text(row.sort_key)},
+    )
+
+    result = take_back(world.deployment, selected, patience_s=0)
+
+    assert "are gone" in result.items[0].reason
+    assert not result.is_clean
+
+
+def test_it_keeps_to_a_rate_and_tells_how_far_it_is(world):
+    """So many items a second."""
+    for n in range(4):
+        world.write(item(str(n), A=number(1)), str(n))
+        world.write(item(str(n), A=number(2)), str(n), bad=True)
+    pauses, told = [], []
+    rate = Rate(1, clock=lambda: sum(pauses), sleep=pauses.append)
+
+    world.undo(rate=rate, progress=lambda *what: told.append(what))
+
+    assert sum(pauses) >= 2
+    assert ("changes selected", 4, None) in told
+    assert told[-1] == ("items", 4, 4)
+
+
+def test_what_global_tables_add_is_left_alone():
+    """It is neither taken back nor in the way."""
+    rows = [
+        HistoryRow.of(
+            change(
+                item("1", A=number(n), **{"aws:rep:updatetime": number(n)}),
+                item("1", A=number(n + 1), **{"aws:rep:updatetime": number(n + 1)}),
+            )
+        )
+        for n in range(1)
+    ]
+    live = item("1", A=number(1), **{"aws:rep:updatetime": number(77)})
+
+    found = compensate(KEY, live, [touch_of(rows[0], is_bad=True)])
+
+    assert found.edits == (Difference(("A",), number(1), number(0)),)
+    assert found.conflicts == ()

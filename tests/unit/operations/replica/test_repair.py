@@ -1,0 +1,339 @@
+"""What differs is healed, and nothing newer is ever undone."""
+
+import random
+from dataclasses import replace
+
+import pytest
+
+import operations.replica.repair
+from operations.errors import OperationError, RefusedError
+from operations.replica.compare import compare
+from operations.replica.discrepancies import DiscrepancyKind
+from operations.replica.repair import repair
+from reports.errors import KeyShapeError
+from tests.comparison import REPLICA, SOURCE, a_world, describe
+from tests.factories import item, number, text
+from tests.fakes import DENIED, THROTTLED, refuse_call
+
+MISSING, DIFFERENT, EXTRANEOUS = DiscrepancyKind
+PATIENCE_S = 10.0
+
+
+@pytest.fixture
+def world():
+    with a_world() as world:
+        yield world
+
+
+def version(identifier, number_):
+    return item(identifier, Version=number(number_))
+
+
+def repaired(world, *identifiers, **options):
+    """A repair of items, applied unless told otherwise."""
+    options = {"apply": True, "patience_s": PATIENCE_S, "machine": world.machine} | options
+    return repair(world.deployment, map(item, identifiers), **options)
+
+
+def plant(world):
+    """An item of every kind, and an equal one."""
+    world.put(SOURCE, version("missing", 1), version("different", 1), version("equal", 1))
+    world.put(REPLICA, version("different", 2), version("extraneous", 1), version("equal", 1))
+    return "missing", "different", "extraneous", "equal"
+
+
+def found_in(world, **options):
+    return list(compare(world.deployment, patience_s=PATIENCE_S, machine=world.machine, **options))
+
+
+def writes(world):
+    return len(world.client.requests("batch_write_item"))
+
+
+def test_what_compare_finds_is_healed(world):
+    """Every kind; what is equal already is not written."""
+    plant(world)
+
+    result = repair(world.deployment, found_in(world), apply=True, machine=world.machine)
+
+    assert world.of(REPLICA) == world.of(SOURCE)
+    assert result.applied
+    assert result.is_clean
+    assert (result.looked_at, result.equal, result.healed) == (3, 0, 3)
+    assert result.differing == {MISSING: 1, DIFFERENT: 1, EXTRANEOUS: 1}
+    assert found_in(world) == []
+
+
+def test_nothing_is_written_without_apply(world):
+    """A dry run says what it would do."""
+    keys = plant(world)
+    before = world.of(REPLICA)
+
+    result = repaired(world, *keys, apply=False)
+
+    assert world.of(REPLICA) == before
+    assert writes(world) == 0
+    assert not result.applied
+    assert not result.is_clean
+    assert (result.looked_at, result.equal, result.healed) == (4, 1, 0)
+    assert result.differing == {MISSING: 1, DIFFERENT: 1, EXTRANEOUS: 1}
+
+
+def test_repairing_again_does_nothing(world):
+    """What is equal needs no write."""
+    keys = plant(world)
+    repaired(world, *keys)
+    before = writes(world)
+
+    result = repaired(world, *keys)
+
+    assert writes(world) == before
+    assert (result.equal, result.healed) == (4, 0)
+    assert result.is_clean
+
+
+def test_findings_are_healed_while_more_are_found(world, monkeypatch):
+    """A comparison can be repaired as it goes, without anything being collected first."""
+    monkeypatch.setattr(operations.replica.repair, "KEYS_A_CALL", 10)
+    world.put(SOURCE, *(version(f"{n:03d}", 1) for n in range(80)))
+    world.put(REPLICA, *(version(f"{n:03d}", 2) for n in range(40, 120)))
+    comparison = compare(world.deployment, patience_s=PATIENCE_S, machine=world.machine)
+
+    result = repair(world.deployment, comparison, apply=True, machine=world.machine)
+
+    assert comparison.summary.differing == result.healed == 120
+    assert world.of(REPLICA) == world.of(SOURCE)
+
+
+def test_what_was_found_is_not_what_is_written(world):
+    """Between the comparison and the repair the source goes on: its state now is what counts."""
+    plant(world)
+    found = found_in(world)
+    world.put(SOURCE, version("missing", 7), version("extraneous", 7))
+    world.client.remove(SOURCE, {"Id": text("different")})
+
+    result = repair(world.deployment, found, apply=True, machine=world.machine)
+
+    assert world.of(REPLICA) == world.of(SOURCE)
+    assert result.is_clean
+
+
+@pytest.mark.parametrize("new", [version("1", 9), None])
+@pytest.mark.parametrize("replicated_first", [True, False])
+def test_a_newer_write_is_not_undone(world, new, replicated_first):
+    """The source changes, and the replica with it, after settle has read and before it writes.
+
+    Settle's late write puts the old state over the new one; the read after it finds that out.
+    """
+    world.put(SOURCE, version("1", 1))
+    world.put(REPLICA, version("1", 0))
+
+    def overtake(_request, carry_out):
+        for table in (SOURCE, REPLICA) if replicated_first else (SOURCE,):
+            if new is None:
+                world.client.remove(table, item("1"))
+            else:
+                world.put(table, new)
+        return carry_out()
+
+    world.client.script("batch_write_item", overtake)
+
+    result = repaired(world, "1")
+
+    assert writes(world) == 2
+    assert world.of(REPLICA) == world.of(SOURCE)
+    assert world.of(SOURCE) == ([new] if new else [])
+    assert result.is_clean
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_repair_and_writers_end_in_the_source_s_state(seed):
+    """Hundreds of writes to the items under repair, at every request, with a replica that lags."""
+    rng = random.Random(seed)  # noqa: S311 - to be repeated, not to be secret
+    with a_world() as world:
+        names = [f"{n:02d}" for n in range(30)]
+        for name in names:
+            world.write(version(name, 0))
+            world.put(REPLICA, version(name, 99))
+        left = [rng.randrange(20, 300)]
+
+        def write(_now):
+            if left[0] <= 0:
+                return
+            left[0] -= 1
+            world.lag_s = rng.uniform(0.01, 2)
+            for name in rng.sample(names, 3):
+                if rng.random() < 0.3:
+                    world.delete(name)
+                else:
+                    world.write(version(name, rng.randrange(3)))
+
+        world.happens = write
+
+        result = repaired(world, *names)
+        world.sleep(10)
+
+        assert world.of(REPLICA) == world.of(SOURCE)
+        assert not result.unhealed
+        assert result.looked_at == 30
+
+
+def test_an_item_that_differs_again_is_healed_again(world):
+    """Somebody puts an old state back after the repair: it is told only if they go on."""
+    world.put(SOURCE, version("1", 1), version("2", 1))
+    again = iter([True, True, *[False] * 1000])
+
+    def spoil(_now):
+        if writes(world) and next(again):
+            world.put(REPLICA, version("1", 0))
+
+    world.happens = spoil
+
+    result = repaired(world, "1", "2")
+
+    assert result.is_clean
+    assert world.of(REPLICA) == world.of(SOURCE)
+
+
+def test_an_item_that_never_stays_equal_is_told(world):
+    """Three times is enough to know that something else writes there."""
+    world.put(SOURCE, version("1", 1), version("2", 1))
+    world.happens = lambda _now: world.put(REPLICA, version("1", 0))
+
+    result = repaired(world, "1", "2")
+
+    assert [one.keys for one in result.unhealed] == [item("1")]
+    assert "something else writes to the replica" in result.unhealed[0].why
+    assert (result.healed, result.is_clean) == (1, False)
+    assert writes(world) == 3
+
+
+def test_an_item_that_changes_all_the_time_is_told(world):
+    """Nothing can be said of it, and it does not hold up the others for ever."""
+    world.write(version("1", 0), replicated=False)
+    world.put(SOURCE, version("2", 1))
+    versions = iter(range(1, 10**6))
+    world.lag_s = 1.0
+    world.happens = lambda _now: world.write(version("1", next(versions)))
+
+    result = repaired(world, "1", "2")
+
+    assert result.restless == (item("1"),)
+    assert (result.healed, result.unhealed, result.is_clean) == (1, (), False)
+    assert world.now < 200
+
+
+def test_what_the_replica_refuses_is_told(world):
+    """By its key and the code; the service's own words may quote the item."""
+    plant(world)
+    refuse = refuse_call(lambda one: one == version("missing", 1))
+    world.client.always("batch_write_item", refuse)
+
+    result = repaired(world, "missing", "different", "extraneous")
+
+    assert [(one.keys, one.why) for one in result.unhealed] == [
+        (item("missing"), "the replica refuses it: ValidationException")
+    ]
+    assert result.healed == 2
+
+
+@pytest.mark.parametrize(("error", "waits"), [(DENIED, False), (THROTTLED, True)])
+def test_what_cannot_be_written_is_told(world, error, waits):
+    """Throttled for a minute, or not allowed at all: named, with the code."""
+    plant(world)
+    world.client.always("batch_write_item", error)
+
+    result = repaired(world, "missing", "different")
+
+    code = error.response["Error"]["Code"]
+    assert {one.keys["Id"]["S"]: one.why for one in result.unhealed} == dict.fromkeys(
+        ("missing", "different"), f"it could not be settled now: {code}"
+    )
+    assert (world.now > 30) is waits
+
+
+def test_a_key_given_twice_is_one_item():
+    """And one write; keys may be spelled as people do."""
+    with a_world() as numbered:
+        for table in (SOURCE, REPLICA):
+            numbered.client.descriptions[table] = describe(table, ["Id"], "N")
+        numbered.put(SOURCE, {"Id": number("1")})
+
+        result = repair(
+            numbered.deployment,
+            [{"Id": number("1.0")}, {"Id": 1}, {"Id": number("1")}],
+            apply=True,
+            machine=numbered.machine,
+        )
+
+        assert (result.looked_at, result.healed) == (1, 1)
+        assert numbered.of(REPLICA) == numbered.of(SOURCE)
+
+
+@pytest.mark.parametrize("key", [{"Name": text("x")}, {"Id": number(1)}, {}])
+def test_what_is_no_key_is_refused(world, key):
+    """Before anything is written."""
+    with pytest.raises(KeyShapeError):
+        repair(world.deployment, [key], apply=True, machine=world.machine)
+
+    assert writes(world) == 0
+
+
+def test_nothing_to_repair_is_clean(world):
+    """An empty order does nothing."""
+    result = repaired(world)
+
+    assert result.is_clean
+    assert (result.looked_at, writes(world)) == (0, 0)
+
+
+def test_a_rate_is_kept(world):
+    """Looked at twice in both tables and settled: seven touches an item that differs."""
+    world.put(SOURCE, *(version(f"{n:03d}", 1) for n in range(300)))
+
+    repaired(world, *(f"{n:03d}" for n in range(300)), rate=100)
+
+    assert 18 < world.now < 22
+
+
+def test_progress_is_told(world, monkeypatch):
+    """So many items are done."""
+    monkeypatch.setattr(operations.replica.repair, "KEYS_A_CALL", 2)
+    told = []
+
+    repaired(world, "1", "2", "3", progress=lambda *what: told.append(what))
+
+    assert told == [("items", 2, None), ("items", 3, None)]
+
+
+def test_a_throttled_read_ends_it_with_what_to_do(world):
+    """The tables have to be read before anything is written."""
+    plant(world)
+    world.client.always("batch_get_item", THROTTLED)
+
+    with pytest.raises(OperationError, match="try again later, or slower"):
+        repaired(world, "missing")
+
+    assert writes(world) == 0
+
+
+def test_the_source_is_not_repaired(world):
+    """Were it its own replica, settle would be a rewrite of every item, seen by its stream."""
+    world.client.descriptions[REPLICA]["TableId"] = f"id-{SOURCE}"
+
+    with pytest.raises(RefusedError, match="the source table itself"):
+        repaired(world, "1")
+
+
+def test_another_key_is_refused(world):
+    """Nothing can be equal to an item of another key."""
+    world.client.descriptions[REPLICA] = describe(REPLICA, ["Name"])
+
+    with pytest.raises(RefusedError, match=r"the key of the replica 'EmployeeReplica' is Name"):
+        repaired(world, "1")
+
+
+def test_no_replica_is_refused(world):
+    """It has to be named."""
+    with pytest.raises(RefusedError, match="which replica table"):
+        repair(replace(world.deployment, replica_table=None), [])

@@ -1,0 +1,286 @@
+"""The replica ends in the source's state, whatever is delivered, in whatever order."""
+
+from itertools import permutations
+
+import pytest
+
+from replica_writer.settle import Settler
+from replica_writer.tables import ReplicaTable, SourceTable
+from replica_writer.writer import ReplicaWriter
+from stream_core.errors import RefusedRecordError
+from tests.factories import (
+    FIRST_SEQUENCE,
+    Clock,
+    deliveries,
+    inserts,
+    item,
+    lambda_record,
+    load_event,
+    number,
+    one_attempt,
+    text,
+    versions,
+)
+from tests.fakes import (
+    DENIED,
+    THROTTLED,
+    FakeDynamoDB,
+    leave_unprocessed,
+    refuse_call,
+)
+
+WRITE, READ = "batch_write_item", "batch_get_item"
+
+
+class Pair:
+    """A source, its replica and the writer between them."""
+
+    def __init__(self, *key_names, settle=True):
+        self.source = FakeDynamoDB(source=key_names)
+        self.replica = FakeDynamoDB(replica=key_names)
+        self.writer = ReplicaWriter(
+            Settler(
+                ReplicaTable(self.replica, "replica"),
+                SourceTable(self.source, "source") if settle else None,
+            )
+        )
+
+    def store(self, *records, patience=None):
+        return self.writer.store(deliveries(records), patience or one_attempt())
+
+    def of_source(self):
+        return self.source.items("source")
+
+    def of_replica(self):
+        return self.replica.items("replica")
+
+
+@pytest.fixture
+def make_pair():
+    made = []
+
+    def make(*key_names, **options):
+        made.append(Pair(*(key_names or ("Id",)), **options))
+        return made[-1]
+
+    yield make
+    for pair in made:
+        pair.writer.settler.pool.shutdown()
+
+
+@pytest.fixture
+def pair(make_pair):
+    return make_pair()
+
+
+def put_all(pair, records):
+    for record in records:
+        pair.source.put("source", deliveries([record])[0].change.new_image)
+
+
+FIRST, SECOND = item("1", Version=number(1)), item("1", Version=number(2))
+THIRD = item("1", Reborn=text("yes"))
+# One item's life: created, changed, removed and created anew.
+LIFE = [
+    lambda_record(None, FIRST, sequence=FIRST_SEQUENCE),
+    lambda_record(FIRST, SECOND, sequence=FIRST_SEQUENCE + 1),
+    lambda_record(SECOND, None, sequence=FIRST_SEQUENCE + 2),
+    lambda_record(None, THIRD, sequence=FIRST_SEQUENCE + 3),
+]
+
+
+def assert_clean(outcome):
+    assert (outcome.unstored, outcome.refused, dict(outcome.errors)) == ([], [], {})
+
+
+def numbers(records):
+    return {record["dynamodb"]["SequenceNumber"] for record in records}
+
+
+def test_items_arrive_as_they_are(make_pair):
+    """FACTS 9.1, 9.2, 9.3, 9.5, 9.42: binary keys and values are the same bytes, same types."""
+    pair = make_pair()
+    (record,) = load_event("binary")["Records"]
+    put_all(pair, [record])
+
+    outcome = pair.store(record)
+
+    assert_clean(outcome)
+    assert pair.of_replica() == pair.of_source()
+    assert pair.of_replica()[0]["Bytes"] == {"B": b"\x00\x01"}
+    assert outcome.counts["ReplicaWrites"] == 1
+
+
+@pytest.mark.parametrize(
+    ("key_names", "new"),
+    [
+        (("Id",), {"Id": number("1")}),
+        (("Id", "At"), {"Id": number("1"), "At": {"B": b"\xff"}}),
+        (("Name", "Id"), {"Name": text("a|b"), "Id": text("c"), "More": {"BOOL": False}}),
+    ],
+)
+def test_the_right_item_is_written_and_deleted(make_pair, key_names, new):
+    """FACTS 9.42: number, binary and composite keys find their item."""
+    pair = make_pair(*key_names)
+    pair.source.put("source", new)
+    added = pair.store(lambda_record(None, new, key_names=key_names))
+    there = pair.of_replica()
+    pair.source.remove("source", new)
+    removed = pair.store(lambda_record(new, None, key_names=key_names))
+
+    assert there == [new]
+    assert pair.of_replica() == []
+    assert_clean(added)
+    assert_clean(removed)
+
+
+def test_the_same_batch_twice_is_the_same_state(pair):
+    """FACTS 9.25: a redelivery changes nothing."""
+    records = inserts(30)
+    put_all(pair, records)
+
+    pair.store(*records)
+    once = pair.of_replica()
+    outcome = pair.store(*records)
+
+    assert_clean(outcome)
+    assert pair.of_replica() == once == pair.of_source()
+
+
+@pytest.mark.parametrize("order", list(permutations(range(4))))
+@pytest.mark.parametrize("batch_size", [1, 2, 4])
+def test_every_order_of_a_life_ends_in_one_state(pair, order, batch_size):
+    """FACTS 9.26: 24 orders, one by one or in batches: the source's state."""
+    pair.source.put("source", THIRD)
+    delivered = [LIFE[n] for n in order]
+
+    for start in range(0, 4, batch_size):
+        assert_clean(pair.store(*delivered[start : start + batch_size]))
+
+    assert pair.of_replica() == [THIRD]
+
+
+def test_a_late_insert_does_not_bring_an_item_back(pair):
+    """FACTS 9.27, 9.40: there is no tombstone that could expire: the source has no such item."""
+    pair.store(LIFE[0])
+    pair.store(LIFE[2])
+
+    outcome = pair.store(LIFE[0])
+
+    assert_clean(outcome)
+    assert pair.of_replica() == []
+    assert outcome.counts["Settled"] == 1
+
+
+@pytest.mark.parametrize("settle", [True, False])
+def test_the_newest_of_a_batch_is_chosen_by_number(make_pair, settle):
+    """FACTS 9.28: 9900… (22 digits) comes before 10000… (23 digits), as text it would not."""
+    pair = make_pair(settle=settle)
+    pair.source.put("source", SECOND)
+    older = lambda_record(None, FIRST, sequence=99 * 10**20)
+    newer = lambda_record(FIRST, SECOND, sequence=10**22)
+
+    for batch in ([older, newer], [newer, older]):
+        outcome = pair.store(*batch)
+
+        assert pair.of_replica() == [SECOND]
+        assert outcome.counts["ReplicaWrites"] == 1
+
+
+@pytest.mark.parametrize("late", [LIFE[0], LIFE[1], LIFE[2]])
+def test_records_of_an_older_stream_do_no_harm(pair, late):
+    """FACTS 9.29, 9.30: a new stream starts with low numbers: they are not compared with old."""
+    pair.source.put("source", THIRD)
+    fresh = lambda_record(None, THIRD, sequence=1)
+
+    for record in (LIFE[3], fresh, late):
+        assert_clean(pair.store(record))
+
+    assert pair.of_replica() == [THIRD]
+
+
+def test_several_changes_of_an_item_are_one_write(pair):
+    """FACTS 9.31: only the last image of a batch is written: a call may name a key once."""
+    records = versions(20)
+    put_all(pair, records)
+
+    outcome = pair.store(*records)
+
+    assert_clean(outcome)
+    assert pair.of_replica() == pair.of_source() == [item("1", Version=number(19))]
+    (request,) = pair.replica.requests(WRITE)
+    assert len(request["RequestItems"]["replica"]) == 1
+
+
+def test_an_item_that_fails_has_all_its_records_reported(pair):
+    """FACTS 9.32: A's two records are reported, B behind them is stored; nothing overtakes."""
+    a, b = versions(2), inserts(1, first=FIRST_SEQUENCE + 9, prefix="b")
+    put_all(pair, [*a, *b])
+    pair.replica.always(WRITE, leave_unprocessed(lambda one: one["Id"] == text("1")))
+
+    outcome = pair.store(a[0], *b, a[1])
+
+    assert numbers(outcome.unstored) == numbers(a)
+    assert outcome.refused == []
+    assert pair.of_replica() == [item("b-000", Count=number(0))]
+
+
+def test_a_refused_item_has_its_last_record_refused(pair):
+    """FACTS 9.52: the record that holds the newest image goes to quarantine, with the reason."""
+    a, b = versions(3), inserts(24)
+    put_all(pair, [*a, *b])
+    pair.replica.always(WRITE, refuse_call(lambda one: one["Id"] == text("1")))
+
+    outcome = pair.store(*a, *b)
+
+    (refusal,) = outcome.refused
+    assert refusal.record == a[-1]
+    assert isinstance(refusal.error, RefusedRecordError)
+    assert outcome.unstored == []
+    assert len(pair.of_replica()) == 24
+
+
+@pytest.mark.parametrize("error", [THROTTLED, DENIED])
+@pytest.mark.parametrize("side", ["source", "replica"])
+def test_what_cannot_be_confirmed_is_reported(pair, side, error):
+    """A write that no read agreed with may be wrong, so its records come back."""
+    records = inserts(30)
+    put_all(pair, records)
+    getattr(pair, side).always(READ if side == "source" else WRITE, error)
+
+    outcome = pair.store(*records)
+
+    assert numbers(outcome.unstored) == numbers(records)
+    assert outcome.refused == []
+    assert sum(outcome.errors.values()) == (1 if side == "source" else 2)
+
+
+def test_a_throttle_is_waited_out(pair):
+    """FACTS 9.35: while there is time nothing is reported."""
+    clock, records = Clock(), inserts(10)
+    put_all(pair, records)
+    pair.replica.script(WRITE, leave_unprocessed(lambda one: one["Id"] == text("item-002")))
+
+    outcome = pair.store(*records, patience=clock.patience)
+
+    assert (outcome.unstored, outcome.refused) == ([], [])
+    assert pair.of_replica() == pair.of_source()
+    assert outcome.counts["ReplicaWrites"] == 10
+
+
+def test_an_expiry_in_the_source_is_a_delete_in_the_replica(make_pair):
+    """FACTS 9.41: a REMOVE by TTL removes."""
+    pair = make_pair("SessionId", "Started")
+    (expiry,) = load_event("ttl_remove")["Records"]
+    pair.replica.put("replica", expiry["dynamodb"]["OldImage"])
+
+    assert_clean(pair.store(expiry))
+
+    assert pair.of_replica() == []
+
+
+def test_no_records_need_no_request(pair):
+    """FACTS 9.62: nothing to do is nothing done."""
+    assert_clean(pair.store())
+    assert not pair.replica.calls
+    assert not pair.source.calls

@@ -1,0 +1,562 @@
+"""The doctor: nothing to find in a deployment as the template makes it, and each thing by name."""
+
+import pytest
+
+from reports.deployment.doctor import examine
+from reports.deployment.stack import Consumer
+from tests.fake_deployment import (
+    FOURTH_MAPPING,
+    HISTORY,
+    OVERFLOW,
+    QUARANTINE,
+    REGION,
+    REPLICA,
+    REPLICA_REGION,
+    SOURCE,
+    STACK,
+    STREAM,
+    THIRD_MAPPING,
+    WRITERS,
+    FakeAws,
+    a_stack,
+    append_only,
+    mapping,
+    table,
+)
+
+SEARCH = mapping(
+    "replica_writer",
+    UUID=THIRD_MAPPING,
+    FunctionArn=f"arn:aws:lambda:{REGION}:123456789012:function:search-index",
+)
+SECOND_REPLICA = mapping("replica_writer", stack="second", UUID=THIRD_MAPPING)
+OTHER_STREAM = STREAM.replace("2026-11-01", "2026-11-20")
+
+
+def _unless(condition):
+    policy = append_only()
+    policy["Statement"][0]["Condition"] = condition
+    return policy
+
+
+def _only_for(role):
+    policy = append_only()
+    policy["Statement"][0]["Principal"] = {"AWS": role}
+    return policy
+
+
+@pytest.fixture(scope="module")
+def client():
+    return FakeAws()
+
+
+@pytest.fixture
+def aws(client):
+    client.start_anew()
+    return client
+
+
+def findings(aws, stack=None):
+    """What is not as it must be, or could not be told."""
+    return [one for one in examine(aws.session, stack or a_stack()) if one.ok is not True]
+
+
+def the_finding(aws, check):
+    """The only finding, which must be of that check and tell what to do."""
+    (found,) = findings(aws)
+    assert found.check == check
+    assert found.ok is False
+    return found
+
+
+def test_deployment_as_the_template_makes_it_has_no_finding(aws):
+    """Everything is looked at, everything is as it must be, and nothing is to be done."""
+    advice = examine(aws.session, a_stack())
+
+    assert {one.ok for one in advice} == {True}
+    assert {one.to_do for one in advice} == {None}
+    assert len({(one.check, one.subject) for one in advice}) == len(advice) > 35
+    # Reading is all it does.
+    assert {operation[:3] for operation, _, _ in aws.asked} <= {"Des", "Get", "Lis"}
+
+
+@pytest.mark.parametrize(
+    ("consumer", "subjects", "others"),
+    [
+        (Consumer.HISTORY_WRITER, {HISTORY, OVERFLOW}, {REPLICA, "replica_writer"}),
+        (Consumer.REPLICA_WRITER, {REPLICA}, {HISTORY, OVERFLOW, "history_writer"}),
+    ],
+)
+def test_what_a_stack_was_deployed_without_is_not_looked_at(aws, consumer, subjects, others):
+    """One consumer with its table: all of it is looked at, all is fine, nothing else is asked."""
+    advice = examine(aws.session, aws.deploy_only(consumer))
+
+    assert {one.ok for one in advice} == {True}
+    told = {one.subject for one in advice}
+    assert told >= subjects | {SOURCE, consumer.value, f"records of {consumer}", "failed batches"}
+    assert not told & (others | {f"records of {other}" for other in others})
+    assert len({(one.check, one.subject) for one in advice}) == len(advice) > 20
+
+
+@pytest.mark.parametrize("consumer", Consumer)
+def test_the_parts_of_a_stack_are_told(aws, consumer):
+    """Nobody has to wonder whether the other table was forgotten."""
+    (whole,) = [one for one in examine(aws.session, a_stack()) if one.check == "readers"]
+    stack = aws.deploy_only(consumer)
+    (part,) = [one for one in examine(aws.session, stack) if one.check == "readers"]
+
+    assert whole.found.endswith("; this stack is for history and replica")
+    assert part.found == (
+        f"1 event source mapping reads the stream: {STACK}-{consumer.replace('_', '-')} "
+        f"({WRITERS[consumer]}); this stack is for {consumer.table} only "
+        f"(Consumers={consumer.table})"
+    )
+
+
+# ---- The stream ----------------------------------------------------------------------------
+
+
+def test_stream_without_both_images_is_found(aws):
+    """A stream of another view type is told, with the commands that put it right."""
+    aws.facts.tables[SOURCE]["StreamSpecification"]["StreamViewType"] = "NEW_IMAGE"
+
+    found = the_finding(aws, "stream view")
+
+    assert found.subject == SOURCE
+    assert found.found.startswith("NEW_IMAGE")
+    assert "StreamEnabled=true,StreamViewType=NEW_AND_OLD_IMAGES" in found.to_do
+
+
+def test_disabled_stream_is_found(aws):
+    """A stream that was turned off is told, though its ARN is still the table's latest."""
+    del aws.facts.tables[SOURCE]["StreamSpecification"]
+
+    assert "no change is followed" in the_finding(aws, "stream view").found
+
+
+def test_stream_made_anew_is_found(aws):
+    """Whoever turned the stream off and on gave the table another one, which nobody follows."""
+    aws.facts.tables[SOURCE]["LatestStreamArn"] = OTHER_STREAM
+
+    found = findings(aws)
+
+    assert [(one.check, one.subject, one.ok) for one in found] == [
+        ("stream followed", f"stack {STACK}", False),
+        ("stream followed", "history_writer", False),
+        ("stream followed", "replica_writer", False),
+    ]
+    assert OTHER_STREAM in found[0].found
+    assert f"--parameter-overrides SourceStreamArn={OTHER_STREAM}" in found[0].to_do
+
+
+def test_mapping_of_another_stream_than_the_stacks_is_found(aws):
+    """A mapping that follows another stream than its stack says is told on its own."""
+    aws.facts.mappings[0]["EventSourceArn"] = OTHER_STREAM
+
+    assert the_finding(aws, "stream followed").subject == "history_writer"
+
+
+def test_table_without_any_stream_is_found(aws):
+    """A table that has no stream at all is told, and how to give it one."""
+    del aws.facts.tables[SOURCE]["StreamSpecification"]
+    del aws.facts.tables[SOURCE]["LatestStreamArn"]
+
+    found = {(one.check, one.subject): one for one in findings(aws)}
+
+    assert "has no stream" in found["stream followed", "history_writer"].found
+    assert found["stream view", SOURCE].ok is False
+
+
+def test_third_reader_is_found(aws):
+    """A third enabled mapping, on whichever page, is told with the command that stops it."""
+    aws.facts.mappings.append(SEARCH)
+
+    found = the_finding(aws, "readers")
+
+    assert found.found.startswith("3 event source mappings")
+    assert f"search-index ({THIRD_MAPPING})" in found.found
+    assert f"--uuid {THIRD_MAPPING} --no-enabled" in found.to_do
+
+
+def test_disabled_mapping_reads_nothing(aws):
+    """A third mapping that is turned off is no reader."""
+    aws.facts.mappings.append(SEARCH | {"State": "Disabled"})
+
+    assert findings(aws) == []
+
+
+@pytest.mark.parametrize("consumer", Consumer)
+@pytest.mark.parametrize("second", ["stranger", "stack of ours"])
+def test_one_consumer_leaves_room_for_another_reader(aws, consumer, second):
+    """Two in all are fine, whoever the second is."""
+    stack = aws.deploy_only(consumer)
+    aws.facts.mappings.append(SEARCH if second == "stranger" else SECOND_REPLICA)
+
+    assert findings(aws, stack) == []
+
+
+def test_the_writer_of_another_stack_is_not_the_one_to_stop(aws):
+    """Of three readers the command stops the stranger, in whichever order they are listed."""
+    stack = aws.deploy_only(Consumer.HISTORY_WRITER)
+    aws.facts.mappings += [SECOND_REPLICA, SEARCH | {"UUID": FOURTH_MAPPING}]
+
+    (found,) = findings(aws, stack)
+
+    assert (found.check, found.ok) == ("readers", False)
+    assert f"second-replica-writer ({THIRD_MAPPING})" in found.found
+    assert f"--uuid {FOURTH_MAPPING} --no-enabled" in found.to_do
+
+
+def test_another_mapping_of_our_own_function_is_one_to_stop(aws):
+    """Somebody made it by hand: the stack does not know it, and needs it not."""
+    aws.facts.mappings.append(mapping("history_writer", UUID=THIRD_MAPPING))
+
+    assert f"--uuid {THIRD_MAPPING} --no-enabled" in the_finding(aws, "readers").to_do
+
+
+def test_too_many_stacks_of_ours_are_found(aws):
+    """Nothing of them may simply be stopped: one has to be deployed with less."""
+    aws.facts.mappings.append(SECOND_REPLICA)
+
+    found = the_finding(aws, "readers")
+
+    assert found.found.startswith("3 event source mappings read the stream")
+    assert found.to_do == (
+        "All are writers of itemtrail, and 2 have room: delete the stack that is needed least, "
+        "or deploy it with Consumers=history or Consumers=replica"
+    )
+
+
+def test_global_source_is_mentioned(aws):
+    """Of a global table AWS recommends one reader: told of two, and no finding."""
+    aws.facts.tables[SOURCE]["Replicas"] = [{"RegionName": "us-west-2"}]
+
+    (two,) = [one for one in examine(aws.session, a_stack()) if one.check == "readers"]
+    only = aws.deploy_only(Consumer.HISTORY_WRITER)
+    (one,) = [one for one in examine(aws.session, only) if one.check == "readers"]
+
+    assert two.ok
+    assert one.ok
+    assert "global" in two.found
+    assert "global" not in one.found
+
+
+# ---- The mappings --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("check", "setting", "told", "to_do"),
+    [
+        ("mapping state", {"State": "Disabled"}, "USER_INITIATED", "--enabled"),
+        ("last result", {"LastProcessingResult": "PROBLEM: no"}, "PROBLEM", "aws logs tail"),
+        ("last result", {"LastProcessingResult": "FAILED"}, "FAILED", "aws logs tail"),
+        (
+            "partial failures",
+            {"FunctionResponseTypes": []},
+            "ReportBatchItemFailures",
+            "--function-response-types ReportBatchItemFailures",
+        ),
+        ("bisect", {"BisectBatchOnFunctionError": False}, "off", "--bisect-batch-on"),
+        ("attempts", {"MaximumRetryAttempts": 3}, "3", "--maximum-retry-attempts -1"),
+        ("attempts", {"MaximumRetryAttempts": 0}, "0", "--maximum-retry-attempts -1"),
+        ("record age", {"MaximumRecordAgeInSeconds": -1}, "unlimited", "in-seconds 43200"),
+        ("record age", {"MaximumRecordAgeInSeconds": 86_400}, "86,400 s", "in-seconds 43200"),
+        (
+            "filter",
+            {"FilterCriteria": {"Filters": [{"Pattern": "{}"}]}},
+            "never delivered",
+            "--filter-criteria {}",
+        ),
+        ("start", {"StartingPosition": "LATEST"}, "LATEST", f"itemtrail compare --stack {STACK}"),
+        ("failed batches", {"DestinationConfig": {}}, "dropped", f"arn:aws:s3:::{QUARANTINE}"),
+        (
+            "failed batches",
+            {"DestinationConfig": {"OnFailure": {"Destination": "arn:aws:sqs:eu-west-1:1:dlq"}}},
+            "arn:aws:sqs",
+            f"arn:aws:s3:::{QUARANTINE}",
+        ),
+        (
+            "failed batches",
+            {"DestinationConfig": {"OnFailure": {"Destination": "arn:aws:s3:::another-bucket"}}},
+            "another-bucket",
+            f"arn:aws:s3:::{QUARANTINE}",
+        ),
+    ],
+)
+def test_setting_of_a_mapping_that_loses_records_is_found(aws, check, setting, told, to_do):
+    """Each setting that differs from the template's is told by itself, of the right consumer."""
+    aws.facts.mappings[1] |= setting
+
+    found = the_finding(aws, check)
+
+    assert found.subject == "replica_writer"
+    assert told in found.found
+    assert to_do in found.to_do
+
+
+def test_longest_age_that_the_template_allows_is_fine(aws):
+    """Twenty-three hours are within the stream's day."""
+    aws.facts.mappings[0]["MaximumRecordAgeInSeconds"] = 82_800
+
+    assert findings(aws) == []
+
+
+def test_mapping_on_its_way_cannot_be_told(aws):
+    """A mapping that is being enabled is neither on nor off."""
+    aws.facts.mappings[0]["State"] = "Enabling"
+
+    (found,) = findings(aws)
+
+    assert (found.check, found.ok) == ("mapping state", None)
+    assert "itemtrail doctor" in found.to_do
+
+
+def test_mapping_that_is_gone_is_found(aws):
+    """A deleted mapping is a finding; of its settings nothing can be told."""
+    aws.facts.mappings.pop(0)
+
+    found = findings(aws)
+
+    assert {one.subject for one in found} == {"history_writer"}
+    (gone,) = [one for one in found if one.ok is False]
+    assert gone.check == "mapping state"
+    assert gone.to_do.endswith(f"itemtrail verify --stack {STACK}")
+    assert {one.ok for one in found} == {False, None}
+    assert all(one.to_do for one in found)
+
+
+# ---- Tables and buckets --------------------------------------------------------------------
+
+
+def test_missing_table_is_found(aws):
+    """A table that is gone is a finding, and what depends on it could not be told."""
+    del aws.facts.tables[REPLICA]
+
+    found = findings(aws)
+
+    assert {one.subject for one in found} == {REPLICA}
+    assert REPLICA_REGION in next(one.found for one in found if one.check == "table")
+    assert {one.check for one in found if one.ok is None} == {
+        "key",
+        "deletion protection",
+        "point-in-time recovery",
+        "time to live",
+    }
+
+
+def test_table_that_is_not_active_is_found(aws):
+    """A table whose encryption key is out of reach is told in DynamoDB's word."""
+    aws.facts.tables[SOURCE]["TableStatus"] = "INACCESSIBLE_ENCRYPTION_CREDENTIALS"
+
+    assert "INACCESSIBLE" in the_finding(aws, "table").found
+
+
+@pytest.mark.parametrize(
+    "key", [{"Id": "S"}, {"Identifier": "N"}, {"Id": "N", "Version": "N"}], ids=str
+)
+def test_replica_with_another_key_is_found(aws, key):
+    """A replica whose key differs by name, type or number of attributes takes nothing in."""
+    aws.facts.tables[REPLICA] = table(REPLICA, key, DeletionProtectionEnabled=True)
+
+    found = the_finding(aws, "key")
+
+    assert found.subject == REPLICA
+    assert "the source's is Id (N)" in found.found
+    assert "PartitionKeyName=Id PartitionKeyType=N" in found.to_do
+
+
+def test_key_attributes_in_another_order_are_another_key(aws):
+    """The same two attributes as partition and sort key the other way round are told apart."""
+    aws.facts.tables[SOURCE] |= table(SOURCE, {"Artist": "S", "Title": "S"})
+    aws.facts.tables[REPLICA] |= table(REPLICA, {"Title": "S", "Artist": "S"})
+
+    found = the_finding(aws, "key")
+
+    assert "PartitionKeyName=Artist PartitionKeyType=S SortKeyName=Title" in found.to_do
+
+
+def test_history_table_with_another_key_is_found(aws):
+    """A table that is no history table is told by its key."""
+    aws.facts.tables[HISTORY] |= table(HISTORY, {"Id": "N", "ApproximateCreationDateTime": "S"})
+
+    assert the_finding(aws, "key").subject == HISTORY
+
+
+@pytest.mark.parametrize(
+    ("index", "ok", "told"),
+    [
+        (None, False, "there is none"),
+        ({"IndexStatus": "CREATING"}, False, "CREATING"),
+        ({"KeySchema": [{"AttributeName": "Id", "KeyType": "HASH"}]}, False, "its key is Id"),
+        ({"Projection": {"ProjectionType": "KEYS_ONLY"}}, False, "does not hold EventName"),
+        ({"Projection": {"ProjectionType": "ALL"}}, True, ""),
+    ],
+)
+def test_index_by_time_must_be_whole(aws, index, ok, told):
+    """The index has its key and its event names and is ACTIVE, or it is a finding."""
+    indexes = aws.facts.tables[HISTORY]["GlobalSecondaryIndexes"]
+    if index is None:
+        aws.facts.tables[HISTORY]["GlobalSecondaryIndexes"] = []
+    else:
+        indexes[0] |= index
+
+    found = findings(aws)
+
+    assert [(one.check, one.ok) for one in found] == ([] if ok else [("index ByTime", False)])
+    assert all(told in one.found and HISTORY in one.to_do for one in found)
+
+
+def test_index_whose_state_is_not_given_cannot_be_told(aws):
+    """An endpoint that does not say whether the index is ACTIVE is not believed to have said so."""
+    del aws.facts.tables[HISTORY]["GlobalSecondaryIndexes"][0]["IndexStatus"]
+
+    (found,) = findings(aws)
+
+    assert (found.check, found.ok) == ("index ByTime", None)
+
+
+@pytest.mark.parametrize(("name", "region"), [(HISTORY, REGION), (REPLICA, REPLICA_REGION)])
+def test_missing_deletion_protection_is_found(aws, name, region):
+    """A table of ours that one call can delete is told, with the command for its region."""
+    aws.facts.tables[name]["DeletionProtectionEnabled"] = False
+
+    found = the_finding(aws, "deletion protection")
+
+    assert found.to_do == (
+        f"Turn it on: aws dynamodb update-table --region {region} --table-name {name} "
+        "--deletion-protection-enabled"
+    )
+
+
+@pytest.mark.parametrize("name", [SOURCE, HISTORY, REPLICA])
+def test_missing_point_in_time_recovery_is_found(aws, name):
+    """Each of the three tables without point-in-time recovery is told."""
+    aws.facts.recovery[name] = "DISABLED"
+
+    found = the_finding(aws, "point-in-time recovery")
+
+    assert found.subject == name
+    assert "PointInTimeRecoveryEnabled=true" in found.to_do
+
+
+@pytest.mark.parametrize(
+    ("policy", "missing"),
+    [
+        (None, "BatchWriteItem"),
+        (append_only(without=("DeleteItem", "PutItem")), "does not refuse DeleteItem, PutItem:"),
+        (_only_for("arn:aws:iam::123456789012:role/intern"), "PutItem"),
+        (_unless({"StringEquals": {"aws:SourceVpc": "vpc-1"}}), "PutItem"),
+        (_unless({"ArnNotEquals": {"aws:SourceArn": "arn:aws:sns:::x"}}), "PutItem"),
+    ],
+    ids=["none", "two actions short", "for one role", "in one network", "by another key"],
+)
+def test_history_that_can_be_rewritten_is_found(aws, policy, missing):
+    """Whatever of the policy is gone or weakened is told, with who to look for."""
+    aws.facts.policies = {} if policy is None else {HISTORY: policy}
+
+    found = the_finding(aws, "append-only")
+
+    assert missing in found.found
+    assert "CloudTrail" in found.to_do
+
+
+def test_break_glass_role_is_no_finding(aws):
+    """The one role that is spared on purpose is what the template provides for."""
+    aws.facts.policies[HISTORY] = append_only(spared="arn:aws:iam::123456789012:role/glass")
+
+    assert findings(aws) == []
+
+
+def test_unlocked_overflow_is_found(aws):
+    """Large images that anybody may delete are told."""
+    aws.facts.retention = None
+
+    assert OVERFLOW in the_finding(aws, "object lock").to_do
+
+
+@pytest.mark.parametrize("name", [HISTORY, REPLICA])
+@pytest.mark.parametrize("status", ["ENABLED", "ENABLING"])
+def test_time_to_live_on_what_must_stay_is_found(aws, name, status):
+    """A history that deletes its rows, or a replica that deletes by itself, is told."""
+    aws.facts.time_to_live[name] = {"TimeToLiveStatus": status, "AttributeName": "expires"}
+
+    found = the_finding(aws, "time to live")
+
+    assert "expires" in found.found
+    assert "Enabled=false,AttributeName=expires" in found.to_do
+
+
+@pytest.mark.parametrize("versioning", [{}, {"Status": "Suspended"}])
+def test_overflow_bucket_without_versions_is_found(aws, versioning):
+    """A bucket that never had versions, or has them suspended, is told."""
+    aws.facts.versioning = versioning
+
+    assert f"--bucket {OVERFLOW}" in the_finding(aws, "versioning").to_do
+
+
+def test_overflow_objects_that_expire_are_found(aws):
+    """A lifecycle rule that removes objects is told by its name; one that is off is not."""
+    aws.facts.lifecycle = [
+        {"ID": "thrift", "Status": "Enabled", "Prefix": "", "Expiration": {"Days": 90}},
+        {"ID": "off", "Status": "Disabled", "Prefix": "", "Expiration": {"Days": 90}},
+        {
+            "ID": "parts",
+            "Status": "Enabled",
+            "Prefix": "",
+            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1},
+        },
+    ]
+
+    assert the_finding(aws, "expiry").found == (
+        "objects expire by thrift: rows of the history lose their images"
+    )
+
+
+def test_what_is_kept_aside_is_found(aws):
+    """Records and batches that wait are findings that say how many and where."""
+    aws.facts.objects = ["quarantine/replica_writer/1-a.json", "aws/lambda/mapping-1/s/x"]
+
+    found = findings(aws)
+
+    assert [(one.check, one.subject) for one in found] == [
+        ("kept aside", "records of replica_writer"),
+        ("kept aside", "failed batches"),
+    ]
+    assert found[0].found == "1 waiting, the newest of 2026-11-25T11:59:00Z"
+    assert f"s3://{QUARANTINE}/quarantine/replica_writer/" in found[0].to_do
+
+
+# ---- What cannot be read -------------------------------------------------------------------
+
+
+def test_refused_permission_is_neither_fine_nor_a_finding(aws):
+    """What may not be read is told as such, with the reason, and the rest is still told."""
+    aws.refused["DescribeContinuousBackups"] = "AccessDeniedException"
+
+    found = findings(aws)
+
+    assert {(one.check, one.ok) for one in found} == {("point-in-time recovery", None)}
+    assert len(found) == 3
+    assert "not authorized to perform: DescribeContinuousBackups" in found[0].found
+    assert "aws sts get-caller-identity" in found[0].to_do
+
+
+def test_refusal_is_asked_for_once(aws):
+    """A description that many checks need is asked for once, though it was refused."""
+    aws.refused["DescribeTable"] = "AccessDeniedException"
+
+    findings(aws)
+
+    described = [params for operation, _, params in aws.asked if operation == "DescribeTable"]
+    assert sorted(one["TableName"] for one in described) == [SOURCE, HISTORY, REPLICA]
+
+
+def test_replica_of_another_account_cannot_be_told(aws):
+    """A replica that another account holds is not mistaken for a table of this one."""
+    stack = a_stack()
+    stack.parameters["ReplicaRoleArn"] = "arn:aws:iam::210987654321:role/replica"
+
+    found = findings(aws, stack)
+
+    assert {(one.subject, one.ok) for one in found} == {(REPLICA, None)}
+    assert all("another account" in one.found for one in found)

@@ -1,0 +1,152 @@
+"""Each attribute is put down to the newest change that touched it."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from reports.inputs.paths import path_text
+from reports.states.blame import blame
+from reports.states.timeline import Certainty, Evidence, judge
+from stream_core.change import EventName
+from stream_core.history_row import HistoryRow, sort_key_of
+from tests.factories import NOON, change, item, number, text
+
+START = datetime.fromtimestamp(NOON, UTC)
+
+
+def rows_of(*states, first=None, step_s=60):
+    """Rows of an item that goes through some states, oldest first."""
+    return [
+        HistoryRow.of(change(old, new, at=NOON + step_s * place, sequence=place + 1))
+        for place, (old, new) in enumerate(zip([first, *states], states, strict=False))
+    ]
+
+
+def asked(rows, actor=None):
+    """The blame of the newest state, by path."""
+    at = START + timedelta(days=1)
+    newest = rows[-1]
+    live = newest.change.new_image
+    state = judge(Evidence(newest.change.keys, at, at, START, newest, None, True, live))
+    return {path_text(one.path): one for one in blame(state, reversed(rows), actor)}
+
+
+def test_every_path_has_the_newest_change_that_touched_it():
+    """Also inside maps; what never changed since the INSERT is the INSERT's."""
+    address = {"M": {"City": text("Chennai"), "Zip": text("1")}}
+    moved = {"M": {"City": text("Palo Alto"), "Zip": text("1")}}
+    rows = rows_of(
+        item("1", Name=text("M"), Address=address),
+        item("1", Name=text("M"), Address=moved),
+        item("1", Name=text("M A"), Address=moved),
+    )
+
+    found = asked(rows)
+
+    assert {path: rows.index(one.row) for path, one in found.items()} == {
+        "Id": 0,
+        "Name": 2,
+        "Address.City": 1,
+        "Address.Zip": 0,
+    }
+    assert {one.certainty for one in found.values()} == {Certainty.EXACT}
+
+
+def test_a_value_that_went_and_came_back_is_the_change_that_brought_it_back():
+    """A to B to A: since the second change to A."""
+    rows = rows_of(*[item("1", a=number(n)) for n in (1, 2, 1)])
+
+    assert asked(rows)["a"].row is rows[2]
+
+
+def test_an_emptied_map_is_the_change_that_emptied_it():
+    """The empty map is the value; what it held is gone."""
+    rows = rows_of(
+        item("1", m={"M": {"x": number(1)}}),
+        item("1", m={"M": {}}),
+        item("1", m={"M": {}}, b=number(1)),
+    )
+
+    assert asked(rows)["m"].row is rows[1]
+
+
+def test_a_change_that_is_missing_is_named_as_a_gap():
+    """Nobody is blamed for what lies between two rows that do not fit."""
+    rows = rows_of(
+        *[item("1", a=number(n), b=number(0)) for n in (1, 2, 3)],
+        item("1", a=number(3), b=number(1)),
+    )
+
+    found = asked([rows[0], *rows[3:]])
+
+    assert found["b"].row is rows[3]
+    assert (found["a"].row, found["a"].certainty) == (None, Certainty.BOUNDED)
+    assert "2018-03-03T14:06:00.000000Z and 2018-03-03T14:09:00" in found["a"].reason
+    assert found["Id"].row is rows[0]
+
+
+def test_what_is_older_than_the_history_says_so():
+    """Without a baseline the first row's old image has no known change behind it."""
+    rows = rows_of(item("1", a=number(1), b=number(2)), first=item("1", a=number(1), b=number(1)))
+
+    found = asked(rows)
+
+    assert found["b"].row is rows[0]
+    assert (found["a"].row, found["a"].certainty) == (None, Certainty.BOUNDED)
+    assert "before the first recorded change" in found["a"].reason
+
+
+def test_a_baseline_is_no_change():
+    """What a backfill found was so before; a baseline within a second does not look like a gap."""
+    old, new = item("1", a=number(1)), item("1", a=number(2))
+    insert, modify = rows_of(old, new, step_s=0)
+    snapshot = HistoryRow.of(change(None, new, at=NOON, sequence=0))
+    baseline = as_baseline(snapshot)
+
+    found = asked([baseline, insert, modify])
+
+    assert found["a"].row is modify
+    assert {one.certainty for one in found.values()} == {Certainty.EXACT}
+    assert asked([baseline])["a"].row is None
+
+
+def as_baseline(row):
+    """The row as the baseline that a backfill would write."""
+    assert row.sort_key == sort_key_of(row.change.created_at, "0")
+    return HistoryRow.of(replace(row.change, event_name=EventName.SNAPSHOT))
+
+
+def test_the_actor_is_the_one_of_the_change():
+    """The attribute that names the writer is read from the change's own image."""
+    rows = rows_of(
+        item("1", a=number(1), by=text("ann")), item("1", a=number(2), b=number(1), by=text("bob"))
+    )
+
+    found = asked(rows, actor=("by",))
+
+    assert (found["Id"].actor.name, found["a"].actor.name) == ("ann", "bob")
+
+
+def test_only_as_many_rows_are_read_as_are_needed():
+    """When all attributes have their change, older rows are not asked for."""
+    rows = rows_of(*[item("1", Id=text("1"), a=number(n)) for n in range(3)])
+    rebirth = rows_of(item("1", a=number(7)), step_s=0)[0]
+    read = []
+
+    def newest_first():
+        for row in (rebirth, *reversed(rows)):
+            read.append(row)
+            yield row
+
+    at = START + timedelta(days=1)
+    image = rebirth.change.new_image
+    state = judge(Evidence(rebirth.change.keys, at, at, START, rebirth, None, True, image))
+    blame(state, newest_first(), None)
+
+    assert len(read) <= 2
+
+
+def test_an_item_that_is_not_there_has_nothing_to_blame():
+    """A deleted item has no attributes."""
+    rows = rows_of(item("1"), None)
+
+    assert asked(rows) == {}

@@ -1,0 +1,222 @@
+"""A state is called exact only where one missing record would have shown."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from reports.states.timeline import Certainty, Evidence, judge, spoken_for, timeline, weaker_of
+from stream_core.change import EventName
+from stream_core.history_row import HistoryRow
+from tests.factories import NOON, change, item, number
+
+MOMENT = datetime.fromtimestamp(NOON, UTC)
+HORIZON, NOW = MOMENT - timedelta(days=1), MOMENT + timedelta(days=1)
+ONE, TWO, THREE = (item("1", Count=number(n)) for n in (1, 2, 3))
+
+
+def row(old=None, new=None, *, hours=0):
+    return HistoryRow.of(change(old, new, at=NOON + 3600 * hours))
+
+
+def baseline(image, *, hours=0):
+    found = change(None, image, at=NOON + 3600 * hours)
+    return HistoryRow.of(replace(found, event_name=EventName.SNAPSHOT, sequence_number="0"))
+
+
+def state(*, at=MOMENT, now=NOW, **evidence):
+    return judge(Evidence({"Id": {"S": "1"}}, at, now, HORIZON, **evidence))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "image"),
+    [
+        (row(None, ONE), row(ONE, TWO, hours=1), ONE),
+        (row(ONE, TWO), row(TWO, None, hours=1), TWO),
+        (row(ONE, None), row(None, TWO, hours=1), None),
+    ],
+)
+def test_rows_that_fit_each_other_make_the_state_between_them_exact(before, after, image):
+    """The NewImage of the row before is the OldImage of the row after."""
+    answer = state(before=before, after=after)
+
+    assert (answer.image, answer.certainty) == (image, Certainty.EXACT)
+    assert (answer.valid_from, answer.valid_to) == (MOMENT, MOMENT + timedelta(hours=1))
+    assert answer.row is before
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (row(None, ONE), row(TWO, THREE, hours=1)),
+        (row(None, ONE), row(None, TWO, hours=1)),
+        (row(ONE, None), row(TWO, THREE, hours=1)),
+    ],
+)
+def test_a_missing_change_between_two_rows_bounds_the_answer(before, after):
+    """FACTS 9.53: a broken link is never passed over."""
+    answer = state(before=before, after=after)
+
+    assert answer.certainty is Certainty.BOUNDED
+    assert "a change is missing" in answer.reason
+
+
+def test_the_last_row_is_exact_only_with_the_live_item_behind_it():
+    """Without the source table nothing vouches for the newest state; a different item bounds it."""
+    last = row(ONE, TWO)
+
+    assert state(before=last, live_was_read=True, live=TWO).certainty is Certainty.EXACT
+    assert state(before=last, live_was_read=True, live=THREE).certainty is Certainty.BOUNDED
+    assert state(before=last, live_was_read=True, live=None).certainty is Certainty.BOUNDED
+    assert state(before=last).certainty is Certainty.UNKNOWN
+    assert state(before=last, live_was_read=True, live=TWO).valid_to is None
+
+
+def test_nobody_knows_the_future():
+    """An instant later than the evidence is unknown, whatever the evidence says."""
+    later = NOW + timedelta(seconds=1)
+
+    for live in (TWO, None):
+        answer = state(at=later, before=row(ONE, TWO), live_was_read=True, live=live)
+        assert answer.certainty is Certainty.UNKNOWN
+    assert state(at=later, live_was_read=True, live=None).certainty is Certainty.UNKNOWN
+
+
+def test_before_the_first_row_its_old_image_stands():
+    """An INSERT proves that there was nothing; anything else shows what was, not since when."""
+    inserted = state(after=row(None, ONE, hours=1))
+    modified = state(after=row(ONE, TWO, hours=1))
+    removed = state(after=row(TWO, None, hours=1))
+
+    assert (inserted.image, inserted.certainty) == (None, Certainty.EXACT)
+    assert (modified.image, modified.certainty) == (ONE, Certainty.BOUNDED)
+    assert (removed.image, removed.certainty) == (TWO, Certainty.BOUNDED)
+    assert modified.valid_from is None
+    assert modified.valid_to == MOMENT + timedelta(hours=1)
+
+
+def test_a_baseline_shows_the_state_on_both_its_sides():
+    """A SNAPSHOT changes nothing: what it found had been so, and stays so until the next row."""
+    snapshot = baseline(ONE, hours=1)
+
+    before = state(after=snapshot)
+    after = state(at=MOMENT + timedelta(hours=2), before=snapshot, after=row(ONE, TWO, hours=3))
+    linked = state(before=row(None, ONE), after=snapshot)
+
+    assert (before.image, before.certainty) == (ONE, Certainty.BOUNDED)
+    assert (after.image, after.certainty) == (ONE, Certainty.EXACT)
+    assert (linked.image, linked.certainty) == (ONE, Certainty.EXACT)
+
+
+@pytest.mark.parametrize("evidence", [{"after": row(None, ONE)}, {"live_was_read": True}])
+def test_nothing_is_known_before_the_horizon(evidence):
+    """Before the history began even an INSERT proves nothing."""
+    answer = state(at=HORIZON - timedelta(seconds=1), **evidence)
+
+    assert answer.certainty is Certainty.UNKNOWN
+    assert "the history began at 2018-03-02T14:06:00Z" in answer.reason
+
+
+def test_without_any_row_the_live_item_stands_but_is_not_exact():
+    """A change on its way would not show; an item that is nowhere was never there."""
+    present = state(live_was_read=True, live=ONE)
+    absent = state(live_was_read=True, live=None)
+    unread = state()
+
+    assert (present.image, present.certainty) == (ONE, Certainty.BOUNDED)
+    assert (absent.image, absent.certainty) == (None, Certainty.EXACT)
+    assert (unread.image, unread.certainty) == (None, Certainty.UNKNOWN)
+
+
+def told(rows, live, previous=None, horizon=HORIZON):
+    """The states of a timeline: image, certainty, and the hours at which each begins and ends."""
+    newest = Evidence(
+        {"Id": {"S": "1"}}, NOW, NOW, horizon, before=rows[-1], live_was_read=True, live=live
+    )
+    return [
+        (one.image, one.certainty.value, hour(one.valid_from), hour(one.valid_to))
+        for one in timeline(rows, newest, previous)
+    ]
+
+
+def hour(moment):
+    return None if moment is None else (moment - MOMENT) / timedelta(hours=1)
+
+
+def test_a_timeline_begins_before_the_first_row_and_ends_with_what_lasts():
+    """Each state lasts until the next one begins."""
+    rows = [row(None, ONE), row(ONE, TWO, hours=1), row(TWO, None, hours=2)]
+
+    assert told(rows, live=None) == [
+        (None, "exact", None, 0),
+        (ONE, "exact", 0, 1),
+        (TWO, "exact", 1, 2),
+        (None, "exact", 2, None),
+    ]
+
+
+def test_changes_of_one_second_make_states_that_last_no_time():
+    """They are told all the same: each was there."""
+    rows = [row(None, ONE), row(ONE, TWO), row(TWO, THREE)]
+
+    assert told(rows, live=THREE)[1:] == [
+        (ONE, "exact", 0, 0),
+        (TWO, "exact", 0, 0),
+        (THREE, "exact", 0, None),
+    ]
+
+
+def test_a_timeline_tells_where_a_change_is_missing():
+    """The state before the gap is bounded, the others are not."""
+    rows = [row(None, ONE), row(TWO, THREE, hours=1)]
+
+    assert [certainty for _, certainty, _, _ in told(rows, live=THREE)] == [
+        "exact",
+        "bounded",
+        "exact",
+    ]
+    assert told(rows, live=TWO)[-1] == (THREE, "bounded", 1, None)
+
+
+def test_a_timeline_may_begin_in_the_middle():
+    """With the row before it the first state is as certain as any."""
+    rows = [row(ONE, TWO, hours=1)]
+
+    assert told(rows, TWO, previous=row(None, ONE))[0] == (ONE, "exact", 0, 1)
+    assert told(rows, TWO)[0] == (ONE, "bounded", None, 1)
+
+
+def test_rows_from_before_the_table_was_made_are_told_as_they_are():
+    """A table that was restored is younger than its rows: what was before them is not known."""
+    rows = [row(None, ONE), row(ONE, TWO, hours=1)]
+
+    assert told(rows, TWO, horizon=MOMENT + timedelta(minutes=1)) == [
+        (None, "unknown", None, 0),
+        (ONE, "exact", 0, 1),
+        (TWO, "exact", 1, None),
+    ]
+
+
+def test_a_baseline_that_a_change_of_its_second_follows_makes_no_state():
+    """It shows a moment within the second, that of the change is known better."""
+    found, changed = baseline(TWO, hours=1), row(ONE, TWO, hours=1)
+
+    assert list(spoken_for([row(None, ONE), found, changed])) == [row(None, ONE), changed]
+    assert list(spoken_for([found, row(TWO, None, hours=2)])) == [found, row(TWO, None, hours=2)]
+    assert list(spoken_for([])) == []
+    assert told([row(None, ONE), found, changed], live=TWO)[1:] == [
+        (ONE, "exact", 0, 1),
+        (TWO, "exact", 1, None),
+    ]
+
+
+def test_the_weaker_of_two_states_is_the_less_certain_one():
+    """Unknown is weaker than bounded, and bounded than exact."""
+    exact, bounded, unknown = (
+        state(before=row(ONE, TWO), live_was_read=True, live=TWO),
+        state(before=row(ONE, TWO), live_was_read=True, live=THREE),
+        state(before=row(ONE, TWO)),
+    )
+
+    assert weaker_of(exact, bounded) is weaker_of(bounded, exact) is bounded
+    assert weaker_of(bounded, unknown) is weaker_of(unknown, exact) is unknown

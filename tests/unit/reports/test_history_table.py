@@ -1,0 +1,530 @@
+"""Questions to a history table on moto, which is faithful for what reports read."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import boto3
+import pandas as pd
+import pytest
+from moto import mock_aws
+
+from history_writer.overflow_bucket import OverflowBucket
+from reports import (
+    Certainty,
+    FindingClass,
+    HistoryTable,
+    KeyShapeError,
+    ReportError,
+    Selection,
+    TableNotFoundError,
+    UncertainError,
+    Verdict,
+)
+from stream_core.change import EventName
+from stream_core.errors import IntegrityError
+from stream_core.history_row import HistoryRow
+from tests.factories import change, item, number, text
+from tests.tables import create_history_table, create_table
+
+HISTORY, SOURCE, BUCKET = "EmployeeHistory", "Employee", "overflow"
+KEY = {"Id": "1"}
+
+
+@pytest.fixture(scope="module")
+def session():
+    """One session, because reading the service models takes longer than a test."""
+    return boto3.Session("test", "test", region_name="us-east-1")
+
+
+@pytest.fixture
+def aws(session):
+    """An AWS of its own: a history table, its source, an overflow bucket."""
+    with mock_aws():
+        dynamodb = session.client("dynamodb")
+        create_history_table(dynamodb, HISTORY)
+        create_table(dynamodb, SOURCE, {"Id": "S"})
+        s3 = session.client("s3")
+        s3.create_bucket(Bucket=BUCKET)
+        s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+        yield session
+        dynamodb.close()
+        s3.close()
+
+
+@pytest.fixture
+def trail(aws):
+    return HistoryTable(HISTORY, SOURCE, session=aws, time_shards=4)
+
+
+@pytest.fixture
+def began(aws):
+    """A second after the history began: rows are stamped from here on."""
+    table = aws.client("dynamodb").describe_table(TableName=HISTORY)["Table"]
+    return table["CreationDateTime"].astimezone(UTC).replace(microsecond=0) + timedelta(seconds=1)
+
+
+@pytest.fixture
+def record(aws, began):
+    """Write the rows of one item's states, a second apart, and leave the last one live."""
+    dynamodb = aws.client("dynamodb")
+
+    def write(*states, live=True, step_s=-60):
+        rows = []
+        for number_, (old, new) in enumerate(zip([None, *states], states, strict=False)):
+            at = (began + timedelta(seconds=step_s * (len(states) - number_))).timestamp()
+            row = HistoryRow.of(change(old, new, at=at, sequence=number_ + 1))
+            dynamodb.put_item(TableName=HISTORY, Item=row.to_item(4))
+            rows.append(row)
+        if live and states[-1] is not None:
+            dynamodb.put_item(TableName=SOURCE, Item=states[-1])
+        return rows
+
+    return write
+
+
+@pytest.fixture
+def old_history(trail, began):
+    """The same trail, whose history began a day earlier than its table here."""
+    trail._reader.__dict__["horizon"] = began - timedelta(days=1)
+    return trail
+
+
+def named(*names):
+    return [name and item("1", Name=text(name), Salary=number("4200.50")) for name in names]
+
+
+def test_history_has_a_line_for_every_version(old_history, record):
+    """Validity is half-open, the last version is current, values are exact Python values."""
+    rows = record(*named("Murali", "Murali Allada"))
+
+    frame = old_history.history(KEY)
+
+    assert list(frame["event_name"]) == ["INSERT", "MODIFY"]
+    assert frame["valid_from"].dtype == frame["valid_to"].dtype == "datetime64[us, UTC]"
+    assert list(frame["valid_from"]) == [row.change.created_at for row in rows]
+    assert frame["valid_to"][0] == frame["valid_from"][1]
+    assert frame["valid_to"][1] is pd.NaT
+    assert list(frame["is_current"]) == [False, True]
+    assert frame["old_image"][0] is None
+    assert frame["item"][1] == {"Id": "1", "Name": "Murali Allada", "Salary": Decimal("4200.50")}
+    assert list(frame["changed"]) == [["Id", "Name", "Salary"], ["Name"]]
+    assert list(frame["sequence_number"]) == ["1", "2"]
+
+
+def test_a_deleted_item_has_no_current_version(old_history, record):
+    """A REMOVE is a version of its own, in which there is no item."""
+    record(*named("Murali", None))
+
+    frame = old_history.history(KEY)
+
+    assert list(frame["is_current"]) == [False, False]
+    assert frame["item"][1] is None
+
+
+def test_an_item_without_history_has_an_empty_frame_of_the_same_columns(old_history, record):
+    """Nothing recorded is an answer with the columns of every other answer."""
+    record(*named("Murali"))
+
+    known, unknown = old_history.history(KEY), old_history.history({"Id": "2"})
+
+    assert len(unknown) == 0
+    assert list(unknown.columns) == list(known.columns)
+    assert unknown["valid_from"].dtype == known["valid_from"].dtype
+
+
+def test_history_is_read_through_all_its_pages(old_history, record):
+    """A history of more than the megabyte that one answer holds comes back whole, in order."""
+    record(*[item("1", Blob={"B": bytes([n]) * 100_000}) for n in range(8)])
+
+    frame = old_history.history(KEY)
+
+    assert [image["Blob"][0] for image in frame["new_image"]] == list(range(8))
+
+
+def test_as_of_is_inclusive_of_its_instant_and_exclusive_before_it(old_history, record):
+    """FACTS 9.66: before, at, between, after, and after the REMOVE."""
+    rows = record(*named("Murali", "Murali Allada", None))
+    times = [row.change.created_at for row in rows]
+    tick = timedelta(microseconds=1)
+
+    def name_at(at):
+        state = old_history.as_of(KEY, at)
+        assert state.certainty is Certainty.EXACT
+        return state.item and state.item["Name"]
+
+    assert [name_at(times[0] - tick), name_at(times[0])] == [None, "Murali"]
+    assert [name_at(times[1] - tick), name_at(times[1])] == ["Murali", "Murali Allada"]
+    assert [name_at(times[2] - tick), name_at(times[2])] == ["Murali Allada", None]
+    assert old_history.as_of(KEY, times[2]).row.change.event_name == "REMOVE"
+
+
+def test_changes_of_one_second_all_count_and_the_last_one_wins(old_history, record):
+    """FACTS 9.66: within a second the order is that of the sequence numbers, as numbers."""
+    rows = record(*[item("1", Count=number(n)) for n in range(12)], step_s=0)
+
+    state = old_history.as_of(KEY, rows[0].change.created_at)
+
+    assert state.item["Count"] == 11
+
+
+@pytest.mark.parametrize("versions", [3, 60])
+def test_as_of_reads_two_items_however_long_the_history(old_history, record, versions):
+    """FACTS 9.69: one row on each side, or one row and the live item."""
+    rows = record(*[item("1", Count=number(n)) for n in range(versions)])
+    _ = old_history.key_schema
+    requests = []
+    dynamodb = old_history._reader.dynamodb
+    dynamodb.meta.events.register(
+        "provide-client-params.dynamodb.*", lambda params, **_: requests.append(params)
+    )
+
+    for row in (rows[0], rows[versions // 2], rows[-1]):
+        requests.clear()
+        old_history.as_of(KEY, row.change.created_at)
+
+        assert [one.get("Limit") for one in requests if "Limit" in one] == [1, 1]
+        assert len(requests) - 2 == (1 if row is rows[-1] else 0)
+
+
+def test_a_change_between_the_reads_does_not_look_like_a_gap(old_history, record, aws, began):
+    """The row is asked for again when the live item has just changed."""
+    rows = record(*named("Murali"))
+    reader = old_history._reader
+    read_live = reader.live
+
+    def change_meanwhile(keys):
+        old, new = named("Murali", "Murali Allada")
+        row = HistoryRow.of(change(old, new, at=began.timestamp(), sequence=7))
+        aws.client("dynamodb").put_item(TableName=HISTORY, Item=row.to_item(4))
+        aws.client("dynamodb").put_item(TableName=SOURCE, Item=new)
+        return read_live(keys)
+
+    reader.live = change_meanwhile
+    state = old_history.as_of(KEY, rows[0].change.created_at)
+
+    assert (state.item["Name"], state.certainty) == ("Murali", Certainty.EXACT)
+
+
+def test_a_live_item_that_no_row_explains_bounds_the_answer(old_history, record, aws):
+    """A change that never reached the history is noticed at the head."""
+    rows = record(*named("Murali"))
+    aws.client("dynamodb").put_item(TableName=SOURCE, Item=named("Somebody else")[0])
+
+    state = old_history.as_of(KEY, rows[0].change.created_at)
+
+    assert (state.item["Name"], state.certainty) == ("Murali", Certainty.BOUNDED)
+
+
+def test_a_certain_answer_is_an_error_where_there_is_only_a_weaker_one(aws, record):
+    """Whoever asks for certainty never gets less without noticing."""
+    record(*named("Murali"))
+    without_source = HistoryTable(HISTORY, session=aws)
+
+    with pytest.raises(UncertainError, match=r"Id=1 as of .* is only unknown: no later row"):
+        without_source.as_of(KEY, "now", certain=True)
+    assert without_source.as_of(KEY, "now").item["Name"] == "Murali"
+
+
+def test_the_horizon_is_when_the_history_table_was_made(trail, record, began):
+    """Before that nothing was recorded, so nothing is certain."""
+    record(*named("Murali"))
+
+    state = trail.as_of(KEY, began - timedelta(days=1))
+
+    assert (state.exists, state.certainty) == (False, Certainty.UNKNOWN)
+
+
+def test_a_diff_is_the_net_difference_of_two_instants(old_history, record):
+    """What came and went in between does not show; types stand beside the values."""
+    old, between, new = named("Murali", "X", "Murali Allada")
+    new = {**new, "Flag": {"NULL": True}}
+    rows = record(old, between, new)
+
+    frame = old_history.diff(KEY, rows[0].change.created_at, rows[2].change.created_at)
+
+    assert frame.to_dict("records") == [
+        {
+            "path": "Flag",
+            "change": "added",
+            "old": None,
+            "new": None,
+            "delta": None,
+            "old_type": None,
+            "new_type": "NULL",
+        },
+        {
+            "path": "Name",
+            "change": "changed",
+            "old": "Murali",
+            "new": "Murali Allada",
+            "delta": None,
+            "old_type": "S",
+            "new_type": "S",
+        },
+    ]
+    assert frame.attrs["certainty"] == "exact"
+
+
+def test_a_diff_is_as_certain_as_the_weaker_of_its_states(aws, record, began):
+    """One exact and one unknown state make an unknown difference."""
+    rows = record(*named("Murali", "Murali Allada"))
+    trail = HistoryTable(HISTORY, session=aws)
+    trail._reader.__dict__["horizon"] = began - timedelta(days=1)
+
+    frame = trail.diff(KEY, rows[0].change.created_at, rows[1].change.created_at)
+
+    assert frame.attrs["certainty"] == "unknown"
+
+
+def overflowed(aws):
+    row = OverflowBucket(aws.client("s3"), BUCKET).put(HistoryRow.of(change(None, item("1"))))
+    aws.client("dynamodb").put_item(TableName=HISTORY, Item=row.to_item(4))
+    return row
+
+
+def test_images_come_back_from_the_overflow_bucket(old_history, aws):
+    """A row whose images did not fit reads like any other."""
+    overflowed(aws)
+
+    frame = old_history.history(KEY)
+
+    assert frame["new_image"][0] == {"Id": "1"}
+
+
+def test_the_version_that_was_written_is_read_whatever_came_later(old_history, aws):
+    """A later object under the same key takes nothing's place."""
+    row = overflowed(aws)
+    aws.client("s3").put_object(Bucket=BUCKET, Key=row.overflow.key, Body=b"forged")
+
+    assert old_history.history(KEY)["new_image"][0] == {"Id": "1"}
+
+
+def test_a_missing_overflow_object_is_an_error(old_history, aws):
+    """FACTS 9.49: never an empty image."""
+    row = overflowed(aws)
+    aws.client("s3").delete_object(
+        Bucket=BUCKET, Key=row.overflow.key, VersionId=row.overflow.version_id
+    )
+
+    with pytest.raises(IntegrityError, match=r"overflow object overflow/.* is missing"):
+        old_history.history(KEY)
+
+
+def test_an_altered_overflow_object_is_an_error(old_history, aws):
+    """FACTS 9.49: another object of the right name is not taken for the one that was written."""
+    row = overflowed(aws)
+    version = aws.client("s3").put_object(Bucket=BUCKET, Key=row.overflow.key, Body=b"forged")
+    stored = row.to_item(4)
+    stored["Overflow"]["M"]["VersionId"] = {"S": version["VersionId"]}
+    aws.client("dynamodb").put_item(TableName=HISTORY, Item=stored)
+
+    with pytest.raises(IntegrityError, match="cannot be decompressed"):
+        old_history.history(KEY)
+
+
+@pytest.mark.parametrize("question", ["history", "as_of"])
+def test_an_altered_row_is_an_error(old_history, aws, record, question):
+    """A row that does not fit its digest is not an answer."""
+    (row,) = record(*named("Murali"))
+    stored = row.to_item(4)
+    stored["NewImage"]["M"]["Name"] = text("Somebody else")
+    aws.client("dynamodb").put_item(TableName=HISTORY, Item=stored)
+
+    with pytest.raises(IntegrityError, match="digest mismatch"):
+        old_history.history(KEY) if question == "history" else old_history.as_of(KEY, "now")
+
+
+def test_a_row_of_another_format_is_an_error(old_history, aws, record):
+    """A layout this version does not know is not read as if it did."""
+    (row,) = record(*named("Murali"))
+    aws.client("dynamodb").put_item(TableName=HISTORY, Item={**row.to_item(4), "Format": number(2)})
+
+    with pytest.raises(IntegrityError, match="unknown format 2"):
+        old_history.history(KEY)
+
+
+def test_a_key_too_long_for_a_partition_key_is_found(aws):
+    """FACTS 9.50: 2048 bytes and 1024 bytes of key are stored, and found by key."""
+    keys = {"A": text("a" * 2048), "B": text("b" * 1024)}
+    row = HistoryRow.of(change(None, keys, keys=keys))
+    aws.client("dynamodb").put_item(TableName=HISTORY, Item=row.to_item(4))
+
+    frame = HistoryTable(HISTORY, session=aws).history({"A": "a" * 2048, "B": "b" * 1024})
+
+    assert len(frame) == 1
+
+
+def test_the_key_schema_comes_from_a_row_where_there_is_no_source(aws, record):
+    """Without a source table the history itself tells what its keys look like."""
+    record(*named("Murali"))
+
+    with pytest.raises(KeyShapeError, match=r"its key is Id \(S\)"):
+        HistoryTable(HISTORY, session=aws).history({"Name": "x"})
+
+
+def test_an_empty_history_without_a_source_says_what_to_do(aws):
+    """Without any row nothing tells what a key looks like."""
+    with pytest.raises(ReportError, match="is empty: name the source table too"):
+        HistoryTable(HISTORY, session=aws).history(KEY)
+
+
+@pytest.mark.parametrize("tables", [("Nope", SOURCE), (HISTORY, "Nope")])
+def test_a_table_that_does_not_exist_is_named(aws, tables):
+    """The error names the table, where it was looked for, and what to check."""
+    with pytest.raises(TableNotFoundError, match="no table 'Nope' in us-east-1 at http"):
+        HistoryTable(*tables, session=aws).history(KEY)
+
+
+def test_a_table_that_is_no_history_is_refused(aws):
+    """Another table must not pass for a history without rows."""
+    with pytest.raises(TableNotFoundError, match="'Employee' is not a history table"):
+        HistoryTable(SOURCE, SOURCE, session=aws).as_of(KEY, "now")
+
+
+def test_now_is_the_present(old_history, record):
+    """The last row, the live item behind it, and a relative time."""
+    record(*named("Murali"))
+
+    state = old_history.as_of(KEY, "now")
+
+    assert state.certainty is Certainty.EXACT
+    assert state.at <= datetime.now(UTC)
+
+
+def test_a_timeline_has_gaps_and_absences(old_history, record):
+    """The time before the first row is a state too; a missing row bounds the one before it."""
+    rows = record(*named("Murali", "X", "Murali Allada"))
+    old_history._reader.dynamodb.delete_item(
+        TableName=HISTORY,
+        Key={"Id": text("1"), "ApproximateCreationDateTime": text(rows[1].sort_key)},
+    )
+
+    frame = old_history.timeline(KEY)
+
+    assert list(frame["exists"]) == [False, True, True]
+    assert list(frame["certainty"]) == ["exact", "bounded", "exact"]
+    assert list(frame["is_current"]) == [False, False, True]
+
+
+def test_blame_puts_each_attribute_down_to_a_change(old_history, record):
+    """By path, with the actor that the attribute named for it tells."""
+    rows = record(
+        item("1", Name=text("M"), By=text("ann")), item("1", Name=text("M A"), By=text("bob"))
+    )
+
+    frame = old_history.blame(KEY, actor_attribute=("By",)).set_index("path")
+
+    assert frame["since"]["Id"] == rows[0].change.created_at
+    assert (frame["since"]["Name"], frame["actor"]["Name"]) == (rows[1].change.created_at, "bob")
+    assert old_history.blame(KEY).attrs["certainty"] == "exact"
+    before = old_history.blame(KEY, rows[0].change.created_at)
+    assert set(before["sequence_number"]) == {"1"}
+
+
+def test_changes_are_those_made_in_the_range_and_selected(old_history, record):
+    """Through the index, or the item's own rows; both ends included."""
+    rows = record(*named("Murali", "X", "Murali Allada", None))
+    start, end = rows[1].change.created_at, rows[3].change.created_at
+    renamed = Selection(attribute=("Name",), new="Murali Allada")
+
+    assert list(old_history.changes(start, end)["event_name"]) == ["MODIFY", "MODIFY", "REMOVE"]
+    assert list(old_history.changes(start, end, key=KEY)["sequence_number"]) == ["2", "3", "4"]
+    assert list(old_history.changes(start, end, renamed)["sequence_number"]) == ["3"]
+    assert list(old_history.changes(start, end, key={"Id": "2"})["at"]) == []
+
+
+def test_between_has_what_was_active_and_not_only_what_changed(old_history, record):
+    """The version that began before the range is in it; a deleted item is not."""
+    rows = record(*named("Murali", "X", "Murali Allada", None))
+    start = rows[1].change.created_at + timedelta(seconds=1)
+
+    for key in (KEY, None):
+        frame = old_history.between(start, "now", key)
+
+        assert [one["Name"] for one in frame["item"]] == ["X", "Murali Allada"]
+    assert len(old_history.between(rows[3].change.created_at, "now")) == 0
+
+
+def test_a_table_as_of_an_instant_is_one_line_an_item(old_history, record, aws):
+    """Whichever way it was read, and it says which; certainty can be asked for."""
+    rows = record(*named("Murali", "X"))
+    aws.client("dynamodb").put_item(TableName=SOURCE, Item=item("2"))
+
+    frame = old_history.table_as_of(rows[0].change.created_at)
+
+    lines = {key["Id"]: line for line, key in enumerate(frame["key"])}
+    assert frame["item"][lines["1"]]["Name"] == "Murali"
+    assert frame["certainty"][lines["2"]] == "bounded"
+    assert frame.attrs["method"] == "history"
+    with pytest.raises(UncertainError, match="Id=2"):
+        old_history.table_as_of(rows[0].change.created_at, certain=True)
+
+
+def test_scd2_is_every_version_of_every_item(old_history, record):
+    """Joined on an instant, it gives the state of that instant."""
+    rows = record(*named("Murali", "X", None))
+
+    frame = old_history.scd2()
+
+    at = rows[1].change.created_at
+    assert list(frame[(frame["valid_from"] <= at) & (frame["valid_to"] > at)]["Name"]) == ["X"]
+    assert list(old_history.scd2(KEY)["Salary"]) == [Decimal("4200.5")] * 2
+
+
+def test_verify_has_two_verdicts(old_history, record):
+    """A clean history holds both; a missing row breaks completeness and not integrity."""
+    # Long enough ago that nothing can be on its way.
+    rows = record(*named("Murali", "X", "Murali Allada"), step_s=-7200)
+    assert old_history.verify().clean
+
+    old_history._reader.dynamodb.delete_item(
+        TableName=HISTORY,
+        Key={"Id": text("1"), "ApproximateCreationDateTime": text(rows[1].sort_key)},
+    )
+    for keys in (None, [KEY]):
+        found = old_history.verify(keys)
+
+        assert [one.found for one in found.findings] == [FindingClass.MISSING_CHANGE]
+        assert (found.integrity, found.completeness) == (Verdict.HOLDS, Verdict.BROKEN)
+
+
+def test_a_baseline_gives_way_to_a_change_of_its_second(old_history, began, aws):
+    """A baseline shows some moment of its second; the old image is what was before all of it."""
+    old, new = named("Murali", "Murali Allada")
+    at = began.timestamp() - 60
+    baseline = change(None, new, at=at, sequence=0)
+    rows = [
+        HistoryRow.of(replace(baseline, event_name=EventName.SNAPSHOT)),
+        HistoryRow.of(change(old, new, at=at, sequence=7)),
+    ]
+    for row in rows:
+        aws.client("dynamodb").put_item(TableName=HISTORY, Item=row.to_item(4))
+    aws.client("dynamodb").put_item(TableName=SOURCE, Item=new)
+
+    state = old_history.as_of(KEY, began - timedelta(seconds=90))
+
+    assert (state.item["Name"], state.certainty) == ("Murali", Certainty.BOUNDED)
+    assert state.row == rows[1]
+
+
+def test_rows_that_a_call_leaves_out_are_asked_for_again(old_history, record, monkeypatch):
+    """UnprocessedKeys are worked off; a row that is not there is an error."""
+    rows = record(*named("Murali", "X", "Y"))
+    reader = old_history._reader
+    batch_get, calls = reader.dynamodb.batch_get_item, []
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
+
+    def half(RequestItems):  # noqa: N803 - boto3's name
+        calls.append(RequestItems)
+        keys = RequestItems[HISTORY]["Keys"]
+        answer = batch_get(RequestItems={HISTORY: {"Keys": keys[:1], "ConsistentRead": True}})
+        return {**answer, "UnprocessedKeys": {HISTORY: {"Keys": keys[1:]}} if keys[1:] else {}}
+
+    monkeypatch.setattr(reader.dynamodb, "batch_get_item", half)
+    wanted = [(row.id, row.sort_key) for row in reversed(rows)]
+
+    assert reader.fetch(wanted) == rows[::-1]
+    assert len(calls) == 3
+    with pytest.raises(IntegrityError, match="not in the table"):
+        reader.fetch([("1", "2018-03-03T18:46:00.000000Z#gone")])

@@ -1,0 +1,482 @@
+"""Questions to a dataset, answered by DuckDB: what they tell, refuse and escape."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("duckdb", reason="needs the extra 'warehouse'")
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tests.factories import item, number, text
+from tests.recorded_history import baseline_of, resealed, row_of, rows_of
+from tests.unit.memory_tables import moment
+from tests.warehouse_histories import ODD, dataset_of, write_file
+from warehouse.check import check_of
+from warehouse.dataset.schema import history_row
+from warehouse.dataset.schema import row_of as line_of
+from warehouse.engines.duck import DuckEngine
+from warehouse.errors import DatasetError
+from warehouse.questions.continuity_sql import FINDINGS
+from warehouse.questions.question import Range
+
+OPEN, DONE = item("1", State=text("open")), item("1", State=text("done"))
+ROWS = rows_of(OPEN, DONE, None)
+DAY = timedelta(days=1)
+LATER = moment(86400)
+
+
+@pytest.fixture
+def engine_of(tmp_path):
+    """A factory of engines over rows."""
+    opened = []
+
+    def make(*rows, complete_until=LATER, horizon=None, folder=tmp_path, **options):
+        folder.mkdir(parents=True, exist_ok=True)
+        dataset = dataset_of(folder, rows, complete_until, horizon)
+        opened.append(DuckEngine(dataset, threads=1, **options))
+        return opened[-1]
+
+    yield make
+    for engine in opened:
+        engine.close()
+
+
+def lines(reader, *names):
+    """The lines of an answer, or a tuple of some columns of each."""
+    found = reader.read_all().to_pylist()
+    return [tuple(line[name] for name in names) for line in found] if names else found
+
+
+def digests(engine):
+    """Which lines of a dataset are not what was written."""
+    return engine.map_rows(check_of(LATER), FINDINGS)
+
+
+def told(engine, at):
+    return lines(engine.table_as_of(at), "exists", "certainty", "reason", "valid_from", "valid_to")
+
+
+def test_a_state_after_the_dataset_is_complete_is_unknown(engine_of):
+    """Whatever fits: rows of that time may be in an export that was not ingested."""
+    engine = engine_of(*ROWS, complete_until=moment(60), horizon=moment(-60))
+
+    assert told(engine, moment(60)) == [
+        (True, "exact", "the rows before and after fit each other", moment(60), moment(120))
+    ]
+    ((exists, certainty, reason, _, _),) = told(engine, moment(60.000001))
+    assert (exists, certainty) == (True, "unknown")
+    assert reason == "the dataset is complete until 2018-03-03T14:07:00.000000Z, and no longer"
+    versions = lines(engine.versions(), "valid_from", "certainty")
+    assert sorted(versions) == [(moment(0), "exact"), (moment(60), "exact")]
+
+
+def test_a_version_that_begins_after_the_dataset_is_complete_is_unknown(engine_of):
+    """As the table at that instant is."""
+    engine = engine_of(*ROWS, complete_until=moment(59))
+
+    versions = sorted(lines(engine.versions(), "valid_from", "certainty"))
+
+    assert versions == [(moment(0), "exact"), (moment(60), "unknown")]
+
+
+def test_without_a_horizon_only_the_first_row_proves_that_the_history_had_begun(engine_of):
+    """Nobody knows whether anything was recorded earlier; the certain answer is not given."""
+    other = row_of(None, item("2"), 60, 9)
+    engine = engine_of(*ROWS, other)
+
+    before = told(engine, moment(-1))
+    between = lines(engine.table_as_of(moment(30)), "id", "certainty")
+
+    assert [one[:2] for one in before] == [(False, "unknown")] * 2
+    assert {one[2] for one in before} == {
+        "nobody told when the history began: nothing vouches for the time before its first row"
+    }
+    assert between == [("1", "exact")]
+
+
+def test_a_baseline_is_passed_over_where_a_change_of_its_second_follows(engine_of):
+    """It shows some moment of the second; the change's own OldImage is the state before."""
+    old = item("1", State=number(0))
+    engine = engine_of(baseline_of(DONE, 60), row_of(old, DONE, 60, 1), horizon=moment(-9))
+
+    assert lines(engine.table_as_of(moment(0)), "image", "certainty", "valid_to") == [
+        ('{"Id":{"S":"1"},"State":{"N":"0"}}', "bounded", moment(60))
+    ]
+    assert len(lines(engine.versions())) == 2
+
+
+def test_the_net_difference_leaves_out_what_went_and_came_back(engine_of):
+    """One line an item that differs, with both images and how sure they are."""
+    other, third = item("2", State=text("x")), item("3")
+    rows = [*ROWS[:2], row_of(DONE, OPEN, 120, 2), row_of(None, other, 60, 3)]
+    rows += [row_of(None, third, 0, 4), row_of(third, None, 90, 5)]
+    engine = engine_of(*rows)
+
+    def differing(since, until):
+        found = lines(engine.diff(since, until), "id", "kind", "old_certainty", "new_certainty")
+        return sorted(found)
+
+    assert differing(moment(0), moment(120)) == [
+        ("2", "added", "exact", "unknown"),
+        ("3", "removed", "exact", "unknown"),
+    ]
+    assert differing(moment(0), moment(60)) == [
+        ("1", "changed", "exact", "exact"),
+        ("2", "added", "exact", "unknown"),
+    ]
+    assert differing(moment(60), moment(60)) == []
+
+
+def test_a_range_that_ends_before_it_starts_is_refused(engine_of):
+    """By every question that takes one."""
+    engine = engine_of(*ROWS)
+
+    for ask in (engine.changes, engine.diff, Range):
+        with pytest.raises(DatasetError, match="ends before it starts"):
+            ask(moment(1), moment(0))
+
+
+def test_changes_include_both_ends_and_no_baseline(engine_of):
+    """In the order of time; what comes back is the row that was written, to the digest."""
+    engine = engine_of(*ROWS, baseline_of(OPEN, 30))
+
+    found = [history_row(line) for line in lines(engine.changes(moment(0), moment(60)))]
+
+    assert found == ROWS[:2]
+    for row in found:
+        row.check()
+
+
+@pytest.mark.parametrize("name", ["1", "o'c", "a|b\\", "json:", "\ud800", "😀", "' OR 1 = 1 --"])
+def test_the_history_of_an_item_is_asked_for_by_its_key(engine_of, name):
+    """Whatever characters are in it; baselines are part of it, other items are not."""
+    mine = [baseline_of(item(name)), row_of(item(name), None, 1, 1)]
+    engine = engine_of(*mine, row_of(None, item("other")))
+
+    found = [history_row(line) for line in lines(engine.history({"Id": text(name)}))]
+
+    assert found == mine
+
+
+def test_activity_is_counted_by_day_of_utc(engine_of):
+    """Changes of each kind, the items they touched, and how many came and went."""
+    start = (datetime(2018, 3, 3, 23, 59, 30, tzinfo=UTC) - moment(0)).total_seconds()
+    rows = [row_of(None, OPEN, start, 0), row_of(OPEN, DONE, start + 29, 1)]
+    rows += [row_of(DONE, None, start + 31, 2), row_of(None, item("2"), start + 32, 3)]
+    engine = engine_of(*rows, row_of(item("2"), None, start + 33, 4))
+
+    assert [tuple(line.values()) for line in lines(engine.changes_per_day())] == [
+        (date(2018, 3, 3), 2, 1, 1, 0, 1),
+        (date(2018, 3, 4), 3, 1, 0, 2, 2),
+    ]
+    assert lines(engine.churn(), "day", "inserted", "removed", "net") == [
+        (date(2018, 3, 3), 1, 0, 1),
+        (date(2018, 3, 4), 1, 2, -1),
+    ]
+    last = Range(moment(start + 32), moment(start + 99))
+    assert lines(engine.changes_per_day(last), "day", "changes") == [(date(2018, 3, 4), 2)]
+
+
+def test_an_actor_is_whom_reports_name_and_doubt_is_counted(engine_of):
+    """DynamoDB itself, an attribute of any plain type, or nobody: a delete names nobody."""
+    images = [item("1", By=by) for by in (text("ann"), number(7), {"B": b"ann"}, {"BOOL": True})]
+    nobody = [item("1", By={"NULL": True}), item("1", By={"SS": ["ann"]}), item("1")]
+    rows = rows_of(*images, *nobody)
+    rows += [row_of(item("1", By=text("ann"), N=number(1)), item("1", By=text("ann")), 999, 20)]
+    rows += [row_of(item("2"), None, 0, 21)]
+    rows += [row_of(item("3"), None, 0, 22, user_identity=("Service", "dynamodb.amazonaws.com"))]
+    engine = engine_of(*rows)
+
+    found = lines(engine.changes_per_actor(("By",)), "actor", "source", "changes", "doubtful")
+
+    assert sorted(found, key=repr) == [
+        ("7", "attribute", 1, 0),
+        ("ann", "attribute", 2, 1),
+        ("base64:YW5u", "attribute", 1, 0),
+        ("dynamodb.amazonaws.com", "userIdentity", 1, 0),
+        ("true", "attribute", 1, 0),
+        (None, None, 4, 0),
+    ]
+    assert sorted(lines(engine.changes_per_actor(), "actor", "changes"), key=repr) == [
+        ("dynamodb.amazonaws.com", 1),
+        (None, 9),
+    ]
+
+
+NAMES = [
+    ODD,
+    "a.b",
+    "a'b",
+    'a"b',
+    "a]b",
+    "$",
+    "*",
+    "0",
+    "-",
+    "~1",
+    "a/b",
+    "é",
+    "\ud800",
+    "?(@)",
+    " ",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_attribute_is_found_whatever_its_name_is(engine_of, name):
+    """No character of it is taken for a part of a path or of the query."""
+    image = item("1", **{name: {"M": {name: {"L": [text("no"), text("yes")]}, "x": text("no")}}})
+    engine = engine_of(row_of(None, image))
+
+    assert lines(engine.dwell((name, name, 1)), "type", "value") == [("S", "yes")]
+    assert lines(engine.dwell((name, f"{name}x")), "type", "value") == [(None, None)]
+    actors = lines(engine.changes_per_actor((name, name, 1)), "actor")
+    assert actors == [("yes",)]
+
+
+def test_dwell_tells_how_long_each_value_lasted(engine_of):
+    """To the microsecond; what was entered, what lasts, and what a missing change makes unsure."""
+    rows = [row_of(None, OPEN, 0, 0), row_of(OPEN, DONE, 10.5, 1), row_of(DONE, OPEN, 12, 2)]
+    blocked = item("2", State=text("open"))
+    rows += [baseline_of(blocked, 0), row_of(item("2", State=number(5)), None, 100, 3)]
+    engine = engine_of(*rows, complete_until=moment(112))
+
+    found = lines(engine.dwell(("State",)))
+
+    assert found == [
+        {
+            "type": "S",
+            "value": "done",
+            "items": 1,
+            "stays": 1,
+            "entered": 1,
+            "lasting": 0,
+            "uncertain": 0,
+            "total_seconds": 1.5,
+            "mean_seconds": 1.5,
+        },
+        {
+            "type": "S",
+            "value": "open",
+            "items": 2,
+            "stays": 3,
+            "entered": 2,
+            "lasting": 1,
+            "uncertain": 1,
+            "total_seconds": 10.5 + 100 + 100,
+            "mean_seconds": 210.5 / 3,
+        },
+    ]
+
+
+def swapped(rows):
+    """Two rows, each at the place of the other."""
+    return [
+        resealed(one, created_at=o.change.created_at, sequence_number=o.change.sequence_number)
+        for one, o in zip(rows, reversed(rows), strict=True)
+    ]
+
+
+LONG = rows_of(OPEN, DONE, item("1"), item("1", State=number(1)))
+
+
+@pytest.mark.parametrize(
+    ("rows", "found"),
+    [
+        (LONG, []),
+        (LONG[1:], ["MISSING_START"]),
+        ([LONG[0], LONG[2]], ["MISSING_CHANGE"]),
+        ([LONG[0], row_of(None, DONE, 99, 9)], ["MISSING_DELETE"]),
+        ([*ROWS, row_of(OPEN, DONE, 999, 9)], ["MISSING_INSERT"]),
+        ([LONG[0], *swapped(LONG[1:3]), LONG[3]], ["ORDER"]),
+        ([baseline_of(OPEN, 0), *LONG[1:]], []),
+        ([baseline_of(item("1", State=number(5)), 0), *LONG], ["MISSING_INSERT"]),
+        ([baseline_of(OPEN, 0), row_of(None, OPEN, 0.25)], []),
+    ],
+)
+def test_findings_are_those_of_continuity(engine_of, rows, found):
+    """By class; an item beside it that is whole has none."""
+    other = [row_of(None, item("2"), 0, 50), baseline_of(item("2"), 60)]
+
+    findings = lines(engine_of(*rows, *other).findings(), "found", "id")
+
+    assert findings == [(one, "1") for one in found]
+
+
+def test_whole_lines_have_nothing_wrong(engine_of):
+    """The function that engines run over all rows is the one that ingests check with."""
+    assert lines(digests(engine_of(*ROWS, baseline_of(item("2"))))) == []
+
+
+@pytest.mark.parametrize(
+    "altered",
+    [
+        {"new_image": '{"Id":{"S":"1"},"State":{"S":"shut"}}'},
+        {"old_hash": bytes(16)},
+        {"new_hash": None},
+        {"changed": ["Other"]},
+        {"created_at": moment(1)},
+        {"event_name": "MODIFY"},
+        {"keys": "{"},
+        {"digest": bytes(32)},
+        {"format": 2},
+    ],
+    ids=lambda altered: next(iter(altered)),
+)
+def test_an_altered_column_is_found(engine_of, tmp_path, altered):
+    """Whichever: a column that only follows from the images answers questions too."""
+    engine = engine_of(*ROWS)
+    lines_ = [line_of(row) for row in ROWS[::2]]
+    write_file(tmp_path, "2018-03", "0.parquet", [lines_[0] | altered, *lines_[1:]])
+
+    found = lines(digests(engine), "found", "sort_key")
+
+    assert found == [("DIGEST_MISMATCH", ROWS[0].sort_key)]
+
+
+def test_a_forged_row_is_found_by_its_place(engine_of):
+    """A digest that fits does not help a row that stands where its keys do not belong."""
+    forged = resealed(ROWS[0], item_id="9")
+    future = resealed(ROWS[1], created_at=LATER + DAY)
+
+    found = lines(digests(engine_of(forged, future)), "found", "id")
+
+    assert sorted(found) == [("KEY_MISMATCH", "1"), ("KEY_MISMATCH", "9")]
+
+
+def test_free_sql_sees_views_named_after_the_questions(engine_of):
+    """At the instant and in the range that they were defined for."""
+    engine = engine_of(*ROWS)
+
+    names = engine.views(at=moment(70), until=moment(60), attribute=("State",))
+
+    assert {"history", "changes", "table_as_of", "versions", "diff", "dwell"} < set(names)
+    for name in names:
+        engine.sql(f'SELECT * FROM "{name}"').read_all()  # noqa: S608 - a name of ours
+    joined = engine.sql('SELECT image FROM table_as_of JOIN changes USING (id) WHERE "exists"')
+    assert lines(joined, "image") == [('{"Id":{"S":"1"},"State":{"S":"done"}}',)] * 2
+    engine.views(at=moment(0))
+    assert "open" in lines(engine.sql("SELECT image FROM table_as_of"), "image")[0][0]
+
+
+@pytest.mark.parametrize(
+    "text_",
+    [
+        "COPY (SELECT 1) TO '{path}'",
+        "COPY rows TO '{folder}/stolen.csv'",
+        "ATTACH '{folder}/x.db'",
+        "CREATE TABLE x AS SELECT 1",
+        "DROP VIEW rows",
+        "SET threads = 1",
+        "INSTALL httpfs",
+        "SELECT 1; SELECT 2",
+        "EXPLAIN ANALYZE SELECT 1",
+        "SELECT * FROM read_text('{folder}/manifest.json')",
+        "SELECT * FROM '{folder}/secret.csv'",
+        "SELECT * FROM nowhere",
+        "SELEC 1",
+        "",
+    ],
+)
+def test_free_sql_only_reads_the_dataset(engine_of, tmp_path, text_):
+    """One line that says why not; nothing is written and no other file is read."""
+    engine = engine_of(*ROWS)
+    (tmp_path / "secret.csv").write_text("a\n1\n")
+    files = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    with pytest.raises(DatasetError) as refused:
+        engine.sql(text_.format(folder=tmp_path, path=engine.dataset.paths[0])).read_all()
+
+    assert len(str(refused.value).splitlines()) == 1
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == files
+    assert lines(engine.sql("SELECT count(*) AS n FROM rows")) == [{"n": 3}]
+
+
+def test_an_error_while_reading_quotes_no_item(engine_of):
+    """DuckDB would tell the value that it could not convert."""
+    with pytest.raises(DatasetError) as refused:
+        engine_of(*ROWS).sql("SELECT new_image::INTEGER FROM rows").read_all()
+
+    assert str(refused.value) == "DuckDB cannot answer: ConversionException"
+
+
+def test_python_variables_are_no_tables(engine_of):
+    """A query sees the dataset, not the program that asks it."""
+    secret = pa.table({"a": [1]})
+
+    with pytest.raises(DatasetError, match="secret"):
+        engine_of(*ROWS).sql("SELECT * FROM secret")
+
+    assert secret.num_rows == 1
+
+
+@pytest.mark.parametrize("name", ["o'c", "a b", "[ab]", "é{x}", "100%", "a=b", "st*r"])
+def test_a_dataset_is_read_whatever_its_folder_is_called(engine_of, tmp_path, name):
+    """No character of a path is taken for a pattern, or for the end of a text."""
+    engine = engine_of(*ROWS, folder=tmp_path / name)
+
+    assert lines(engine.sql("SELECT count(*) AS n, min(month) AS m FROM rows")) == [
+        {"n": 3, "m": "2018-03"}
+    ]
+
+
+def test_only_listed_files_are_read(engine_of):
+    """What an interrupted ingest left behind is in the folder, and no part of the dataset."""
+    dataset = engine_of(*ROWS).dataset
+    listed = replace(dataset, files=dataset.files[:1])
+
+    with DuckEngine(listed) as engine:
+        assert lines(engine.sql("SELECT count(*) AS n FROM rows")) == [{"n": 2}]
+
+
+def test_an_empty_dataset_answers_every_question_with_nothing(engine_of):
+    """In the columns that the answer always has."""
+    engine = engine_of()
+
+    for name in engine.views(attribute=("State",)):
+        assert engine.sql(f'SELECT * FROM "{name}"').read_all().num_rows == 0  # noqa: S608
+    assert engine.table_as_of(moment(0)).read_all().num_rows == 0
+    assert engine.findings().read_all().num_rows == digests(engine).read_all().num_rows == 0
+
+
+def test_answers_are_read_side_by_side(engine_of):
+    """One is not cut short by the next: each streams on its own."""
+    engine = engine_of(*ROWS)
+
+    changes, versions = engine.changes(moment(0), LATER), engine.versions()
+
+    assert len(lines(versions)) == 2
+    assert len(lines(changes)) == 3
+
+
+def test_a_line_without_its_id_is_an_error(engine_of):
+    """A null where there can be none is a damaged dataset, and no answer."""
+    engine = engine_of(*ROWS)
+    path = Path(engine.dataset.paths[0])
+    table = pq.read_table(path)
+    place = table.schema.get_field_index("sort_key")
+    pq.write_table(table.set_column(place, "sort_key", pa.nulls(table.num_rows, pa.string())), path)
+
+    with pytest.raises(DatasetError, match="the dataset is damaged: `sort_key` is missing"):
+        engine.changes(moment(0), LATER).read_all()
+
+
+def test_what_was_put_on_disk_is_gone_when_it_is_closed(engine_of):
+    """The temporary folder is the engine's own."""
+    engine = engine_of(*ROWS)
+    folder = Path(engine._spill.name)
+    assert folder.is_dir()
+
+    engine.close()
+
+    assert not folder.exists()
+
+
+def test_a_limit_that_duckdb_does_not_take_is_one_line(engine_of):
+    """As given on a command line."""
+    with pytest.raises(DatasetError, match="DuckDB cannot answer"):
+        engine_of(*ROWS, memory_limit="plenty")

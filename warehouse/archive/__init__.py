@@ -1,0 +1,1 @@
+"""Exports of a history become a dataset."""

@@ -1,0 +1,147 @@
+"""History rows as an export shows them, each checked as far as it can be without a client."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from reports.access.export import DataFile, Export, ExportKind
+from reports.access.export_folder import ExportError
+from stream_core.attribute_values import Item, read_item, same_item
+from stream_core.change import EventName
+from stream_core.errors import IntegrityError, MalformedRecordError
+from stream_core.history_row import ID, SORT_KEY, HistoryRow, OverflowPointer
+from stream_core.overflow_object import unpack
+from stream_core.retry import error_code
+from warehouse.errors import DatasetError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+Loader: TypeAlias = Callable[[OverflowPointer], bytes]
+"""Gives the body of an overflow object; raises IntegrityError where it is gone."""
+
+_GONE = frozenset({"NoSuchKey", "NoSuchVersion", "NoSuchBucket", "404"})
+_HAS_IMAGES = {
+    EventName.INSERT: (False, True),
+    EventName.MODIFY: (True, True),
+    EventName.REMOVE: (True, False),
+    EventName.SNAPSHOT: (False, True),
+}
+
+
+def stored_items(export: Export, file: DataFile) -> Iterator[tuple[int, Item]]:
+    """The items of the history table in a data file, each with the number of its line.
+
+    Raises:
+        ExportError: the file is missing or damaged, or is not of a history table.
+        IntegrityError: an incremental export shows that a row was changed or removed.
+    """
+    for number, line in export.lines(file):
+        try:
+            fields = json.loads(line)
+            item = read_item(fields["Item" if export.kind is ExportKind.FULL else "Keys"])
+            if export.kind is ExportKind.INCREMENTAL:
+                item = _written(export, file, number, fields, item)
+        except (ValueError, TypeError, KeyError, RecursionError, MalformedRecordError) as error:
+            # The error's own text may quote the item.
+            raise export.damaged(file, f"line {number} is no item") from error
+        if not ({ID, SORT_KEY} <= item.keys()):
+            raise ExportError(
+                f"{export.folder.where(file.name)} line {number} is no history row: give an "
+                f"export of a history table, not of {export.table_arn}"
+            )
+        yield number, item
+
+
+def stored_row(item: Item) -> HistoryRow:
+    """The history row in an item; its digest is checked if its images are in it.
+
+    Raises:
+        IntegrityError: it is not what a writer writes.
+    """
+    row = HistoryRow.from_item(item)
+    if row.change.created_at.tzinfo is None:
+        raise IntegrityError("not a history row: its sort key does not begin with a time in UTC")
+    _require_nothing_more(row, item)
+    if row.overflow is None:
+        _require_images(row)
+        row.check()
+    return row
+
+
+def loaded_row(row: HistoryRow, loader: Loader) -> HistoryRow:
+    """A row with its images from the overflow bucket, its digest checked.
+
+    Raises:
+        IntegrityError: the row or its overflow object is not what was written, or that is gone.
+    """
+    if row.overflow is None:
+        return row
+    body = loader(row.overflow)
+    loaded = row.with_images(*unpack(row.overflow, body))
+    _require_images(loaded)
+    loaded.check()
+    return loaded
+
+
+def loader_of(overflow: "Loader | S3Client") -> Loader:
+    """What loads overflow objects: itself, or out of the buckets that a client reads."""
+    if callable(overflow):
+        return overflow
+
+    def load(pointer: OverflowPointer) -> bytes:
+        where: dict[str, Any] = {"Bucket": pointer.bucket, "Key": pointer.key}
+        if pointer.version_id is not None:
+            where["VersionId"] = pointer.version_id
+        try:
+            return overflow.get_object(**where)["Body"].read()
+        except (ClientError, BotoCoreError) as error:
+            if error_code(error) in _GONE:
+                raise IntegrityError(f"overflow object {pointer.key} is missing") from error
+            raise DatasetError(
+                f"overflow object {pointer.key} cannot be read: {error_code(error)}; try again "
+                "later"
+            ) from error
+
+    return load
+
+
+def _written(export: Export, file: DataFile, number: int, fields: Any, keys: Item) -> Item:
+    """The item that an incremental export shows to be new."""
+    if "OldImage" in fields or "NewImage" not in fields:
+        what = "changed" if "NewImage" in fields else "removed"
+        name = keys.get(SORT_KEY, {}).get("S", "without a sort key")
+        raise IntegrityError(
+            f"{export.folder.where(file.name)} line {number}: the history row {name} was {what} "
+            "in the table; a history row is written once: find out who did it"
+        )
+    item = read_item(fields["NewImage"])
+    if not same_item({name: item[name] for name in keys}, keys):
+        raise MalformedRecordError("NewImage has another key than Keys")
+    return item
+
+
+def _require_nothing_more(row: HistoryRow, item: Item) -> None:
+    """What the digest does not cover must not hold what would get lost here.
+
+    The bucket of the index stays behind: it repeats the hour, and no question here needs it.
+    """
+    written = row.to_item(1)
+    if "TimeBucket" in item:
+        written["TimeBucket"] = item["TimeBucket"]
+    else:
+        del written["TimeBucket"]
+    if unknown := item.keys() - written.keys():
+        raise IntegrityError(
+            f"no row of the format: {row.sort_key} has {', '.join(sorted(unknown))} besides"
+        )
+    if not same_item(item, written):
+        raise IntegrityError(f"no row of the format: a field of {row.sort_key} holds more")
+
+
+def _require_images(row: HistoryRow) -> None:
+    name = row.change.event_name
+    if (row.change.old_image is not None, row.change.new_image is not None) != _HAS_IMAGES[name]:
+        raise IntegrityError(f"no row of the format: the {name} {row.sort_key} has other images")

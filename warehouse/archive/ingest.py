@@ -1,0 +1,230 @@
+"""From exports of the history table to a dataset, once each, all of one or nothing of it.
+
+What is made lies in a folder `.ingest-NAME` of the dataset until it is complete; its files then
+go to their places, and the manifest that lists them is replaced last. Whatever an interrupted run
+leaves carries its NAME, so that the next one knows what to clear away.
+"""
+
+import contextlib
+import os
+import secrets
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import duckdb
+import pyarrow as pa
+
+from reports.access.export import Export, ExportKind
+from reports.access.progress import Progress, silent
+from warehouse.archive.conversion import Conversion
+from warehouse.archive.export_rows import Loader, loader_of
+from warehouse.archive.merge import Merge, Written
+from warehouse.dataset.coverage import begun, extended, is_there, later_wholes, until
+from warehouse.dataset.manifest import (
+    MANIFEST,
+    ROWS_FOLDER,
+    DataFile,
+    Dataset,
+    Ingested,
+    sync_folder,
+)
+from warehouse.dataset.schema import MONTH
+from warehouse.errors import DatasetError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+# A process takes a second to begin: that is worth it for so many rows.
+_ROWS_A_PROCESS = 50_000
+_MOST_PROCESSES = 4
+_WORK = ".ingest-"
+_LOCK = ".lock"
+
+
+@dataclass(frozen=True)
+class IngestResult:
+    """What an ingest did.
+
+    Attributes:
+        rows_read: history rows that were read from the export now.
+        rows_added: those that the dataset did not have.
+        already_there: rows of the export that it had, each of them the same.
+        files: those that were added.
+    """
+
+    rows_read: int
+    rows_added: int
+    already_there: int
+    files: tuple[DataFile, ...] = ()
+
+
+def ingest(  # noqa: PLR0913 - what an ingest can be told, each by its name
+    dataset_folder: str | Path,
+    export_location: str | Path,
+    s3: "S3Client | None" = None,
+    *,
+    overflow: "Loader | S3Client",
+    horizon: datetime | None = None,
+    progress: Progress = silent,
+    processes: int | None = None,
+    memory_limit: str = "2GB",
+) -> IngestResult:
+    """Add the rows of an export of the history table to a dataset, which is made if need be.
+
+    Args:
+        dataset_folder: the dataset.
+        export_location: `s3://BUCKET/PREFIX/AWSDynamoDB/ID`, or the path of a copy of that folder.
+        s3: the client for a bucket.
+        overflow: a client for the overflow bucket, or what gives the body of an overflow object.
+        horizon: when the history table was created.
+        progress: told of rows.
+        processes: how many convert; None: as many as are worth it. More than one start this
+            program's main module anew, which must do nothing when it is imported.
+        memory_limit: what DuckDB may take, beside the 100 MB or so of each process.
+
+    Raises:
+        ExportError: the export is damaged, or none of a history table.
+        DatasetError: the export does not belong into the dataset, or leaves a gap before it.
+        IntegrityError: a history row is not what was written, was changed, or was removed.
+    """
+    export = Export.read(export_location, s3, tuple(ExportKind))
+    folder = Path(dataset_folder)
+    with _alone(folder):
+        _clear_away(folder)
+        known = Dataset.open(folder) if (folder / MANIFEST).exists() else None
+        dataset = extended(known, export, horizon) if known else begun(folder, export, horizon)
+        if known is not None and is_there(known, export):
+            if dataset != known:
+                dataset.save()
+            return IngestResult(0, 0, export.items)
+        run = _Ingest(dataset, export, loader_of(overflow), progress, memory_limit)
+        return run.run(_processes(export) if processes is None else processes)
+
+
+class _Ingest:
+    """One export on its way into a dataset."""
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        export: Export,
+        loader: Loader,
+        progress: Progress,
+        memory_limit: str,
+    ) -> None:
+        self._dataset = dataset
+        self._export = export
+        self._loader = loader
+        self._progress = progress
+        self._memory_limit = memory_limit
+        self._name = f"{export.time.astimezone(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
+        self._work = dataset.folder / f"{_WORK}{self._name}"
+
+    def run(self, processes: int) -> IngestResult:
+        folder = self._dataset.folder
+        try:
+            self._work.mkdir()
+            return self._ingest(processes)
+        except (OSError, duckdb.Error, pa.ArrowException) as error:
+            what = str(error).partition("\n")[0]
+            raise DatasetError(f"nothing was ingested into {folder}: {what}") from error
+        finally:
+            _clear_away(folder)
+
+    def _ingest(self, processes: int) -> IngestResult:
+        conversion = Conversion(self._export, self._work, self._loader, self._progress)
+        staged = list(conversion.run(processes))
+        read = sum(one.rows for one in staged)
+        if read != self._export.items:
+            raise DatasetError(
+                f"{self._export.arn} has {self._export.items} items, and {read} were read"
+            )
+        files = tuple(map(self._place, self._merge([one.path for one in staged])))
+        self._commit(files)
+        added = sum(file.rows for file in files)
+        return IngestResult(read, added, read - added, files)
+
+    def _merge(self, staged: list[Path]) -> list[Written]:
+        known, export = self._dataset, self._export
+        with Merge(staged, self._work / "spill", self._memory_limit) as merge:
+            merge.require_once()
+            if export.kind is ExportKind.FULL:
+                merge.beside(known.paths_of(until(known, export.time)))
+                merge.require_none_lost()
+            months = merge.months
+            merge.beside(known.paths_of(file for file in known.files if file.month in months))
+            merge.require_unaltered()
+            if later_wholes(known, export):
+                merge.require_none_new()
+            return list(merge.write_new(self._work, self._name))
+
+    def _place(self, written: Written) -> DataFile:
+        name = f"{ROWS_FOLDER}/{MONTH}={written.month}/{written.path.name}"
+        path = self._dataset.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with written.path.open("rb") as content:
+            os.fsync(content.fileno())
+        written.path.replace(path)
+        sync_folder(path.parent)
+        return DataFile(name, written.rows, path.stat().st_size, self._export.arn)
+
+    def _commit(self, files: tuple[DataFile, ...]) -> None:
+        export = self._export
+        ingested = Ingested(
+            arn=export.arn,
+            kind=export.kind.value,
+            table_id=export.table_id,
+            since=export.since,
+            until=export.time,
+            items=export.items,
+            md5=export.files_md5,
+        )
+        replace(
+            self._dataset,
+            exports=(*self._dataset.exports, ingested),
+            files=(*self._dataset.files, *files),
+        ).save()
+
+
+def _processes(export: Export) -> int:
+    worth = export.items // _ROWS_A_PROCESS
+    return max(1, min(worth, len(export.files), os.cpu_count() or 1, _MOST_PROCESSES))
+
+
+def _clear_away(folder: Path) -> None:
+    """Delete what ingests have left, and nothing that the manifest lists."""
+    listed: set[Path] = set()
+    if (folder / MANIFEST).exists():
+        listed = {folder / file.name for file in Dataset.described(folder).files}
+    for work in folder.glob(f"{_WORK}*"):
+        name = work.name.removeprefix(_WORK)
+        for path in (folder / ROWS_FOLDER).glob(f"{MONTH}=*/{name}-*.parquet"):
+            if path not in listed:
+                path.unlink()
+        shutil.rmtree(work)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other ingests out of the dataset."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / _LOCK).open("wb")
+    except OSError as error:
+        raise DatasetError(f"{folder} cannot be written: {error.strerror}") from error
+    with lock:
+        if sys.platform != "win32":
+            import fcntl  # noqa: PLC0415 - Windows has none
+
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise DatasetError(
+                    f"{folder} is in use by another ingest: wait for it to end"
+                ) from error
+        yield

@@ -1,0 +1,125 @@
+"""Which exports make up a dataset: of one table, without a gap, each once. Pure."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from reports.access.export import Export, ExportKind
+from warehouse.dataset.manifest import DataFile, Dataset
+from warehouse.errors import DatasetError
+
+
+def begun(folder: Path, export: Export, horizon: datetime | None) -> Dataset:
+    """A dataset that an export can be the first of; it has no rows yet.
+
+    Raises:
+        DatasetError: the export shows only what changed, since after the history began.
+    """
+    dataset = Dataset(folder, export.table_arn, horizon, export.time, exports=(), files=())
+    if export.since is not None and (horizon is None or export.since > horizon):
+        raise DatasetError(
+            f"{export.arn} shows only what was written since {_text(export.since)}: ingest an "
+            f"export of the whole table first, a {ExportKind.FULL}"
+        )
+    return dataset
+
+
+def extended(dataset: Dataset, export: Export, horizon: datetime | None) -> Dataset:
+    """The dataset as the export will make it, its rows and the export itself aside.
+
+    Raises:
+        DatasetError: the export is of another table, or there is a gap before it.
+    """
+    _require_same_table(dataset, export)
+    if export.since is not None and export.since > dataset.complete_until:
+        raise DatasetError(
+            f"{export.arn} begins at {_text(export.since)}, and {dataset.folder} is complete until "
+            f"{_text(dataset.complete_until)} only: ingest the {ExportKind.INCREMENTAL} of the "
+            f"time in between first, or a {ExportKind.FULL}"
+        )
+    if horizon is not None and dataset.horizon not in (None, horizon):
+        raise DatasetError(
+            f"the history in {dataset.folder} began at {_text(dataset.horizon)}, not at "
+            f"{_text(horizon)}: give the horizon of its own history table, or none"
+        )
+    return replace(
+        dataset,
+        horizon=horizon or dataset.horizon,
+        complete_until=max(dataset.complete_until, export.time),
+    )
+
+
+def is_there(dataset: Dataset, export: Export) -> bool:
+    """Whether the export was ingested before.
+
+    Raises:
+        DatasetError: another export of its name was.
+    """
+    for one in dataset.exports:
+        if one.arn == export.arn:
+            if (one.items, one.md5) != (export.items, export.files_md5):
+                raise DatasetError(
+                    f"{export.arn} was ingested before, and its list of files is another one now: "
+                    "find out who changed it"
+                )
+            return True
+    return False
+
+
+def until(dataset: Dataset, moment: datetime) -> Iterator[DataFile]:
+    """The files whose rows were in the table at a moment: exports until then showed them."""
+    shown = {one.arn for one in dataset.exports if one.until <= moment}
+    return (file for file in dataset.files if file.export in shown)
+
+
+def later_wholes(dataset: Dataset, export: Export) -> bool:
+    """Whether the dataset has all that was in the table at the export's time or later."""
+    return any(one.since is None and one.until >= export.time for one in dataset.exports)
+
+
+def _require_same_table(dataset: Dataset, export: Export) -> None:
+    if export.table_arn != dataset.history_table:
+        raise DatasetError(
+            f"{export.arn} is of {export.table_arn}, and {dataset.folder} is of "
+            f"{dataset.history_table}: a dataset is of one table; name another folder"
+        )
+    for one in dataset.exports:
+        if one.table_id and export.table_id and one.table_id != export.table_id:
+            raise DatasetError(
+                f"{export.arn} is of another table of the same name, {export.table_id}, and "
+                f"{dataset.folder} is of {one.table_id}: a dataset is of one table; name another "
+                "folder"
+            )
+
+
+def _text(moment: datetime | None) -> str:
+    return "no time" if moment is None else moment.astimezone(UTC).isoformat()
+
+
+def in_order(
+    exports: Iterable[Export], complete_until: datetime | None, horizon: datetime | None
+) -> list[Export]:
+    """Exports in an order in which none leaves a gap before it, if there is one.
+
+    Args:
+        exports: of one table.
+        complete_until: of the dataset that they are for; None: there is none yet.
+        horizon: when the history began; None: not known.
+    """
+    # A history that had not begun yet lacks nothing.
+    covered = complete_until or horizon
+    left = sorted(exports, key=lambda one: (one.time, one.kind is not ExportKind.FULL))
+    ordered: list[Export] = []
+    while left:
+        fitting = (one for one in left if _fits(one, covered))
+        # Where none fits, ingesting says what is missing.
+        export = next(fitting, left[0])
+        left.remove(export)
+        ordered.append(export)
+        covered = export.time if covered is None else max(covered, export.time)
+    return ordered
+
+
+def _fits(export: Export, covered: datetime | None) -> bool:
+    return export.since is None or (covered is not None and export.since <= covered)

@@ -1,0 +1,158 @@
+"""What every engine answers, so that nobody need know which one runs."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from datetime import datetime
+from typing import Self
+
+import pyarrow as pa
+from sqlglot import exp
+
+from reports.inputs.paths import Path
+from stream_core.attribute_values import Item
+from stream_core.item_id import item_id
+from warehouse.dataset.manifest import Dataset
+from warehouse.questions import activity_sql, continuity_sql, states_sql
+from warehouse.questions.question import EARLIEST, LATEST, Bounds, Question, Range
+
+_WHOLE = Range()
+
+
+class Engine(ABC):
+    """Questions to a dataset, which every engine beside this module answers alike.
+
+    Answers come as a stream of Arrow record batches, with times in UTC, and images, hashes and
+    keys as the dataset has them (see `warehouse.dataset.schema`). They are in no order unless the
+    question names one.
+
+    Raises:
+        DatasetError: a question cannot be answered, or free SQL is none.
+    """
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
+        self.bounds = Bounds.of(dataset)
+
+    @abstractmethod
+    def sql(self, text: str) -> pa.RecordBatchReader:
+        """The answer to one query in DuckDB's dialect over `rows` and the `views`.
+
+        Reads only. A column's type is the engine's own, null-ness is not told.
+        """
+
+    @abstractmethod
+    def ask(self, tree: exp.Query) -> pa.RecordBatchReader:
+        """The answer to a query as a tree in DuckDB's dialect."""
+
+    @abstractmethod
+    def define(self, question: Question) -> None:
+        """Make a question a view of its name."""
+
+    @abstractmethod
+    def map_rows(
+        self, function: Callable[[pa.RecordBatch], pa.RecordBatch], answer: pa.Schema
+    ) -> pa.RecordBatchReader:
+        """What a function makes of all rows of the dataset, batch by batch."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Give back what the engine holds."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def answer(self, question: Question) -> pa.RecordBatchReader:
+        """The answer to a question, in its columns exactly."""
+        batches = (question.fitted(batch) for batch in self.ask(question.tree))
+        return pa.RecordBatchReader.from_batches(question.answer, batches)
+
+    def views(
+        self,
+        *,
+        at: datetime | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        actor_attribute: Path | None = None,
+        attribute: Path | None = None,
+    ) -> list[str]:
+        """Define views named after the questions, for `sql`, and tell their names.
+
+        Args:
+            at: the instant of `table_as_of`; by default until when the dataset is complete.
+            since: the start of the changes and of `diff`; by default the beginning of time.
+            until: their end; by default the end of time, and until when the dataset is complete.
+            actor_attribute: where writers leave their name, for `changes_per_actor`.
+            attribute: the attribute of `dwell`; without it there is no such view.
+        """
+        made = Range(since or EARLIEST, until or LATEST)
+        questions = [
+            activity_sql.history_of_all(),
+            activity_sql.changes(made),
+            activity_sql.changes_per_day(made),
+            activity_sql.churn(made),
+            activity_sql.changes_per_attribute(made),
+            activity_sql.changes_per_actor(made, actor_attribute),
+            states_sql.table_as_of(at or self.bounds.complete_until, self.bounds),
+            states_sql.versions(self.bounds),
+            states_sql.diff(
+                made.since, until or max(made.since, self.bounds.complete_until), self.bounds
+            ),
+            continuity_sql.chains_in_doubt(),
+        ]
+        if attribute is not None:
+            questions.append(activity_sql.dwell(attribute, self.bounds))
+        for question in questions:
+            self.define(question)
+        return [question.name for question in questions]
+
+    def table_as_of(self, at: datetime) -> pa.RecordBatchReader:
+        """Every item as it was at an instant; see `states_sql.table_as_of`."""
+        return self.answer(states_sql.table_as_of(at, self.bounds))
+
+    def versions(self) -> pa.RecordBatchReader:
+        """Every version of every item; see `states_sql.versions`."""
+        return self.answer(states_sql.versions(self.bounds))
+
+    def diff(self, since: datetime, until: datetime) -> pa.RecordBatchReader:
+        """What differs between two instants; see `states_sql.diff`."""
+        return self.answer(states_sql.diff(since, until, self.bounds))
+
+    def changes(self, since: datetime, until: datetime) -> pa.RecordBatchReader:
+        """The changes made in a range, in order; see `activity_sql.changes`."""
+        return self.answer(activity_sql.changes(Range(since, until)))
+
+    def history(self, keys: Item) -> pa.RecordBatchReader:
+        """The rows of an item, given by its key in wire form, oldest first."""
+        return self.answer(activity_sql.history(item_id(keys)))
+
+    def changes_per_day(self, made: Range = _WHOLE) -> pa.RecordBatchReader:
+        """See `activity_sql.changes_per_day`."""
+        return self.answer(activity_sql.changes_per_day(made))
+
+    def churn(self, made: Range = _WHOLE) -> pa.RecordBatchReader:
+        """See `activity_sql.churn`."""
+        return self.answer(activity_sql.churn(made))
+
+    def changes_per_attribute(self, made: Range = _WHOLE) -> pa.RecordBatchReader:
+        """See `activity_sql.changes_per_attribute`."""
+        return self.answer(activity_sql.changes_per_attribute(made))
+
+    def changes_per_actor(
+        self, actor_attribute: Path | None = None, made: Range = _WHOLE
+    ) -> pa.RecordBatchReader:
+        """See `activity_sql.changes_per_actor`."""
+        return self.answer(activity_sql.changes_per_actor(made, actor_attribute))
+
+    def dwell(self, attribute: Path) -> pa.RecordBatchReader:
+        """How long items have each value of an attribute; see `activity_sql.dwell`."""
+        return self.answer(activity_sql.dwell(attribute, self.bounds))
+
+    def findings(self) -> pa.RecordBatchReader:
+        """Where rows do not follow from each other; see `reports.verification.continuity`."""
+        links = self.answer(continuity_sql.chains_in_doubt())
+        return pa.RecordBatchReader.from_batches(
+            continuity_sql.FINDINGS, continuity_sql.judged(links)
+        )

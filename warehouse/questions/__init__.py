@@ -1,0 +1,1 @@
+"""Questions to a dataset, as SQL of any engine."""

@@ -1,0 +1,109 @@
+"""Continuity: SQL finds the items whose rows may not follow from each other, Python judges them.
+
+An order that would close a broken chain is no matter of SQL, so that
+`reports.verification.continuity` has the last word, as it has for the live table. An item that the
+SQL passes over has no finding: it begins
+with an INSERT or a baseline, and each row, baselines included, begins with the state that the row
+before left. Then no link is broken either once baselines are put aside, and each shows a state of
+the changes next to it.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import Any
+
+import pyarrow as pa
+
+from reports.verification.chain_order import Link
+from reports.verification.continuity import Finding, judge_chain
+from stream_core.attribute_values import canonical_json
+from stream_core.change import EventName
+from warehouse.dataset.schema import STATE_BYTES, image_of
+from warehouse.questions.question import TIME, Question, query
+
+FINDINGS = pa.schema(
+    [
+        pa.field("found", pa.string(), nullable=False),
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("keys", pa.string(), nullable=False),
+        pa.field("since", TIME),
+        pa.field("until", TIME),
+        pa.field("sort_key", pa.string()),
+        pa.field("detail", pa.string(), nullable=False),
+    ]
+)
+_LINKS = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("keys", pa.string(), nullable=False),
+        pa.field("sort_key", pa.string(), nullable=False),
+        pa.field("event_name", pa.string(), nullable=False),
+        pa.field("created_at", TIME, nullable=False),
+        pa.field("old_hash", pa.binary(STATE_BYTES)),
+        pa.field("new_hash", pa.binary(STATE_BYTES)),
+    ]
+)
+# Rows of one batch of findings.
+_BATCH = 1000
+
+_CHAINS_IN_DOUBT = """
+WITH linked AS (
+  SELECT
+    id, event_name, old_hash,
+    LAG(sort_key) OVER (PARTITION BY id ORDER BY sort_key) AS previous_key,
+    LAG(new_hash) OVER (PARTITION BY id ORDER BY sort_key) AS previous_hash
+  FROM rows
+), in_doubt AS (
+  SELECT DISTINCT id FROM linked
+  WHERE
+    (previous_key IS NULL AND event_name <> 'SNAPSHOT' AND old_hash IS NOT NULL)
+    OR (previous_key IS NOT NULL AND previous_hash IS DISTINCT FROM old_hash)
+)
+SELECT id, keys, sort_key, event_name, created_at, old_hash, new_hash
+FROM rows
+WHERE id IN (SELECT id FROM in_doubt)
+ORDER BY id, sort_key
+"""
+
+
+def chains_in_doubt() -> Question:
+    """The rows, without their images, of the items that may have a finding, item by item."""
+    return Question("chains_in_doubt", query(_CHAINS_IN_DOUBT, {}), _LINKS)
+
+
+def judged(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The findings in chains, as `verification.continuity` has them without a live item."""
+    lines = (line for batch in batches for line in batch.to_pylist())
+    found: list[dict[str, Any]] = []
+    for identifier, chain in groupby(lines, key=lambda line: line["id"]):
+        rows = list(chain)
+        keys = image_of(rows[0]["keys"]) or {}
+        found += [finding_line(identifier, one) for one in judge_chain(keys, map(_link, rows))]
+        if len(found) >= _BATCH:
+            yield pa.RecordBatch.from_pylist(found, schema=FINDINGS)
+            found = []
+    if found:
+        yield pa.RecordBatch.from_pylist(found, schema=FINDINGS)
+
+
+def finding_line(identifier: str, finding: Finding) -> dict[str, Any]:
+    """A finding as a line of an answer."""
+    return {
+        "found": finding.found.value,
+        "id": identifier,
+        "keys": canonical_json(finding.keys).decode("ascii"),
+        "since": finding.since,
+        "until": finding.until,
+        "sort_key": finding.sort_key,
+        "detail": finding.detail,
+    }
+
+
+def _link(line: dict[str, Any]) -> Link:
+    return Link(
+        line["sort_key"],
+        EventName(line["event_name"]),
+        line["created_at"],
+        before=line["old_hash"],
+        after=line["new_hash"],
+    )

@@ -1,0 +1,264 @@
+"""Questions about states: the table at an instant, every version, the difference between two.
+
+The rules are those of `reports.states.timeline` for a history whose source table is not read: the
+newest row up to an instant tells the state, the oldest one after it vouches for that. They are
+written out in SQL so that an engine can apply them where the rows are; a test holds both to each
+other.
+"""
+
+from datetime import datetime
+
+import pyarrow as pa
+from sqlglot import exp
+
+from stream_core.history_row import time_text
+from warehouse.dataset.schema import STATE_BYTES
+from warehouse.questions.question import (
+    TIME,
+    Bounds,
+    Question,
+    Range,
+    query,
+    text_literal,
+    time_literal,
+)
+
+_HASH = pa.binary(STATE_BYTES)
+_STATE = [
+    pa.field("certainty", pa.string(), nullable=False),
+    pa.field("reason", pa.string(), nullable=False),
+    pa.field("valid_from", TIME),
+    pa.field("valid_to", TIME),
+]
+TABLE_AS_OF = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("keys", pa.string(), nullable=False),
+        pa.field("exists", pa.bool_(), nullable=False),
+        pa.field("image", pa.string()),
+        pa.field("image_hash", _HASH),
+        *_STATE,
+        pa.field("sort_key", pa.string(), nullable=False),
+    ]
+)
+VERSIONS = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("keys", pa.string(), nullable=False),
+        pa.field("image", pa.string(), nullable=False),
+        *_STATE,
+        pa.field("is_current", pa.bool_(), nullable=False),
+        pa.field("sequence_number", pa.string(), nullable=False),
+        pa.field("sort_key", pa.string(), nullable=False),
+    ]
+)
+DIFF = pa.schema(
+    [
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("keys", pa.string(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("old_image", pa.string()),
+        pa.field("new_image", pa.string()),
+        pa.field("old_certainty", pa.string(), nullable=False),
+        pa.field("old_reason", pa.string(), nullable=False),
+        pa.field("new_certainty", pa.string(), nullable=False),
+        pa.field("new_reason", pa.string(), nullable=False),
+    ]
+)
+
+# Two sort keys an item, then the rows they name: joins spill to disk, an aggregate that carries
+# the images cannot. A baseline speaks for its second only where no change does, so that it is
+# looked for behind all of them.
+_STATES = """
+WITH marks AS (
+  SELECT
+    id,
+    MAX(sort_key) FILTER (WHERE created_at <= :at) AS before_key,
+    MIN(
+      CASE WHEN event_name = 'SNAPSHOT' THEN REPLACE(sort_key, '#', '#~') ELSE sort_key END
+    ) FILTER (WHERE created_at > :at) AS after_key
+  FROM rows
+  GROUP BY id
+), evidence AS (
+  SELECT
+    marks.id,
+    COALESCE(earlier.keys, later.keys) AS keys,
+    CASE
+      WHEN marks.before_key IS NOT NULL THEN earlier.new_image
+      WHEN later.event_name = 'SNAPSHOT' THEN later.new_image
+      ELSE later.old_image
+    END AS image,
+    CASE
+      WHEN marks.before_key IS NOT NULL THEN earlier.new_hash ELSE later.old_hash
+    END AS image_hash,
+    CASE
+      WHEN :at > :complete_until THEN 'incomplete'
+      WHEN marks.before_key IS NULL AND :at < :horizon THEN 'horizon'
+      WHEN marks.before_key IS NULL AND later.event_name = 'INSERT' THEN 'inserted'
+      WHEN marks.before_key IS NULL THEN 'no baseline'
+      WHEN marks.after_key IS NULL THEN 'last row'
+      WHEN earlier.new_hash IS NOT DISTINCT FROM later.old_hash THEN 'fits'
+      ELSE 'missing'
+    END AS verdict,
+    earlier.created_at AS valid_from,
+    later.created_at AS valid_to,
+    COALESCE(earlier.sort_key, later.sort_key) AS sort_key
+  FROM marks
+  LEFT JOIN rows AS earlier
+    ON earlier.id = marks.id AND earlier.sort_key = marks.before_key
+  LEFT JOIN rows AS later
+    ON later.id = marks.id AND later.sort_key = REPLACE(marks.after_key, '#~', '#')
+)
+SELECT
+  id, keys, image_hash IS NOT NULL AS "exists", image, image_hash,
+  :certainty AS certainty, :reason AS reason, valid_from, valid_to, sort_key
+FROM evidence
+"""
+
+# The sorting is of what follows from what; the images go along because they are the answer.
+_VERSIONS = """
+WITH placed AS (
+  SELECT
+    id, keys, sort_key, sequence_number, event_name, created_at, new_image, new_hash, old_hash,
+    LEAD(created_at) OVER (PARTITION BY id ORDER BY sort_key) AS following
+  FROM rows
+), linked AS (
+  SELECT
+    id, keys, sort_key, sequence_number, created_at, new_image, new_hash,
+    LEAD(created_at) OVER (PARTITION BY id ORDER BY sort_key) AS valid_to,
+    LEAD(old_hash) OVER (PARTITION BY id ORDER BY sort_key) AS next_state
+  FROM placed
+  WHERE following IS NULL OR following <> created_at OR event_name <> 'SNAPSHOT'
+), marks AS (
+  SELECT
+    id,
+    MIN(
+      CASE WHEN event_name = 'SNAPSHOT' THEN REPLACE(sort_key, '#', '#~') ELSE sort_key END
+    ) AS first_key
+  FROM rows
+  GROUP BY id
+), states AS (
+  SELECT
+    id, keys, new_image AS image, created_at AS valid_from, valid_to, sequence_number, sort_key,
+    CASE
+      WHEN created_at > :complete_until THEN 'incomplete'
+      WHEN valid_to IS NULL THEN 'last row'
+      WHEN new_hash IS NOT DISTINCT FROM next_state THEN 'fits'
+      ELSE 'missing'
+    END AS verdict
+  FROM linked
+  WHERE new_image IS NOT NULL
+  UNION ALL
+  SELECT
+    marks.id, initial.keys,
+    CASE WHEN event_name = 'SNAPSHOT' THEN new_image ELSE old_image END AS image,
+    CAST(NULL AS TIMESTAMPTZ) AS valid_from, created_at AS valid_to, sequence_number, sort_key,
+    CASE WHEN created_at <= :horizon THEN 'horizon' ELSE 'no baseline' END AS verdict
+  FROM marks
+  JOIN rows AS initial
+    ON initial.id = marks.id AND initial.sort_key = REPLACE(marks.first_key, '#~', '#')
+  WHERE initial.old_hash IS NOT NULL
+)
+SELECT
+  id, keys, image, :certainty AS certainty, :reason AS reason, valid_from, valid_to,
+  valid_to IS NULL AS is_current, sequence_number, sort_key
+FROM states
+"""
+
+# Only an item with a row in between can differ: for all others the same two rows tell both states.
+_DIFF = """
+WITH touched AS (
+  SELECT DISTINCT id FROM rows
+  WHERE created_at > :since AND created_at <= :until
+    AND month BETWEEN :first_month AND :last_month
+), old_states AS (SELECT * FROM :old), new_states AS (SELECT * FROM :new)
+SELECT
+  new_states.id, new_states.keys,
+  CASE
+    WHEN NOT old_states."exists" THEN 'added'
+    WHEN NOT new_states."exists" THEN 'removed'
+    ELSE 'changed'
+  END AS kind,
+  old_states.image AS old_image, new_states.image AS new_image,
+  old_states.certainty AS old_certainty, old_states.reason AS old_reason,
+  new_states.certainty AS new_certainty, new_states.reason AS new_reason
+FROM new_states JOIN old_states ON old_states.id = new_states.id
+WHERE old_states.image_hash IS DISTINCT FROM new_states.image_hash
+"""
+
+
+def table_as_of(at: datetime, bounds: Bounds) -> Question:
+    """Every item as it was at an instant, changes stamped at that instant included.
+
+    As `HistoryTable.table_states` tells it: the items that existed, and those that did not but
+    are not sure not to have.
+    """
+    states = _states(at, bounds)
+    told = query(
+        """SELECT * FROM :states WHERE "exists" OR certainty <> 'exact'""",
+        {"states": states.subquery("states")},
+    )
+    return Question("table_as_of", told, TABLE_AS_OF)
+
+
+def versions(bounds: Bounds) -> Question:
+    """Every version of every item, as a dimension of type 2, in no order.
+
+    The state before an item's first row is one too; a baseline begins one unless a change of its
+    second says more.
+    """
+    tree = query(_VERSIONS, {**bounds.values(), **_verdicts(bounds)})
+    return Question("versions", tree, VERSIONS)
+
+
+def diff(since: datetime, until: datetime, bounds: Bounds) -> Question:
+    """The items that were not the same at two instants, and how sure both states are.
+
+    Raises:
+        DatasetError: the second instant is the earlier one.
+    """
+    states = {
+        name: _among_touched(_states(at, bounds, f"{name}_")).subquery(name)
+        for name, at in (("old", since), ("new", until))
+    }
+    return Question("diff", query(_DIFF, {**Range(since, until).values(), **states}), DIFF)
+
+
+def _states(at: datetime, bounds: Bounds, prefix: str = "") -> exp.Query:
+    values = {"at": time_literal(at), **bounds.values(), **_verdicts(bounds)}
+    # Spark takes the names of all parts of a query for one space.
+    named = _STATES.replace("marks", f"{prefix}marks").replace("evidence", f"{prefix}evidence")
+    return query(named, values)
+
+
+def _among_touched(states: exp.Query) -> exp.Query:
+    (marks,) = (cte.this for cte in states.ctes if cte.alias.endswith("marks"))
+    marks.where("id IN (SELECT id FROM touched)", copy=False, dialect="duckdb")
+    return states
+
+
+def _verdicts(bounds: Bounds) -> dict[str, exp.Expr]:
+    """The certainty and the reason, in the words of `reports.states.timeline`, of each verdict."""
+    began = (
+        "nobody told when the history began: nothing vouches for the time before its first row"
+        if bounds.horizon is None
+        else f"the history began at {bounds.horizon:%Y-%m-%dT%H:%M:%SZ}, after the time asked for"
+    )
+    complete = f"the dataset is complete until {time_text(bounds.complete_until)}, and no longer"
+    told = {
+        "fits": ("exact", "the rows before and after fit each other"),
+        "inserted": ("exact", "the first row inserts the item"),
+        "missing": ("bounded", "a change is missing between the rows before and after"),
+        "no baseline": ("bounded", "the first row has no baseline before it"),
+        "last row": (
+            "unknown",
+            "no later row, and no source table was given to confirm the last one",
+        ),
+        "horizon": ("unknown", began),
+        "incomplete": ("unknown", complete),
+    }
+    certainty, reason = exp.case(exp.column("verdict")), exp.case(exp.column("verdict"))
+    for verdict, (how_sure, why) in told.items():
+        certainty = certainty.when(text_literal(verdict), text_literal(how_sure))
+        reason = reason.when(text_literal(verdict), text_literal(why))
+    return {"certainty": certainty, "reason": reason}
