@@ -97,7 +97,7 @@ def archive(  # noqa: PLR0913 - an option each
     )
     _require_fitting({"--gaps": gaps_file}, "--check", given=check)
     form = _endless_form(output) if every else chosen_form(output)
-    archiving = load("itemtrail.datasets.archive")
+    archiving = load(f"{__package__}.archive")
     if check:
         with _interruptible():
             status: int = archiving.check_dataset(dataset, gaps_file, form)
@@ -177,7 +177,7 @@ def query(  # noqa: PLR0913 - an option each
     _require_fitting({"--memory": memory}, "--engine duckdb", given=engine == "duckdb")
     _require_fitting({"--location": location}, "--engine athena", given=engine == "athena")
     form = chosen_form(output)
-    querying = load("itemtrail.datasets.query")
+    querying = load(f"{__package__}.query")
     views = querying.Views(at, since, until, actor_attribute, attribute)
     if engine == "athena":
         if location is None:

@@ -21,6 +21,7 @@ from itemtrail.records.kinds import Record
 from itemtrail.tables import cells
 from reports.errors import ReportError
 from reports.inputs.paths import Path as AttributePath
+from warehouse import engines
 from warehouse.check import lines_of
 from warehouse.dataset.manifest import Dataset
 from warehouse.engines import athena
@@ -58,7 +59,7 @@ def open_engine(name: str, dataset: Path, memory: str | None) -> Engine:
         DatasetError: there is no dataset, or it is damaged.
     """
     if name == "spark":
-        engine: Engine = load("warehouse.engines.spark").SparkEngine(Dataset.open(dataset))
+        engine: Engine = load(f"{engines.__name__}.spark").SparkEngine(Dataset.open(dataset))
         return engine
     opened = Dataset.open(dataset)
     return DuckEngine(opened) if memory is None else DuckEngine(opened, memory_limit=memory)

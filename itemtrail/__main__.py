@@ -1,0 +1,5 @@
+"""`python -m itemtrail`, the same as `itemtrail`."""
+
+from itemtrail.cli import main
+
+main()
