@@ -54,16 +54,16 @@ def measure() -> list[dict[str, Any]]:
         AssertionError: the plain way gives another answer.
     """
     check_endpoint()
-    asked = history(f"as-of-{max(_VERSIONS)}", _VERSIONS)
-    middle = asked.start + (asked.end - asked.start) / 2
+    sample = history(f"as-of-{max(_VERSIONS)}", _VERSIONS)
+    middle = sample.start + (sample.end - sample.start) / 2
     moments = {
-        "before the first row": asked.start - timedelta(seconds=1),
+        "before the first row": sample.start - timedelta(seconds=1),
         "between two rows": middle,
-        "after the last row": asked.end,
+        "after the last row": sample.end,
     }
     often = dict.fromkeys(_VERSIONS, _ROUNDS)
     figures = []
-    with serving_history(asked.folder) as endpoint:
+    with serving_history(sample.folder) as endpoint:
         os.environ |= environment(endpoint.url)
         trail = HistoryTable(HISTORY, SOURCE)
         _ = trail.key_schema
@@ -87,7 +87,7 @@ def _measured(
     read: dict[int, list[int]] = {}
     endpoint.counts()
     for turn in range(max(rounds.values())):
-        for versions in (one for one, most in rounds.items() if turn < most):
+        for versions in (count for count, turns in rounds.items() if turn < turns):
             began = time.perf_counter()
             ask(_KEYS[versions])
             took[versions].append(time.perf_counter() - began)
@@ -121,21 +121,21 @@ class _Plain:
 
 def show(measured_figures: list[dict[str, Any]], console: Console) -> None:
     """Print the figures as a table."""
-    figures = [Figure(**one) for one in measured_figures]
-    fewest = {one.way: one for one in figures if one.versions == min(_VERSIONS)}
+    figures = [Figure(**figure) for figure in measured_figures]
+    fewest = {figure.way: figure for figure in figures if figure.versions == min(_VERSIONS)}
     ratio = f"times {min(_VERSIONS)} versions"
     table = Table(title="The state of one item at an instant, median")
     for name in ("way", "versions", "ms", ratio, "requests", "items read", "bytes read"):
         table.add_column(name, justify="left" if name == "way" else "right")
-    for one in figures:
+    for figure in figures:
         table.add_row(
-            one.way,
-            f"{one.versions:,}",
-            f"{one.ms:,.2f}",
-            f"{one.ms / fewest[one.way].ms:,.2f}",
-            f"{one.requests:,}",
-            f"{one.rows:,}",
-            f"{one.size:,}",
-            end_section=one.versions == max(_VERSIONS),
+            figure.way,
+            f"{figure.versions:,}",
+            f"{figure.ms:,.2f}",
+            f"{figure.ms / fewest[figure.way].ms:,.2f}",
+            f"{figure.requests:,}",
+            f"{figure.rows:,}",
+            f"{figure.size:,}",
+            end_section=figure.versions == max(_VERSIONS),
         )
     console.print(table)

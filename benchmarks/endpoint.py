@@ -87,8 +87,8 @@ class Endpoint(asyncio.Protocol):
     def _read(self, request: dict[str, Any]) -> bytes:
         ((table, wanted),) = request["RequestItems"].items()
         keys = (json.dumps(key, sort_keys=True) for key in wanted["Keys"])
-        found = ",".join(self._items[key] for key in keys if key in self._items)
-        return f'{{"Responses":{{"{table}":[{found}]}},"UnprocessedKeys":{{}}}}'.encode()
+        items = ",".join(self._items[key] for key in keys if key in self._items)
+        return f'{{"Responses":{{"{table}":[{items}]}},"UnprocessedKeys":{{}}}}'.encode()
 
 
 async def serve(make: Callable[[], Endpoint]) -> None:

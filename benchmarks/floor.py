@@ -42,7 +42,7 @@ def _send(requests: Sequence[Request]) -> None:
     if not requests:
         return
     connection = http.client.HTTPConnection(requests[0].host)
-    for one in requests:
-        connection.request("POST", one.path, one.body, one.headers)
+    for request in requests:
+        connection.request("POST", request.path, request.body, request.headers)
         connection.getresponse().read()
     connection.close()

@@ -75,19 +75,19 @@ def history(name: str, versions: Sequence[int], span: timedelta = SPAN) -> Histo
     """
     folder = _CACHE / f"{name}-{_LAYOUT}"
     try:
-        found = History.read(folder)
+        existing = History.read(folder)
     except FileNotFoundError:
-        found = None
+        existing = None
     # A rewind counts back from now: behind an old history lie hours in which nothing happened.
-    if found is None or found.end < datetime.now(UTC) - _KEPT_FOR:
+    if existing is None or existing.end < datetime.now(UTC) - _KEPT_FOR:
         shutil.rmtree(folder, ignore_errors=True)
         _CACHE.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(dir=_CACHE) as work:
             _generate(Path(work), versions, span)
             Path(work).rename(folder)
             Path(work).mkdir()
-        found = History.read(folder)
-    return found
+        existing = History.read(folder)
+    return existing
 
 
 def forget() -> None:
@@ -164,7 +164,7 @@ def _part(first: int, versions: list[int], range_: tuple[datetime, datetime]) ->
     for number, count in enumerate(versions, first):
         live: Item | None = None
         for change in _life(number, count, *range_):
-            row = HistoryRow.of(change).to_item(TIME_SHARDS)
+            row = HistoryRow.from_change(change).to_item(TIME_SHARDS)
             part.rows += (
                 wire_json({name: row[name] for name in _HEAD} | row, sort_keys=False) + b","
             )

@@ -36,10 +36,10 @@ _SEGMENTS = 3
 @dataclass(frozen=True)
 class _Request:
     operation: str
-    given: dict[str, Any]
+    arguments: dict[str, Any]
 
     def __str__(self) -> str:
-        return f"{self.operation} {json.dumps(self.given)}"
+        return f"{self.operation} {json.dumps(self.arguments)}"
 
 
 def main() -> None:
@@ -113,22 +113,22 @@ def _by_time(small: History, rows: list[dict[str, Any]]) -> Iterator[_Request]:
             for condition in ("", " AND #t BETWEEN :low AND :high", " AND #t > :low"):
                 values = {":low": low, ":high": high}
                 for request in _both_ways(bucket, "TimeBucket", SORT_KEY, condition, values):
-                    yield _Request("query", request.given | {"IndexName": BY_TIME})
+                    yield _Request("query", request.arguments | {"IndexName": BY_TIME})
     bucket = {"S": f"{time_text(middle)[:13]}#00"}
     for request in _both_ways(bucket, "TimeBucket", SORT_KEY, "", {}):
-        yield _Request("query", request.given | {"IndexName": BY_TIME, "ConsistentRead": True})
+        yield _Request("query", request.arguments | {"IndexName": BY_TIME, "ConsistentRead": True})
 
 
 def _both_ways(
-    value: dict[str, str], key: str, sort_key: str, condition: str, values: dict[str, Any]
+    partition: dict[str, str], key: str, sort_key: str, condition: str, values: dict[str, Any]
 ) -> Iterator[_Request]:
-    used = {name: one for name, one in values.items() if name in condition.split()}
+    used = {name: value for name, value in values.items() if name in condition.split()}
     names = {"#k": key, **({"#t": sort_key} if condition else {})}
     query = {
         "TableName": HISTORY,
         "KeyConditionExpression": f"#k = :k{condition}",
         "ExpressionAttributeNames": names,
-        "ExpressionAttributeValues": {":k": value, **used},
+        "ExpressionAttributeValues": {":k": partition, **used},
     }
     for forward in (True, False):
         for limit in ({}, {"Limit": 7}):
@@ -141,22 +141,23 @@ def _answer(client: "DynamoDBClient", request: _Request) -> Any:
         if request.operation == "query":
             # One page more than the first shows that the next begins where the last ended.
             pages = client.get_paginator("query").paginate(
-                **request.given, PaginationConfig={"MaxItems": 3 * request.given.get("Limit", 9**9)}
+                **request.arguments,
+                PaginationConfig={"MaxItems": 3 * request.arguments.get("Limit", 9**9)},
             )
             return [item for page in pages for item in page["Items"]]
         if request.operation == "scan":
-            pages = client.get_paginator("scan").paginate(**request.given)
+            pages = client.get_paginator("scan").paginate(**request.arguments)
             return sorted(
                 json.dumps(item, sort_keys=True, default=repr)
                 for page in pages
                 for item in page["Items"]
             )
-        answer = getattr(client, request.operation)(**request.given)
+        answer = getattr(client, request.operation)(**request.arguments)
     except ClientError as error:
         return error.response["Error"]["Code"]
     if "Responses" in answer:
-        found = answer["Responses"][HISTORY]
-        return sorted(json.dumps(item, sort_keys=True, default=repr) for item in found)
+        items = answer["Responses"][HISTORY]
+        return sorted(json.dumps(item, sort_keys=True, default=repr) for item in items)
     return answer.get("Item")
 
 
@@ -182,35 +183,35 @@ def _check_pages(client: "DynamoDBClient", rows: list[dict[str, Any]]) -> None:
 
 def _check_segments(client: "DynamoDBClient", rows: list[dict[str, Any]]) -> None:
     """Segments have every row once, and an item's rows are all in one."""
-    found = []
+    segments = []
     for segment in range(_SEGMENTS):
         pages = client.get_paginator("scan").paginate(
             TableName=HISTORY, Segment=segment, TotalSegments=_SEGMENTS
         )
-        found.append([row for page in pages for row in page["Items"]])
-    if [row for segment in found for row in segment] != rows:
+        segments.append([row for page in pages for row in page["Items"]])
+    if [row for segment in segments for row in segment] != rows:
         raise AssertionError("the segments together are not the table")
-    ids = [{row[ID]["S"] for row in segment} for segment in found]
+    ids = [{row[ID]["S"] for row in segment} for segment in segments]
     if len(set.union(*ids)) != sum(map(len, ids)):
         raise AssertionError("an item's rows are in two segments")
 
 
 def _check_batches(client: "DynamoDBClient", rows: list[dict[str, Any]]) -> None:
     """A batch that is too large is answered in part; asking for the rest gives all."""
-    left: Any = [{name: row[name] for name in (ID, SORT_KEY)} for row in rows[:90]]
-    found: list[Any] = []
+    remaining: Any = [{name: row[name] for name in (ID, SORT_KEY)} for row in rows[:90]]
+    received: list[Any] = []
     answers = 0
-    while left:
-        answer = client.batch_get_item(RequestItems={HISTORY: {"Keys": left}})
+    while remaining:
+        answer = client.batch_get_item(RequestItems={HISTORY: {"Keys": remaining}})
         part = answer["Responses"][HISTORY]
         if not 0 < sum(map(item_size, part)) <= _BATCH_BYTES:
             raise AssertionError("a batch of no item, or of too many bytes")
-        found += part
-        left = answer["UnprocessedKeys"].get(HISTORY, {}).get("Keys")
+        received += part
+        remaining = answer["UnprocessedKeys"].get(HISTORY, {}).get("Keys")
         answers += 1
-    found.sort(key=lambda row: (row[ID]["S"], row[SORT_KEY]["S"]))
-    if found != rows[:90] or answers == 1:
-        raise AssertionError(f"{len(found)} of 90 rows in {answers} answers")
+    received.sort(key=lambda row: (row[ID]["S"], row[SORT_KEY]["S"]))
+    if received != rows[:90] or answers == 1:
+        raise AssertionError(f"{len(received)} of 90 rows in {answers} answers")
 
 
 def _fill(
@@ -218,7 +219,7 @@ def _fill(
 ) -> None:
     """Make the same tables, with the same items, in moto."""
     about = json.loads(Path(small.folder, "about.json").read_text("utf-8"))
-    for description in (one["description"] for one in about["tables"]):
+    for description in (table["description"] for table in about["tables"]):
         made = {
             name: description[name] for name in ("TableName", "KeySchema", "AttributeDefinitions")
         }
@@ -226,7 +227,7 @@ def _fill(
         if indexes:
             wanted = ("IndexName", "KeySchema", "Projection")
             made["GlobalSecondaryIndexes"] = [
-                {name: one[name] for name in wanted} for one in indexes
+                {name: index[name] for name in wanted} for index in indexes
             ]
         client.create_table(**made, BillingMode="PAY_PER_REQUEST")
     for table, items in tables.items():

@@ -54,7 +54,7 @@ class Table:
         self.indexes = {}
         for index in description.get("GlobalSecondaryIndexes", ()):
             name = index["IndexName"]
-            key = [*_names(index), *(one for one in self.key if one not in _names(index))]
+            key = [*_names(index), *(name for name in self.key if name not in _names(index))]
             projected = [*key, *index["Projection"]["NonKeyAttributes"]]
             self.indexes[name] = View(rows, key, order_of(folder, self.name, name), projected)
 
@@ -62,8 +62,8 @@ class Table:
         """The number of the item with this key."""
         texts = _texts(key, self.key)
         place = self.view.place(*texts)
-        found = place < len(self.view) and self.view.key(place) == texts
-        return self.view.row(place) if found else None
+        exists = place < len(self.view) and self.view.key(place) == texts
+        return self.view.row(place) if exists else None
 
 
 class Answers:
@@ -73,7 +73,7 @@ class Answers:
         """Open the tables of a folder; a batch is answered up to so many bytes."""
         self._batch_bytes = batch_bytes
         about = json.loads(Path(folder, "about.json").read_text("utf-8"))
-        tables = [Table(folder, one["head"], one["description"]) for one in about["tables"]]
+        tables = [Table(folder, table["head"], table["description"]) for table in about["tables"]]
         self._tables = {table.name: table for table in tables}
         self._counts: dict[str, list[int]] = {}
 
@@ -153,28 +153,30 @@ class Answers:
         return b'{"Item":%b}' % table.view.items(range(row, row + 1), _projection(request))
 
     def _batch(self, wanted: dict[str, Any]) -> bytes:
-        keys = [(name, key) for name, one in wanted.items() for key in one["Keys"]]
+        keys = [(name, key) for name, request in wanted.items() for key in request["Keys"]]
         if len({json.dumps(key, sort_keys=True) for key in keys}) < len(keys):
             raise _invalid("Provided list of item keys contains duplicates")
         if not 0 < len(keys) <= _KEYS_A_BATCH:
             raise _invalid("Too many items requested for the BatchGetItem call")
-        size, left = 0, dict[str, Any]()
-        found: dict[str, list[bytes]] = {name: [] for name in wanted}
+        size, unprocessed = 0, dict[str, Any]()
+        responses: dict[str, list[bytes]] = {name: [] for name in wanted}
         for name, key in keys:
             table = self._table(name)
             row = table.row(key)
             size += 0 if row is None else table.view.size(row)
             if size > self._batch_bytes:
-                left.setdefault(name, wanted[name] | {"Keys": []})["Keys"].append(key)
+                unprocessed.setdefault(name, wanted[name] | {"Keys": []})["Keys"].append(key)
             elif row is not None:
                 names = _projection(wanted[name])
-                found[name].append(table.view.items(range(row, row + 1), names))
-        self._count("BatchGetItem", sum(map(len, found.values())), min(size, self._batch_bytes))
+                responses[name].append(table.view.items(range(row, row + 1), names))
+        self._count("BatchGetItem", sum(map(len, responses.values())), min(size, self._batch_bytes))
         # DynamoDB promises no order either.
-        tables = (b'"%b":[%b]' % (name.encode(), b",".join(found[name][::-1])) for name in found)
+        tables = (
+            b'"%b":[%b]' % (name.encode(), b",".join(responses[name][::-1])) for name in responses
+        )
         return b'{"Responses":{%b},"UnprocessedKeys":%b}' % (
             b",".join(tables),
-            json.dumps(left).encode(),
+            json.dumps(unprocessed).encode(),
         )
 
     def _count(self, operation: str, rows: int, size: int) -> None:
@@ -203,7 +205,7 @@ def _invalid(why: str) -> RefusedError:
 
 
 def _names(description: dict[str, Any]) -> list[str]:
-    return [one["AttributeName"] for one in description["KeySchema"]]
+    return [element["AttributeName"] for element in description["KeySchema"]]
 
 
 def _texts(key: dict[str, Any], names: Sequence[str]) -> tuple[bytes, ...]:

@@ -79,8 +79,8 @@ class Rows:
         """An item with only these of its first attributes."""
         begin, items = self._begins[row], self._items
         spans = map(self._attributes.__getitem__, names)
-        found = (items[begin + span.start : begin + span.stop] for span in spans)
-        return b"{" + b",".join(found) + b"}"
+        fields = (items[begin + span.start : begin + span.stop] for span in spans)
+        return b"{" + b",".join(fields) + b"}"
 
     def _spans(self, head: Sequence[str]) -> tuple[dict[str, slice], dict[str, slice]]:
         """Where the first attributes and their texts lie; the first item shows it for all."""

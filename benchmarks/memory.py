@@ -38,19 +38,19 @@ def _filled(make: Callable[[int], dict[str, Any]]) -> list[dict[str, Any]]:
     records: list[dict[str, Any]] = []
     size = 20
     while True:
-        one = make(len(records))
-        size += len(json.dumps(one)) + 2
+        change = make(len(records))
+        size += len(json.dumps(change)) + 2
         if size > _LIMIT_BYTES:
             return records
-        records.append(one)
+        records.append(change)
 
 
 def _with(number: int, **attributes: Any) -> dict[str, Any]:
-    one = record(number)
+    change = record(number)
     for image in ("OldImage", "NewImage"):
-        one["dynamodb"][image] |= attributes
-    one["dynamodb"]["OldImage"]["Version"] = {"N": "1"}
-    return one
+        change["dynamodb"][image] |= attributes
+    change["dynamodb"]["OldImage"]["Version"] = {"N": "1"}
+    return change
 
 
 _BATCHES: dict[str, Callable[[], list[dict[str, Any]]]] = {

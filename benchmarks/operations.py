@@ -83,40 +83,49 @@ def measure(most: int = _MOST) -> dict[str, list[dict[str, Any]]]:
                 speed.append(_run(endpoint, operation, "plain", delay_ms, _PLAIN_ITEMS[delay_ms]))
                 sizes = (_ITEMS,) if delay_ms else (_FEW, _ITEMS, most)
                 ours = [_run(endpoint, operation, "itemtrail", delay_ms, items) for items in sizes]
-                speed += [one for one in ours if one.items == _ITEMS]
+                speed += [figure for figure in ours if figure.items == _ITEMS]
                 memory += [] if delay_ms else ours
-    return {"speed": [asdict(one) for one in speed], "memory": [asdict(one) for one in memory]}
+    return {
+        "speed": [asdict(figure) for figure in speed],
+        "memory": [asdict(figure) for figure in memory],
+    }
 
 
 def show(figures: dict[str, list[dict[str, Any]]], console: Console) -> None:
     """Print the figures as tables."""
-    speed = [Figure(**one) for one in figures["speed"]]
-    plain = {(one.operation, one.delay_ms): one for one in speed if one.way == "plain"}
+    speed = [Figure(**figure) for figure in figures["speed"]]
+    plain = {
+        (figure.operation, figure.delay_ms): figure for figure in speed if figure.way == "plain"
+    }
     table = Table(title="Backfill and compare, beside a scan and then item by item")
     for name in ("delay", "operation", "way", "items", "items/s", "times plain", "calls/item"):
         table.add_column(name, justify="left" if name in ("operation", "way") else "right")
     table.add_column("CPU µs/item", justify="right")
-    for one in speed:
-        theirs = plain[one.operation, one.delay_ms]
+    for figure in speed:
+        theirs = plain[figure.operation, figure.delay_ms]
         table.add_row(
-            f"{one.delay_ms} ms",
-            one.operation,
-            one.way,
-            f"{one.items:,}",
-            f"{one.items_per_s:,.0f}",
-            f"{one.items_per_s / theirs.items_per_s:.1f}",
-            f"{one.requests / one.items:.2f}",
-            f"{one.cpu_s / one.items * 1e6:,.0f}",
-            end_section=one.way == "itemtrail",
+            f"{figure.delay_ms} ms",
+            figure.operation,
+            figure.way,
+            f"{figure.items:,}",
+            f"{figure.items_per_s:,.0f}",
+            f"{figure.items_per_s / theirs.items_per_s:.1f}",
+            f"{figure.requests / figure.items:.2f}",
+            f"{figure.cpu_s / figure.items * 1e6:,.0f}",
+            end_section=figure.way == "itemtrail",
         )
     console.print(table)
-    memory = [Figure(**one) for one in figures["memory"]]
-    fewer = {one.operation: one.peak_mb for one in memory if one.items == _ITEMS}
+    memory = [Figure(**figure) for figure in figures["memory"]]
+    fewer = {figure.operation: figure.peak_mb for figure in memory if figure.items == _ITEMS}
     table = Table("operation", "items", "peak MB", f"times {_ITEMS:,}'s", "s", title="Peak memory")
-    for one in memory:
-        ratio = one.peak_mb / fewer[one.operation]
+    for figure in memory:
+        ratio = figure.peak_mb / fewer[figure.operation]
         table.add_row(
-            one.operation, f"{one.items:,}", f"{one.peak_mb}", f"{ratio:.2f}", f"{one.seconds:,.1f}"
+            figure.operation,
+            f"{figure.items:,}",
+            f"{figure.peak_mb}",
+            f"{ratio:.2f}",
+            f"{figure.seconds:,.1f}",
         )
     console.print(table)
 
@@ -134,7 +143,9 @@ def _run(endpoint: Served, operation: str, way: str, delay_ms: int, items: int) 
             _require(different, items, f"{words}: items written to the {table}")
     _require(answer["looked_at"], items, f"{words}: items looked at")
     _require(answer["differing"], [], f"{words}: differences")
-    requests = sum(one[0] for table, one in counts.items() if table.endswith(f"-{items}"))
+    requests = sum(
+        table_counts[0] for table, table_counts in counts.items() if table.endswith(f"-{items}")
+    )
     spent = {name: answer[name] for name in ("seconds", "cpu_s", "peak_mb")}
     return Figure(operation, way, delay_ms, items, requests=requests, **spent)
 
@@ -147,9 +158,9 @@ def _check(endpoint: Served) -> None:
         _require(answer["differing"], [_CHECKED_ITEMS // 2], f"{way}: the difference planted")
 
 
-def _require(found: object, expected: object, what: str) -> None:
-    if found != expected:
-        raise AssertionError(f"{what}: {found}, not {expected}")
+def _require(actual: object, expected: object, what: str) -> None:
+    if actual != expected:
+        raise AssertionError(f"{what}: {actual}, not {expected}")
 
 
 def _backfilled(items: int) -> tuple[int, list[int]]:
@@ -165,16 +176,16 @@ def _backfilled(items: int) -> tuple[int, list[int]]:
 
 def _compared(items: int, replica: str = "replica") -> tuple[int, list[int]]:
     comparison = compare(_deployment(items, replica), patience_s=_PATIENCE_S)
-    found = list(comparison)
+    differences = list(comparison)
     summary = comparison.summary
     _require(
         (summary.is_complete, summary.source_items, summary.replica_items),
         (True, items, items),
         "the comparison",
     )
-    if not all(one.kind is DiscrepancyKind.DIFFERENT for one in found):
-        raise AssertionError(f"what was planted is different: {found}")
-    return summary.looked_at, [int(one.keys["Id"]["N"]) for one in found]
+    if not all(difference.kind is DiscrepancyKind.DIFFERENT for difference in differences):
+        raise AssertionError(f"what was planted is different: {differences}")
+    return summary.looked_at, [int(difference.keys["Id"]["N"]) for difference in differences]
 
 
 def _plainly_backfilled(items: int) -> tuple[int, list[int]]:

@@ -44,58 +44,58 @@ _MODULUS = 2**256
 def main() -> None:
     """Ask, and print the answers as JSON."""
     way, question, folder = sys.argv[1:]
-    asked = History.read(Path(folder))
+    past = History.read(Path(folder))
     if way == "pandas":
-        answers = list(_plain_pandas(asked))
+        answers = list(_plain_pandas(past))
     else:
-        answers = [{"frame": _frame, "streamed": _streamed}[way](question, asked)]
+        answers = [{"frame": _frame, "streamed": _streamed}[way](question, past)]
     sys.stdout.write(f"{json.dumps(answers)}\n")
 
 
-def _frame(question: str, asked: History) -> dict[str, Any]:
+def _frame(question: str, past: History) -> dict[str, Any]:
     """The frame that the library's method returns."""
     trail, where = _trail(question)
     clock = _Clock()
     if question in _OF_TABLE:
-        frame = trail.table_as_of(_instant(question, asked))
-        told = clock.told(question, f"{frame.attrs['method']}, frame")
-        return told | _digest(map(_wire, frame.loc[frame["exists"], "item"]))
-    frame = trail.changes(*_last_day(asked), where)
-    return clock.told(question, "ByTime, frame") | _digest(_framed(frame))
+        frame = trail.table_as_of(_instant(question, past))
+        took = clock.elapsed(question, f"{frame.attrs['method']}, frame")
+        return took | _digest(map(_wire, frame.loc[frame["exists"], "item"]))
+    frame = trail.changes(*_last_day(past), where)
+    return clock.elapsed(question, "ByTime, frame") | _digest(_framed(frame))
 
 
-def _streamed(question: str, asked: History) -> dict[str, Any]:
+def _streamed(question: str, past: History) -> dict[str, Any]:
     """The library's stream, nothing of it kept; the digest's cost is in the time."""
     trail, where = _trail(question)
     clock = _Clock()
     if question in _OF_TABLE:
-        table = trail.table_states(_instant(question, asked))
+        table = trail.table_states(_instant(question, past))
         digest = _digest(state.image for state in table.states if state.image)
-        return clock.told(question, f"{table.method}, streamed") | digest
-    digest = _digest(map(_row, trail.changed_rows(*_last_day(asked), where)))
-    return clock.told(question, "ByTime, streamed") | digest
+        return clock.elapsed(question, f"{table.method}, streamed") | digest
+    digest = _digest(map(_row, trail.changed_rows(*_last_day(past), where)))
+    return clock.elapsed(question, "ByTime, streamed") | digest
 
 
-def _plain_pandas(asked: History) -> Iterator[dict[str, Any]]:
+def _plain_pandas(past: History) -> Iterator[dict[str, Any]]:
     from benchmarks import plain_pandas  # noqa: PLC0415 - no memory of it in the other ways
 
     clock = _Clock()
     frame = plain_pandas.load()
-    yield clock.told("load", "")
-    day = _last_day(asked)
+    yield clock.elapsed("load", "")
+    day = _last_day(past)
     ways: dict[str, Callable[[], pd.DataFrame]] = {
-        "middle": lambda: plain_pandas.table_as_of(frame, _instant("middle", asked)),
-        "recent": lambda: plain_pandas.table_as_of(frame, _instant("recent", asked)),
+        "middle": lambda: plain_pandas.table_as_of(frame, _instant("middle", past)),
+        "recent": lambda: plain_pandas.table_as_of(frame, _instant("recent", past)),
         "changes": lambda: plain_pandas.changes(frame, *day),
         "filtered": lambda: plain_pandas.changes_of(frame, *day, _ATTRIBUTE, (_OLD, _NEW)),
     }
     for question, ask in ways.items():
         clock = _Clock()
         answer = ask()
-        told = clock.told(question, "pandas")
+        took = clock.elapsed(question, "pandas")
         lines = answer[["id", "key", "event", "old", "new"]].itertuples(index=False, name=None)
-        yield told | _digest(
-            answer["new"] if question in _OF_TABLE else (_line(*one) for one in lines)
+        yield took | _digest(
+            answer["new"] if question in _OF_TABLE else (_line(*columns) for columns in lines)
         )
 
 
@@ -108,14 +108,14 @@ def _trail(question: str) -> "tuple[HistoryTable, Selection | None]":
     return trail, where if question == "filtered" else None
 
 
-def _instant(question: str, asked: History) -> datetime:
+def _instant(question: str, past: History) -> datetime:
     if question == "recent":
-        return asked.end - timedelta(hours=1)
-    return asked.start + (asked.end - asked.start) / 2
+        return past.end - timedelta(hours=1)
+    return past.start + (past.end - past.start) / 2
 
 
-def _last_day(asked: History) -> tuple[datetime, datetime]:
-    return asked.end - timedelta(days=1), asked.end
+def _last_day(past: History) -> tuple[datetime, datetime]:
+    return past.end - timedelta(days=1), past.end
 
 
 class _Clock:
@@ -124,7 +124,7 @@ class _Clock:
     def __init__(self) -> None:
         self._wall, self._cpu = time.perf_counter(), time.process_time()
 
-    def told(self, question: str, way: str) -> dict[str, Any]:
+    def elapsed(self, question: str, way: str) -> dict[str, Any]:
         """What it took until now."""
         return {
             "question": question,

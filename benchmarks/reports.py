@@ -21,20 +21,20 @@ def measure(rows: int, items: int) -> dict[str, Any]:
         AssertionError: two ways give different answers.
     """
     check_endpoint()
-    asked = history(f"reports-{rows}-{items}", skewed(rows, items))
-    with serving_history(asked.folder) as endpoint:
+    sample = history(f"reports-{rows}-{items}", skewed(rows, items))
+    with serving_history(sample.folder) as endpoint:
         ours = [
             answer
             for question in QUESTIONS
             for way in ("frame", "streamed")
-            for answer in _answers(endpoint, way, question, str(asked.folder))
+            for answer in _answers(endpoint, way, question, str(sample.folder))
         ]
-        load, *plain = _answers(endpoint, "pandas", "all", str(asked.folder))
-    for one in plain:
+        load, *plain = _answers(endpoint, "pandas", "all", str(sample.folder))
+    for answer in plain:
         # Whoever has one question has to load for it.
-        one["after_loading_s"] = one["seconds"]
+        answer["after_loading_s"] = answer["seconds"]
         for name in ("seconds", "cpu_s"):
-            one[name] += load[name]
+            answer[name] += load[name]
     answers = [
         answer
         for question in QUESTIONS
@@ -43,11 +43,13 @@ def measure(rows: int, items: int) -> dict[str, Any]:
     ]
     for question in QUESTIONS:
         different = {
-            (one["count"], one["digest"]) for one in answers if one["question"] == question
+            (answer["count"], answer["digest"])
+            for answer in answers
+            if answer["question"] == question
         }
         if len(different) > 1:
             raise AssertionError(f"answers differ: {QUESTIONS[question]}: {different}")
-    return {"rows": asked.rows, "items": asked.items, "answers": answers}
+    return {"rows": sample.rows, "items": sample.items, "answers": answers}
 
 
 def _answers(endpoint: Served, way: str, question: str, folder: str) -> list[dict[str, Any]]:
@@ -65,26 +67,28 @@ def _answers(endpoint: Served, way: str, question: str, folder: str) -> list[dic
 
 def show(figures: dict[str, Any], console: Console) -> None:
     """Print the figures as a table."""
-    plain = {one["question"]: one for one in figures["answers"] if one["way"] == "pandas"}
+    plain = {
+        answer["question"]: answer for answer in figures["answers"] if answer["way"] == "pandas"
+    }
     title = f"{figures['rows']:,} rows of {figures['items']:,} items, equal answers"
     table = Table(title=f"{title}; speed and memory as multiples of plain pandas'")
     for name in ("question", "way", "s", "CPU s", "speed", "peak MB", "memory", "MB read", "calls"):
         table.add_column(name, justify="left" if name in ("question", "way") else "right")
-    for one in figures["answers"]:
-        theirs = plain[one["question"]]
-        last = one is theirs
+    for answer in figures["answers"]:
+        theirs = plain[answer["question"]]
+        last = answer is theirs
         table.add_row(
-            f"{QUESTIONS[one['question']]}: {one['count']:,}"
-            if one["way"].endswith("frame")
+            f"{QUESTIONS[answer['question']]}: {answer['count']:,}"
+            if answer["way"].endswith("frame")
             else "",
-            f"pandas, {one['after_loading_s']:.1f} s once loaded" if last else one["way"],
-            f"{one['seconds']:,.1f}",
-            f"{one['cpu_s']:,.1f}",
-            f"{theirs['seconds'] / one['seconds']:.1f}",
-            f"{one['peak_mb']:,}",
-            f"{one['peak_mb'] / theirs['peak_mb']:.2f}",
-            f"{one['mb_read']:,.1f}",
-            f"{one['requests']:,}",
+            f"pandas, {answer['after_loading_s']:.1f} s once loaded" if last else answer["way"],
+            f"{answer['seconds']:,.1f}",
+            f"{answer['cpu_s']:,.1f}",
+            f"{theirs['seconds'] / answer['seconds']:.1f}",
+            f"{answer['peak_mb']:,}",
+            f"{answer['peak_mb'] / theirs['peak_mb']:.2f}",
+            f"{answer['mb_read']:,.1f}",
+            f"{answer['requests']:,}",
             end_section=last,
         )
     console.print(table)

@@ -159,7 +159,7 @@ class Answers:
     def _scan(self, request: dict[str, Any]) -> str:
         table = self._table(request["TableName"])
         segment, segments = request.get("Segment", 0), request.get("TotalSegments", 1)
-        begin, end = (table.items * one // segments for one in (segment, segment + 1))
+        begin, end = (table.items * boundary // segments for boundary in (segment, segment + 1))
         if start := request.get("ExclusiveStartKey"):
             begin = int(start["Id"]["N"]) + 1
         most = min(request.get("Limit", _ITEMS_A_PAGE), _ITEMS_A_PAGE)
@@ -178,16 +178,16 @@ class Answers:
 
     def _get(self, request: dict[str, Any]) -> str:
         table = self._table(request["TableName"])
-        found = list(_found(table, [request["Key"]], request))
-        return f'{{"Item":{found[0]}}}' if found else "{}"
+        items = list(_existing(table, [request["Key"]], request))
+        return f'{{"Item":{items[0]}}}' if items else "{}"
 
     def _get_batch(self, request: dict[str, Any]) -> str:
         answers = []
         for name, wanted in request["RequestItems"].items():
             _require_size(wanted["Keys"], _KEYS_A_BATCH)
-            found = list(_found(self._table(name), wanted["Keys"], wanted))
+            items = list(_existing(self._table(name), wanted["Keys"], wanted))
             # DynamoDB promises no order either.
-            answers.append(f'"{name}":[{",".join(found[::-1])}]')
+            answers.append(f'"{name}":[{",".join(items[::-1])}]')
         return f'{{"Responses":{{{",".join(answers)}}},"UnprocessedKeys":{{}}}}'
 
     def _put(self, request: dict[str, Any]) -> str:
@@ -199,16 +199,16 @@ class Answers:
         for name, requests in request["RequestItems"].items():
             _require_size(requests, _WRITES_A_BATCH)
             table = self._table(name)
-            for one in requests:
-                table.take(one["PutRequest"]["Item"])
+            for put in requests:
+                table.take(put["PutRequest"]["Item"])
         return '{"UnprocessedItems":{}}'
 
     def _insert(self, request: dict[str, Any]) -> str:
         _require_size(request["Statements"], _WRITES_A_BATCH)
-        names = [_inserts(one["Statement"]) for one in request["Statements"]]
+        names = [_inserts(statement["Statement"]) for statement in request["Statements"]]
         table = self._table(names[0][0])
-        for (_, fields), one in zip(names, request["Statements"], strict=True):
-            table.append(dict(zip(fields, one["Parameters"], strict=True)))
+        for (_, fields), statement in zip(names, request["Statements"], strict=True):
+            table.append(dict(zip(fields, statement["Parameters"], strict=True)))
         return json.dumps({"Responses": [{"TableName": table.name}] * len(names)})
 
 
@@ -231,7 +231,7 @@ def _read(table: Table, number: int, request: dict[str, Any]) -> str:
     return table.text(number)
 
 
-def _found(table: Table, keys: list[Item], request: dict[str, Any]) -> Iterator[str]:
+def _existing(table: Table, keys: list[Item], request: dict[str, Any]) -> Iterator[str]:
     for key in keys:
         number = int(key["Id"]["N"])
         if 0 <= number < table.items:

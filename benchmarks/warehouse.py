@@ -41,17 +41,20 @@ def measure(rows: int) -> dict[str, Any]:
         dataset = generated(size)
         megabytes = sum(file.bytes for file in dataset.files) / 1e6
         datasets.append({"rows": size, "files": len(dataset.files), "mb": megabytes})
-        told = [_told(way, size, dataset.folder, answers) for way in _WAYS]
-        if len({(one["count"], one["digest"]) for one in told if "digest" in one}) > 1:
-            raise AssertionError(f"answers differ: {told}")
-        answers += told
+        figures = [_figures(way, size, dataset.folder, answers) for way in _WAYS]
+        if (
+            len({(answer["count"], answer["digest"]) for answer in figures if "digest" in answer})
+            > 1
+        ):
+            raise AssertionError(f"answers differ: {figures}")
+        answers += figures
     return {"datasets": datasets, "answers": answers}
 
 
-def _told(way: str, rows: int, folder: Path, before: list[dict[str, Any]]) -> dict[str, Any]:
+def _figures(way: str, rows: int, folder: Path, before: list[dict[str, Any]]) -> dict[str, Any]:
     """What a way tells, or why it does not: `missing`."""
     figures: dict[str, Any] = {"way": way, "rows": rows}
-    for smaller in (one for one in before if one["way"] == way):
+    for smaller in (answer for answer in before if answer["way"] == way):
         if "missing" in smaller:
             return figures | {"missing": smaller["missing"]}
         megabytes = smaller["peak_mb"] * rows / smaller["rows"]
@@ -59,10 +62,10 @@ def _told(way: str, rows: int, folder: Path, before: list[dict[str, Any]]) -> di
             words = f"by its {smaller['peak_mb']:,} MB for {smaller['rows']:,} rows it would take"
             return figures | {"missing": f"{words} {megabytes / 1000:,.0f} GB"}
     with Console(stderr=True).status(f"{_WAYS[way]}: {rows:,} rows"):
-        return figures | _asked(way, folder)
+        return figures | _answered(way, folder)
 
 
-def _asked(way: str, folder: Path) -> dict[str, Any]:
+def _answered(way: str, folder: Path) -> dict[str, Any]:
     python = os.environ.get(_SPARK_PYTHON, sys.executable) if way == "spark" else sys.executable
     ran = subprocess.run(  # noqa: S603 - our own program
         [python, "-m", "benchmarks.warehouse_ways", way, str(folder)],
@@ -74,8 +77,8 @@ def _asked(way: str, folder: Path) -> dict[str, Any]:
         # Spark says much that nobody asked for, unless it fails.
         sys.stderr.write(ran.stderr)
         ran.check_returncode()
-    told: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
-    return told
+    answer: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
+    return answer
 
 
 def show(figures: dict[str, Any], console: Console) -> None:
@@ -84,29 +87,31 @@ def show(figures: dict[str, Any], console: Console) -> None:
     for name in ("rows", "MB on disk", "way", "s", "growth", "CPU s", "growth", "peak MB"):
         table.add_column(name, justify="left" if name == "way" else "right")
     for dataset in figures["datasets"]:
-        told = [one for one in figures["answers"] if one["rows"] == dataset["rows"]]
-        for one in told:
-            size = f"{one['rows']:,}", f"{dataset['mb']:,.0f}"
+        same_size = [answer for answer in figures["answers"] if answer["rows"] == dataset["rows"]]
+        for answer in same_size:
+            size = f"{answer['rows']:,}", f"{dataset['mb']:,.0f}"
             table.add_row(
-                *(size if one is told[0] else ("", "")),
-                _WAYS[one["way"]],
-                *_cells(one, figures["answers"]),
-                end_section=one is told[-1],
+                *(size if answer is same_size[0] else ("", "")),
+                _WAYS[answer["way"]],
+                *_cells(answer, figures["answers"]),
+                end_section=answer is same_size[-1],
             )
     console.print(table)
-    for one in figures["answers"]:
-        if "missing" in one:
-            console.print(f"{_WAYS[one['way']]}, {one['rows']:,} rows: not run: {one['missing']}")
-    if starts := [one["start_s"] for one in figures["answers"] if "start_s" in one]:
+    for answer in figures["answers"]:
+        if "missing" in answer:
+            console.print(
+                f"{_WAYS[answer['way']]}, {answer['rows']:,} rows: not run: {answer['missing']}"
+            )
+    if starts := [answer["start_s"] for answer in figures["answers"] if "start_s" in answer]:
         console.print(f"Spark takes {max(starts):.1f} s more to start.")
 
 
-def _cells(one: dict[str, Any], answers: list[dict[str, Any]]) -> Iterator[str]:
+def _cells(answer: dict[str, Any], answers: list[dict[str, Any]]) -> Iterator[str]:
     """Times, each with what it is times that of the smaller dataset, and memory."""
-    if "missing" in one:
+    if "missing" in answer:
         return
-    smallest = next(other for other in answers if other["way"] == one["way"])
+    smallest = next(other for other in answers if other["way"] == answer["way"])
     for name in ("seconds", "cpu_s"):
-        yield f"{one[name]:,.1f}"
-        yield "" if smallest is one else f"{one[name] / smallest[name]:.1f}"
-    yield f"{one['peak_mb']:,}"
+        yield f"{answer[name]:,.1f}"
+        yield "" if smallest is answer else f"{answer[name] / smallest[name]:.1f}"
+    yield f"{answer['peak_mb']:,}"

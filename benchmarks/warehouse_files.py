@@ -199,7 +199,10 @@ class _MonthFile:
             raise AssertionError(f"lines that the product would not have written: {faults}")
         self._lines.clear()
         self._group.append(pa.Table.from_batches([batch]))
-        rows, size = (sum(getattr(one, of) for one in self._group) for of in ("num_rows", "nbytes"))
+        rows, size = (
+            sum(getattr(table, size_name) for table in self._group)
+            for size_name in ("num_rows", "nbytes")
+        )
         if rows >= _GROUP_ROWS or size >= _GROUP_BYTES:
             self._write()
 
@@ -275,4 +278,6 @@ def _line(
 def _changed(old: _State | None, new: _State | None) -> list[str]:
     if old is None or new is None:
         return _NAMES
-    return [name for name, one, other in zip(_CHANGING, old, new, strict=False) if one != other]
+    return [
+        name for name, before, after in zip(_CHANGING, old, new, strict=False) if before != after
+    ]

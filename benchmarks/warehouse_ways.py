@@ -48,7 +48,7 @@ def _duckdb(folder: Path) -> dict[str, Any]:
     clock = _Clock()
     with DuckEngine(Dataset.open(folder), memory_limit=DUCKDB_MEMORY) as engine:
         digest = _digest(_lines(engine.table_as_of(middle())))
-        return clock.told() | digest
+        return clock.elapsed() | digest
 
 
 def _spark(folder: Path) -> dict[str, Any]:
@@ -62,11 +62,11 @@ def _spark(folder: Path) -> dict[str, Any]:
     if not (os.environ.get("JAVA_HOME") or shutil.which("java")):
         return {"missing": "there is no Java"}
     session = _session(SparkSession.builder)
-    start = clock.told()["seconds"]
+    start = clock.elapsed()["seconds"]
     clock = _Clock()
     with SparkEngine(Dataset.open(folder), session) as engine:
         digest = _digest(_lines(engine.table_as_of(middle())))
-        figures = clock.told() | digest | {"start_s": start}
+        figures = clock.elapsed() | digest | {"start_s": start}
     session.stop()
     return figures
 
@@ -95,7 +95,7 @@ def _pandas(folder: Path) -> dict[str, Any]:
     frame = pd.read_parquet(folder / ROWS_FOLDER, columns=[*columns, *hashes])
     answer = _plain_table_as_of(frame)
     digest = _digest(answer.itertuples(index=False, name=None))
-    return clock.told() | digest
+    return clock.elapsed() | digest
 
 
 def _plain_table_as_of(frame: "pd.DataFrame") -> "pd.DataFrame":
@@ -121,8 +121,8 @@ def _plain_table_as_of(frame: "pd.DataFrame") -> "pd.DataFrame":
     both["certainty"] = "bounded"
     both.loc[has_before & ~has_after, "certainty"] = "unknown"
     both.loc[has_after & fits.where(has_before, inserted), "certainty"] = "exact"
-    told = both[both["exists"] | (both["certainty"] != "exact")]
-    return told.reset_index()[list(_ANSWER)]
+    certain = both[both["exists"] | (both["certainty"] != "exact")]
+    return certain.reset_index()[list(_ANSWER)]
 
 
 def _lines(answer: pa.RecordBatchReader) -> Iterator[tuple[Any, ...]]:
@@ -152,7 +152,7 @@ class _Clock:
     def __init__(self) -> None:
         self._wall, self._cpu = time.perf_counter(), _cpu_s()
 
-    def told(self) -> dict[str, Any]:
+    def elapsed(self) -> dict[str, Any]:
         """What it took until now."""
         return {
             "seconds": time.perf_counter() - self._wall,
@@ -166,10 +166,10 @@ def _processes() -> list[Path]:
     children: dict[str, list[str]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         children.setdefault(_fields(stat.parent)[1], []).append(stat.parent.name)
-    found = [str(os.getpid())] if children else []
-    for one in found:
-        found += children.get(one, [])
-    return [Path("/proc", one) for one in found]
+    ids = [str(os.getpid())] if children else []
+    for process_id in ids:
+        ids += children.get(process_id, [])
+    return [Path("/proc", process_id) for process_id in ids]
 
 
 def _fields(process: Path) -> list[str]:
@@ -187,7 +187,7 @@ def _text(file: Path) -> str:
 
 def _cpu_s() -> float:
     # utime, stime, and those of children that have ended.
-    ticks = [int(one) for process in _processes() for one in _fields(process)[11:15]]
+    ticks = [int(field) for process in _processes() for field in _fields(process)[11:15]]
     return sum(ticks) / os.sysconf("SC_CLK_TCK") if ticks else time.process_time()
 
 

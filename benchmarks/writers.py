@@ -78,8 +78,10 @@ def record(number: int) -> dict[str, Any]:
 def endpoint(delay_ms: int, records: list[dict[str, Any]]) -> Iterator[str]:
     """An endpoint that answers after so long and knows the records' items."""
     items = {
-        json.dumps(one["dynamodb"]["Keys"], sort_keys=True): json.dumps(one["dynamodb"]["NewImage"])
-        for one in records
+        json.dumps(change["dynamodb"]["Keys"], sort_keys=True): json.dumps(
+            change["dynamodb"]["NewImage"]
+        )
+        for change in records
     }
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "items.json")
@@ -191,7 +193,7 @@ def measure() -> list[dict[str, Any]]:
 
 def show(measured_figures: list[dict[str, Any]], console: Console) -> None:
     """Print the figures as a table."""
-    figures = [Figure(**one) for one in measured_figures]
+    figures = [Figure(**figure) for figure in measured_figures]
     baseline = {(f.writer, f.delay_ms): f for f in figures if f.way == "article"}
     floors = {(f.writer, f.delay_ms, f.way): f for f in figures}
     table = Table(title=f"Batches of {_BATCH} records, {CONCURRENCY} connections")
@@ -205,16 +207,16 @@ def show(measured_figures: list[dict[str, Any]], console: Console) -> None:
         "times floor's wall",
     ):
         table.add_column(name, justify="left" if name in ("writer", "way") else "right")
-    for one in figures:
-        ratio = one.records_per_s / baseline[one.writer, one.delay_ms].records_per_s
-        below = floors.get((one.writer, one.delay_ms, f"floor of {one.way}"))
+    for figure in figures:
+        ratio = figure.records_per_s / baseline[figure.writer, figure.delay_ms].records_per_s
+        below = floors.get((figure.writer, figure.delay_ms, f"floor of {figure.way}"))
         table.add_row(
-            f"{one.delay_ms} ms",
-            one.writer,
-            one.way,
-            f"{one.records_per_s:,.0f}",
-            f"{one.cpu_us_per_record:,.0f}",
+            f"{figure.delay_ms} ms",
+            figure.writer,
+            figure.way,
+            f"{figure.records_per_s:,.0f}",
+            f"{figure.cpu_us_per_record:,.0f}",
             f"{ratio:.1f}",
-            f"{one.wall_s / below.wall_s:.2f}" if below else "",
+            f"{figure.wall_s / below.wall_s:.2f}" if below else "",
         )
     console.print(table)

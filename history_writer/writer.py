@@ -78,7 +78,7 @@ class HistoryWriter:
         """One entry a row: a call that names a key twice is refused as a whole."""
         entries: dict[RowKey, _Entry] = {}
         for delivery in deliveries:
-            row = HistoryRow.of(delivery.change)
+            row = HistoryRow.from_change(delivery.change)
             entry = _Entry(delivery, row, row.to_item(self.time_shards))
             first = entries.setdefault(entry.key, entry)
             if first is not entry:
@@ -97,8 +97,10 @@ class HistoryWriter:
 
     def _insert(self, entries: list[_Entry], patience: Patience, outcome: Outcome) -> None:
         refused: list[_Answer] = []
-        left = patience.work_off(entries, lambda pending: self._attempt(pending, refused, outcome))
-        outcome.unstored += [entry.delivery.record for entry in left]
+        remaining = patience.work_off(
+            entries, lambda pending: self._attempt(pending, refused, outcome)
+        )
+        outcome.unstored += [entry.delivery.record for entry in remaining]
         # A row refused with its images in it gets one more chance without them: the table's own
         # reckoning of sizes and depths is not published to the byte.
         inline = [answer.entry for answer in refused if answer.entry.row.overflow is None]
@@ -118,7 +120,7 @@ class HistoryWriter:
         self, entries: list[_Entry], refused: list[_Answer], outcome: Outcome
     ) -> list[_Entry]:
         """Send entries once; returns those worth another attempt."""
-        again: list[_Entry] = []
+        to_retry: list[_Entry] = []
         duplicates: list[_Entry] = []
         for answer in self._send(entries):
             if answer.retry is None and not answer.code:
@@ -129,12 +131,12 @@ class HistoryWriter:
                 continue
             outcome.errors[answer.code] += 1
             if answer.retry is Retry.TRANSIENT:
-                again.append(answer.entry)
+                to_retry.append(answer.entry)
             elif answer.retry is Retry.PERMANENT:
                 refused.append(answer)
             else:
                 outcome.unstored.append(answer.entry.delivery.record)
-        return again + self._compare(duplicates, outcome)
+        return to_retry + self._compare(duplicates, outcome)
 
     def _send(self, entries: list[_Entry]) -> Iterator[_Answer]:
         try:
@@ -177,13 +179,13 @@ class HistoryWriter:
                 return duplicates
             outcome.unstored += [entry.delivery.record for entry in duplicates]
             return []
-        again: list[_Entry] = []
+        to_retry: list[_Entry] = []
         for entry in duplicates:
             if entry.key in stored:
                 _judge_duplicate(entry, stored[entry.key], outcome)
             else:
-                again.append(entry)
-        return again
+                to_retry.append(entry)
+        return to_retry
 
     def _stored_digests(self, entries: list[_Entry]) -> dict[RowKey, bytes]:
         """Digests of stored rows; a key that was not answered for is left out."""
@@ -208,28 +210,28 @@ class HistoryWriter:
     def _relieve(self, entries: list[_Entry], patience: Patience, outcome: Outcome) -> list[_Entry]:
         """Move the images of entries into the overflow bucket; returns the lighter entries."""
         relieved: list[_Entry] = []
-        left = patience.work_off(
+        remaining = patience.work_off(
             entries, lambda pending: self._relieve_once(pending, relieved, outcome)
         )
-        outcome.unstored += [entry.delivery.record for entry in left]
+        outcome.unstored += [entry.delivery.record for entry in remaining]
         return relieved
 
     def _relieve_once(
         self, entries: list[_Entry], relieved: list[_Entry], outcome: Outcome
     ) -> list[_Entry]:
-        again: list[_Entry] = []
+        to_retry: list[_Entry] = []
         for entry in entries:
             try:
                 row = self.overflow.put(entry.row)
             except (ClientError, BotoCoreError) as error:
                 if outcome.note(error) is Retry.TRANSIENT:
-                    again.append(entry)
+                    to_retry.append(entry)
                 else:
                     outcome.unstored.append(entry.delivery.record)
             else:
                 outcome.counts["Overflowed"] += 1
                 relieved.append(_Entry(entry.delivery, row, row.to_item(self.time_shards)))
-        return again
+        return to_retry
 
 
 def _judge_duplicate(entry: _Entry, stored: bytes, outcome: Outcome) -> None:

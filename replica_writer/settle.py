@@ -78,7 +78,9 @@ class Settler:
                 return settled
             current = self._read(self.source, written, keys, patience, settled)
             wanted = {
-                one: item for one, item in current.items() if not same_item(item, wanted[one])
+                identifier: item
+                for identifier, item in current.items()
+                if not same_item(item, wanted[identifier])
             }
             if not wanted:
                 return settled
@@ -89,7 +91,7 @@ class Settler:
         self, keys: Keys, patience: Patience, guess: States | None, settled: Settled
     ) -> States:
         if guess is not None:
-            return {one: own_attributes(guess[one]) for one in keys}
+            return {identifier: own_attributes(guess[identifier]) for identifier in keys}
         if self.source is None:
             raise ValueError("settle needs a guess or a source to read")
         return self._read(self.source, list(keys), keys, patience, settled)
@@ -102,7 +104,7 @@ class Settler:
         for problems in parts:
             settled.add(problems)
         failed = settled.unstored | settled.refused.keys()
-        return [one for one in wanted if one not in failed]
+        return [identifier for identifier in wanted if identifier not in failed]
 
     def _read(
         self,
@@ -112,12 +114,12 @@ class Settler:
         patience: Patience,
         settled: Settled,
     ) -> dict[str, Item | None]:
-        found: dict[str, Item | None] = {}
+        states: dict[str, Item | None] = {}
         calls = _calls(ids, MAX_READS)
         for items, problems in self.pool.map(source.read, calls, repeat(keys), repeat(patience)):
-            found |= items
+            states |= items
             settled.add(problems)
-        return found
+        return states
 
 
 def _calls(ids: list[str], most: int) -> list[list[str]]:

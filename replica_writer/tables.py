@@ -84,27 +84,30 @@ class SourceTable:
         self, ids: list[str], keys: Keys, patience: Patience
     ) -> tuple[dict[str, Item | None], Problems]:
         """What up to 100 items are now, read consistently; those in trouble are left out."""
-        found: dict[str, Item | None] = {}
+        states: dict[str, Item | None] = {}
         problems = Problems()
-        left = patience.work_off(
-            ids, lambda pending: self._read_once(pending, keys, found, problems)
+        remaining = patience.work_off(
+            ids, lambda pending: self._read_once(pending, keys, states, problems)
         )
-        problems.unstored.update(left)
-        return found, problems
+        problems.unstored.update(remaining)
+        return states, problems
 
     def _read_once(
-        self, ids: list[str], keys: Keys, found: dict[str, Item | None], problems: Problems
+        self, ids: list[str], keys: Keys, states: dict[str, Item | None], problems: Problems
     ) -> list[str]:
         """Read items in one call; returns the ids worth another attempt."""
         try:
             answer = self.client.batch_get_item(
                 RequestItems={
-                    self.name: {"Keys": [keys[one] for one in ids], "ConsistentRead": True}
+                    self.name: {
+                        "Keys": [keys[identifier] for identifier in ids],
+                        "ConsistentRead": True,
+                    }
                 }
             )
         except (ClientError, BotoCoreError) as error:
             return problems.after(
-                error, ids, lambda half: self._read_once(half, keys, found, problems)
+                error, ids, lambda half: self._read_once(half, keys, states, problems)
             )
         unread: list[str] = []
         if self.name in answer["UnprocessedKeys"]:
@@ -115,7 +118,11 @@ class SourceTable:
             item_id({name: item[name] for name in names}): item
             for item in answer["Responses"].get(self.name, [])
         }
-        found |= {one: own_attributes(items.get(one)) for one in ids if one not in unread}
+        states |= {
+            identifier: own_attributes(items.get(identifier))
+            for identifier in ids
+            if identifier not in unread
+        }
         return unread
 
 
@@ -129,17 +136,17 @@ class ReplicaTable:
     def write(self, ids: list[str], wanted: States, keys: Keys, patience: Patience) -> Problems:
         """Put or delete up to 25 items; those in no trouble are acknowledged."""
         problems = Problems()
-        left = patience.work_off(
+        remaining = patience.work_off(
             ids, lambda pending: self._write_once(pending, wanted, keys, problems)
         )
-        problems.unstored.update(left)
+        problems.unstored.update(remaining)
         return problems
 
     def _write_once(
         self, ids: list[str], wanted: States, keys: Keys, problems: Problems
     ) -> list[str]:
         """Write items in one call; returns the ids worth another attempt."""
-        requests = [_write_request(keys[one], wanted[one]) for one in ids]
+        requests = [_write_request(keys[identifier], wanted[identifier]) for identifier in ids]
         try:
             answer = self.client.batch_write_item(RequestItems={self.name: requests})
         except (ClientError, BotoCoreError) as error:

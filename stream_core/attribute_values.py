@@ -83,11 +83,11 @@ def digest(item: Item) -> bytes:
     return hashlib.sha256(canonical_json(item)).digest()
 
 
-def same_item(one: Item | None, other: Item | None) -> bool:
+def same_item(first: Item | None, second: Item | None) -> bool:
     """Whether two items hold the same attributes, whatever the order and spelling."""
-    if one is None or other is None:
-        return one is other
-    return one == other or canonical_json(one) == canonical_json(other)
+    if first is None or second is None:
+        return first is second
+    return first == second or canonical_json(first) == canonical_json(second)
 
 
 def wire_json(value: object, *, sort_keys: bool = True) -> bytes:

@@ -94,10 +94,10 @@ def consume(
     """
     deliveries, outcome = _read(records)
     outcome.merge(store(deliveries, patience))
-    left = patience.work_off(
+    remaining = patience.work_off(
         outcome.refused, lambda refusals: _quarantine(refusals, quarantine, outcome)
     )
-    outcome.unstored += [refusal.record for refusal in left]
+    outcome.unstored += [refusal.record for refusal in remaining]
     newest = max((delivery.change.created_at for delivery in deliveries), default=None)
     return Summary(_response(outcome.unstored), outcome, newest)
 
@@ -117,18 +117,18 @@ def _read(records: Iterable[StreamRecord]) -> tuple[list[Delivery], Outcome]:
 
 def _quarantine(refusals: list[Refusal], quarantine: Quarantine, outcome: Outcome) -> list[Refusal]:
     """Quarantine records; returns those worth another attempt."""
-    again: list[Refusal] = []
+    to_retry: list[Refusal] = []
     for refusal in refusals:
         try:
             quarantine.put(refusal.record, refusal.error)
         except (ClientError, BotoCoreError) as error:
             if outcome.note(error) is Retry.TRANSIENT:
-                again.append(refusal)
+                to_retry.append(refusal)
             else:
                 outcome.unstored.append(refusal.record)
         else:
             outcome.counts["Quarantined"] += 1
-    return again
+    return to_retry
 
 
 def _response(unstored: list[StreamRecord]) -> BatchResponse:

@@ -62,7 +62,7 @@ class HistoryRow:
     surely_fits: bool = field(default=False, compare=False)
 
     @classmethod
-    def of(cls, change: Change) -> "HistoryRow":
+    def from_change(cls, change: Change) -> "HistoryRow":
         """The row that records a change."""
         sort_key = sort_key_of(change.created_at, change.sequence_number)
         content = canonical_json(_sealed(sort_key, change))

@@ -209,7 +209,7 @@ class World:
         """Record what a backfill finds."""
         found = change(None, self.client.get(SOURCE, {"Id": text(identifier)}), at=int(NOON))
         row = replace(found, event_name=EventName.SNAPSHOT, sequence_number="0")
-        self.record(HistoryRow.of(row))
+        self.record(HistoryRow.from_change(row))
 
     def forget(self, row):
         self.client.remove(HISTORY, row.to_item(4))
@@ -220,7 +220,7 @@ class World:
             if same_item(old, new):
                 return
             self._store(SOURCE, key, new)
-            row = HistoryRow.of(
+            row = HistoryRow.from_change(
                 change(old, new, keys=key, at=int(NOON + self.now), sequence=next(self._order) + 1)
             )
             if recorded:

@@ -189,7 +189,7 @@ class World:
     def record(self, old, new, *, sequence, before_s=60):
         """Have a change of the past in the history."""
         at = (NOW - timedelta(seconds=before_s)).replace(microsecond=0).timestamp()
-        row = HistoryRow.of(change(old, new, sequence=sequence, at=at))
+        row = HistoryRow.from_change(change(old, new, sequence=sequence, at=at))
         self.tables.put(HISTORY, row.to_item(4))
 
     def rows(self, identifier=None):

@@ -107,7 +107,7 @@ class OverflowObjects:
 def row_of(old, new, at_s=0, place=0, **options):
     """The row of a change, `place` telling its order."""
     sequence = FIRST_SEQUENCE + 10 * place
-    return HistoryRow.of(change(old, new, at=NOON + at_s, sequence=sequence, **options))
+    return HistoryRow.from_change(change(old, new, at=NOON + at_s, sequence=sequence, **options))
 
 
 def rows_of(*states, first=None, step_s=60):
@@ -121,7 +121,9 @@ def rows_of(*states, first=None, step_s=60):
 def baseline_of(state, at_s=0):
     """The row that a backfill records of an item it finds, stamped with a second."""
     found = change(None, state, at=NOON + at_s)
-    return HistoryRow.of(replace(found, event_name=EventName.SNAPSHOT, sequence_number="0"))
+    return HistoryRow.from_change(
+        replace(found, event_name=EventName.SNAPSHOT, sequence_number="0")
+    )
 
 
 def resealed(row, **changed):
@@ -129,7 +131,7 @@ def resealed(row, **changed):
 
     Its place stays as it is unless the time or the sequence number are replaced.
     """
-    return HistoryRow.of(replace(row.change, **changed))
+    return HistoryRow.from_change(replace(row.change, **changed))
 
 
 class StillClock:

@@ -59,10 +59,10 @@ def check(
 
     def counted(batch: pa.RecordBatch) -> pa.RecordBatch:
         nonlocal done
-        found = judge(batch)
+        faulty = judge(batch)
         done += batch.num_rows
         progress("rows", done, rows)
-        return found
+        return faulty
 
     altered = list(_findings(engine.map_rows(counted, FINDINGS)))
     missing = list(_findings(engine.findings()))
@@ -118,8 +118,8 @@ def check_of(now: datetime) -> Check:
     """
 
     def check(batch: pa.RecordBatch) -> pa.RecordBatch:
-        found = [line for row in batch.to_pylist() for line in _faults(row, now)]
-        return pa.RecordBatch.from_pylist(found, schema=FINDINGS)
+        faults = [line for row in batch.to_pylist() for line in _faults(row, now)]
+        return pa.RecordBatch.from_pylist(faults, schema=FINDINGS)
 
     return check
 
@@ -133,8 +133,9 @@ def _faults(line: dict[str, Any], now: datetime) -> Iterator[dict[str, Any]]:
     else:
         faults = _misplaced(row, now)
         keys, at, sort_key = row.change.keys, row.change.created_at, row.sort_key
-    for found, details in faults.items():
-        yield finding_line(line["id"], Finding(found, keys, at, at, sort_key, "; ".join(details)))
+    for finding_class, details in faults.items():
+        finding = Finding(finding_class, keys, at, at, sort_key, "; ".join(details))
+        yield finding_line(line["id"], finding)
 
 
 def _time_of(line: dict[str, Any]) -> datetime | None:
@@ -145,6 +146,6 @@ def _time_of(line: dict[str, Any]) -> datetime | None:
 def _misplaced(row: HistoryRow, now: datetime) -> dict[FindingClass, list[str]]:
     # As `verify` looks at a stored row. The images are in it, so that nothing has to be fetched.
     stored = replace(row, overflow=None).to_item(1)
-    nobody = cast("Any", None)
-    reader = RowReader(nobody, nobody, "", None)
+    no_client = cast("Any", None)
+    reader = RowReader(no_client, no_client, "", None)
     return RowChecks(reader, row.id, None, None, now).check(stored).faults

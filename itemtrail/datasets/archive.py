@@ -61,7 +61,7 @@ class Archive:
     def ingest(self, places: Sequence[str], form: str) -> None:
         """Ingest exports that are there, and tell of it."""
         with Waiting() as waiting:
-            found = archive_exports(
+            archived = archive_exports(
                 self.folder,
                 places,
                 self.s3,
@@ -69,7 +69,7 @@ class Archive:
                 facts=None if self.tables is None else self._facts(self.tables),
                 progress=waiting,
             )
-        _give(found, form)
+        _give(archived, form)
 
     def bring_up_to_date(self, tables: Tables, to: Destination, form: str) -> None:
         """Have DynamoDB export what is missing, and tell of it."""
@@ -85,8 +85,8 @@ class Archive:
                 if not _may_pass(error):
                     raise
                 tell(f"this is tried again in the next round: {' '.join(str(error).split())}")
-            left = every.total_seconds() - (self.machine.clock() - began)
-            self.machine.sleep(max(0.0, left))
+            remaining_s = every.total_seconds() - (self.machine.clock() - began)
+            self.machine.sleep(max(0.0, remaining_s))
 
     def _updated(self, tables: Tables, to: Destination) -> Archived:
         with Waiting() as waiting:
@@ -102,7 +102,7 @@ class Archive:
 
     def _facts(self, tables: Tables) -> HistoryFacts:
         dynamodb = dynamodb_client(tables.session, tables.endpoint_url)
-        return HistoryFacts.of(dynamodb, self.s3, tables.history_table)
+        return HistoryFacts.read(dynamodb, self.s3, tables.history_table)
 
 
 def destination(
@@ -127,50 +127,50 @@ def check_dataset(folder: Path, gaps_file: Path | None, form: str) -> int:
     with DuckEngine(Dataset.open(folder)) as engine, Waiting() as waiting:
         schema = key_schema(engine)
         gaps = read_gaps(gaps_file, schema) if gaps_file and schema else []
-        found = check(engine, gaps, now=datetime.now(UTC), progress=waiting)
-        is_clean = all(one.declared is not None for one in found.findings)
+        verification = check(engine, gaps, now=datetime.now(UTC), progress=waiting)
+        is_clean = all(finding.declared is not None for finding in verification.findings)
         answer = Answer(
             record_kinds.FINDING,
-            map(records.finding, found.findings),
-            verdict_tables.verification_blocks(found, f"Check of {folder}"),
-            lambda: records.verification(found) | {"clean": is_clean},
+            map(records.finding, verification.findings),
+            verdict_tables.verification_blocks(verification, f"Check of {folder}"),
+            lambda: records.verification(verification) | {"clean": is_clean},
         )
         give(answer, form, waiting)
     if form not in ("table", "json"):
-        tell(verdicts(found))
+        tell(verdicts(verification))
     return 0 if is_clean else FINDINGS
 
 
-def _give(found: Archived, form: str) -> None:
+def _give(archived: Archived, form: str) -> None:
     answer = Answer(
         record_kinds.ARCHIVED_EXPORT,
-        map(_export_record, found.exports),
-        _blocks(found),
-        lambda: _record(found),
+        map(_export_record, archived.exports),
+        _blocks(archived),
+        lambda: _record(archived),
     )
     give(answer, form)
     if form != "table":
-        tell(_summary(found))
+        tell(_summary(archived))
     if form not in ("table", "json"):
-        for note in found.notes:
+        for note in archived.notes:
             tell(note)
 
 
-def _give_round(found: Archived, form: str) -> None:
+def _give_round(archived: Archived, form: str) -> None:
     """Tell of one round of many, line by line: an answer has no end here."""
     if form == "jsonl":
-        writers.write_jsonl(map(_export_record, found.exports))
+        writers.write_jsonl(map(_export_record, archived.exports))
         sys.stdout.flush()
     at = cells.when(datetime.now(UTC))
-    for text in (_summary(found), *found.notes):
+    for text in (_summary(archived), *archived.notes):
         tell(f"{at} {text}")
 
 
-def _blocks(found: Archived) -> Iterator[RenderableType]:
-    title = f"{found.dataset.folder}, of {found.dataset.history_table}"
-    yield cells.titled(title, _table(found.exports) if found.exports else "")
-    yield closing(_summary(found), good=bool(found.exports))
-    for note in found.notes:
+def _blocks(archived: Archived) -> Iterator[RenderableType]:
+    title = f"{archived.dataset.folder}, of {archived.dataset.history_table}"
+    yield cells.titled(title, _table(archived.exports) if archived.exports else "")
+    yield closing(_summary(archived), good=bool(archived.exports))
+    for note in archived.notes:
         yield Text.assemble(("note ", "yellow"), cells.printable(note))
     yield ""
 
@@ -182,58 +182,58 @@ def _table(exports: Sequence[ArchivedExport]) -> Table:
     table.add_column("until (UTC)", overflow="fold", ratio=1)
     for name in ("read", "added", "there"):
         table.add_column(name, justify="right", width=9)
-    for one in exports:
-        since = one.export.since
+    for archived_export in exports:
+        since = archived_export.export.since
         table.add_row(
-            one.export.kind.partition("_")[0].lower(),
+            archived_export.export.kind.partition("_")[0].lower(),
             "" if since is None else cells.when(since),
-            cells.when(one.export.time),
-            *(f"{count:,}" for count in _counts(one).values()),
+            cells.when(archived_export.export.time),
+            *(f"{count:,}" for count in _counts(archived_export).values()),
         )
     return table
 
 
-def _summary(found: Archived) -> str:
-    counts = _totals(found)
+def _summary(archived: Archived) -> str:
+    counts = _totals(archived)
     return (
         f"{cells.count_of(counts['rows_read'], 'row')} read, {counts['rows_added']:,} added, "
         f"{counts['already_there']:,} already there; the dataset has "
-        f"{cells.count_of(found.dataset.rows, 'row')} and is complete until "
-        f"{time_text(found.dataset.complete_until)}"
+        f"{cells.count_of(archived.dataset.rows, 'row')} and is complete until "
+        f"{time_text(archived.dataset.complete_until)}"
     )
 
 
-def _record(found: Archived) -> Record:
-    dataset = found.dataset
+def _record(archived: Archived) -> Record:
+    dataset = archived.dataset
     return {
         "dataset": str(dataset.folder),
         "history_table": dataset.history_table,
         "horizon": dataset.horizon,
         "complete_until": dataset.complete_until,
         "rows": dataset.rows,
-        **_totals(found),
-        "exports": list(map(_export_record, found.exports)),
-        "notes": list(found.notes),
+        **_totals(archived),
+        "exports": list(map(_export_record, archived.exports)),
+        "notes": list(archived.notes),
     }
 
 
-def _export_record(one: ArchivedExport) -> Record:
+def _export_record(archived_export: ArchivedExport) -> Record:
     return {
-        "export": one.export.arn,
-        "kind": one.export.kind.value,
-        "since": one.export.since,
-        "until": one.export.time,
-        **_counts(one),
+        "export": archived_export.export.arn,
+        "kind": archived_export.export.kind.value,
+        "since": archived_export.export.since,
+        "until": archived_export.export.time,
+        **_counts(archived_export),
     }
 
 
-def _totals(found: Archived) -> dict[str, int]:
-    counts = list(map(_counts, found.exports))
-    return {name: sum(one[name] for one in counts) for name in _COUNTS}
+def _totals(archived: Archived) -> dict[str, int]:
+    counts = list(map(_counts, archived.exports))
+    return {name: sum(exported[name] for exported in counts) for name in _COUNTS}
 
 
-def _counts(one: ArchivedExport) -> dict[str, int]:
-    return {name: getattr(one.rows, name) for name in _COUNTS}
+def _counts(archived_export: ArchivedExport) -> dict[str, int]:
+    return {name: getattr(archived_export.rows, name) for name in _COUNTS}
 
 
 def _may_pass(error: BaseException | None) -> bool:

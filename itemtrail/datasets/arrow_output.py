@@ -37,7 +37,7 @@ def give_batches(reader: pa.RecordBatchReader, form: str, waiting: Waiting) -> N
         waiting.answer_begins()
         parquet.write_batches(reader.schema, chain(first, groups))
         return
-    kind = RecordKind("line", {one.name: _kind(one.type) for one in reader.schema})
+    kind = RecordKind("line", {field.name: _kind(field.type) for field in reader.schema})
     answer = Answer(kind, _records(reader), _blocks(kind, reader))
     give(answer, form, waiting)
 
@@ -48,14 +48,18 @@ def _require_different_names(schema: pa.Schema) -> None:
             raise ReportError(f"two columns are called {name}: give one another name with AS")
 
 
-def _kind(of: Any) -> FieldKind:
+def _kind(column_type: Any) -> FieldKind:
     """What a column holds, once its values are plain."""
     kinds = pa.types
-    if kinds.is_boolean(of):
+    if kinds.is_boolean(column_type):
         return FieldKind.FLAG
-    if kinds.is_integer(of) or kinds.is_floating(of) or kinds.is_decimal(of):
+    if (
+        kinds.is_integer(column_type)
+        or kinds.is_floating(column_type)
+        or kinds.is_decimal(column_type)
+    ):
         return FieldKind.INTEGER
-    return FieldKind.WIRE if kinds.is_nested(of) else FieldKind.TEXT
+    return FieldKind.WIRE if kinds.is_nested(column_type) else FieldKind.TEXT
 
 
 def _records(reader: pa.RecordBatchReader) -> Iterator[Record]:

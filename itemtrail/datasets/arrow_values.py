@@ -85,12 +85,12 @@ def _interval(value: pa.MonthDayNano) -> Plain:
 @plain.register(tuple)
 def _list(value: Any) -> Plain:
     """A list; a map is one of its pairs, whose keys need not be texts."""
-    return [plain(one) for one in value]
+    return [plain(member) for member in value]
 
 
 @plain.register(dict)
 def _struct(value: dict[str, Any]) -> Plain:
-    return {name: plain(one) for name, one in value.items()}
+    return {name: plain(member) for name, member in value.items()}
 
 
 def _span(months: int, days: int, nanoseconds: int) -> str:

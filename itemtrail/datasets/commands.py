@@ -93,25 +93,25 @@ def archive(  # noqa: PLR0913 - an option each
     """  # noqa: D301
     _require_one_way({"--from-export": exports, "--to": to, "--check": check})
     _require_fitting(
-        {"--every": every, "--bucket-owner": bucket_owner, "--kms-key": kms_key}, "--to", given=to
+        {"--every": every, "--bucket-owner": bucket_owner, "--kms-key": kms_key}, "--to", is_set=to
     )
-    _require_fitting({"--gaps": gaps_file}, "--check", given=check)
+    _require_fitting({"--gaps": gaps_file}, "--check", is_set=check)
     form = _endless_form(output) if every else chosen_form(output)
-    archiving = load(f"{__package__}.archive")
+    dataset_archive = load(f"{__package__}.archive")
     if check:
         with _interruptible():
-            status: int = archiving.check_dataset(dataset, gaps_file, form)
+            status: int = dataset_archive.check_dataset(dataset, gaps_file, form)
         return status
     session = target.session()
     s3 = session.client("s3", endpoint_url=target.endpoint_url, config=CLIENT_CONFIG)
     is_named = target.stack is not None or target.history_table is not None
     tables: Tables | None = target.tables() if is_named or to else None
-    work = archiving.Archive(dataset, s3, tables)
+    work = dataset_archive.Archive(dataset, s3, tables)
     with _interruptible():
         if exports:
             work.ingest(exports, form)
             return 0
-        place = archiving.destination(to, bucket_owner, kms_key, every)
+        place = dataset_archive.destination(to, bucket_owner, kms_key, every)
         if every:
             work.keep_up_to_date(tables, place, every, form)
         work.bring_up_to_date(tables, place, form)
@@ -174,22 +174,22 @@ def query(  # noqa: PLR0913 - an option each
       itemtrail query "SELECT * FROM changes_per_day" --dataset ./trail --output csv > days.csv
       itemtrail query "SELECT * FROM versions" --dataset ./trail --output parquet > versions.parquet
     """  # noqa: D301
-    _require_fitting({"--memory": memory}, "--engine duckdb", given=engine == "duckdb")
-    _require_fitting({"--location": location}, "--engine athena", given=engine == "athena")
+    _require_fitting({"--memory": memory}, "--engine duckdb", is_set=engine == "duckdb")
+    _require_fitting({"--location": location}, "--engine athena", is_set=engine == "athena")
     form = chosen_form(output)
-    querying = load(f"{__package__}.query")
-    views = querying.Views(at, since, until, actor_attribute, attribute)
+    dataset_query = load(f"{__package__}.query")
+    views = dataset_query.Views(at, since, until, actor_attribute, attribute)
     if engine == "athena":
         if location is None:
             raise _usage("where will Athena find the dataset? give --location s3://BUCKET/PREFIX")
-        querying.print_athena(sql, dataset, location, views)
+        dataset_query.print_athena(sql, dataset, location, views)
         return 0
-    opened = querying.open_engine(engine, dataset, memory)
+    opened = dataset_query.open_engine(engine, dataset, memory)
     with _interruptible():
         if is_list or sql is None:
-            querying.list_views(opened, views, form)
+            dataset_query.list_views(opened, views, form)
         else:
-            querying.run_query(opened, sql, views, form)
+            dataset_query.run_query(opened, sql, views, form)
     return 0
 
 
@@ -212,16 +212,16 @@ def _endless_form(output: str | None) -> str:
 
 
 def _require_one_way(ways: dict[str, object]) -> None:
-    given = [name for name, value in ways.items() if value]
-    if not given:
+    chosen = [name for name, value in ways.items() if value]
+    if not chosen:
         raise _usage(f"what to do? give one of {', '.join(ways)}")
-    if len(given) > 1:
-        raise _usage(f"use just one of {' and '.join(given)}")
+    if len(chosen) > 1:
+        raise _usage(f"use just one of {' and '.join(chosen)}")
 
 
-def _require_fitting(options: dict[str, object], what: str, *, given: object) -> None:
+def _require_fitting(options: dict[str, object], what: str, *, is_set: object) -> None:
     for name, value in options.items():
-        if value and not given:
+        if value and not is_set:
             raise _usage(f"{name} goes with {what} only")
 
 

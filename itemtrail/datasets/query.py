@@ -99,9 +99,11 @@ def print_athena(text: str | None, dataset: Path, location: str, views: Views) -
     with _Noting(Dataset.open(dataset)) as engine:
         views.define(engine)
         engine.sql(text).close()
-        asked = parse_one(text, dialect="duckdb")
-        _put_before(asked, [one for one in engine.questions if _names(text, one.name)])
-    question = Question("query", asked, pa.schema([]))  # type: ignore[arg-type]
+        tree = parse_one(text, dialect="duckdb")
+        _put_before(
+            tree, [question for question in engine.questions if _names(text, question.name)]
+        )
+    question = Question("query", tree, pa.schema([]))  # type: ignore[arg-type]
     click.echo(athena.statements(location, question), nl=False)
 
 
@@ -117,15 +119,15 @@ class _Noting(DuckEngine):
         self.questions.append(question)
 
 
-def _put_before(asked: Any, views: Sequence[Question]) -> None:
+def _put_before(tree: Any, views: Sequence[Question]) -> None:
     """Make views parts of a query, before its own."""
-    own = list(asked.ctes)
+    own = list(tree.ctes)
     for view in views:
-        asked.with_(exp.to_identifier(view.name, quoted=True), as_=view.tree.copy(), copy=False)
+        tree.with_(exp.to_identifier(view.name, quoted=True), as_=view.tree.copy(), copy=False)
     if own:
         clause = own[0].parent
-        others = [one for one in clause.expressions if not any(one is mine for mine in own)]
-        clause.set("expressions", [*others, *own])
+        added = [cte for cte in clause.expressions if not any(cte is mine for mine in own)]
+        clause.set("expressions", [*added, *own])
 
 
 def _columns(engine: Engine, name: str) -> Iterator[Record]:
@@ -154,33 +156,35 @@ def _names(text: str, table: str) -> bool:
         trees = parse(text, dialect="duckdb")
     except SqlglotError:
         return False
-    tables = (found for tree in trees if tree is not None for found in tree.find_all(exp.Table))
-    return any(found.name.lower() == table for found in tables)
+    tables = (
+        reference for tree in trees if tree is not None for reference in tree.find_all(exp.Table)
+    )
+    return any(reference.name.lower() == table for reference in tables)
 
 
 def _define_findings(engine: Engine, *, judged: bool) -> None:
     """Make the findings in chains a view: what Python judges is told to the engine as a query."""
-    found = []
+    findings = []
     for line in lines_of(engine.findings()) if judged else ():
-        found.append(line)
-        if len(found) > _MOST_FINDINGS:
+        findings.append(line)
+        if len(findings) > _MOST_FINDINGS:
             raise ReportError(
                 f"there are more than {_MOST_FINDINGS:,} findings, too many for a query: see all "
                 "of them with itemtrail archive DATASET --check"
             )
-    engine.define(Question(_FINDINGS, _told(found), FINDINGS))
+    engine.define(Question(_FINDINGS, _values_query(findings), FINDINGS))
 
 
-def _told(lines: Sequence[dict[str, Any]]) -> exp.Query:
+def _values_query(lines: Sequence[dict[str, Any]]) -> exp.Query:
     # A line of nulls, left out again, tells the columns where there is no other.
     nothing = exp.Tuple(expressions=[exp.null() for _ in FINDINGS])
     values = [
-        exp.Tuple(expressions=[_literal(line[one]) for one in FINDINGS.names]) for line in lines
+        exp.Tuple(expressions=[_literal(line[field]) for field in FINDINGS.names]) for line in lines
     ]
-    rows = exp.values([nothing, *values], alias="told", columns=FINDINGS.names)
+    rows = exp.values([nothing, *values], alias="judged", columns=FINDINGS.names)
     columns = [
-        exp.alias_(exp.cast(exp.column(one.name), _sql_type(one.name)), one.name)
-        for one in FINDINGS
+        exp.alias_(exp.cast(exp.column(field.name), _sql_type(field.name)), field.name)
+        for field in FINDINGS
     ]
     return exp.select(*columns).from_(rows).where("NOT id IS NULL")
 

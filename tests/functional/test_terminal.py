@@ -112,7 +112,7 @@ def environment(local_stack, dynamodb):
     create_history_table(dynamodb, history)
     images = [item("1", Count=number(count)) for count in range(ROWS + 1)]
     for sequence, (old, new) in enumerate(pairwise(images), start=1):
-        row = HistoryRow.of(change(old, new, sequence=sequence))
+        row = HistoryRow.from_change(change(old, new, sequence=sequence))
         dynamodb.put_item(TableName=history, Item=row.to_item(TIME_SHARDS))
     own = {"ITEMTRAIL_HISTORY_TABLE": history, "TERM": "xterm-256color"}
     kept = {name: value for name, value in os.environ.items() if name not in ("LESS", "PAGER")}

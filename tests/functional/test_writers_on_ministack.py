@@ -292,7 +292,7 @@ def test_the_deepest_legal_item_is_stored(system):
 @pytest.mark.parametrize("size", [409_600, 409_601])
 def test_rows_at_the_limit_are_stored(system, size):
     """A row of exactly 400 KB is written inline, one byte more goes to the bucket."""
-    empty = HistoryRow.of(read_record(lambda_record(new=item("1", Data=text("")))))
+    empty = HistoryRow.from_change(read_record(lambda_record(new=item("1", Data=text("")))))
     new = item("1", Data=text("x" * (size - item_size(empty.to_item(4)))))
 
     summary = system.record(lambda_record(new=new))

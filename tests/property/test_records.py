@@ -39,7 +39,7 @@ def test_both_shapes_read_to_equal_changes(pair):
 @given(CHANGES)
 def test_rows_are_lossless(change):
     """A row says all its change said, and its digest holds."""
-    row = HistoryRow.of(change)
+    row = HistoryRow.from_change(change)
 
     again = HistoryRow.from_item(row.to_item(4))
 
@@ -51,7 +51,7 @@ def test_rows_are_lossless(change):
 @given(st.data(), CHANGES)
 def test_digests_survive_what_tables_do_to_values(data, change):
     """A table may spell numbers anew and order sets as it likes."""
-    stored = HistoryRow.of(change).to_item(4)
+    stored = HistoryRow.from_change(change).to_item(4)
     values = {name: stored[name] for name in ("Keys", "OldImage", "NewImage") if name in stored}
 
     HistoryRow.from_item(stored | data.draw(respelled_items(values))).check()
@@ -60,7 +60,7 @@ def test_digests_survive_what_tables_do_to_values(data, change):
 @given(CHANGES, CHANGES)
 def test_images_cannot_be_exchanged_unnoticed(change, other):
     """A row with anything else's image does not pass its check."""
-    row = HistoryRow.of(change)
+    row = HistoryRow.from_change(change)
     for field in ("old_image", "new_image"):
         mine, theirs = getattr(change, field), getattr(other, field)
         forged = replace(row, change=replace(change, **{field: theirs}))

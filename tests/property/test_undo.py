@@ -78,7 +78,7 @@ class Life:
 
     def touches(self):
         rows = [
-            HistoryRow.of(change(old, new, keys=KEYS, sequence=FIRST_SEQUENCE + n))
+            HistoryRow.from_change(change(old, new, keys=KEYS, sequence=FIRST_SEQUENCE + n))
             for n, (old, new) in enumerate(pairwise(self.states))
         ]
         touches = [touch_of(row, is_bad=is_bad) for row, is_bad in zip(rows, self.by, strict=True)]

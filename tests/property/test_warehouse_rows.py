@@ -47,7 +47,7 @@ def history_rows(draw):
     )
     if seen.new_image is not None and draw(st.integers(0, 3)) == 0:
         seen = replace(seen, event_name=EventName.SNAPSHOT, old_image=None, sequence_number="0")
-    row = HistoryRow.of(seen)
+    row = HistoryRow.from_change(seen)
     if draw(st.integers(0, 3)) == 0:
         pointer, _ = pack(seen, "overflow")
         row = replace(row, overflow=replace(pointer, version_id=draw(st.none() | texts)))
@@ -149,7 +149,7 @@ def test_hashes_are_equal_where_states_are(row):
 def test_paths_are_utf_8(others):
     """An attribute may be called anything, and is found by the path that is stored."""
     image = {name: {"NULL": True} for name in others} | {"Id": {"S": "1"}}
-    row = HistoryRow.of(change(None, image, keys={"Id": {"S": "1"}}))
+    row = HistoryRow.from_change(change(None, image, keys={"Id": {"S": "1"}}))
 
     (line,) = through_parquet([row])
 

@@ -240,7 +240,9 @@ class Recorded:
         else:
             self.client.put(SOURCE, image)
         sequence = next(self._sequences)
-        return HistoryRow.of(change(old, image, at=NOON + at, sequence=sequence, **options))
+        return HistoryRow.from_change(
+            change(old, image, at=NOON + at, sequence=sequence, **options)
+        )
 
     def baseline(self, identifier, at=0):
         """Record what a backfill finds, if anything."""
@@ -248,7 +250,9 @@ class Recorded:
         if image is None:
             return None
         found = change(None, image, at=NOON + at)
-        row = HistoryRow.of(replace(found, event_name=EventName.SNAPSHOT, sequence_number="0"))
+        row = HistoryRow.from_change(
+            replace(found, event_name=EventName.SNAPSHOT, sequence_number="0")
+        )
         self.record(row)
         return row
 

@@ -55,7 +55,7 @@ class Staged:
 
 
 def convert(
-    export: Export, file: DataFile, path: Path, told: Callable[[int], None] | None = None
+    export: Export, file: DataFile, path: Path, report: Callable[[int], None] | None = None
 ) -> Staged:
     """Convert a data file.
 
@@ -63,14 +63,14 @@ def convert(
         export: that it belongs to.
         file: what is read.
         path: the Parquet file to write; there is none if it would have no row.
-        told: called with how many rows more are done.
+        report: called with how many rows more are done.
 
     Raises:
         ExportError: the file is damaged, or is not of a history table.
         IntegrityError: a row is not what was written.
     """
     pending = 0
-    with _RowFile(path, told) as rows, gzip.open(_beside(path), "wb", 1) as left:
+    with _RowFile(path, report) as rows, gzip.open(_beside(path), "wb", 1) as pending_rows:
         for number, item in stored_items(export, file):
             try:
                 row = stored_row(item)
@@ -80,7 +80,7 @@ def convert(
                 rows.add(row)
                 continue
             pending += 1
-            left.write(wire_json({"line": number, "item": item}) + b"\n")
+            pending_rows.write(wire_json({"line": number, "item": item}) + b"\n")
     return Staged(path, rows.count, pending)
 
 
@@ -89,7 +89,7 @@ def convert_pending(
     file: DataFile,
     staged: Staged,
     loader: Loader,
-    told: Callable[[int], None] | None = None,
+    report: Callable[[int], None] | None = None,
 ) -> Staged:
     """Convert the rows that a conversion left because their images are elsewhere.
 
@@ -106,7 +106,7 @@ def convert_pending(
             raise _placed(export, file, fields["line"], error) from error
 
     path = staged.path.with_suffix(".overflow.parquet")
-    with gzip.open(_beside(staged.path)) as lines, _RowFile(path, told) as rows:
+    with gzip.open(_beside(staged.path)) as lines, _RowFile(path, report) as rows:
         for row in in_order(load, lines):
             rows.add(row)
     return Staged(path, rows.count)
@@ -122,7 +122,7 @@ class Conversion:
             export: what is read.
             folder: where the Parquet files go.
             loader: loads the images of rows that have them elsewhere.
-            progress: told of rows.
+            progress: called with the rows that are done.
         """
         self._export = export
         self._folder = folder
@@ -142,11 +142,11 @@ class Conversion:
             if staged.rows:
                 yield staged
             if staged.pending:
-                yield convert_pending(self._export, file, staged, self._loader, self._tell)
+                yield convert_pending(self._export, file, staged, self._loader, self._report)
 
     def _here(self) -> Iterator[tuple[DataFile, Staged]]:
         for number, file in enumerate(self._export.files):
-            yield file, convert(self._export, file, self._path(number), self._tell)
+            yield file, convert(self._export, file, self._path(number), self._report)
 
     def _in_processes(self, processes: int) -> Iterator[tuple[DataFile, Staged]]:
         under_way: deque[tuple[DataFile, Future[Staged]]] = deque()
@@ -172,7 +172,7 @@ class Conversion:
                 "a process that converts rows ended before its time: try again, with more memory "
                 "or one process only"
             ) from error
-        self._tell(staged.rows)
+        self._report(staged.rows)
         return file, staged
 
     def _local(self, number: int, file: DataFile) -> Export:
@@ -188,7 +188,7 @@ class Conversion:
     def _path(self, number: int) -> Path:
         return self._folder / f"{number:06d}.parquet"
 
-    def _tell(self, rows: int) -> None:
+    def _report(self, rows: int) -> None:
         self._done += rows
         self._progress("rows", self._done, self._export.items)
 
@@ -210,10 +210,10 @@ class _Copied:
 class _RowFile:
     """A Parquet file that rows are added to, a bounded number of them in memory."""
 
-    def __init__(self, path: Path, told: Callable[[int], None] | None) -> None:
+    def __init__(self, path: Path, report: Callable[[int], None] | None) -> None:
         self.count = 0
         self._path = path
-        self._told = told
+        self._report = report
         self._lines: list[dict[str, Any]] = []
         self._size = 0
         self._writer: pq.ParquetWriter | None = None
@@ -235,8 +235,8 @@ class _RowFile:
             )
         self._writer.write_batch(pa.RecordBatch.from_pylist(self._lines, schema=STAGED))
         self.count += len(self._lines)
-        if self._told is not None:
-            self._told(len(self._lines))
+        if self._report is not None:
+            self._report(len(self._lines))
         self._lines, self._size = [], 0
 
     def __enter__(self) -> Self:

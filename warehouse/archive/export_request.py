@@ -131,9 +131,9 @@ class ExportClient:
         """The description of an export that is finished, well or not."""
         began = self.machine.clock()
         while True:
-            found = self.dynamodb.describe_export(ExportArn=arn)["ExportDescription"]
-            if found.get("ExportStatus") in _FINISHED:
-                return found
+            description = self.dynamodb.describe_export(ExportArn=arn)["ExportDescription"]
+            if description.get("ExportStatus") in _FINISHED:
+                return description
             waited = int(self.machine.clock() - began)
             self.progress("seconds of waiting for the export", waited, None)
             self.machine.sleep(_POLL_S)
@@ -163,12 +163,12 @@ class ExportRequests:
             DatasetError: the table has no point-in-time recovery.
         """
         answer = self._client.dynamodb.describe_continuous_backups(TableName=self._table)
-        found = answer["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
-        if found.get("PointInTimeRecoveryStatus") != "ENABLED":
+        recovery = answer["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
+        if recovery.get("PointInTimeRecoveryStatus") != "ENABLED":
             raise self._no_recovery()
         now = self._client.machine.now()
-        earliest = found.get("EarliestRestorableDateTime", now)
-        latest = found.get("LatestRestorableDateTime", now)
+        earliest = recovery.get("EarliestRestorableDateTime", now)
+        latest = recovery.get("LatestRestorableDateTime", now)
         return Window(earliest.astimezone(UTC), latest.astimezone(UTC))
 
     @property
@@ -228,10 +228,10 @@ class ExportRequests:
         return self._awaited(arn, request)
 
     def _awaited(self, arn: str, request: dict[str, Any]) -> str:
-        found = self._client.await_export(arn)
-        if found["ExportStatus"] == "FAILED":
+        description = self._client.await_export(arn)
+        if description["ExportStatus"] == "FAILED":
             self.forget()
-            raise _failed(arn, found)
+            raise _failed(arn, description)
         return _location(arn, request)
 
     def _keep(self, note: dict[str, Any]) -> None:
@@ -300,8 +300,8 @@ def _location(arn: str, request: dict[str, Any]) -> str:
     return f"{_S3}{request['S3Bucket']}/{above}AWSDynamoDB/{arn.rpartition('/')[2]}"
 
 
-def _failed(arn: str, found: "ExportDescriptionTypeDef") -> DatasetError:
+def _failed(arn: str, description: "ExportDescriptionTypeDef") -> DatasetError:
     why = ": ".join(
-        text for text in (found.get("FailureCode"), found.get("FailureMessage")) if text
+        text for text in (description.get("FailureCode"), description.get("FailureMessage")) if text
     )
     return DatasetError(f"DynamoDB failed to export: {arn}: {why or 'it gives no reason'}")

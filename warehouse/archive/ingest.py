@@ -139,12 +139,12 @@ class _Ingest:
     def _ingest(self, processes: int) -> IngestResult:
         conversion = Conversion(self._export, self._work, self._loader, self._progress)
         staged = list(conversion.run(processes))
-        read = sum(one.rows for one in staged)
+        read = sum(file.rows for file in staged)
         if read != self._export.items:
             raise DatasetError(
                 f"{self._export.arn} has {self._export.items} items, and {read} were read"
             )
-        files = tuple(map(self._place, self._merge([one.path for one in staged])))
+        files = tuple(map(self._place, self._merge([file.path for file in staged])))
         self._commit(files)
         added = sum(file.rows for file in files)
         return IngestResult(read, added, read - added, files)

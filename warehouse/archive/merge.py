@@ -76,8 +76,8 @@ class Merge:
     @property
     def months(self) -> frozenset[str]:
         """The partitions that the export has rows of."""
-        found = self._database.execute("SELECT DISTINCT month FROM staged").fetchall()
-        return frozenset(month for (month,) in found)
+        months = self._database.execute("SELECT DISTINCT month FROM staged").fetchall()
+        return frozenset(month for (month,) in months)
 
     def beside(self, present: Sequence[str]) -> None:
         """Compare with these files of the dataset."""
@@ -156,12 +156,12 @@ class Merge:
             yield new.finish()
 
     def _view(self, name: str, paths: Sequence[str], schema: pa.Schema) -> None:
-        found = (
+        relation = (
             self._database.read_parquet(list(paths), hive_partitioning=False)
             if paths
             else self._database.from_arrow(schema.empty_table())
         )
-        found.create_view(name, replace=True)
+        relation.create_view(name, replace=True)
 
     def _refuse_any(self, rows: str, what: str) -> None:
         count, first = self._database.sql(

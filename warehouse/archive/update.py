@@ -1,10 +1,10 @@
 """Bringing a dataset up to date: by exports that are there, or by exports that DynamoDB makes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -71,7 +71,7 @@ class HistoryFacts:
     horizon: datetime
 
     @classmethod
-    def of(cls, dynamodb: "DynamoDBClient", s3: "S3Client", history_table: str) -> "HistoryFacts":
+    def read(cls, dynamodb: "DynamoDBClient", s3: "S3Client", history_table: str) -> "HistoryFacts":
         """Ask a history table.
 
         Raises:
@@ -82,20 +82,13 @@ class HistoryFacts:
         return cls(reader.describe(history_table)["TableArn"], horizon)
 
 
-Told: TypeAlias = Callable[[ArchivedExport], None]
-"""Called after each export that was ingested."""
-
 _NO_HORIZON = (
     "nothing tells when the history began: name --stack or --history-table once, so that answers "
     "about the time before its first row are as sure as they can be"
 )
 
 
-def _nobody(_one: ArchivedExport) -> None:
-    """Tell nobody."""
-
-
-def archive_exports(  # noqa: PLR0913 - what can be told, each by its name
+def archive_exports(  # noqa: PLR0913 - named options
     folder: str | Path,
     places: Sequence[str | Path],
     s3: "S3Client | None",
@@ -103,7 +96,6 @@ def archive_exports(  # noqa: PLR0913 - what can be told, each by its name
     overflow: "Loader | S3Client",
     facts: HistoryFacts | None = None,
     progress: Progress = silent,
-    told: Told = _nobody,
 ) -> Archived:
     """Ingest exports that are there, given in any order.
 
@@ -116,14 +108,13 @@ def archive_exports(  # noqa: PLR0913 - what can be told, each by its name
         overflow: as `ingest` takes it.
         facts: of the history table, where it can be asked.
         progress: told of rows.
-        told: called after each export.
 
     Raises:
         ExportError: an export is damaged, or none of a history table.
         DatasetError: one does not belong into the dataset, or leaves a gap before it.
         IntegrityError: a history row is not what was written, was changed, or was removed.
     """
-    run = _Run(Path(folder), facts, s3, overflow, progress, told)
+    run = _Run(Path(folder), facts, s3, overflow, progress)
     exports = {Export.read(place, s3, _KINDS): place for place in places}
     horizon = None if facts is None else facts.horizon
     for export in in_order(exports, run.complete_until, horizon):
@@ -133,7 +124,7 @@ def archive_exports(  # noqa: PLR0913 - what can be told, each by its name
     return run.result()
 
 
-def archive(  # noqa: PLR0913 - what can be told, each by its name
+def archive(  # noqa: PLR0913 - named options
     folder: str | Path,
     facts: HistoryFacts,
     to: Destination,
@@ -143,7 +134,6 @@ def archive(  # noqa: PLR0913 - what can be told, each by its name
     overflow: "Loader | S3Client | None" = None,
     machine: Machine | None = None,
     progress: Progress = silent,
-    told: Told = _nobody,
 ) -> Archived:
     """Have DynamoDB export what a dataset lacks, and ingest it.
 
@@ -159,7 +149,6 @@ def archive(  # noqa: PLR0913 - what can be told, each by its name
         overflow: as `ingest` takes it; by default `s3` too.
         machine: its clock, and how it waits.
         progress: told of rows, and of seconds of waiting.
-        told: called after each export.
 
     Raises:
         DatasetError: the table has no point-in-time recovery, an export failed, or does not
@@ -168,7 +157,7 @@ def archive(  # noqa: PLR0913 - what can be told, each by its name
         IntegrityError: a history row is not what was written, was changed, or was removed.
         ClientError: AWS refuses to export, or to tell of it.
     """
-    run = _Run(Path(folder), facts, s3, overflow or s3, progress, told)
+    run = _Run(Path(folder), facts, s3, overflow or s3, progress)
     run.require_table()
     client = ExportClient(dynamodb, machine or Machine(), progress)
     requests = ExportRequests(client, facts.arn, run.folder, to)
@@ -197,7 +186,6 @@ class _Run:
     s3: "S3Client | None"
     overflow: "Loader | S3Client"
     progress: Progress
-    told: Told
     done: list[ArchivedExport] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -235,7 +223,6 @@ class _Run:
             progress=self.progress,
         )
         self.done.append(ArchivedExport(export, rows))
-        self.told(self.done[-1])
 
     def ingest_new(self, requests: ExportRequests, location: str) -> None:
         """Ingest an export that DynamoDB has just made.

@@ -56,9 +56,9 @@ def is_there(dataset: Dataset, export: Export) -> bool:
     Raises:
         DatasetError: another export of its name was.
     """
-    for one in dataset.exports:
-        if one.arn == export.arn:
-            if (one.items, one.md5) != (export.items, export.files_md5):
+    for ingested in dataset.exports:
+        if ingested.arn == export.arn:
+            if (ingested.items, ingested.md5) != (export.items, export.files_md5):
                 raise DatasetError(
                     f"{export.arn} was ingested before, and its list of files is another one now: "
                     "find out who changed it"
@@ -69,13 +69,15 @@ def is_there(dataset: Dataset, export: Export) -> bool:
 
 def until(dataset: Dataset, moment: datetime) -> Iterator[DataFile]:
     """The files whose rows were in the table at a moment: exports until then showed them."""
-    shown = {one.arn for one in dataset.exports if one.until <= moment}
+    shown = {ingested.arn for ingested in dataset.exports if ingested.until <= moment}
     return (file for file in dataset.files if file.export in shown)
 
 
 def later_wholes(dataset: Dataset, export: Export) -> bool:
     """Whether the dataset has all that was in the table at the export's time or later."""
-    return any(one.since is None and one.until >= export.time for one in dataset.exports)
+    return any(
+        ingested.since is None and ingested.until >= export.time for ingested in dataset.exports
+    )
 
 
 def _require_same_table(dataset: Dataset, export: Export) -> None:
@@ -84,12 +86,12 @@ def _require_same_table(dataset: Dataset, export: Export) -> None:
             f"{export.arn} is of {export.table_arn}, and {dataset.folder} is of "
             f"{dataset.history_table}: a dataset is of one table; name another folder"
         )
-    for one in dataset.exports:
-        if one.table_id and export.table_id and one.table_id != export.table_id:
+    for ingested in dataset.exports:
+        if ingested.table_id and export.table_id and ingested.table_id != export.table_id:
             raise DatasetError(
                 f"{export.arn} is of another table of the same name, {export.table_id}, and "
-                f"{dataset.folder} is of {one.table_id}: a dataset is of one table; name another "
-                "folder"
+                f"{dataset.folder} is of {ingested.table_id}: a dataset is of one table; name "
+                "another folder"
             )
 
 
@@ -109,13 +111,15 @@ def in_order(
     """
     # A history that had not begun yet lacks nothing.
     covered = complete_until or horizon
-    left = sorted(exports, key=lambda one: (one.time, one.kind is not ExportKind.FULL))
+    remaining = sorted(
+        exports, key=lambda export: (export.time, export.kind is not ExportKind.FULL)
+    )
     ordered: list[Export] = []
-    while left:
-        fitting = (one for one in left if _fits(one, covered))
+    while remaining:
+        fitting = (export for export in remaining if _fits(export, covered))
         # Where none fits, ingesting says what is missing.
-        export = next(fitting, left[0])
-        left.remove(export)
+        export = next(fitting, remaining[0])
+        remaining.remove(export)
         ordered.append(export)
         covered = export.time if covered is None else max(covered, export.time)
     return ordered

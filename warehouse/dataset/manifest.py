@@ -123,7 +123,7 @@ class Dataset:
         except ValueError:
             content = None
         try:
-            return cls._of(folder, content)
+            return cls._from_content(folder, content)
         except (KeyError, TypeError, ValueError) as error:
             raise DatasetError(
                 f"{folder / MANIFEST} is not the manifest of a dataset of this program: ingest "
@@ -162,7 +162,7 @@ class Dataset:
             ) from error
 
     @classmethod
-    def _of(cls, folder: Path, content: Any) -> "Dataset":
+    def _from_content(cls, folder: Path, content: Any) -> "Dataset":
         if content["format"] != _FORMAT:
             raise ValueError
         return cls(
@@ -171,10 +171,12 @@ class Dataset:
             horizon=_time(content["horizon"]),
             complete_until=datetime.fromisoformat(content["complete_until"]).astimezone(UTC),
             exports=tuple(
-                Ingested(**{**one, "since": _time(one["since"]), "until": _time(one["until"])})
-                for one in content["exports"]
+                Ingested(
+                    **{**fields, "since": _time(fields["since"]), "until": _time(fields["until"])}
+                )
+                for fields in content["exports"]
             ),
-            files=tuple(DataFile(**one) for one in content["files"]),
+            files=tuple(DataFile(**fields) for fields in content["files"]),
         )
 
     def _check(self, file: DataFile) -> None:

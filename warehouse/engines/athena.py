@@ -62,7 +62,7 @@ def _table(location: str, table: str) -> str:
     }
     return (
         f"CREATE EXTERNAL TABLE IF NOT EXISTS {'.'.join(map(_hive_name, table.split('.')))} (\n  "
-        + ",\n  ".join(f"{_hive_name(one.name)} {_type_of(one.type)}" for one in ROWS)
+        + ",\n  ".join(f"{_hive_name(field.name)} {_type_of(field.type)}" for field in ROWS)
         + f"\n)\nPARTITIONED BY ({_hive_name(MONTH)} string)\nSTORED AS PARQUET\n"
         + f"LOCATION {_hive_text(folder)}\nTBLPROPERTIES (\n  "
         + ",\n  ".join(f"{_hive_text(n)} = {_hive_text(v)}" for n, v in properties.items())
@@ -73,16 +73,18 @@ def _table(location: str, table: str) -> str:
 def _select(question: Question, table: str) -> str:
     tree = question.tree.copy()
     names = list(_identifiers(table))
-    for found in tree.find_all(exp.Table):
-        if found.name == "rows":
-            alias = found.alias or "rows"
-            found.replace(exp.alias_(exp.Table(**_parts(names)), alias, table=True, quoted=True))
+    for reference in tree.find_all(exp.Table):
+        if reference.name == "rows":
+            alias = reference.alias or "rows"
+            reference.replace(
+                exp.alias_(exp.Table(**_parts(names)), alias, table=True, quoted=True)
+            )
     return spelled(tree, ATHENA)
 
 
 def _parts(names: list[exp.Identifier]) -> dict[str, exp.Identifier]:
     return dict(
-        zip(("this", "db", "catalog"), (one.copy() for one in reversed(names)), strict=False)
+        zip(("this", "db", "catalog"), (name.copy() for name in reversed(names)), strict=False)
     )
 
 

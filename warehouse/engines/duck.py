@@ -70,18 +70,18 @@ class DuckEngine(Engine):
             self._set_up()
         except duckdb.Error as error:
             self._spill.cleanup()
-            raise _told(error) from error
+            raise _query_error(error) from error
 
     def sql(self, text: str) -> pa.RecordBatchReader:
         """See `Engine.sql`."""
         try:
             statements = self._connection.extract_statements(text)
         except duckdb.Error as error:
-            raise _told(error) from error
-        if [one.type for one in statements] != [duckdb.StatementType.SELECT]:
+            raise _query_error(error) from error
+        if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
             raise DatasetError("give one query that reads: a SELECT")
         reader = self._read(text)
-        schema = pa.schema([one.with_nullable(True) for one in reader.schema])
+        schema = pa.schema([field.with_nullable(True) for field in reader.schema])
         return pa.RecordBatchReader.from_batches(schema, _guarded(reader))
 
     def ask(self, tree: exp.Query) -> pa.RecordBatchReader:
@@ -102,7 +102,9 @@ class DuckEngine(Engine):
         """See `Engine.map_rows`."""
         rows = self._read("SELECT * FROM rows")
         batches = (function(batch) for batch in _guarded(rows))
-        return pa.RecordBatchReader.from_batches(answer, (one for one in batches if one.num_rows))
+        return pa.RecordBatchReader.from_batches(
+            answer, (mapped for mapped in batches if mapped.num_rows)
+        )
 
     def close(self) -> None:
         """Close the database and remove what it put on disk."""
@@ -133,16 +135,16 @@ class DuckEngine(Engine):
             # Each with a cursor of its own, so that answers can be read side by side.
             return self._connection.cursor().sql(text).to_arrow_reader(_BATCH_ROWS)
         except duckdb.Error as error:
-            raise _told(error) from error
+            raise _query_error(error) from error
 
 
 def _guarded(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
     try:
         yield from reader
     except (duckdb.Error, pa.ArrowException) as error:
-        raise _told(error) from error
+        raise _query_error(error) from error
 
 
-def _told(error: Exception) -> DatasetError:
+def _query_error(error: Exception) -> DatasetError:
     text = str(error).strip().splitlines()[0] if isinstance(error, _ABOUT_THE_QUERY) else ""
     return DatasetError(f"DuckDB cannot answer: {text or type(error).__name__}")

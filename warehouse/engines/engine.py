@@ -31,7 +31,7 @@ class Engine(ABC):
 
     def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
-        self.bounds = Bounds.of(dataset)
+        self.bounds = Bounds.from_dataset(dataset)
 
     @abstractmethod
     def sql(self, text: str) -> pa.RecordBatchReader:

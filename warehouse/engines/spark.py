@@ -98,7 +98,7 @@ class SparkEngine(Engine):
         try:
             return self._session.sql(spelled(tree, SPARK))
         except PySparkException as error:
-            raise _told(error) from error
+            raise _query_error(error) from error
 
     def define(self, question: Question) -> None:
         """See `Engine.define`."""
@@ -109,12 +109,12 @@ class SparkEngine(Engine):
     ) -> pa.RecordBatchReader:
         """See `Engine.map_rows`; the function runs where the rows are."""
 
-        def each(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        def map_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             return map(function, batches)
 
-        mapped = _mapped(self._session.table("rows"), each, from_arrow_schema(answer))
-        found = (batch.cast(answer) for batch in _streamed(mapped))
-        return pa.RecordBatchReader.from_batches(answer, found)
+        mapped = _mapped(self._session.table("rows"), map_batches, from_arrow_schema(answer))
+        answers = (batch.cast(answer) for batch in _streamed(mapped))
+        return pa.RecordBatchReader.from_batches(answer, answers)
 
     def close(self) -> None:
         """Stop Spark, if it was started for this engine."""
@@ -130,7 +130,7 @@ class SparkEngine(Engine):
         try:
             return reader.parquet(*map(_pattern, self.dataset.paths))
         except PySparkException as error:
-            raise _told(error) from error
+            raise _query_error(error) from error
 
 
 def _address(path: Path) -> str:
@@ -162,7 +162,7 @@ def _started() -> SparkSession:
 def _streamed(frame: DataFrame) -> pa.RecordBatchReader:
     """The lines of a frame as they come, never all of them at once."""
     schema = pa.schema(
-        [one.with_nullable(True) for one in to_arrow_schema(frame.schema, timezone="UTC")]
+        [field.with_nullable(True) for field in to_arrow_schema(frame.schema, timezone="UTC")]
     )
     return pa.RecordBatchReader.from_batches(schema, _batches(frame, schema))
 
@@ -183,7 +183,7 @@ def _batches(frame: DataFrame, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
             for batch in pa.ipc.open_stream(bytes(row.batch)):
                 yield batch.cast(schema)
     except PySparkException as error:
-        raise _told(error) from error
+        raise _query_error(error) from error
 
 
 def _mapped(frame: DataFrame, function: _Function, answer: StructType | str) -> DataFrame:
@@ -193,7 +193,7 @@ def _mapped(frame: DataFrame, function: _Function, answer: StructType | str) -> 
         return frame.mapInArrow(function, answer)
 
 
-def _told(error: PySparkException) -> DatasetError:
+def _query_error(error: PySparkException) -> DatasetError:
     # The text of an error at run time may quote an item; its class does not.
     condition = error.getCondition()
     return DatasetError(f"Spark cannot answer: {condition or type(error).__name__}")

@@ -24,7 +24,7 @@ _MAY_BE_NULL = frozenset(
     | {"user_identity", "overflow"}
 )
 HISTORY_ROWS = pa.schema(
-    [one.with_nullable(one.name in _MAY_BE_NULL) for one in ROWS],
+    [field.with_nullable(field.name in _MAY_BE_NULL) for field in ROWS],
 )
 
 
@@ -205,8 +205,8 @@ def changes(made: Range) -> Question:
 
 def history(identifier: str) -> Question:
     """The history rows of one item, oldest first, baselines included."""
-    given = {"id": text_literal(stored_text(identifier))}
-    return Question("history", _whole_rows(_HISTORY, given), HISTORY_ROWS)
+    values = {"id": text_literal(stored_text(identifier))}
+    return Question("history", _whole_rows(_HISTORY, values), HISTORY_ROWS)
 
 
 def history_of_all() -> Question:

@@ -74,16 +74,18 @@ def chains_in_doubt() -> Question:
 def judged(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """The findings in chains, as `verification.continuity` has them without a live item."""
     lines = (line for batch in batches for line in batch.to_pylist())
-    found: list[dict[str, Any]] = []
+    findings: list[dict[str, Any]] = []
     for identifier, chain in groupby(lines, key=lambda line: line["id"]):
         rows = list(chain)
         keys = image_of(rows[0]["keys"]) or {}
-        found += [finding_line(identifier, one) for one in judge_chain(keys, map(_link, rows))]
-        if len(found) >= _BATCH:
-            yield pa.RecordBatch.from_pylist(found, schema=FINDINGS)
-            found = []
-    if found:
-        yield pa.RecordBatch.from_pylist(found, schema=FINDINGS)
+        findings += [
+            finding_line(identifier, finding) for finding in judge_chain(keys, map(_link, rows))
+        ]
+        if len(findings) >= _BATCH:
+            yield pa.RecordBatch.from_pylist(findings, schema=FINDINGS)
+            findings = []
+    if findings:
+        yield pa.RecordBatch.from_pylist(findings, schema=FINDINGS)
 
 
 def finding_line(identifier: str, finding: Finding) -> dict[str, Any]:

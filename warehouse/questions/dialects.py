@@ -42,7 +42,7 @@ def spelled(tree: exp.Expr, dialect: str) -> str:
 
 
 def _call(name: str, *arguments: exp.Expr | str | int) -> exp.Expr:
-    return exp.Anonymous(this=name, expressions=[_argument(one) for one in arguments])
+    return exp.Anonymous(this=name, expressions=[_argument(argument) for argument in arguments])
 
 
 def _argument(value: exp.Expr | str | int) -> exp.Expr:
@@ -117,8 +117,8 @@ def _in_duckdb(node: exp.Expr) -> exp.Expr:
     pointer = "".join(
         f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in _steps(path)
     )
-    found = _call("JSON_EXTRACT", _duckdb_json(image), pointer)
-    return exp.cast(found, exp.DataType.Type.TEXT)
+    value = _call("JSON_EXTRACT", _duckdb_json(image), pointer)
+    return exp.cast(value, exp.DataType.Type.TEXT)
 
 
 def _spark_json(text: exp.Expr) -> exp.Expr:

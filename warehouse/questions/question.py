@@ -68,7 +68,7 @@ class Bounds:
     complete_until: datetime
 
     @classmethod
-    def of(cls, dataset: Dataset) -> "Bounds":
+    def from_dataset(cls, dataset: Dataset) -> "Bounds":
         """Those of a dataset."""
         return cls(dataset.horizon, dataset.complete_until)
 

@@ -194,11 +194,11 @@ def table_as_of(at: datetime, bounds: Bounds) -> Question:
     are not sure not to have.
     """
     states = _states(at, bounds)
-    told = query(
+    tree = query(
         """SELECT * FROM :states WHERE "exists" OR certainty <> 'exact'""",
         {"states": states.subquery("states")},
     )
-    return Question("table_as_of", told, TABLE_AS_OF)
+    return Question("table_as_of", tree, TABLE_AS_OF)
 
 
 def versions(bounds: Bounds) -> Question:
@@ -245,7 +245,7 @@ def _verdicts(bounds: Bounds) -> dict[str, exp.Expr]:
         else f"the history began at {bounds.horizon:%Y-%m-%dT%H:%M:%SZ}, after the time asked for"
     )
     complete = f"the dataset is complete until {time_text(bounds.complete_until)}, and no longer"
-    told = {
+    meanings = {
         "fits": ("exact", "the rows before and after fit each other"),
         "inserted": ("exact", "the first row inserts the item"),
         "missing": ("bounded", "a change is missing between the rows before and after"),
@@ -258,7 +258,7 @@ def _verdicts(bounds: Bounds) -> dict[str, exp.Expr]:
         "incomplete": ("unknown", complete),
     }
     certainty, reason = exp.case(exp.column("verdict")), exp.case(exp.column("verdict"))
-    for verdict, (how_sure, why) in told.items():
+    for verdict, (how_sure, why) in meanings.items():
         certainty = certainty.when(text_literal(verdict), text_literal(how_sure))
         reason = reason.when(text_literal(verdict), text_literal(why))
     return {"certainty": certainty, "reason": reason}

@@ -219,7 +219,7 @@ def test_the_same_key_with_other_content_is_an_alarm(store, rows):
 def test_a_stored_row_without_a_digest_is_an_alarm(store, dynamodb):
     """FACTS 9.46: what is in the row's place but is no row is never taken for a redelivery."""
     (record,) = inserts(1)
-    row = HistoryRow.of(deliveries([record])[0].change)
+    row = HistoryRow.from_change(deliveries([record])[0].change)
     dynamodb.put(TABLE, {"Id": text(row.id), "ApproximateCreationDateTime": text(row.sort_key)})
 
     outcome = store([record])

@@ -40,9 +40,9 @@ KEYS = {"Id": {"S": "1"}}
 OLD = item("1", Name=text("Murali"), Salary=number("4200.50"))
 NEW = item("1", Name=text("Murali Allada"), Photo={"B": b"\x00\x01"})
 ROWS = [
-    HistoryRow.of(change(None, OLD, sequence=1)),
-    HistoryRow.of(change(OLD, NEW, sequence=2)),
-    HistoryRow.of(
+    HistoryRow.from_change(change(None, OLD, sequence=1)),
+    HistoryRow.from_change(change(OLD, NEW, sequence=2)),
+    HistoryRow.from_change(
         change(NEW, None, sequence=3, user_identity=("Service", "dynamodb.amazonaws.com"))
     ),
 ]
@@ -522,7 +522,7 @@ def test_changes_are_asked_for_by_what_the_options_say(run):
 
 def test_changes_say_who_made_them_and_why_that_is_not_known(run):
     """An expiry is DynamoDB's, a delete names nobody, and a name may be an older one's."""
-    deleted = HistoryRow.of(change(NEW, None, sequence=4))
+    deleted = HistoryRow.from_change(change(NEW, None, sequence=4))
     trail = Trail(rows=[*ROWS, deleted])
 
     _, out, _ = run("changes", *SINCE, "--actor-attribute", "Name", trail=trail)
@@ -536,7 +536,7 @@ def test_changes_say_who_made_them_and_why_that_is_not_known(run):
 
 def test_changes_as_a_table_explain_a_missing_name_once(run):
     """Footnotes stand under the table, however often they are needed."""
-    deletes = [HistoryRow.of(change(NEW, None, sequence=number_)) for number_ in (4, 5)]
+    deletes = [HistoryRow.from_change(change(NEW, None, sequence=number_)) for number_ in (4, 5)]
 
     _, out, _ = run(
         *("changes", *SINCE, "--actor-attribute", "Name", "--output", "table"),
@@ -558,7 +558,7 @@ def test_no_change_is_an_answer(run):
 
 def test_changes_by_an_actor_tell_of_those_that_name_nobody(run):
     """A delete may be anybody's: an answer without it must not look complete."""
-    deleted = HistoryRow.of(change(NEW, None, sequence=4))
+    deleted = HistoryRow.from_change(change(NEW, None, sequence=4))
     by_murali = ("--actor", "Murali", "--actor-attribute", "Name")
 
     _, out, err = run("changes", *SINCE, *by_murali, trail=Trail(rows=[ROWS[0], deleted]))

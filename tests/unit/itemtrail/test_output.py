@@ -437,7 +437,7 @@ def drawn(*blocks, width=200):
 def test_text_from_a_table_cannot_control_the_terminal(screen):
     """Escape sequences and line breaks in values are shown, not obeyed; markup is no markup."""
     evil = item("1", Name=text("a\x1b[31mred\nnext[bold]b"), Lone=text("\ud800"))
-    rows = [HistoryRow.of(change(None, evil))]
+    rows = [HistoryRow.from_change(change(None, evil))]
 
     screen.give(Answer(VERSION, [], as_table.version_blocks({"Id": text("\x9b1")}, rows)), "table")
 
@@ -457,13 +457,13 @@ def test_a_table_in_a_pipe_has_neither_colours_nor_a_pager(stdout, monkeypatch):
     assert "\x1b" not in stdout.text
 
 
-ROW = HistoryRow.of(change(None, item("1", Name=text("Murali"))))
+ROW = HistoryRow.from_change(change(None, item("1", Name=text("Murali"))))
 
 
 def test_long_values_are_cut_in_tables_with_their_size():
     """A table stays readable; all other forms have the whole value."""
     photo = item("1", Photo={"B": b"\x00" * 5000}, Note=text("x" * 5000))
-    rows = [HistoryRow.of(change(None, photo))]
+    rows = [HistoryRow.from_change(change(None, photo))]
     state = judge(Evidence(KEYS, AT, AT, AT, before=rows[0]))
 
     for table in (as_table.versions(KEYS, rows), as_table.state(state)):
@@ -476,7 +476,7 @@ def test_long_values_are_cut_in_tables_with_their_size():
 def test_columns_do_not_depend_on_the_rows(width):
     """Blocks of a table that are drawn one after the other line up."""
     rows = [
-        HistoryRow.of(change(None, item("1", a=text("x" * length)), sequence=length))
+        HistoryRow.from_change(change(None, item("1", a=text("x" * length)), sequence=length))
         for length in (1, 30, 5, 200)
     ]
 
@@ -495,7 +495,7 @@ def test_columns_do_not_depend_on_the_rows(width):
             judge(
                 Evidence(
                     *(KEYS, AT, AT, AT),
-                    before=HistoryRow.of(change(item("1"), None)),
+                    before=HistoryRow.from_change(change(item("1"), None)),
                     live_was_read=True,
                 )
             ),

@@ -38,7 +38,7 @@ def rows():
     states = [None, FIRST, SECOND, FIRST, None]
     at = [0, 60, 60, 120]
     return [
-        HistoryRow.of(
+        HistoryRow.from_change(
             change(
                 old,
                 new,
@@ -101,7 +101,7 @@ def test_scd2_has_one_line_a_version_and_one_column_a_path(states):
 def test_scd2_keeps_odd_names_apart():
     """An attribute named `a.b` is not `b` in `a`; one named `valid_to` is not the version's end."""
     image = item("1", **{"a.b": number(1), "a": {"M": {"b": number(2)}}, "valid_to": number(3)})
-    row = HistoryRow.of(change(None, image))
+    row = HistoryRow.from_change(change(None, image))
     now = START + timedelta(days=1)
     newest = Evidence({"Id": text("1")}, now, now, START, row, None, True, image)
 

@@ -73,7 +73,7 @@ def record(aws, began):
         rows = []
         for number_, (old, new) in enumerate(zip([None, *states], states, strict=False)):
             at = (began + timedelta(seconds=step_s * (len(states) - number_))).timestamp()
-            row = HistoryRow.of(change(old, new, at=at, sequence=number_ + 1))
+            row = HistoryRow.from_change(change(old, new, at=at, sequence=number_ + 1))
             dynamodb.put_item(TableName=HISTORY, Item=row.to_item(4))
             rows.append(row)
         if live and states[-1] is not None:
@@ -195,7 +195,7 @@ def test_a_change_between_the_reads_does_not_look_like_a_gap(old_history, record
 
     def change_meanwhile(keys):
         old, new = named("Murali", "Murali Allada")
-        row = HistoryRow.of(change(old, new, at=began.timestamp(), sequence=7))
+        row = HistoryRow.from_change(change(old, new, at=began.timestamp(), sequence=7))
         aws.client("dynamodb").put_item(TableName=HISTORY, Item=row.to_item(4))
         aws.client("dynamodb").put_item(TableName=SOURCE, Item=new)
         return read_live(keys)
@@ -278,7 +278,9 @@ def test_a_diff_is_as_certain_as_the_weaker_of_its_states(aws, record, began):
 
 
 def overflowed(aws):
-    row = OverflowBucket(aws.client("s3"), BUCKET).put(HistoryRow.of(change(None, item("1"))))
+    row = OverflowBucket(aws.client("s3"), BUCKET).put(
+        HistoryRow.from_change(change(None, item("1")))
+    )
     aws.client("dynamodb").put_item(TableName=HISTORY, Item=row.to_item(4))
     return row
 
@@ -347,7 +349,7 @@ def test_a_row_of_another_format_is_an_error(old_history, aws, record):
 def test_a_key_too_long_for_a_partition_key_is_found(aws):
     """FACTS 9.50: 2048 bytes and 1024 bytes of key are stored, and found by key."""
     keys = {"A": text("a" * 2048), "B": text("b" * 1024)}
-    row = HistoryRow.of(change(None, keys, keys=keys))
+    row = HistoryRow.from_change(change(None, keys, keys=keys))
     aws.client("dynamodb").put_item(TableName=HISTORY, Item=row.to_item(4))
 
     frame = HistoryTable(HISTORY, session=aws).history({"A": "a" * 2048, "B": "b" * 1024})
@@ -495,8 +497,8 @@ def test_a_baseline_gives_way_to_a_change_of_its_second(old_history, began, aws)
     at = began.timestamp() - 60
     baseline = change(None, new, at=at, sequence=0)
     rows = [
-        HistoryRow.of(replace(baseline, event_name=EventName.SNAPSHOT)),
-        HistoryRow.of(change(old, new, at=at, sequence=7)),
+        HistoryRow.from_change(replace(baseline, event_name=EventName.SNAPSHOT)),
+        HistoryRow.from_change(change(old, new, at=at, sequence=7)),
     ]
     for row in rows:
         aws.client("dynamodb").put_item(TableName=HISTORY, Item=row.to_item(4))

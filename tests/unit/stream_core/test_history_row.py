@@ -33,7 +33,7 @@ def full_change():
 
 def test_a_row_has_the_documented_attributes():
     """Names and types of a row are those of the design, and nothing else is in it."""
-    row = HistoryRow.of(full_change())
+    row = HistoryRow.from_change(full_change())
 
     stored = row.to_item(time_shards=1)
 
@@ -62,7 +62,7 @@ def test_what_a_record_lacks_is_absent_from_its_row():
     """Missing images and optional fields leave no empty attribute."""
     poor = replace(change(None, NEW), aws_region=None, size_bytes=None)
 
-    stored = HistoryRow.of(poor).to_item(4)
+    stored = HistoryRow.from_change(poor).to_item(4)
 
     assert not {"OldImage", "AwsRegion", "SizeBytes", "UserIdentity", "Overflow"} & stored.keys()
     assert HistoryRow.from_item(stored).change == poor
@@ -70,7 +70,7 @@ def test_what_a_record_lacks_is_absent_from_its_row():
 
 def test_a_stored_row_reads_back_equal():
     """Writing and reading a row loses nothing."""
-    row = HistoryRow.of(full_change())
+    row = HistoryRow.from_change(full_change())
 
     again = HistoryRow.from_item(row.to_item(4))
 
@@ -83,8 +83,8 @@ def test_an_expiry_by_ttl_is_visible_in_the_row():
     expiry = change(OLD, None, user_identity=("Service", "dynamodb.amazonaws.com"))
     by_hand = replace(expiry, user_identity=None)
 
-    assert HistoryRow.of(expiry).to_item(1)["UserIdentity"]["M"]["type"] == text("Service")
-    assert HistoryRow.of(expiry).digest != HistoryRow.of(by_hand).digest
+    assert HistoryRow.from_change(expiry).to_item(1)["UserIdentity"]["M"]["type"] == text("Service")
+    assert HistoryRow.from_change(expiry).digest != HistoryRow.from_change(by_hand).digest
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_an_expiry_by_ttl_is_visible_in_the_row():
 )
 def test_no_field_can_be_altered_unnoticed(altered):
     """The digest covers every field of a change."""
-    row = HistoryRow.of(full_change())
+    row = HistoryRow.from_change(full_change())
 
     forged = replace(row, change=replace(row.change, **altered))
 
@@ -122,12 +122,12 @@ def test_no_field_can_be_altered_unnoticed(altered):
 def test_key_and_digest_cannot_be_altered_unnoticed(altered):
     """The digest covers the row's own key."""
     with pytest.raises(IntegrityError, match="digest mismatch"):
-        replace(HistoryRow.of(full_change()), **altered).check()
+        replace(HistoryRow.from_change(full_change()), **altered).check()
 
 
 def test_the_digest_is_the_documented_one():
     """Anybody can compute it: SHA-256 over the canonical form of what the row says."""
-    row = HistoryRow.of(full_change())
+    row = HistoryRow.from_change(full_change())
 
     stored = row.to_item(3)
     sealed = {
@@ -139,15 +139,15 @@ def test_the_digest_is_the_documented_one():
 
 def test_the_digest_does_not_depend_on_spelling():
     """A table that normalises numbers and orders sets anew leaves the digest right."""
-    one = HistoryRow.of(change(None, item(a={"N": "1.50"}, b={"SS": ["x", "y"]})))
-    other = HistoryRow.of(change(None, item(b={"SS": ["y", "x"]}, a={"N": "1.5"})))
+    one = HistoryRow.from_change(change(None, item(a={"N": "1.50"}, b={"SS": ["x", "y"]})))
+    other = HistoryRow.from_change(change(None, item(b={"SS": ["y", "x"]}, a={"N": "1.5"})))
 
     assert one.digest == other.digest
 
 
 def test_the_digest_does_not_depend_on_where_the_images_are():
     """A row whose images were moved out is the same row, once they are loaded."""
-    row = HistoryRow.of(full_change())
+    row = HistoryRow.from_change(full_change())
 
     stored = replace(row, overflow=POINTER).to_item(4)
     loaded = HistoryRow.from_item(stored)
@@ -162,7 +162,7 @@ def test_the_digest_does_not_depend_on_where_the_images_are():
 
 def test_an_overflow_pointer_has_the_documented_attributes():
     """Bucket, key, digest, size and version are stored; a version only where there is one."""
-    row = replace(HistoryRow.of(full_change()), overflow=POINTER)
+    row = replace(HistoryRow.from_change(full_change()), overflow=POINTER)
     without_version = replace(row, overflow=replace(POINTER, version_id=None))
 
     assert row.to_item(4)["Overflow"] == {
@@ -194,7 +194,7 @@ def test_an_overflow_pointer_has_the_documented_attributes():
 )
 def test_an_item_that_is_no_row_is_an_integrity_error(broken):
     """Whatever else lies in the table is never read as a change."""
-    stored = HistoryRow.of(full_change()).to_item(4) | broken
+    stored = HistoryRow.from_change(full_change()).to_item(4) | broken
     stored = {name: value for name, value in stored.items() if value is not None}
 
     with pytest.raises(IntegrityError, match="history row"):
@@ -248,8 +248,8 @@ def test_a_row_fits_up_to_the_last_byte():
 
 def test_the_deepest_item_does_not_fit_into_a_row():
     """FACTS 9.21: wrapped in an image, 31 levels become 32, which the table refuses."""
-    deepest = HistoryRow.of(change(None, item(a=nested(31)))).to_item(4)
-    less_deep = HistoryRow.of(change(None, item(a=nested(30)))).to_item(4)
+    deepest = HistoryRow.from_change(change(None, item(a=nested(31)))).to_item(4)
+    less_deep = HistoryRow.from_change(change(None, item(a=nested(30)))).to_item(4)
 
     assert containers(deepest) == 32
     assert not fits_inline(deepest)

@@ -159,7 +159,7 @@ def test_archive_asks_the_table_that_is_named(run, tmp_path, monkeypatch):
     """Its beginning becomes the dataset's."""
     began = made.EXPORT_TIME - timedelta(days=9)
     facts = HistoryFacts(ARN, began)
-    monkeypatch.setattr(HistoryFacts, "of", lambda *_: facts)
+    monkeypatch.setattr(HistoryFacts, "read", lambda *_: facts)
     export = exported(tmp_path, ROWS)
 
     _, out, _ = run("archive", "trail", "--from-export", export, "--history-table", "h")
@@ -213,7 +213,7 @@ def updates(monkeypatch):
         return found
 
     monkeypatch.setattr(archiving, "archive", archive)
-    monkeypatch.setattr(HistoryFacts, "of", lambda *_: HistoryFacts(ARN, made.EXPORT_TIME))
+    monkeypatch.setattr(HistoryFacts, "read", lambda *_: HistoryFacts(ARN, made.EXPORT_TIME))
     return given, asked
 
 

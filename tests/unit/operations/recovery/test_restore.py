@@ -75,7 +75,7 @@ class World:
                 continue
             self.sequence += 1
             at = self.at(minute).timestamp()
-            row = HistoryRow.of(
+            row = HistoryRow.from_change(
                 change(old, new, keys={"Id": text(identifier)}, at=at, sequence=self.sequence)
             )
             self.client.put_item(TableName=HISTORY, Item=row.to_item(4))
@@ -225,7 +225,7 @@ def test_an_uncertain_state_is_refused(world):
 def test_an_altered_history_restores_nothing(world):
     """Not even where uncertain states are allowed."""
     world.live(ada(), eve())
-    row = HistoryRow.of(change(None, ada(), at=world.at(0).timestamp(), sequence=1))
+    row = HistoryRow.from_change(change(None, ada(), at=world.at(0).timestamp(), sequence=1))
     forged = row.to_item(4) | {"NewImage": {"M": ada(Bonus=number(1_000_000))}}
     world.client.put_item(TableName=HISTORY, Item=forged)
 

@@ -53,7 +53,7 @@ class World:
             self.sequence += 1
             at = self.at(minute).timestamp()
             keys = {"Id": text(identifier)}
-            row = HistoryRow.of(change(old, new, keys=keys, at=at, sequence=self.sequence))
+            row = HistoryRow.from_change(change(old, new, keys=keys, at=at, sequence=self.sequence))
             self.client.put_item(TableName=HISTORY, Item=row.to_item(4))
         if states[-1] is not None:
             self.client.put_item(TableName=SOURCE, Item=states[-1])

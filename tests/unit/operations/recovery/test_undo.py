@@ -66,7 +66,7 @@ class World:
         """A write with its history row; None deletes the item."""
         old = self.item(identifier)
         self.written += not at_once
-        row = HistoryRow.of(
+        row = HistoryRow.from_change(
             change(
                 old,
                 new,
@@ -378,7 +378,7 @@ class TestSelection:
         row = world.write(item("1", A=number(1)))
         baseline = row.to_item(4) | {"EventName": text("SNAPSHOT")}
         snapshot = HistoryRow.from_item(baseline)
-        again = HistoryRow.of(snapshot.change)
+        again = HistoryRow.from_change(snapshot.change)
         world.client.put_item(TableName=HISTORY, Item=again.to_item(4))
 
         result = world.undo(where=Selection(frozenset({EventName.SNAPSHOT})))
@@ -536,7 +536,7 @@ def test_it_keeps_to_a_rate_and_tells_how_far_it_is(world):
 def test_what_global_tables_add_is_left_alone():
     """It is neither taken back nor in the way."""
     rows = [
-        HistoryRow.of(
+        HistoryRow.from_change(
             change(
                 item("1", A=number(n), **{"aws:rep:updatetime": number(n)}),
                 item("1", A=number(n + 1), **{"aws:rep:updatetime": number(n + 1)}),

@@ -304,7 +304,7 @@ def test_a_forgery_stays_and_does_not_keep_the_original(world):
     """In whatever order they come: what is stored decides, not what comes first in a call."""
     original = lambda_record(new=item("1", Name=text("Ada")))
     forged = lambda_record(new=item("1", Name=text("Eve")))
-    world.tables.put("history", HistoryRow.of(read_record(original)).to_item(4))
+    world.tables.put("history", HistoryRow.from_change(read_record(original)).to_item(4))
     bad = world.put("quarantine/history_writer/0-forged.json", {"Format": 1, "Record": forged})
     good = world.put("quarantine/history_writer/1-good.json", {"Format": 1, "Record": original})
 

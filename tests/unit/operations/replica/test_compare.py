@@ -361,7 +361,7 @@ def test_a_long_history_is_not_read_to_its_end(world, monkeypatch):
 def rows_of(*states, at=NOON):
     """Rows of one item's states, all of one second, newest first."""
     made = [
-        HistoryRow.of(change(old, new, at=at, sequence=n + 1, keys=item("1")))
+        HistoryRow.from_change(change(old, new, at=at, sequence=n + 1, keys=item("1")))
         for n, (old, new) in enumerate(zip([None, *states], states, strict=False))
     ]
     return made[::-1]
@@ -369,7 +369,9 @@ def rows_of(*states, at=NOON):
 
 def baseline_of(state, at=NOON):
     found = change(None, state, at=at)
-    return HistoryRow.of(replace(found, event_name=EventName.SNAPSHOT, sequence_number="0"))
+    return HistoryRow.from_change(
+        replace(found, event_name=EventName.SNAPSHOT, sequence_number="0")
+    )
 
 
 def test_a_baseline_within_a_second_of_changes_breaks_nothing():
@@ -387,7 +389,10 @@ def test_a_baseline_within_a_second_of_changes_breaks_nothing():
 def test_a_baseline_vouches_for_a_state_too():
     """An item that was only ever seen by a backfill was in that state."""
     older, newer = version("1", 1), version("1", 2)
-    rows = [HistoryRow.of(change(older, newer, at=NOON + 60, sequence=5)), baseline_of(older)]
+    rows = [
+        HistoryRow.from_change(change(older, newer, at=NOON + 60, sequence=5)),
+        baseline_of(older),
+    ]
 
     past = past_of(rows, older)
 

@@ -67,7 +67,7 @@ def test_labels_stand_at_round_moments():
 def drawn(*images, at, drop=(), horizon=START, live="last", asked=None):
     """The drawing of an item's states, changed at so many days, some of its rows lost."""
     rows = [
-        HistoryRow.of(
+        HistoryRow.from_change(
             change(old, new, at=(START + timedelta(days=day)).timestamp(), sequence=n + 1)
         )
         for n, (old, new, day) in enumerate(zip([None, *images], images, at, strict=False))

@@ -64,7 +64,7 @@ def rows_of(*images, at=None, user_identity=None):
     """The rows of an item's states, a day apart, or at the times given."""
     times = at or [BEGAN + timedelta(days=1 + n) for n in range(len(images))]
     return [
-        HistoryRow.of(
+        HistoryRow.from_change(
             change(
                 old,
                 new,
@@ -397,7 +397,7 @@ def test_baseline_is_told_as_no_change():
         | {"event_name": EventName.SNAPSHOT, "sequence_number": "0"}
     )
 
-    page = Page(report([HistoryRow.of(snapshot)]))
+    page = Page(report([HistoryRow.from_change(snapshot)]))
 
     assert "a baseline: the item as it was found, no change" in page.text
 

@@ -18,7 +18,7 @@ def written_by(name, **attributes):
 
 
 def actor(old, new, attribute=BY, **options):
-    return actor_of(HistoryRow.of(change(old, new, **options)), attribute)
+    return actor_of(HistoryRow.from_change(change(old, new, **options)), attribute)
 
 
 def test_an_expiry_by_ttl_is_dynamodbs_own():
@@ -81,7 +81,7 @@ def test_a_baseline_is_made_by_nobody():
     """It shows who wrote last, at some time before."""
     found = replace(change(None, written_by("ada")), event_name=EventName.SNAPSHOT)
 
-    answer = actor_of(HistoryRow.of(found), BY)
+    answer = actor_of(HistoryRow.from_change(found), BY)
 
     assert answer.name == "ada"
     assert "a baseline is no change" in answer.caveat

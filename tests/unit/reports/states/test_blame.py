@@ -16,7 +16,7 @@ START = datetime.fromtimestamp(NOON, UTC)
 def rows_of(*states, first=None, step_s=60):
     """Rows of an item that goes through some states, oldest first."""
     return [
-        HistoryRow.of(change(old, new, at=NOON + step_s * place, sequence=place + 1))
+        HistoryRow.from_change(change(old, new, at=NOON + step_s * place, sequence=place + 1))
         for place, (old, new) in enumerate(zip([first, *states], states, strict=False))
     ]
 
@@ -99,7 +99,7 @@ def test_a_baseline_is_no_change():
     """What a backfill found was so before; a baseline within a second does not look like a gap."""
     old, new = item("1", a=number(1)), item("1", a=number(2))
     insert, modify = rows_of(old, new, step_s=0)
-    snapshot = HistoryRow.of(change(None, new, at=NOON, sequence=0))
+    snapshot = HistoryRow.from_change(change(None, new, at=NOON, sequence=0))
     baseline = as_baseline(snapshot)
 
     found = asked([baseline, insert, modify])
@@ -112,7 +112,7 @@ def test_a_baseline_is_no_change():
 def as_baseline(row):
     """The row as the baseline that a backfill would write."""
     assert row.sort_key == sort_key_of(row.change.created_at, "0")
-    return HistoryRow.of(replace(row.change, event_name=EventName.SNAPSHOT))
+    return HistoryRow.from_change(replace(row.change, event_name=EventName.SNAPSHOT))
 
 
 def test_the_actor_is_the_one_of_the_change():

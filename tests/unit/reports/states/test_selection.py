@@ -15,7 +15,7 @@ TTL = ("Service", "dynamodb.amazonaws.com")
 
 
 def row(old=None, new=None, **options):
-    return HistoryRow.of(change(old, new, **options))
+    return HistoryRow.from_change(change(old, new, **options))
 
 
 def status(value, **attributes):
@@ -26,7 +26,7 @@ INSERT = row(None, status(text("open")))
 CLOSE = row(status(text("open")), status(text("closed")))
 RENAME = row(status(text("open")), status(text("open"), name=text("x")))
 REMOVE = row(status(text("closed")), None)
-SNAPSHOT = HistoryRow.of(replace(INSERT.change, event_name=EventName.SNAPSHOT))
+SNAPSHOT = HistoryRow.from_change(replace(INSERT.change, event_name=EventName.SNAPSHOT))
 ALL = (INSERT, CLOSE, RENAME, REMOVE, SNAPSHOT)
 
 

@@ -16,12 +16,14 @@ ONE, TWO, THREE = (item("1", Count=number(n)) for n in (1, 2, 3))
 
 
 def row(old=None, new=None, *, hours=0):
-    return HistoryRow.of(change(old, new, at=NOON + 3600 * hours))
+    return HistoryRow.from_change(change(old, new, at=NOON + 3600 * hours))
 
 
 def baseline(image, *, hours=0):
     found = change(None, image, at=NOON + 3600 * hours)
-    return HistoryRow.of(replace(found, event_name=EventName.SNAPSHOT, sequence_number="0"))
+    return HistoryRow.from_change(
+        replace(found, event_name=EventName.SNAPSHOT, sequence_number="0")
+    )
 
 
 def state(*, at=MOMENT, now=NOW, **evidence):

@@ -114,7 +114,7 @@ def test_a_key_of_two_attributes_is_told_by_its_names(method):
         [(None, live, 0), (None, gone, 0), (gone, None, 100)], 1
     ):
         world.record(
-            HistoryRow.of(
+            HistoryRow.from_change(
                 change(old, new, key_names=names, at=moment(at).timestamp(), sequence=sequence)
             )
         )
