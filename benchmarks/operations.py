@@ -23,7 +23,7 @@ from rich.table import Table
 
 from benchmarks.running import Served, ask, serving
 from operations.backfill.plan import backfill
-from operations.deployed_tables import Deployment
+from operations.deployed_tables import DeployedTables
 from operations.replica.compare import compare
 from operations.replica.discrepancies import DiscrepancyKind
 
@@ -225,8 +225,8 @@ def _scanned(client: "DynamoDBClient", items: int) -> Iterator[Any]:
     return (item for page in pages for item in page["Items"])
 
 
-def _deployment(items: int, replica: str = "replica") -> Deployment:
-    return Deployment(
+def _deployment(items: int, replica: str = "replica") -> DeployedTables:
+    return DeployedTables(
         f"source-{items}",
         boto3.Session(),
         endpoint_url=os.environ["AWS_ENDPOINT_URL"],

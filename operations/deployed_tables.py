@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Deployment:
+class DeployedTables:
     """A source table and what was deployed next to it; each part is made when it is asked for.
 
     Attributes:

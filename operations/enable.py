@@ -1,4 +1,4 @@
-"""Turn on a table's stream with both images, where that harms nobody."""
+"""Turn on a table's stream with both images, where that does no harm."""
 
 from contextlib import closing
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 VIEW_TYPE: Literal["NEW_AND_OLD_IMAGES"] = "NEW_AND_OLD_IMAGES"
 PATIENCE_S = 300.0
-# Somebody else is changing the table.
+# Another caller is changing the table.
 _BUSY = frozenset({"ResourceInUseException", "LimitExceededException"})
 
 
@@ -53,7 +53,7 @@ def enable(  # noqa: PLR0913 - what people may choose
         session: credentials and region.
         endpoint_url: another endpoint than AWS.
         table: the table's name.
-        apply: do it; otherwise what would be done is told.
+        apply: do it; otherwise only say what would be done.
         patience_s: how long to wait until the table is ready before and after.
         machine: the machine to run on.
 
@@ -112,7 +112,7 @@ class _Switch:
                 "this again"
             )
         described = self.describe()
-        # Somebody else may have been faster, and of another mind.
+        # Another caller may have been faster, and have chosen otherwise.
         _require_both_images(described)
         return Stream(self.table, described["LatestStreamArn"], was_on=False, applied=is_asked)
 
@@ -125,7 +125,7 @@ class _Switch:
             )
         except ClientError as error:
             is_busy = error_code(error) in _BUSY or classify(error) is Retry.TRANSIENT
-            # Refused as well when somebody else has just done it.
+            # Refused as well when another caller has just done it.
             if not is_busy and not _is_on(self.describe()):
                 raise
             return False
@@ -142,7 +142,7 @@ def _require_both_images(table: Any) -> None:
     if view_type != VIEW_TYPE:
         raise RefusedError(
             f"the stream of table '{table['TableName']}' is on with {view_type}, which cannot be "
-            "changed. Whoever reads it needs to know first: to disable it ends it for all its "
+            "changed. Its readers need to know first: to disable it ends it for all its "
             "consumers, with what they have not read yet; a new one has another ARN, and begins "
             "with the next change. Then: aws dynamodb update-table --table-name "
             f"{table['TableName']} --stream-specification StreamEnabled=false, enable it here, "

@@ -15,7 +15,7 @@ from threading import RLock
 from types import SimpleNamespace
 from zlib import crc32
 
-from operations.deployed_tables import Deployment
+from operations.deployed_tables import DeployedTables
 from replica_writer.tables import SourceTable
 from reports.access.machine import Machine
 from stream_core.attribute_values import canonical_json, same_item
@@ -158,7 +158,7 @@ class World:
         self._due = []
         self._order = count()
         self._lock = RLock()
-        self.deployment = Deployment(
+        self.deployment = DeployedTables(
             SOURCE, session=None, history_table=HISTORY if history else None, replica_table=REPLICA
         )
         self.use(self.client)

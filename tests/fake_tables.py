@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 from history_writer.overflow_bucket import OverflowBucket
 from history_writer.writer import HistoryWriter
-from operations.deployed_tables import Deployment
+from operations.deployed_tables import DeployedTables
 from replica_writer.settle import Settler
 from replica_writer.tables import ReplicaTable, SourceTable
 from reports.access.machine import Machine
@@ -159,7 +159,7 @@ class World:
             clock=self._seconds,
             sleep=self._sleep,
         )
-        self.deployment = Deployment(
+        self.deployment = DeployedTables(
             SOURCE,
             session=SimpleNamespace(region_name=REGION),
             history_table=HISTORY,

@@ -27,7 +27,7 @@ from itemtrail.records import replica as operation_records
 from itemtrail.tables import cells
 from itemtrail.tables import cells as cells_tables
 from itemtrail.tables import replica as replica_tables
-from operations.deployed_tables import Deployment
+from operations.deployed_tables import DeployedTables
 from operations.replica import compare as comparing
 from operations.replica import repair as repairing
 from operations.replica.compare import Comparison
@@ -168,7 +168,9 @@ def repair(  # noqa: PLR0913 - an option each
     return 0 if found.is_clean else FINDINGS
 
 
-def _compared(deployment: Deployment, segments: int, rate: float | None, form: str) -> list[Item]:
+def _compared(
+    deployment: DeployedTables, segments: int, rate: float | None, form: str
+) -> list[Item]:
     """The keys of what differs, or never held still, shown to a person as they are found."""
     keys: list[Item] = []
     with Waiting() as waiting:
@@ -190,7 +192,7 @@ def _compared(deployment: Deployment, segments: int, rate: float | None, form: s
     return [*keys, *comparison.summary.restless]
 
 
-def _give_repair(found: Repaired, deployment: Deployment, form: str) -> None:
+def _give_repair(found: Repaired, deployment: DeployedTables, form: str) -> None:
     summary = _repair_summary(found)
     good = found.applied and found.is_clean
     answer = Answer(

@@ -24,7 +24,7 @@ from itemtrail.records import recovery as operation_records
 from itemtrail.tables import cells
 from itemtrail.tables import recovery as plan_tables
 from itemtrail.tables.cells import closing
-from operations.deployed_tables import Deployment
+from operations.deployed_tables import DeployedTables
 from operations.execution.rate import Rate
 from operations.recovery import restore_items as restoring
 from operations.recovery import restore_table as table_restoring
@@ -125,7 +125,7 @@ def _schema(given: tuple[str, ...], new_table: str | None) -> KeySchema | None:
 class _Order:
     """What was asked for."""
 
-    deployment: Deployment
+    deployment: DeployedTables
     at: datetime
     form: str
     rate: Rate

@@ -30,7 +30,7 @@ from itemtrail.records import recovery as operation_records
 from itemtrail.tables import cells
 from itemtrail.tables import recovery as plan_tables
 from itemtrail.tables.cells import closing
-from operations.deployed_tables import Deployment
+from operations.deployed_tables import DeployedTables
 from operations.execution.rate import Rate
 from operations.recovery import undo as undoing
 from operations.recovery.undo import Selected, Undone
@@ -100,7 +100,7 @@ def undo(  # noqa: PLR0913 - an option each
 class _Order:
     """What was asked for."""
 
-    deployment: Deployment
+    deployment: DeployedTables
     period: Period
     form: str
     rate: Rate

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import click
 
 from itemtrail.options.target import WHERE, Command, Target, stack_option, targeted
-from operations.deployed_tables import Deployment
+from operations.deployed_tables import DeployedTables
 from operations.errors import RefusedError
 from operations.recovery.new_table import key_schema_of
 from reports.access.by_time import MOST_SHARDS
@@ -42,7 +42,7 @@ class OperationTarget(Target):
     overflow_bucket: str | None = None
     quarantine_bucket: str | None = None
 
-    def find(self) -> tuple[Deployment, Stack | None]:
+    def find(self) -> tuple[DeployedTables, Stack | None]:
         """What is meant, named or found through a stack, and the stack.
 
         Raises:
@@ -63,7 +63,7 @@ class OperationTarget(Target):
         if source_table is None:
             raise RefusedError("which source table? give --stack NAME, or --source-table NAME")
         return (
-            Deployment(
+            DeployedTables(
                 source_table,
                 session,
                 endpoint_url=self.endpoint_url,
@@ -109,7 +109,7 @@ def _of_stack(stack: Stack, given: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def consumers_there(deployment: Deployment, stack: Stack | None) -> tuple[Consumer, ...]:
+def consumers_there(deployment: DeployedTables, stack: Stack | None) -> tuple[Consumer, ...]:
     """The consumers that were deployed.
 
     Without a stack nobody says so: then it is both, and a table that is not named is asked for.
@@ -135,7 +135,7 @@ def consumers_meant(
     return asked or there
 
 
-def source_key_schema(deployment: Deployment) -> KeySchema:
+def source_key_schema(deployment: DeployedTables) -> KeySchema:
     """The key of the source table.
 
     Raises:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from itemtrail.records.kinds import Record
 from operations.backfill.plan import Backfill
-from operations.backfill.tally import Problem
+from operations.backfill.results import Problem
 from operations.enable import Stream
 
 

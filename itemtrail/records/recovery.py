@@ -5,7 +5,7 @@ from datetime import datetime
 
 from itemtrail.records.items import difference
 from itemtrail.records.kinds import Record
-from operations.recovery.conditional_write import Verdict
+from operations.recovery.conditional_write import WriteOutcome
 from operations.recovery.conflicts import Conflict
 from operations.recovery.restore_items import ItemResult, Restored
 from operations.recovery.restore_table import TableRestored
@@ -33,10 +33,10 @@ def restored(of: Restored, at: datetime) -> Iterator[Record]:
 
 def restore_outcome(one: ItemResult) -> str:
     """What became of an item, or would."""
-    if one.verdict is not None:
-        return one.verdict.value
+    if one.outcome is not None:
+        return one.outcome.value
     if one.plan.refusal is not None:
-        return Verdict.REFUSED.value
+        return WriteOutcome.REFUSED.value
     return "planned" if one.plan.is_needed else "unneeded"
 
 
@@ -45,7 +45,7 @@ def conflict(one: Conflict) -> Record:
     return {
         "path": path_text(one.path),
         "expected": one.expected,
-        "found": one.found,
+        "found": one.actual,
         "wanted": one.wanted,
         "reason": one.reason or None,
     }
@@ -105,8 +105,8 @@ def undone(of: Undone) -> Iterator[Record]:
 
 def undo_outcome(one: ItemUndone) -> str:
     """What became of an item, or would."""
-    if one.verdict is not None:
-        return one.verdict.value
+    if one.outcome is not None:
+        return one.outcome.value
     if one.edits:
         return "planned"
     return "conflict" if one.conflicts else "unneeded"

@@ -38,7 +38,7 @@ def lost(one: Lost) -> Record:
     return {
         "where": one.where,
         "reason": one.reason,
-        "found": one.found,
+        "found": one.remaining,
         "stream_arn": one.place.stream_arn,
         "shard_id": one.place.shard_id,
         "start": one.place.start,

@@ -148,7 +148,7 @@ def _change(one: Difference, keys: Item) -> Text:
 def _conflict(one: Conflict) -> Text:
     where = path_text(one.path) if one.path else "the item"
     parts: list[Text | tuple[str, str]] = [("! ", "red"), cells.plain(where), Text(" is ")]
-    parts += [_value(one, one.found), Text(", not "), _value(one, one.expected)]
+    parts += [_value(one, one.actual), Text(", not "), _value(one, one.expected)]
     parts += [Text("; wanted "), _value(one, one.wanted)]
     if one.reason:
         parts.append(Text(f" ({cells.printable(one.reason)})"))

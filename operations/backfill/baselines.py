@@ -12,11 +12,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from history_writer.writer import HistoryWriter
-from operations.backfill.dating import Dated, Sighting, date, stamp
+from operations.backfill.dating import Dated, Observation, date, stamp
+from operations.backfill.results import PageResult
 from operations.backfill.service_clock import ServiceClock
 from operations.backfill.source_facts import SourceFacts
-from operations.backfill.tally import Tally
-from operations.execution.asking import answered
+from operations.execution.request import answer_to
 from stream_core.attribute_values import Item, canonical_json
 from stream_core.batch import Delivery
 from stream_core.change import Change, EventName
@@ -60,65 +60,78 @@ class Baselines:
     clock: ServiceClock
     sleep: Callable[[float], object]
 
-    def add(self, sightings: Mapping[str, Sighting], patience: Patience, *, apply: bool) -> Tally:
+    def add(
+        self, observations: Mapping[str, Observation], patience: Patience, *, apply: bool
+    ) -> PageResult:
         """Write a baseline for each item that needs one; harmless to repeat.
 
         Args:
-            sightings: items that were there, by id, as they were read.
+            observations: items that were there, by id, as they were read.
             patience: how long to go on trying.
             apply: whether to write; otherwise what would be written is counted.
 
         Raises:
             OperationError: a table does not answer.
         """
-        tally = Tally()
-        firsts = self._each(self._first_row, list(sightings), patience)
-        needed = self._needed(sightings, firsts, patience, tally)
-        tally.counts.already_there += len(sightings) - len(needed)
+        result = PageResult()
+        firsts = self._answers(self._first_row, list(observations), patience)
+        needed = self._needed(observations, firsts, patience, result)
+        result.counts.already_there += len(observations) - len(needed)
         if apply:
-            changes = self._changes(needed, patience, tally)
-            self._store(changes, patience, tally)
-            moments = {one: change.created_at for one, change in changes.items()}
+            changes = self._changes(needed, patience, result)
+            self._store(changes, patience, result)
+            moments = {identifier: change.created_at for identifier, change in changes.items()}
         else:
-            tally.counts.baselines += len(needed)
-            moments = {one: sighting.since for one, sighting in needed.items()}
+            result.counts.baselines += len(needed)
+            moments = {identifier: observation.since for identifier, observation in needed.items()}
         for identifier, moment in moments.items():
             first = firsts[identifier]
-            tally.counts.changed_first += first is not None and first.created_at < stamp(
+            result.counts.changed_first += first is not None and first.created_at < stamp(
                 moment, self.facts.tick
             )
-        return tally
+        return result
 
     def _needed(
         self,
-        sightings: Mapping[str, Sighting],
+        observations: Mapping[str, Observation],
         firsts: Mapping[str, _FirstRow | None],
         patience: Patience,
-        tally: Tally,
-    ) -> dict[str, Sighting]:
-        changed = [one for one, row in firsts.items() if row and row.event_name not in _BEGINNINGS]
-        has_baseline = self._each(self._has_baseline, changed, patience)
-        tally.counts.changed_first += sum(has_baseline.values())
+        result: PageResult,
+    ) -> dict[str, Observation]:
+        changed = [
+            identifier
+            for identifier, row in firsts.items()
+            if row and row.event_name not in _BEGINNINGS
+        ]
+        has_baseline = self._answers(self._has_baseline, changed, patience)
+        result.counts.changed_first += sum(has_baseline.values())
         return {
-            one: sighting
-            for one, sighting in sightings.items()
-            if firsts[one] is None or has_baseline.get(one) is False
+            identifier: observation
+            for identifier, observation in observations.items()
+            if firsts[identifier] is None or has_baseline.get(identifier) is False
         }
 
     def _changes(
-        self, sightings: Mapping[str, Sighting], patience: Patience, tally: Tally
+        self, observations: Mapping[str, Observation], patience: Patience, result: PageResult
     ) -> dict[str, Change]:
         """The baselines of items, those left out that have none."""
 
-        def look_again(before: Mapping[str, Sighting]) -> Mapping[str, Sighting]:
+        def look_again(before: Mapping[str, Observation]) -> Mapping[str, Observation]:
             # Only then is it later by the service's clock too.
             self.sleep(self.clock.doubt.total_seconds())
-            return self._each(lambda one: self._sight(before[one].keys), list(before), patience)
+            return self._answers(
+                lambda identifier: self._sight(before[identifier].keys), list(before), patience
+            )
 
-        dating = date(sightings, look_again, self.facts.tick)
-        tally.counts.gone += len(dating.gone)
-        tally.undone += [(one, "it changed each time it was read") for one in dating.restless]
-        return {one: self._change(one, dated) for one, dated in dating.dated.items()}
+        dating = date(observations, look_again, self.facts.tick)
+        result.counts.gone += len(dating.gone)
+        result.undone += [
+            (identifier, "it changed each time it was read") for identifier in dating.restless
+        ]
+        return {
+            identifier: self._change(identifier, dated)
+            for identifier, dated in dating.dated.items()
+        }
 
     def _change(self, identifier: str, dated: Dated) -> Change:
         content = canonical_json({"Id": {"S": identifier}, "Image": {"M": dated.item}})
@@ -137,7 +150,7 @@ class Baselines:
             new_image=dated.item,
         )
 
-    def _store(self, changes: dict[str, Change], patience: Patience, tally: Tally) -> None:
+    def _store(self, changes: dict[str, Change], patience: Patience, result: PageResult) -> None:
         outcome = self.writer.store(
             [Delivery({ID: identifier}, change) for identifier, change in changes.items()], patience
         )
@@ -145,16 +158,16 @@ class Baselines:
         undone = [
             (record[ID], f"its baseline is not stored: {codes}") for record in outcome.unstored
         ]
-        refused = [(one.record[ID], _reason(one.error)) for one in outcome.refused]
-        tally.undone += undone
-        tally.refused += refused
-        tally.counts.baselines += len(changes) - len(undone) - len(refused)
+        refused = [(refusal.record[ID], _reason(refusal.error)) for refusal in outcome.refused]
+        result.undone += undone
+        result.refused += refused
+        result.counts.baselines += len(changes) - len(undone) - len(refused)
 
-    def _sight(self, keys: Item) -> Sighting:
+    def _sight(self, keys: Item) -> Observation:
         answer, since, until = self.clock.ask(
             lambda: self.reading.get_item(TableName=self.facts.name, Key=keys, ConsistentRead=True)
         )
-        return Sighting(keys, answer.get("Item"), since, until)
+        return Observation(keys, answer.get("Item"), since, until)
 
     def _first_row(self, identifier: str) -> _FirstRow | None:
         request = self._rows_of(identifier)
@@ -187,13 +200,13 @@ class Baselines:
             "ConsistentRead": True,
         }
 
-    def _each(self, ask: Any, identifiers: list[str], patience: Patience) -> dict[str, Any]:
+    def _answers(self, ask: Any, identifiers: list[str], patience: Patience) -> dict[str, Any]:
         """What is asked about each item, side by side."""
 
-        def asked(identifier: str) -> Any:
-            return answered(lambda: ask(identifier), patience, "the history or its source")
+        def answer(identifier: str) -> Any:
+            return answer_to(lambda: ask(identifier), patience, "the history or its source")
 
-        return dict(zip(identifiers, self.writer.pool.map(asked, identifiers), strict=True))
+        return dict(zip(identifiers, self.writer.pool.map(answer, identifiers), strict=True))
 
 
 def _reason(error: Exception) -> str:

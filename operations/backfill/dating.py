@@ -3,9 +3,9 @@
 A baseline takes its place among the changes of its item by its time alone, and has to be where it
 shows what it should: not after a change it does not know, nor before one it knows. Changes of its
 own second are no matter (it sorts first in it, and readers know that it shows some moment of it).
-But a request may be under way when the second turns, and then nobody knows in which of the two the
-item was read: so it is read once more. Where every read takes that long, two that agree have to
-do: what they show was so at the moment between them, unless it was changed and changed back.
+But a request may be under way when the second turns, and then it is not known in which of the two
+the item was read: so it is read once more. Where every read takes that long, two that agree have
+to do: what they show was so at the moment between them, unless it was changed and changed back.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ _READS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class Observation:
     """An item as it was at some moment between two.
 
     Attributes:
@@ -50,7 +50,7 @@ class Dated:
 
 @dataclass
 class Dating:
-    """What became of some sightings, by id.
+    """What became of some observations, by id.
 
     Attributes:
         tick: how exactly the engine stamps changes.
@@ -64,56 +64,60 @@ class Dating:
     gone: set[str] = field(default_factory=set)
     restless: set[str] = field(default_factory=set)
 
-    def take(self, identifier: str, sighting: Sighting) -> bool:
-        """Date an item by one sighting; False: it may be of one second or another."""
-        latest = stamp(sighting.until, self.tick)
-        if stamp(sighting.since, self.tick) != latest or sighting.item is None:
+    def take(self, identifier: str, observation: Observation) -> bool:
+        """Date an item by one observation; False: it may be of one second or another."""
+        latest = stamp(observation.until, self.tick)
+        if stamp(observation.since, self.tick) != latest or observation.item is None:
             return False
-        self.dated[identifier] = Dated(sighting.keys, sighting.item, latest)
+        self.dated[identifier] = Dated(observation.keys, observation.item, latest)
         return True
 
-    def take_later(self, identifier: str, sighting: Sighting) -> bool:
-        """Date an item by a later sighting, by which it may have been deleted."""
-        if sighting.item is None:
+    def take_later(self, identifier: str, observation: Observation) -> bool:
+        """Date an item by a later observation, by which it may have been deleted."""
+        if observation.item is None:
             self.gone.add(identifier)
             return True
-        return self.take(identifier, sighting)
+        return self.take(identifier, observation)
 
-    def take_both(self, identifier: str, before: Sighting, again: Sighting) -> None:
-        """Make do with the last two sightings."""
-        if again.item is None or not same_item(before.item, again.item):
+    def take_both(self, identifier: str, before: Observation, later: Observation) -> None:
+        """Make do with the last two observations."""
+        if later.item is None or not same_item(before.item, later.item):
             self.restless.add(identifier)
         else:
             moment = stamp(before.until, self.tick)
-            self.dated[identifier] = Dated(again.keys, again.item, moment)
+            self.dated[identifier] = Dated(later.keys, later.item, moment)
 
 
 def date(
-    sightings: Mapping[str, Sighting],
-    look_again: Callable[[Mapping[str, Sighting]], Mapping[str, Sighting]],
+    observations: Mapping[str, Observation],
+    look_again: Callable[[Mapping[str, Observation]], Mapping[str, Observation]],
     tick: timedelta,
 ) -> Dating:
-    """Find a time for each sighting of an item that was there; most need no second look.
+    """Find a time for each observation of an item that was there; most need no second look.
 
     Args:
-        sightings: the sightings by id.
+        observations: the observations by id.
         look_again: reads some of the items once more, surely later than before.
         tick: how exactly the engine stamps changes.
     """
     dating = Dating(tick)
-    before: Mapping[str, Sighting] = {}
-    left = {one: each for one, each in sightings.items() if not dating.take(one, each)}
+    before: Mapping[str, Observation] = {}
+    undated = {
+        identifier: observation
+        for identifier, observation in observations.items()
+        if not dating.take(identifier, observation)
+    }
     for _ in range(_READS):
-        if not left:
+        if not undated:
             return dating
-        before = left
-        left = {
-            one: again
-            for one, again in look_again(before).items()
-            if not dating.take_later(one, again)
+        before = undated
+        undated = {
+            identifier: later
+            for identifier, later in look_again(before).items()
+            if not dating.take_later(identifier, later)
         }
-    for one, again in left.items():
-        dating.take_both(one, before[one], again)
+    for identifier, later in undated.items():
+        dating.take_both(identifier, before[identifier], later)
     return dating
 
 

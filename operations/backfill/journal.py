@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from operations.backfill.tally import Counts, Problem, Tally, problems_of
+from operations.backfill.results import Counts, PageResult, Problem, problems_of
 from operations.errors import StateFileError
 from operations.execution.state_file import State, StateFile
 from reports.access.progress import Progress
@@ -14,7 +14,7 @@ from stream_core.item_id import item_id
 
 
 @dataclass
-class Part:
+class BackfillPart:
     """A segment of the table, or a file of an export.
 
     Attributes:
@@ -33,7 +33,7 @@ class Part:
         return {"start": self.start, "done": self.done, "under_way": self.under_way}
 
     @classmethod
-    def of_json(cls, state: State) -> "Part":
+    def of_json(cls, state: State) -> "BackfillPart":
         """From the state file."""
         start = state["start"]
         return cls(
@@ -61,7 +61,7 @@ class Journal:
             parts: how many parts there are.
             file: where to keep the journal; None: nowhere, because nothing is written.
             expected: about how many items there are.
-            progress: is told the items that are done with.
+            progress: called with the items that are done with.
 
         Raises:
             StateFileError: the file was left by another run.
@@ -73,15 +73,15 @@ class Journal:
         self.counts = Counts()
         self.refused: list[Problem] = []
         self.undone: list[Problem] = []
-        self.parts = [Part() for _ in range(parts)]
+        self.parts = [BackfillPart() for _ in range(parts)]
         if file is not None and (saved := file.load()) is not None:
             self._restore(file, saved)
 
     def _restore(self, file: StateFile, saved: State) -> None:
         try:
             self.counts = Counts(**saved["counts"])
-            self.refused = [Problem(*one) for one in saved["refused"]]
-            self.parts = [Part.of_json(one) for one in saved["parts"]]
+            self.refused = [Problem(*problem) for problem in saved["refused"]]
+            self.parts = [BackfillPart.of_json(part) for part in saved["parts"]]
         except (KeyError, TypeError, MalformedRecordError) as error:
             raise StateFileError(
                 f"the state file {file.path} was altered ({error}): delete it to begin anew"
@@ -93,26 +93,26 @@ class Journal:
             self.parts[number].under_way = list(keys)
             self._save()
 
-    def finish(self, number: int, start: Item | None, tally: Tally) -> None:
+    def finish(self, number: int, start: Item | None, result: PageResult) -> None:
         """A page of a part is done with.
 
         Args:
             number: the part.
             start: the key to go on from; None: the part is done.
-            tally: what became of the page.
+            result: what became of the page.
         """
         with self._lock:
-            self.parts[number] = Part(start, done=start is None)
-            self.counts.add(tally.counts)
-            self.refused += problems_of(tally.refused)
+            self.parts[number] = BackfillPart(start, done=start is None)
+            self.counts.add(result.counts)
+            self.refused += problems_of(result.refused)
             self._save()
             done = self.counts.scanned
             self._progress("items", done, max(done, self._expected) or None)
 
-    def leave(self, tally: Tally) -> None:
+    def leave(self, result: PageResult) -> None:
         """A page could not be done with: its part stays where it is."""
         with self._lock:
-            self.undone += problems_of(tally.undone)
+            self.undone += problems_of(result.undone)
 
     @property
     def is_finished(self) -> bool:
@@ -130,11 +130,11 @@ class Journal:
                 {
                     "parts": [part.as_json() for part in self.parts],
                     "counts": self.counts.as_json(),
-                    "refused": [[one.key_digest, one.reason] for one in self.refused],
+                    "refused": [[problem.key_digest, problem.reason] for problem in self.refused],
                 }
             )
 
 
 def by_id(keys: Iterable[Item]) -> Mapping[str, Item]:
     """Keys by the id of their item."""
-    return {item_id(one): one for one in keys}
+    return {item_id(key): key for key in keys}

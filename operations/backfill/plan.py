@@ -14,11 +14,11 @@ from typing import Any
 
 from operations.backfill.baselines import Baselines
 from operations.backfill.journal import Journal
-from operations.backfill.run import Run
+from operations.backfill.results import Counts, Problem
+from operations.backfill.run import BackfillRun
 from operations.backfill.service_clock import ServiceClock
 from operations.backfill.source_facts import SourceFacts
-from operations.backfill.tally import Counts, Problem
-from operations.deployed_tables import Deployment
+from operations.deployed_tables import DeployedTables
 from operations.errors import RefusedError
 from operations.execution.rate import Rate
 from operations.execution.state_file import StateFile
@@ -58,7 +58,7 @@ class Backfill:
 
 
 def backfill(  # noqa: PLR0913 - what people may choose
-    deployment: Deployment,
+    deployment: DeployedTables,
     *,
     export: str | Path | None = None,
     segments: int = CONCURRENCY,
@@ -84,7 +84,7 @@ def backfill(  # noqa: PLR0913 - what people may choose
         rate: no more items a second than this.
         history: write baselines.
         replica: settle the replica.
-        progress: is told the items done.
+        progress: called with the items done.
         patience_s: how long a page is tried while tables are throttled or out of reach.
         machine: the machine to run on.
 
@@ -108,21 +108,21 @@ def backfill(  # noqa: PLR0913 - what people may choose
     )
     plan.require_sense(state_path)
     facts = SourceFacts.read(deployment, plan.clock)
-    given = None if export is None else Export.read(export, deployment.s3)
-    if given is not None:
-        _require_fit(given, facts, deployment.reader.horizon if history else None)
+    full_export = None if export is None else Export.read(export, deployment.s3)
+    if full_export is not None:
+        _require_fit(full_export, facts, deployment.reader.horizon if history else None)
     if not apply or state_path is None:
-        return plan.carry_out(facts, given, None, progress)
-    file = StateFile(state_path, plan.about(facts, given))
+        return plan.carry_out(facts, full_export, None, progress)
+    file = StateFile(state_path, plan.about(facts, full_export))
     with file.alone():
-        return plan.carry_out(facts, given, file, progress)
+        return plan.carry_out(facts, full_export, file, progress)
 
 
 @dataclass(frozen=True)
 class _Plan:
     """What was asked for."""
 
-    deployment: Deployment
+    deployment: DeployedTables
     segments: int
     apply: bool
     rate: float | None
@@ -177,7 +177,7 @@ class _Plan:
         parts = self.segments if export is None else len(export.files)
         expected = facts.expected if export is None else export.items
         journal = Journal(parts, file, expected, progress)
-        run = Run(
+        run = BackfillRun(
             facts,
             self.deployment.dynamodb,
             journal,

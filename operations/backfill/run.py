@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from operations.backfill.baselines import Baselines
-from operations.backfill.dating import Sighting
-from operations.backfill.journal import Journal, Part, by_id
+from operations.backfill.dating import Observation
+from operations.backfill.journal import BackfillPart, Journal, by_id
+from operations.backfill.results import PageResult
 from operations.backfill.service_clock import ServiceClock
 from operations.backfill.source_facts import SourceFacts
-from operations.backfill.tally import Tally
-from operations.execution.asking import answered
 from operations.execution.rate import Rate
-from operations.execution.settling import settle_all
+from operations.execution.request import answer_to
+from operations.execution.settlement import settle_all
 from replica_writer.settle import Settler
 from reports.access.export import DataFile, Export
 from reports.access.machine import Machine, patience_of
@@ -31,7 +31,7 @@ _FOR_EVER_S = 1e9
 
 
 @dataclass(frozen=True)
-class Run:
+class BackfillRun:
     """What a run works with.
 
     Attributes:
@@ -85,22 +85,22 @@ class Run:
             return
         place, is_first = part.start, part.start is None
         while (place is not None or is_first) and not self.stopped.is_set():
-            sightings, place = self._read(number, place)
+            observations, place = self._read(number, place)
             is_first = False
-            tally = self._page(number, sightings)
-            if tally.undone:
-                self.journal.leave(tally)
+            result = self._page(number, observations)
+            if result.undone:
+                self.journal.leave(result)
                 return
-            self.journal.finish(number, place, tally)
+            self.journal.finish(number, place, result)
 
     def file(self, export: Export, number: int) -> None:
         """Work through a file of an export."""
-        total = Tally()
+        total = PageResult()
         for items in self._batches(export, export.files[number]):
             if self.stopped.is_set():
                 return
-            sightings = self._sightings(items, export.time, export.time)
-            total.add(self._page(None, sightings))
+            observations = self._observations(items, export.time, export.time)
+            total.add(self._page(None, observations))
             if total.undone:
                 self.journal.leave(total)
                 return
@@ -114,7 +114,7 @@ class Run:
         """How many items a page has: with a rate no more than a second's."""
         return min(PAGE_ITEMS, max(1, int(self.rate.per_second or PAGE_ITEMS)))
 
-    def _read(self, number: int, place: Item | None) -> tuple[dict[str, Sighting], Item | None]:
+    def _read(self, number: int, place: Item | None) -> tuple[dict[str, Observation], Item | None]:
         """The next page of a segment, and the key that the one after it goes on from."""
         request: dict[str, Any] = {
             "TableName": self.facts.name,
@@ -125,58 +125,64 @@ class Run:
             **({} if place is None else {"ExclusiveStartKey": place}),
         }
 
-        answer, since, until = answered(
+        answer, since, until = answer_to(
             lambda: self.clock.ask(lambda: self.reading.scan(**request)),
             self._patience(),
             self.facts.name,
         )
-        return self._sightings(answer["Items"], since, until), answer.get("LastEvaluatedKey")
+        return self._observations(answer["Items"], since, until), answer.get("LastEvaluatedKey")
 
-    def _sightings(self, items: Sequence[Item], since: Any, until: Any) -> dict[str, Sighting]:
-        sightings = (Sighting(self.facts.key_of(item), item, since, until) for item in items)
-        return {item_id(one.keys): one for one in sightings}
+    def _observations(
+        self, items: Sequence[Item], since: Any, until: Any
+    ) -> dict[str, Observation]:
+        observations = (Observation(self.facts.key_of(item), item, since, until) for item in items)
+        return {item_id(observation.keys): observation for observation in observations}
 
-    def _page(self, number: int | None, sightings: Mapping[str, Sighting]) -> Tally:
+    def _page(self, number: int | None, observations: Mapping[str, Observation]) -> PageResult:
         """Do all there is to do about some items."""
-        tally = Tally()
-        self.rate.take(len(sightings))
-        tally.counts.scanned = len(sightings)
-        if sightings and self.baselines is not None:
-            tally.add(self.baselines.add(sightings, self._patience(), apply=self.apply))
-        if sightings and self.replica:
-            keys = {identifier: sighting.keys for identifier, sighting in sightings.items()}
+        result = PageResult()
+        self.rate.take(len(observations))
+        result.counts.scanned = len(observations)
+        if observations and self.baselines is not None:
+            result.add(self.baselines.add(observations, self._patience(), apply=self.apply))
+        if observations and self.replica:
+            keys = {
+                identifier: observation.keys for identifier, observation in observations.items()
+            }
             if number is not None and self.settler is not None:
                 self.journal.begin(number, keys.values())
-            tally.add(self._settle(keys))
-        return tally
+            result.add(self._settle(keys))
+        return result
 
-    def _settle_again(self, part: Part) -> bool:
+    def _settle_again(self, part: BackfillPart) -> bool:
         """Settle what an earlier run may have left half-way; whether that succeeded."""
-        tally = self._settle(by_id(part.under_way))
-        self.journal.leave(tally)
-        return not tally.undone
+        result = self._settle(by_id(part.under_way))
+        self.journal.leave(result)
+        return not result.undone
 
-    def _settle(self, keys: Mapping[str, Item]) -> Tally:
-        tally = Tally()
+    def _settle(self, keys: Mapping[str, Item]) -> PageResult:
+        result = PageResult()
         if self.settler is None:
-            tally.counts.settled = len(keys)
-            return tally
+            result.counts.settled = len(keys)
+            return result
         settled = settle_all(
             self.settler, keys, self.patience_s, clock=self._clock, sleep=self.machine.sleep
         )
         codes = ", ".join(sorted(settled.errors)) or "no answer"
-        tally.undone += [
-            (one, f"not settled in the replica: {codes}") for one in sorted(settled.unstored)
+        result.undone += [
+            (identifier, f"not settled in the replica: {codes}")
+            for identifier in sorted(settled.unstored)
         ]
-        tally.undone += [
-            (one, "it changed whenever it was settled") for one in sorted(settled.restless)
+        result.undone += [
+            (identifier, "it changed whenever it was settled")
+            for identifier in sorted(settled.restless)
         ]
-        tally.refused += [
-            (one, f"the replica refuses it: {str(error).partition(':')[0]}")
-            for one, error in settled.refused.items()
+        result.refused += [
+            (identifier, f"the replica refuses it: {str(error).partition(':')[0]}")
+            for identifier, error in settled.refused.items()
         ]
-        tally.counts.settled = len(keys.keys() - settled.failed)
-        return tally
+        result.counts.settled = len(keys.keys() - settled.failed)
+        return result
 
     def _patience(self) -> Patience:
         return patience_of(self.patience_s, clock=self._clock, sleep=self.machine.sleep)

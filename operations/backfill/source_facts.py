@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from operations.backfill.dating import tick_of
 from operations.backfill.service_clock import ServiceClock
-from operations.deployed_tables import Deployment
+from operations.deployed_tables import DeployedTables
 from reports.errors import TableNotFoundError
 from reports.inputs.keys import KeySchema
 from stream_core.attribute_values import Item
@@ -37,7 +37,7 @@ class SourceFacts:
     tick: timedelta
 
     @classmethod
-    def read(cls, deployment: Deployment, clock: ServiceClock) -> "SourceFacts":
+    def read(cls, deployment: DeployedTables, clock: ServiceClock) -> "SourceFacts":
         """Ask for the source table.
 
         Raises:
@@ -53,16 +53,17 @@ class SourceFacts:
             raise TableNotFoundError(
                 f"no table '{name}' in {where}: check its name, the region and the endpoint"
             ) from error
-        return cls._of(answer["Table"], client.meta.region_name)
+        return cls._from_description(answer["Table"], client.meta.region_name)
 
     @classmethod
-    def _of(cls, table: Any, region: str) -> "SourceFacts":
+    def _from_description(cls, table: Any, region: str) -> "SourceFacts":
         types = {
-            one["AttributeName"]: one["AttributeType"] for one in table["AttributeDefinitions"]
+            attribute["AttributeName"]: attribute["AttributeType"]
+            for attribute in table["AttributeDefinitions"]
         }
-        names = [one["AttributeName"] for one in table["KeySchema"]]
+        names = [attribute["AttributeName"] for attribute in table["KeySchema"]]
         arn = table["TableArn"]
-        # The ARN of a stream is still told when it is long off.
+        # The ARN of a stream is still given when it is long off.
         has_stream = table.get("StreamSpecification", {}).get("StreamEnabled", False)
         return cls(
             name=table["TableName"],

@@ -1,4 +1,4 @@
-"""So much a second and no more, whoever asks."""
+"""So much a second and no more, however many threads ask."""
 
 import threading
 import time

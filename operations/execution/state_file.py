@@ -19,7 +19,7 @@ State: TypeAlias = dict[str, Any]
 class StateFile:
     """A JSON file that is replaced as a whole: at any moment one state is there, and all of it.
 
-    It holds keys of items, and nobody else may read it.
+    It holds keys of items, and is readable by its owner alone.
     """
 
     def __init__(self, path: str | Path, about: Mapping[str, Any] | None = None) -> None:
@@ -135,7 +135,7 @@ def _locked(lock: IO[bytes], path: Path) -> bool:
 
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Whoever had it may have deleted it in between: then this locks nothing.
+        # The run that had it may have deleted it in between: then this locks nothing.
         return os.path.samestat(os.fstat(lock.fileno()), path.stat())
     except (BlockingIOError, FileNotFoundError):
         return False

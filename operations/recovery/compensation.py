@@ -23,7 +23,7 @@ from reports.states.differences import Difference, differences
 from stream_core.attribute_values import AttributeValue, Item, same_item
 from stream_core.history_row import HistoryRow
 
-_AGAIN = "it was written again since"
+_WRITTEN_SINCE = "it was written again since"
 _GONE = "the item is gone"
 _NO_PLACE = "what it was in is gone"
 
@@ -91,7 +91,7 @@ def _steps(old: Item | None, new: Item | None) -> Iterable[Difference]:
         return ()
     if old is None or new is None:
         return (Difference((), as_value(old), as_value(new)),)
-    places = dict.fromkeys(_place(one.path) for one in differences(old, new))
+    places = dict.fromkeys(_place(difference.path) for difference in differences(old, new))
     return edits_at(places, old, new)
 
 
@@ -104,7 +104,7 @@ def _place(path: Path) -> Path:
 
 
 @dataclass
-class _Open:
+class _OpenConflict:
     """A conflict that earlier changes may belong to.
 
     Attributes:
@@ -122,7 +122,7 @@ class _TakingBack:
         self.state = live
         self._live = live
         self._keys = keys
-        self._open: list[_Open] = []
+        self._open: list[_OpenConflict] = []
         self._kept: set[Path] = set()
         # Places taken back to what may yet prove to be another bad change's.
         self._pending: set[Path] = set()
@@ -131,38 +131,40 @@ class _TakingBack:
     def conflicts(self) -> list[Conflict]:
         """What could not be taken back.
 
-        What is as it was before is none: somebody, perhaps an earlier undo, was quicker.
+        What is as it was before is none: another writer, perhaps an earlier undo, was quicker.
         """
-        found = [one.conflict for one in self._open]
-        return [one for one in found if not _same(one.found, one.wanted)]
+        conflicts = [open_conflict.conflict for open_conflict in self._open]
+        return [conflict for conflict in conflicts if not _same(conflict.actual, conflict.wanted)]
 
     def keep(self, path: Path) -> None:
         """Leave a place, and whatever it is in, to who wrote there."""
         self._kept.add(path)
-        for one in self._open:
-            one.kept.add(path)
-        self._pending = {one for one in self._pending if not _overlap(one, path)}
+        for open_conflict in self._open:
+            open_conflict.kept.add(path)
+        self._pending = {place for place in self._pending if not _overlap(place, path)}
 
     def back(self, step: Difference) -> None:
         """Take one step back, or note why not."""
         # All are asked: several conflicts may go back to one step.
-        goes_on = [_goes_on(one, step) for one in self._open]
+        goes_on = [_goes_on(open_conflict, step) for open_conflict in self._open]
         if any(goes_on):
             return
-        found, reason = _found(self.state, step.path)
-        if not reason and any(_overlap(step.path, one) for one in self._kept):
-            reason = _AGAIN
-        if not reason and _same(found, step.new):
+        current, reason = _value_at(self.state, step.path)
+        if not reason and any(_overlap(step.path, place) for place in self._kept):
+            reason = _WRITTEN_SINCE
+        if not reason and _same(current, step.new):
             self.state = _with(self.state, step.path, step.old)
-            self._pending = {one for one in self._pending if not _is_within(one, step.path)}
+            self._pending = {place for place in self._pending if not _is_within(place, step.path)}
             self._pending.add(step.path)
             return
         expected = self._stop_half_way(step)
-        found, _ = _found(self.state, step.path)
-        # Somebody has written there, be it recorded or not.
+        current, _ = _value_at(self.state, step.path)
+        # Another writer has written there, be it recorded or not.
         self._kept.add(step.path)
-        self._pending = {one for one in self._pending if not _overlap(one, step.path)}
-        self._open.append(_Open(Conflict(self._keys, step.path, expected, found, step.old, reason)))
+        self._pending = {place for place in self._pending if not _overlap(place, step.path)}
+        self._open.append(
+            _OpenConflict(Conflict(self._keys, step.path, expected, current, step.old, reason))
+        )
 
     def _stop_half_way(self, step: Difference) -> AttributeValue | None:
         """Leave what came on top of a step as it is, if the step itself cannot be taken back.
@@ -175,45 +177,45 @@ class _TakingBack:
             within = path[len(step.path) :]
             if not _is_within(path, step.path):
                 continue
-            value, reason = _found(step.new, within)
-            if not reason and _same(value, _found(self.state, path)[0]):
-                live = _found(self._live, path)[0]
+            value, reason = _value_at(step.new, within)
+            if not reason and _same(value, _value_at(self.state, path)[0]):
+                live = _value_at(self._live, path)[0]
                 self.state = _with(self.state, path, live)
                 expected = _with(expected, within, live)
         return expected
 
 
-def _goes_on(one: _Open, step: Difference) -> bool:
+def _goes_on(open_conflict: _OpenConflict, step: Difference) -> bool:
     """Whether a step led straight to what is in conflict: what is wanted then is further back."""
-    conflict = one.conflict
+    conflict = open_conflict.conflict
     if not _overlap(step.path, conflict.path) or any(
-        _overlap(step.path, kept) for kept in one.kept
+        _overlap(step.path, kept) for kept in open_conflict.kept
     ):
         return False
     if not _is_within(step.path, conflict.path):
         # It may have led to more: that has to be looked at as well.
         within = conflict.path[len(step.path) :]
-        if _same(conflict.wanted, _found(step.new, within)[0]):
-            one.conflict = replace(conflict, wanted=_found(step.old, within)[0])
+        if _same(conflict.wanted, _value_at(step.new, within)[0]):
+            open_conflict.conflict = replace(conflict, wanted=_value_at(step.old, within)[0])
         return False
     within = step.path[len(conflict.path) :]
-    value, reason = _found(conflict.wanted, within)
+    value, reason = _value_at(conflict.wanted, within)
     if reason or not _same(value, step.new):
         return False
-    one.conflict = replace(conflict, wanted=_with(conflict.wanted, within, step.old))
+    open_conflict.conflict = replace(conflict, wanted=_with(conflict.wanted, within, step.old))
     return True
 
 
-def _is_within(one: Path, other: Path) -> bool:
-    return one[: len(other)] == other
+def _is_within(inner: Path, outer: Path) -> bool:
+    return inner[: len(outer)] == outer
 
 
-def _overlap(one: Path, other: Path) -> bool:
+def _overlap(first: Path, second: Path) -> bool:
     """Whether two places are the same, or one is within the other."""
-    return one[: len(other)] == other[: len(one)]
+    return first[: len(second)] == second[: len(first)]
 
 
-def _found(state: AttributeValue | None, path: Path) -> tuple[AttributeValue | None, str]:
+def _value_at(state: AttributeValue | None, path: Path) -> tuple[AttributeValue | None, str]:
     """What is at a place, and why nothing can be put there, if so."""
     value = state
     for depth, step in enumerate(path):
@@ -241,7 +243,7 @@ def _with(
     return {"M": members}
 
 
-def _same(one: AttributeValue | None, other: AttributeValue | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    return same_item({"": one}, {"": other})
+def _same(first: AttributeValue | None, second: AttributeValue | None) -> bool:
+    if first is None or second is None:
+        return first is second
+    return same_item({"": first}, {"": second})

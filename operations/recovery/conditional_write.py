@@ -1,10 +1,10 @@
 """Writing an item only if it still is what it was seen to be.
 
 A condition can name attributes and what they hold; it cannot say that there are no others. So an
-attribute that somebody adds at the same moment is never in the condition. Changes are therefore
-made by `UpdateItem`, which leaves it where it is. A delete takes it along, and so does a put, which
-has to stand in where one update cannot express all: what they return is compared with what was
-seen, and if there was more, the item is put back as it was.
+attribute that another writer adds at the same moment is never in it. Changes are therefore made by
+`UpdateItem`, which leaves it where it is. A delete takes it along, and so does a put, which has to
+stand in where one update cannot express all: what they return is compared with what was seen, and
+if there was more, the item is put back as it was.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from operations.errors import OperationError
-from operations.execution.asking import answered
+from operations.execution.request import answer_to
 from operations.recovery.conditions import (
     UnwritableError,
     delete_request,
@@ -37,13 +37,13 @@ if TYPE_CHECKING:
 _UNMET = "ConditionalCheckFailedException"
 
 
-class Verdict(StrEnum):
+class WriteOutcome(StrEnum):
     """What became of a write."""
 
     WRITTEN = "written"
     """The item is what was wanted."""
     MIXED = "mixed"
-    """Written; somebody else changed other attributes at the same moment, which are kept."""
+    """Written; another writer changed other attributes at the same moment, which are kept."""
     CONFLICT = "conflict"
     """The item is no longer what was seen, and was left as it is."""
     REFUSED = "refused"
@@ -53,7 +53,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WriteResult:
     """The answer to a write.
 
     Attributes:
@@ -61,7 +61,7 @@ class Written:
         reason: why it was not written, or what to know about it; no item data.
     """
 
-    verdict: Verdict
+    outcome: WriteOutcome
     item: Item | None = None
     reason: str = ""
 
@@ -93,7 +93,7 @@ class ConditionalWriter:
 
     def change(
         self, keys: Item, edits: Sequence[Difference], before: Item, after: Item, *, whole: bool
-    ) -> Written:
+    ) -> WriteResult:
         """Change an item that is there.
 
         Args:
@@ -108,99 +108,105 @@ class ConditionalWriter:
         except UnwritableError:
             return self._replace(keys, before, after)
         answer = self._send("update_item", request)
-        if isinstance(answer, Written):
-            written = self._judged(keys, answer, lambda found: _has_all(found, edits))
+        if isinstance(answer, WriteResult):
+            written = self._judged(keys, answer, lambda current: _has_all(current, edits))
         else:
-            written = Written(Verdict.WRITTEN, own_attributes(answer.get("Attributes")))
-        if written.verdict is not Verdict.WRITTEN or not whole or same_item(written.item, after):
+            written = WriteResult(WriteOutcome.WRITTEN, own_attributes(answer.get("Attributes")))
+        if (
+            written.outcome is not WriteOutcome.WRITTEN
+            or not whole
+            or same_item(written.item, after)
+        ):
             return written
         mixed = "other attributes were changed at the same moment, and are kept"
-        return Written(Verdict.MIXED, written.item, mixed)
+        return WriteResult(WriteOutcome.MIXED, written.item, mixed)
 
-    def delete(self, keys: Item, seen: Item) -> Written:
+    def delete(self, keys: Item, seen: Item) -> WriteResult:
         """Delete an item that is what was seen, and nothing more."""
         answer = self._send("delete_item", delete_request(keys, seen))
-        if isinstance(answer, Written):
-            return self._judged(keys, answer, lambda found: found is None)
+        if isinstance(answer, WriteResult):
+            return self._judged(keys, answer, lambda current: current is None)
         deleted = answer.get("Attributes")
         if same_item(own_attributes(deleted), seen):
-            return Written(Verdict.WRITTEN)
+            return WriteResult(WriteOutcome.WRITTEN)
         return self._put_back(keys, put_request(keys, deleted), deleted)
 
-    def put(self, keys: Item, image: Item) -> Written:
+    def put(self, keys: Item, image: Item) -> WriteResult:
         """Put an item that is not there."""
         return self._put(keys, put_request(keys, image), image)
 
-    def _replace(self, keys: Item, before: Item, after: Item) -> Written:
+    def _replace(self, keys: Item, before: Item, after: Item) -> WriteResult:
         """Put an item in the place of another: where no update can express so much."""
         answer = self._send("put_item", replace_request(keys, before, after))
-        if isinstance(answer, Written):
-            return self._judged(keys, answer, lambda found: same_item(found, after))
+        if isinstance(answer, WriteResult):
+            return self._judged(keys, answer, lambda current: same_item(current, after))
         replaced = answer.get("Attributes")
         if same_item(own_attributes(replaced), before):
-            return Written(Verdict.WRITTEN, after)
+            return WriteResult(WriteOutcome.WRITTEN, after)
         return self._put_back(keys, replace_request(keys, after, replaced), replaced)
 
-    def _put(self, keys: Item, request: dict[str, Any], image: Item) -> Written:
+    def _put(self, keys: Item, request: dict[str, Any], image: Item) -> WriteResult:
         answer = self._send("put_item", request)
-        if isinstance(answer, Written):
+        if isinstance(answer, WriteResult):
             own = own_attributes(image)
-            return self._judged(keys, answer, lambda found: same_item(found, own))
-        return Written(Verdict.WRITTEN, own_attributes(image))
+            return self._judged(keys, answer, lambda current: same_item(current, own))
+        return WriteResult(WriteOutcome.WRITTEN, own_attributes(image))
 
-    def _put_back(self, keys: Item, request: dict[str, Any], taken: Item) -> Written:
+    def _put_back(self, keys: Item, request: dict[str, Any], taken: Item) -> WriteResult:
         """Make up for a write that took more away than was seen."""
-        again = self._put(keys, request, taken)
-        if again.verdict is Verdict.WRITTEN:
+        restored = self._put(keys, request, taken)
+        if restored.outcome is WriteOutcome.WRITTEN:
             back = "it was changed at the same moment, and was put back with that change"
-            return Written(Verdict.CONFLICT, again.item, back)
-        return Written(
-            again.verdict if again.verdict is Verdict.UNSENT else Verdict.CONFLICT,
-            again.item,
+            return WriteResult(WriteOutcome.CONFLICT, restored.item, back)
+        return WriteResult(
+            restored.outcome if restored.outcome is WriteOutcome.UNSENT else WriteOutcome.CONFLICT,
+            restored.item,
             "it was changed at the same moment, and that change could not be put back: see its "
             "history",
         )
 
     def _judged(
-        self, keys: Item, answer: Written, is_as_wanted: Callable[[Item | None], bool]
-    ) -> Written:
+        self, keys: Item, answer: WriteResult, is_as_wanted: Callable[[Item | None], bool]
+    ) -> WriteResult:
         """What a write that was not carried out says, with what the item is now."""
-        if answer.verdict is Verdict.REFUSED:
+        if answer.outcome is WriteOutcome.REFUSED:
             return answer
         try:
-            found = own_attributes(self.read(keys))
+            current = own_attributes(self.read(keys))
         except (ClientError, BotoCoreError) as error:
-            return Written(Verdict.UNSENT, reason=f"the table answers {error_code(error)}")
+            return WriteResult(WriteOutcome.UNSENT, reason=f"the table answers {error_code(error)}")
         # An answer that got lost has the request sent again, and its own effect refuses it.
-        if is_as_wanted(found):
-            return Written(Verdict.WRITTEN, found)
-        return Written(answer.verdict, found, answer.reason)
+        if is_as_wanted(current):
+            return WriteResult(WriteOutcome.WRITTEN, current)
+        return WriteResult(answer.outcome, current, answer.reason)
 
     def _send(self, operation: str, request: dict[str, Any]) -> Any:
         """The table's answer, or why there is none."""
         send = partial(getattr(self.client, operation), TableName=self.table, **request)
         try:
-            return answered(send, self.patience(), self.table)
+            return answer_to(send, self.patience(), self.table)
         except OperationError as error:
-            return Written(Verdict.UNSENT, reason=str(error))
+            return WriteResult(WriteOutcome.UNSENT, reason=str(error))
         except (ClientError, BotoCoreError) as error:
             return _refused(error)
 
 
-def _has_all(found: Item | None, edits: Sequence[Difference]) -> bool:
-    return found is not None and all(_same(value_at(found, one.path), one.new) for one in edits)
+def _has_all(current: Item | None, edits: Sequence[Difference]) -> bool:
+    return current is not None and all(
+        _same(value_at(current, edit.path), edit.new) for edit in edits
+    )
 
 
-def _same(one: AttributeValue | None, other: AttributeValue | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    return same_item({"": one}, {"": other})
+def _same(first: AttributeValue | None, second: AttributeValue | None) -> bool:
+    if first is None or second is None:
+        return first is second
+    return same_item({"": first}, {"": second})
 
 
-def _refused(error: ClientError | BotoCoreError) -> Written:
+def _refused(error: ClientError | BotoCoreError) -> WriteResult:
     code = error_code(error)
     if code == _UNMET:
-        return Written(Verdict.CONFLICT, reason="it has changed meanwhile")
+        return WriteResult(WriteOutcome.CONFLICT, reason="it has changed meanwhile")
     if classify(error) is Retry.PERMANENT:
-        return Written(Verdict.REFUSED, reason=f"the table answers {code}")
-    return Written(Verdict.UNSENT, reason=f"the table answers {code}")
+        return WriteResult(WriteOutcome.REFUSED, reason=f"the table answers {code}")
+    return WriteResult(WriteOutcome.UNSENT, reason=f"the table answers {code}")

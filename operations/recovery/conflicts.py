@@ -9,7 +9,7 @@ from stream_core.attribute_values import AttributeValue, Item
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """A place in an item that somebody else has changed, and that was left as it is.
+    """A place in an item that another writer has changed, and that was left as it is.
 
     Attributes:
         keys: the item's key.
@@ -23,23 +23,25 @@ class Conflict:
     keys: Item
     path: Path
     expected: AttributeValue | None
-    found: AttributeValue | None
+    actual: AttributeValue | None
     wanted: AttributeValue | None
     reason: str = ""
 
 
 def conflicts_of(
-    keys: Item, expected: Item | None, found: Item | None, wanted: Item | None
+    keys: Item, expected: Item | None, actual: Item | None, wanted: Item | None
 ) -> list[Conflict]:
     """Every path at which an item differs from what was expected.
 
     An item that is there and should not be, or the other way round, is one conflict.
     """
-    if expected is None or found is None:
-        return [Conflict(keys, (), as_value(expected), as_value(found), as_value(wanted))]
+    if expected is None or actual is None:
+        return [Conflict(keys, (), as_value(expected), as_value(actual), as_value(wanted))]
     return [
-        Conflict(keys, one.path, one.old, one.new, value_at(wanted, one.path))
-        for one in differences(expected, found)
+        Conflict(
+            keys, difference.path, difference.old, difference.new, value_at(wanted, difference.path)
+        )
+        for difference in differences(expected, actual)
     ]
 
 

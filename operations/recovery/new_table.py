@@ -32,12 +32,12 @@ class NewTable:
             RefusedError: it is there, and something would be overwritten or would not fit.
         """
         try:
-            found = self.client.describe_table(TableName=self.name)["Table"]
+            description = self.client.describe_table(TableName=self.name)["Table"]
         except ClientError as error:
             if error_code(error) != _NOT_FOUND:
                 raise
             return False
-        theirs = key_schema_of(found)
+        theirs = key_schema_of(description)
         if list(theirs.types.items()) != list(keys.types.items()):
             raise RefusedError(
                 f"table '{self.name}' has the key {theirs}, not {keys}: name a table that does not "
@@ -91,14 +91,17 @@ class NewTable:
 
 def key_schema_of(table: "TableDescriptionTypeDef") -> KeySchema:
     """A table's key, partition key first."""
-    types = {one["AttributeName"]: one["AttributeType"] for one in table["AttributeDefinitions"]}
-    names = {one["KeyType"]: one["AttributeName"] for one in table["KeySchema"]}
+    types = {
+        attribute["AttributeName"]: attribute["AttributeType"]
+        for attribute in table["AttributeDefinitions"]
+    }
+    names = {attribute["KeyType"]: attribute["AttributeName"] for attribute in table["KeySchema"]}
     return KeySchema({names[kind]: types[names[kind]] for kind in _KINDS if kind in names})
 
 
 def encryption_of(table: "TableDescriptionTypeDef") -> Mapping[str, Any] | None:
     """How to encrypt a new table as this one is; None for a key of DynamoDB's own."""
-    found = table.get("SSEDescription", {})
-    if found.get("SSEType") != "KMS" or "KMSMasterKeyArn" not in found:
+    encryption = table.get("SSEDescription", {})
+    if encryption.get("SSEType") != "KMS" or "KMSMasterKeyArn" not in encryption:
         return None
-    return {"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": found["KMSMasterKeyArn"]}
+    return {"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": encryption["KMSMasterKeyArn"]}

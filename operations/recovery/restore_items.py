@@ -1,8 +1,8 @@
 """Restore items to what they were at an instant: first a plan, then what the plan has shown.
 
-Nobody's later write is lost by it. An item is written only if each attribute seen still holds what
-the plan showed; an attribute that somebody adds in the same moment, which no condition can name,
-is kept, and the item is then told to be mixed.
+No later write is lost by it. An item is written only if each attribute seen still holds what the
+plan showed; an attribute that another writer adds in the same moment, which no condition can name,
+is kept, and the item is then reported as mixed.
 """
 
 from collections import Counter
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
-from operations.deployed_tables import Deployment
+from operations.deployed_tables import DeployedTables
 from operations.execution.rate import Rate
-from operations.recovery.conditional_write import ConditionalWriter, Verdict, Written
+from operations.recovery.conditional_write import ConditionalWriter, WriteOutcome, WriteResult
 from operations.recovery.conditions import edits_at
 from operations.recovery.conflicts import Conflict, conflicts_of
 from replica_writer.tables import own_attributes
@@ -62,14 +62,14 @@ class ItemResult:
     """
 
     plan: ItemPlan
-    verdict: Verdict | None = None
+    outcome: WriteOutcome | None = None
     reason: str = ""
     conflicts: tuple[Conflict, ...] = ()
 
     @property
     def is_clean(self) -> bool:
         """Whether the item is what it was, or, in a dry run, nothing speaks against it."""
-        return self.plan.refusal is None and self.verdict in {None, Verdict.WRITTEN}
+        return self.plan.refusal is None and self.outcome in {None, WriteOutcome.WRITTEN}
 
 
 @dataclass(frozen=True)
@@ -86,16 +86,16 @@ class Restored:
     @property
     def is_clean(self) -> bool:
         """Whether every item is, or can be, what it was."""
-        return all(one.is_clean for one in self.items)
+        return all(item.is_clean for item in self.items)
 
     @property
-    def verdicts(self) -> Counter[Verdict]:
+    def outcomes(self) -> Counter[WriteOutcome]:
         """How many items were written, in conflict, and so on."""
-        return Counter(one.verdict for one in self.items if one.verdict is not None)
+        return Counter(item.outcome for item in self.items if item.outcome is not None)
 
 
 def restore(  # noqa: PLR0913 - the whole order, as it is given
-    deployment: Deployment,
+    deployment: DeployedTables,
     keys: Iterable[Item],
     at: datetime,
     *,
@@ -115,7 +115,7 @@ def restore(  # noqa: PLR0913 - the whole order, as it is given
         allow_uncertain: also where the state then is not exact.
         rate: so many items a second.
         patience_s: for how many seconds each item is tried.
-        progress: is told the items done.
+        progress: called with the items done.
 
     Raises:
         RefusedError: a table is not named.
@@ -128,7 +128,7 @@ def restore(  # noqa: PLR0913 - the whole order, as it is given
 
 
 def plan_restore(
-    deployment: Deployment,
+    deployment: DeployedTables,
     keys: Iterable[Item],
     at: datetime,
     *,
@@ -137,18 +137,18 @@ def plan_restore(
 ) -> list[ItemPlan]:
     """What a restore would do, to be shown and then carried out; arguments as for `restore`."""
     reader, now = deployment.reader, datetime.now(UTC)
-    distinct = {item_id(one): one for one in keys}
+    distinct = {item_id(key): key for key in keys}
     plans: list[ItemPlan] = []
     plan = partial(_plan, reader, at, now, allow_uncertain)
-    with closing(in_order(plan, distinct.values())) as found:
-        for one in found:
-            plans.append(one)
+    with closing(in_order(plan, distinct.values())) as compared:
+        for item_plan in compared:
+            plans.append(item_plan)
             progress("items compared", len(plans), len(distinct))
     return plans
 
 
 def carry_out(
-    deployment: Deployment,
+    deployment: DeployedTables,
     plans: Sequence[ItemPlan],
     *,
     rate: Rate | None = None,
@@ -161,9 +161,9 @@ def carry_out(
         deployment.dynamodb, deployment.source_table, reader.live, patience_s
     )
     results: list[ItemResult] = []
-    with closing(in_order(partial(_carry_out, writer, budget), plans)) as found:
-        for one in found:
-            results.append(one)
+    with closing(in_order(partial(_carry_out, writer, budget), plans)) as carried_out:
+        for result in carried_out:
+            results.append(result)
             progress("items", len(results), len(plans))
     return Restored(True, tuple(results))
 
@@ -185,8 +185,8 @@ def _plan(
     refusal = None
     if then.certainty is not Certainty.EXACT and not allow_uncertain:
         refusal = f"what it was is only {then.certainty}: {then.reason}"
-    found = differences(live, own_attributes(then.image))
-    return ItemPlan(keys, then, current, tuple(found), refusal)
+    changes = differences(live, own_attributes(then.image))
+    return ItemPlan(keys, then, current, tuple(changes), refusal)
 
 
 def _not_written(plan: ItemPlan) -> ItemResult:
@@ -200,18 +200,18 @@ def _carry_out(writer: ConditionalWriter, rate: Rate, plan: ItemPlan) -> ItemRes
     rate.take(1)
     written = _write(writer, plan)
     conflicts: list[Conflict] = []
-    if written.verdict is Verdict.CONFLICT:
+    if written.outcome is WriteOutcome.CONFLICT:
         wanted = own_attributes(plan.then.image)
         conflicts = conflicts_of(plan.keys, plan.now.image, written.item, wanted)
-    return ItemResult(plan, written.verdict, written.reason, tuple(conflicts))
+    return ItemResult(plan, written.outcome, written.reason, tuple(conflicts))
 
 
-def _write(writer: ConditionalWriter, plan: ItemPlan) -> Written:
+def _write(writer: ConditionalWriter, plan: ItemPlan) -> WriteResult:
     seen, wanted = plan.now.image, own_attributes(plan.then.image)
     if seen is None and wanted is not None:
         return writer.put(plan.keys, wanted)
     if seen is None or wanted is None:
         return writer.delete(plan.keys, seen or {})
-    names = dict.fromkeys(one.path[:1] for one in plan.differences)
+    names = dict.fromkeys(difference.path[:1] for difference in plan.differences)
     edits = list(edits_at(names, seen, wanted))
     return writer.change(plan.keys, edits, seen, wanted, whole=True)

@@ -13,7 +13,7 @@ from functools import partial
 from itertools import islice
 from typing import Any, Literal, TypeAlias, cast
 
-from operations.deployed_tables import Deployment
+from operations.deployed_tables import DeployedTables
 from operations.errors import RefusedError
 from operations.execution.rate import Rate
 from operations.recovery.new_table import NewTable, encryption_of, key_schema_of
@@ -88,7 +88,7 @@ class TableRestored:
 
 
 @dataclass
-class _Tally:
+class _RestoreTotals:
     items: int = 0
     uncertain: Counter[str] = field(default_factory=Counter)
     listed: list[Uncertain] = field(default_factory=list)
@@ -127,7 +127,7 @@ _Batch: TypeAlias = dict[str, ItemState]
 
 
 def restore_table(  # noqa: PLR0913 - the whole order, as it is given
-    deployment: Deployment,
+    deployment: DeployedTables,
     at: datetime,
     new_table: str,
     *,
@@ -151,7 +151,7 @@ def restore_table(  # noqa: PLR0913 - the whole order, as it is given
             its last rows say is uncertain then, because nothing confirms them.
         rate: so many items a second.
         patience_s: for how many seconds each call is tried.
-        progress: is told the items written, and what is read for them.
+        progress: called with the items written, and what is read for them.
 
     Raises:
         RefusedError: the new table is not empty, has another key, or is one of the deployment's.
@@ -165,20 +165,20 @@ def restore_table(  # noqa: PLR0913 - the whole order, as it is given
     by_time, now = ByTime(reader, deployment.time_shards), datetime.now(UTC)
     as_of = table_states(reader, by_time, at, now, False, progress)
     if not apply:
-        tally = _fill(as_of, lambda _batch: [], progress)
-        return tally.result(new_table, as_of, applied=False, notes=())
+        totals = _fill(as_of, lambda _batch: [], progress)
+        return totals.result(new_table, as_of, applied=False, notes=())
     if not was_there:
         target.create(keys, encryption)
     replica = ReplicaTable(deployment.source.client, new_table)
     write = partial(_write, replica, rate or Rate(None), patience_s)
-    tally = _fill(as_of, write, progress)
+    totals = _fill(as_of, write, progress)
     there = f"'{new_table}' was there before: its settings are as they were"
     notes = [there] if was_there else target.protect()
-    return tally.result(new_table, as_of, applied=True, notes=notes)
+    return totals.result(new_table, as_of, applied=True, notes=notes)
 
 
 def _source(
-    deployment: Deployment, key_schema: KeySchema | None
+    deployment: DeployedTables, key_schema: KeySchema | None
 ) -> tuple[RowReader, KeySchema, Mapping[str, Any] | None]:
     """What reads the history and, if it is still there, the source; its key and encryption."""
     reader = deployment.reader
@@ -199,8 +199,8 @@ def _source(
 
 def _fill(
     as_of: TableAsOf, write: Callable[[_Batch], list[Unwritten]], progress: Progress
-) -> _Tally:
-    tally = _Tally()
+) -> _RestoreTotals:
+    totals = _RestoreTotals()
     # Closed by hand: left to the interpreter, its threads might outlive an error.
     states = cast("Generator[ItemState, None, None]", as_of.states)
 
@@ -208,13 +208,13 @@ def _fill(
         return len(batch), write(batch)
 
     with closing(states):
-        batches = _batches(tally.existing(states))
-        with closing(in_order(written, batches, ahead=2 * CONCURRENCY)) as found:
-            for count, unwritten in found:
-                tally.items += count - len(unwritten)
-                tally.unwritten += unwritten
-                progress("items restored", tally.items, None)
-    return tally
+        batches = _batches(totals.existing(states))
+        with closing(in_order(written, batches, ahead=2 * CONCURRENCY)) as calls:
+            for count, unwritten in calls:
+                totals.items += count - len(unwritten)
+                totals.unwritten += unwritten
+                progress("items restored", totals.items, None)
+    return totals
 
 
 def _batches(states: Iterator[ItemState]) -> Iterator[_Batch]:
@@ -225,15 +225,18 @@ def _batches(states: Iterator[ItemState]) -> Iterator[_Batch]:
 
 def _write(replica: ReplicaTable, rate: Rate, patience_s: float, batch: _Batch) -> list[Unwritten]:
     rate.take(len(batch))
-    keys = {one: state.keys for one, state in batch.items()}
-    wanted = {one: own_attributes(state.image) for one, state in batch.items()}
+    keys = {identifier: state.keys for identifier, state in batch.items()}
+    wanted = {identifier: own_attributes(state.image) for identifier, state in batch.items()}
     problems = replica.write(list(batch), wanted, keys, patience_of(patience_s))
     unstored = ", ".join(sorted(problems.errors)) or "no answer in time"
     return [
-        *(Unwritten(keys[one], f"the table answers {unstored}") for one in problems.unstored),
+        *(
+            Unwritten(keys[identifier], f"the table answers {unstored}")
+            for identifier in problems.unstored
+        ),
         *(
             # Behind its code, the service's message may quote the item.
-            Unwritten(keys[one], f"the table answers {str(error).partition(':')[0]}")
-            for one, error in problems.refused.items()
+            Unwritten(keys[identifier], f"the table answers {str(error).partition(':')[0]}")
+            for identifier, error in problems.refused.items()
         ),
     ]

@@ -1,7 +1,7 @@
 """Undo: take back one bad job, and lose none of the good writes before, between and after.
 
 The bad changes are selected from the history: by time, by attribute and its values, by actor, by
-key. What each of them left is replaced by what was there before, unless somebody else has written
+key. What each of them left is replaced by what was there before, unless another writer has written
 to that place since: then it is left as it is, and listed as a conflict. See `compensation`.
 Repeating it does no harm. A change that is not recorded yet, or at all, is not taken back.
 """
@@ -15,10 +15,10 @@ from functools import partial
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from operations.deployed_tables import Deployment
+from operations.deployed_tables import DeployedTables
 from operations.execution.rate import Rate
 from operations.recovery.compensation import Compensation, compensate, touch_of
-from operations.recovery.conditional_write import ConditionalWriter, Verdict, Written
+from operations.recovery.conditional_write import ConditionalWriter, WriteOutcome, WriteResult
 from operations.recovery.conflicts import Conflict
 from reports.access.by_time import ByTime, changed_rows
 from reports.access.parallel import in_order
@@ -33,7 +33,7 @@ from stream_core.history_row import HistoryRow
 from stream_core.item_id import item_id
 from stream_core.retry import error_code
 
-# Somebody who writes at the same time may be in the way more than once.
+# Another writer may be in the way more than once.
 _MOST_ATTEMPTS = 5
 
 
@@ -73,7 +73,7 @@ class ItemUndone:
     Attributes:
         changes: sort keys of the history rows of the changes taken back.
         edits: what was written, and what it took the place of; the path of a whole item is empty.
-        conflicts: what somebody has written since, and what was left as it is therefore.
+        conflicts: what others have written since, and what was left as it is therefore.
         verdict: of the write; None where none was made.
         reason: why it was not carried out.
     """
@@ -82,13 +82,13 @@ class ItemUndone:
     changes: tuple[str, ...]
     edits: tuple[Difference, ...]
     conflicts: tuple[Conflict, ...]
-    verdict: Verdict | None = None
+    outcome: WriteOutcome | None = None
     reason: str = ""
 
     @property
     def is_clean(self) -> bool:
         """Whether nothing of the changes is left, or, in a dry run, need be."""
-        return not self.conflicts and self.verdict in {None, Verdict.WRITTEN}
+        return not self.conflicts and self.outcome in {None, WriteOutcome.WRITTEN}
 
 
 @dataclass(frozen=True)
@@ -107,21 +107,21 @@ class Undone:
     @property
     def is_clean(self) -> bool:
         """Whether nothing of the bad changes is left, or need be."""
-        return not self.undecided and all(one.is_clean for one in self.items)
+        return not self.undecided and all(item.is_clean for item in self.items)
 
     @property
     def conflicts(self) -> list[Conflict]:
         """All of them."""
-        return [conflict for one in self.items for conflict in one.conflicts]
+        return [conflict for item in self.items for conflict in item.conflicts]
 
     @property
-    def verdicts(self) -> Counter[Verdict]:
+    def outcomes(self) -> Counter[WriteOutcome]:
         """How many items were written, in conflict, and so on."""
-        return Counter(one.verdict for one in self.items if one.verdict is not None)
+        return Counter(item.outcome for item in self.items if item.outcome is not None)
 
 
 def undo(  # noqa: PLR0913 - the whole order, as it is given
-    deployment: Deployment,
+    deployment: DeployedTables,
     *,
     since: datetime,
     until: datetime,
@@ -143,7 +143,7 @@ def undo(  # noqa: PLR0913 - the whole order, as it is given
         apply: without it nothing is written: the result shows what would be.
         rate: so many items a second.
         patience_s: for how many seconds each write is tried.
-        progress: is told the changes selected, and the items done.
+        progress: called with the changes selected, and the items done.
 
     Raises:
         RefusedError: a table is not named.
@@ -159,7 +159,7 @@ def undo(  # noqa: PLR0913 - the whole order, as it is given
 
 
 def select_bad(  # noqa: PLR0913 - the whole selection, as it is given
-    deployment: Deployment,
+    deployment: DeployedTables,
     *,
     since: datetime,
     until: datetime,
@@ -187,7 +187,7 @@ def select_bad(  # noqa: PLR0913 - the whole selection, as it is given
     rows = search() if keys is None else _of_each(search, keys)
     with closing(rows):
         for count, row in enumerate(rows, 1):
-            # A baseline is no change, whoever asks for it.
+            # A baseline is no change, even if its event name was selected.
             if row.change.event_name is not EventName.SNAPSHOT:
                 items.setdefault(row.id, (row.change.keys, []))[1].append(row.sort_key)
             progress("changes selected", count, None)
@@ -200,13 +200,15 @@ def _of_each(
 ) -> Generator[HistoryRow, None, None]:
     """The rows selected of each item, in their order."""
     identifiers = dict.fromkeys(map(item_id, keys))
-    with closing(in_order(lambda one: list(search(identifier=one)), identifiers)) as found:
-        for rows in found:
+    with closing(
+        in_order(lambda identifier: list(search(identifier=identifier)), identifiers)
+    ) as groups:
+        for rows in groups:
             yield from rows
 
 
 def take_back(  # noqa: PLR0913 - the whole order, as it is given
-    deployment: Deployment,
+    deployment: DeployedTables,
     selected: Selected,
     *,
     apply: bool = False,
@@ -221,9 +223,9 @@ def take_back(  # noqa: PLR0913 - the whole order, as it is given
     )
     work = _Work(reader, writer, rate or Rate(None))
     results: list[ItemUndone] = []
-    with closing(in_order(work.undo if apply else work.plan, selected.items)) as found:
-        for one in found:
-            results.append(one)
+    with closing(in_order(work.undo if apply else work.plan, selected.items)) as items:
+        for item in items:
+            results.append(item)
             progress("items", len(results), len(selected.items))
     return Undone(apply, tuple(results), selected.undecided)
 
@@ -241,24 +243,28 @@ class _Work:
         return _result(bad, *self._plan(bad))
 
     def undo(self, bad: BadItem) -> ItemUndone:
-        """Take the changes of an item back; from the start again if somebody is in the way."""
+        """Take the changes of an item back; from the start again where another write came first."""
         for attempt in range(_MOST_ATTEMPTS):
             compensation, refused = self._plan(bad)
             if refused or not compensation.edits:
                 return _result(bad, compensation, refused)
             self.rate.take(1)
             written = _write(self.writer, bad.keys, compensation)
-            if written.verdict is not Verdict.CONFLICT or attempt == _MOST_ATTEMPTS - 1:
+            if written.outcome is not WriteOutcome.CONFLICT or attempt == _MOST_ATTEMPTS - 1:
                 break
         return _result(bad, compensation, written)
 
-    def _plan(self, bad: BadItem) -> tuple[Compensation, Written | None]:
+    def _plan(self, bad: BadItem) -> tuple[Compensation, WriteResult | None]:
         try:
             return self._compensation(bad), None
         except IntegrityError as error:
-            refused = Written(Verdict.REFUSED, reason=f"its history is not intact: {error}")
+            refused = WriteResult(
+                WriteOutcome.REFUSED, reason=f"its history is not intact: {error}"
+            )
         except (ClientError, BotoCoreError) as error:
-            refused = Written(Verdict.UNSENT, reason=f"the table answers {error_code(error)}")
+            refused = WriteResult(
+                WriteOutcome.UNSENT, reason=f"the table answers {error_code(error)}"
+            )
         return Compensation(), refused
 
     def _compensation(self, bad: BadItem) -> Compensation:
@@ -277,7 +283,7 @@ class _Work:
         return compensate(bad.keys, live, touches)
 
 
-def _write(writer: ConditionalWriter, keys: Item, compensation: Compensation) -> Written:
+def _write(writer: ConditionalWriter, keys: Item, compensation: Compensation) -> WriteResult:
     before, after = compensation.before, compensation.after
     if before is None and after is not None:
         return writer.put(keys, after)
@@ -286,12 +292,12 @@ def _write(writer: ConditionalWriter, keys: Item, compensation: Compensation) ->
     return writer.change(keys, compensation.edits, before, after, whole=False)
 
 
-def _result(bad: BadItem, compensation: Compensation, written: Written | None) -> ItemUndone:
+def _result(bad: BadItem, compensation: Compensation, written: WriteResult | None) -> ItemUndone:
     return ItemUndone(
         bad.keys,
         bad.changes,
         compensation.edits,
         compensation.conflicts,
-        written.verdict if written else None,
+        written.outcome if written else None,
         written.reason if written else "",
     )

@@ -51,13 +51,13 @@ class FailureBucket:
         pages = self.s3.get_paginator("list_objects_v2")
         for prefix in PREFIXES:
             for page in pages.paginate(Bucket=self.bucket, Prefix=prefix):
-                for one in page.get("Contents", []):
+                for entry in page.get("Contents", []):
                     # Consoles make folders as empty objects.
-                    if not one["Key"].endswith("/"):
-                        yield one["Key"]
+                    if not entry["Key"].endswith("/"):
+                        yield entry["Key"]
 
     def read(self, key: str) -> FailureObject | None:
-        """An object, or None if somebody has just put it away.
+        """An object, or None if another redrive has just put it away.
 
         Raises:
             botocore.exceptions.ClientError, BotoCoreError: it cannot be read.
@@ -71,28 +71,28 @@ class FailureBucket:
         with answer["Body"] as body:
             return FailureObject(key, body.read(), answer["ETag"], answer.get("VersionId"))
 
-    def put_away(self, given: FailureObject) -> str:
+    def put_away(self, failure: FailureObject) -> str:
         """Move an object to `done/`, under its old key; returns the new one.
 
         Raises:
             UnmovedError: it has changed since it was read, or its copy is not whole.
             botocore.exceptions.ClientError, BotoCoreError: it is not moved, as far as is known.
         """
-        done = f"{DONE}{given.key}"
-        source: Any = {"Bucket": self.bucket, "Key": given.key}
-        if given.version_id is not None:
-            source["VersionId"] = given.version_id
+        done = f"{DONE}{failure.key}"
+        source: Any = {"Bucket": self.bucket, "Key": failure.key}
+        if failure.version_id is not None:
+            source["VersionId"] = failure.version_id
         try:
             self.s3.copy_object(
-                Bucket=self.bucket, Key=done, CopySource=source, CopySourceIfMatch=given.etag
+                Bucket=self.bucket, Key=done, CopySource=source, CopySourceIfMatch=failure.etag
             )
             copied = self.s3.head_object(Bucket=self.bucket, Key=done)["ContentLength"]
-            if copied != len(given.body):
-                raise UnmovedError(f"its copy {done} has {copied} of {len(given.body)} bytes")
-            self.s3.delete_object(Bucket=self.bucket, Key=given.key, IfMatch=given.etag)
+            if copied != len(failure.body):
+                raise UnmovedError(f"its copy {done} has {copied} of {len(failure.body)} bytes")
+            self.s3.delete_object(Bucket=self.bucket, Key=failure.key, IfMatch=failure.etag)
         except ClientError as error:
             if error_code(error) in _GONE:
-                return done  # Somebody else has put it away at the same time.
+                return done  # Another redrive has put it away at the same time.
             if error_code(error) in _CHANGED:
                 raise UnmovedError("it has changed meanwhile: redrive it once more") from error
             raise

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from history_writer.writer import HistoryWriter
-from operations.execution.settling import settle_all
+from operations.execution.settlement import settle_all
 from replica_writer.settle import Settler
 from stream_core.batch import Delivery, Outcome
 from stream_core.errors import IntegrityError
@@ -43,7 +43,7 @@ class Why(StrEnum):
     UNREADABLE = "unreadable"
     """What it holds is not known, or cannot be got at."""
     OWNER = "owner"
-    """Whose it is cannot be told, and not both consumers were asked for."""
+    """Whose it is is not known, and not both consumers were asked for."""
     UNMOVED = "unmoved"
     """Everything in it is dealt with, and yet it could not be put away."""
 

@@ -44,7 +44,7 @@ class StreamRange:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class FailedBatch:
     """Records that failed together, or where they were.
 
     Attributes:
@@ -59,20 +59,20 @@ class Part:
     short_by: int = 0
 
 
-def read_parts(body: bytes) -> list[Part]:
+def read_batches(body: bytes) -> list[FailedBatch]:
     """Everything that an object or a file holds: one JSON document, or one in each line.
 
     Raises:
         UnreadableObjectError: it is none of the forms that are known.
     """
-    parts = [part for document in _documents(body) for part in _parts(document)]
-    if not parts:
+    batches = [batch for document in _documents(body) for batch in _batches(document)]
+    if not batches:
         raise UnreadableObjectError("there is nothing in it")
-    return parts
+    return batches
 
 
 def owners_of(key: str, function: str | None, names: Mapping[str, Consumer]) -> frozenset[Consumer]:
-    """Whose records they are; both consumers', where that cannot be told.
+    """Whose records they are; both consumers', where that is not known.
 
     Both take any record of the stream any number of times, so one too many does no harm.
 
@@ -111,26 +111,26 @@ def _documents(body: bytes) -> list[Any]:
         raise UnreadableObjectError("it is not JSON") from None
 
 
-def _parts(document: Any) -> Iterator[Part]:
+def _batches(document: Any) -> Iterator[FailedBatch]:
     match document:
         case {"Record": record, "Format": layout}:
             if layout != _QUARANTINE_FORMAT:
                 raise UnreadableObjectError("a quarantined record of a format that is not known")
-            yield Part((record,))
+            yield FailedBatch((record,))
         case {"payload": payload} if payload is not None:
             yield _batch(document, payload)
         case {"DDBStreamBatchInfo": dict(info)}:
-            yield Part(place=_place(info), function=_function_of(document))
+            yield FailedBatch(place=_place(info), function=_function_of(document))
         case {"Records": list(records)} if not any(map(_text_within, records)):
-            yield Part(tuple(records))
-        case {"Records": list(several)} | {"Messages": list(several)} | list(several):
-            for one in several:
-                yield from _parts(one)
+            yield FailedBatch(tuple(records))
+        case {"Records": list(documents)} | {"Messages": list(documents)} | list(documents):
+            for inner in documents:
+                yield from _batches(inner)
         case _:
             yield from _within(document)
 
 
-def _within(document: Any) -> Iterator[Part]:
+def _within(document: Any) -> Iterator[FailedBatch]:
     """What a message of a queue or a topic carries."""
     text = _text_within(document)
     if text is None:
@@ -138,7 +138,7 @@ def _within(document: Any) -> Iterator[Part]:
             "it is neither a quarantined record nor an invocation record of Lambda"
         )
     for inner in _documents(text.encode("utf-8", "surrogatepass")):
-        yield from _parts(inner)
+        yield from _batches(inner)
 
 
 def _text_within(document: Any) -> str | None:
@@ -150,14 +150,14 @@ def _text_within(document: Any) -> str | None:
     return None
 
 
-def _batch(document: Mapping[str, Any], payload: Any) -> Part:
+def _batch(document: Mapping[str, Any], payload: Any) -> FailedBatch:
     event = (
         _documents(payload.encode("utf-8", "surrogatepass"))[0] if _is_text(payload) else payload
     )
     match event:
         case {"Records": list(records)} if records:
             expected = _batch_size(document.get(_BATCH_INFO)) or 0
-            return Part(
+            return FailedBatch(
                 tuple(records),
                 function=_function_of(document),
                 short_by=max(0, expected - len(records)),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from operations.deployed_tables import Deployment
+from operations.deployed_tables import DeployedTables
 from operations.errors import OperationError, RefusedError
 from operations.execution.rate import Rate
 from operations.redrive.bucket import FailureBucket, FailureObject, UnmovedError
@@ -63,7 +63,7 @@ class Redriven:
 
 
 @dataclass
-class _Tally:
+class _RedriveTotals:
     objects: int = 0
     records: int = 0
     done: list[str] = field(default_factory=list)
@@ -100,7 +100,7 @@ def names_of(stack: Stack) -> dict[str, Consumer]:
 
 
 def redrive(  # noqa: PLR0913 - the whole order, as it is given
-    deployment: Deployment,
+    deployment: DeployedTables,
     *,
     apply: bool = False,
     consumers: Collection[Consumer] = tuple(Consumer),
@@ -123,12 +123,12 @@ def redrive(  # noqa: PLR0913 - the whole order, as it is given
         deployment: the tables and the bucket; what is not asked for need not be named.
         apply: without it nothing is written or moved, only read and listed.
         consumers: whose failures to bring back.
-        there: those that were deployed; what cannot be told apart goes to all of them.
+        there: those that were deployed; what is not known to be of one goes to all of them.
         names: see `names_of`.
         files: invocation records of an older set-up, or messages with them, on this machine.
         rate: so many records a second.
         patience_s: for how many seconds a hundred records, or a page of the stream, are tried.
-        progress: is told the objects done.
+        progress: called with the objects done.
 
     Raises:
         RefusedError: a table, a bucket or a consumer is not named.
@@ -147,23 +147,23 @@ def redrive(  # noqa: PLR0913 - the whole order, as it is given
     )
     bucket = _bucket(deployment, files)
     deliver = _Delivering(deployment, consumers, rate or Rate(None), patience_s) if apply else None
-    tally = _Tally()
+    totals = _RedriveTotals()
     loads = _loads(bucket, files, unpacking)
     with closing(loads):
         for group in _groups(loads):
-            tally.objects += len(group)
-            tally.records += sum(len(load.deliveries) for load in group)
+            totals.objects += len(group)
+            totals.records += sum(len(load.deliveries) for load in group)
             if deliver:
-                tally.counts += deliver(group)
+                totals.counts += deliver(group)
             for load in _put_away(bucket if apply else None, group):
-                tally.leftovers += load.leftovers
-                tally.lost += load.lost
-                tally.done += [load.where] if load.is_finished_with else []
-            progress("objects", tally.objects, None)
-    return tally.result(applied=apply)
+                totals.leftovers += load.leftovers
+                totals.lost += load.lost
+                totals.done += [load.where] if load.is_finished_with else []
+            progress("objects", totals.objects, None)
+    return totals.result(applied=apply)
 
 
-def _bucket(deployment: Deployment, files: Collection[Path]) -> FailureBucket | None:
+def _bucket(deployment: DeployedTables, files: Collection[Path]) -> FailureBucket | None:
     if deployment.quarantine_bucket is not None:
         return FailureBucket(deployment.s3, deployment.quarantine_bucket)
     if not files:
@@ -171,7 +171,7 @@ def _bucket(deployment: Deployment, files: Collection[Path]) -> FailureBucket | 
     return None
 
 
-def _stream_reader(deployment: Deployment, patience_s: float) -> StreamReader:
+def _stream_reader(deployment: DeployedTables, patience_s: float) -> StreamReader:
     streams = deployment.session.client(
         "dynamodbstreams", endpoint_url=deployment.endpoint_url, config=CLIENT_CONFIG
     )
@@ -189,8 +189,10 @@ def _loads(
     if bucket is None:
         return
     keys = (key for key in bucket.waiting() if unpacking.concerns(key))
-    with closing(in_order(lambda key: (key, _read(bucket, key)), keys, ahead=CONCURRENCY)) as found:
-        for key, read in found:
+    with closing(
+        in_order(lambda key: (key, _read(bucket, key)), keys, ahead=CONCURRENCY)
+    ) as objects:
+        for key, read in objects:
             load = Load(key, None, 0)
             if isinstance(read, str):
                 load.leave(Why.UNREADABLE, read)
@@ -235,7 +237,7 @@ class _Delivering:
 
     def __init__(
         self,
-        deployment: Deployment,
+        deployment: DeployedTables,
         consumers: Collection[Consumer],
         rate: Rate,
         patience_s: float,
@@ -258,9 +260,9 @@ class _Delivering:
         counts: Counter[str] = Counter()
         self._rate.take(sum(len(load.deliveries) for load in group))
         for consumer, deliver in self._ways.items():
-            given = _for(consumer, group)
-            if given:
-                redelivery = deliver(given)
+            deliveries = _for(consumer, group)
+            if deliveries:
+                redelivery = deliver(deliveries)
                 counts += redelivery.counts
                 _leave(redelivery, consumer, group)
         return counts

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from operations.errors import OperationError
-from operations.execution.asking import answered
+from operations.execution.request import answer_to
 from operations.redrive.objects import StreamRange
 from stream_core.change import StreamRecord
 from stream_core.retry import Patience, error_code
@@ -48,7 +48,7 @@ class Refetched:
 
 
 @dataclass
-class _Search:
+class _RangeSearch:
     """A range, and what was found of it so far."""
 
     place: StreamRange
@@ -74,15 +74,15 @@ class _Search:
 
     @property
     def missing(self) -> str | None:
-        found, expected = len(self.records), self.place.batch_size or 0
-        if self.has_start and self.has_end and found >= expected:
+        count, expected = len(self.records), self.place.batch_size or 0
+        if self.has_start and self.has_end and count >= expected:
             return None
         if self.shard_is_gone:
             return "the shard, or the stream, is no longer there"
         if self.is_trimmed:
-            return "its oldest records have expired" if found else "its records have expired"
-        if found < expected:
-            return f"the stream has {found} of {expected} records"
+            return "its oldest records have expired" if count else "its records have expired"
+        if count < expected:
+            return f"the stream has {count} of {expected} records"
         return "the stream does not have both ends of it"
 
 
@@ -107,7 +107,7 @@ class StreamReader:
         Raises:
             StreamUnreadableError: the stream cannot be read now.
         """
-        search, waiting = _Search(place), [place.shard_id]
+        search, waiting = _RangeSearch(place), [place.shard_id]
         for shard_id in waiting:
             if self._read(shard_id, search) or search.has_end:
                 continue
@@ -118,7 +118,7 @@ class StreamReader:
             ]
         return Refetched(search.records, search.missing)
 
-    def _read(self, shard_id: str, search: _Search) -> bool:
+    def _read(self, shard_id: str, search: _RangeSearch) -> bool:
         """Read a shard until it ends, or goes beyond the range; whether it does the latter."""
         try:
             return any(search.take(page) for page in self._pages(shard_id, search))
@@ -128,13 +128,13 @@ class StreamReader:
             search.shard_is_gone |= shard_id == search.place.shard_id
             return False
 
-    def _pages(self, shard_id: str, search: _Search) -> Iterator[list[Any]]:
+    def _pages(self, shard_id: str, search: _RangeSearch) -> Iterator[list[Any]]:
         cursor = _Cursor(self, search, shard_id)
         while (page := cursor.page()) is not None:
             yield page
 
     def _children(self, stream_arn: str, shard_id: str) -> list[str]:
-        found: list[str] = []
+        children: list[str] = []
         place: dict[str, Any] = {}
         while True:
             try:
@@ -142,15 +142,15 @@ class StreamReader:
             except ClientError as error:
                 if error_code(error) != _GONE:
                     raise _unreadable(error) from error
-                return found
+                return children
             description = answer["StreamDescription"]
-            found += [
+            children += [
                 shard["ShardId"]
                 for shard in description["Shards"]
                 if shard.get("ParentShardId") == shard_id
             ]
             if "LastEvaluatedShardId" not in description:
-                return found
+                return children
             place = {"ExclusiveStartShardId": description["LastEvaluatedShardId"]}
 
     def call(self, operation: str, **request: Any) -> Any:
@@ -162,7 +162,7 @@ class StreamReader:
         """
         send = partial(getattr(self.streams, operation), **request)
         try:
-            return answered(send, self.patience(), "the stream")
+            return answer_to(send, self.patience(), "the stream")
         except OperationError as error:
             raise StreamUnreadableError(str(error)) from error
 
@@ -172,7 +172,7 @@ class _Cursor:
     """A place in a shard, kept when iterators expire and when the horizon overtakes it."""
 
     reader: StreamReader
-    search: _Search
+    search: _RangeSearch
     shard_id: str
     last: str | None = None
     iterator: str | None = None

@@ -8,11 +8,11 @@ from typing import Any
 from operations.redrive.bucket import FailureObject
 from operations.redrive.delivery import Undelivered, Why
 from operations.redrive.objects import (
-    Part,
+    FailedBatch,
     StreamRange,
     UnreadableObjectError,
     owners_of,
-    read_parts,
+    read_batches,
 )
 from operations.redrive.stream_reader import Refetched, StreamReader, StreamUnreadableError
 from reports.deployment.stack import Consumer
@@ -32,7 +32,7 @@ class Leftover:
     Attributes:
         where: the key of the object, or the path of the file, that it is in.
         reason: in words, without item data; more is in the object itself.
-        consumer: who could not take it; None where nobody was asked.
+        consumer: who could not take it; None where no consumer was asked.
         sequence_number: of the record; None where it has none, or where it is no single record.
         key_digest: of the record's item, as in the logs; None where its key cannot be read.
     """
@@ -47,7 +47,7 @@ class Leftover:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """Part of a stream that nobody has any more.
+    """Part of a stream that has expired.
 
     Attributes:
         where: the key of the object, or the path of the file, that names it.
@@ -57,7 +57,7 @@ class Lost:
 
     where: str
     place: StreamRange
-    found: int
+    remaining: int
     reason: str
 
 
@@ -131,39 +131,39 @@ class Unpacking:
     def unpack(self, load: Load, body: bytes) -> bool:
         """Fill a load from what it is; whether anything in it is for one of the consumers."""
         try:
-            parts = read_parts(body)
+            batches = read_batches(body)
         except UnreadableObjectError as error:
             load.leave(Why.UNREADABLE, str(error))
             return True
-        wanted = [part for part in parts if self._takers(load, part)]
-        for part in wanted:
-            self._unpack(load, part)
-        if not wanted or len(wanted) == len(parts):
+        wanted = [batch for batch in batches if self._takers(load, batch)]
+        for batch in wanted:
+            self._unpack(load, batch)
+        if not wanted or len(wanted) == len(batches):
             return bool(wanted)
         load.leave(Why.OWNER, "some of it is for the other consumer: redrive both")
         return True
 
-    def _owners(self, load: Load, part: Part) -> frozenset[Consumer]:
+    def _owners(self, load: Load, batch: FailedBatch) -> frozenset[Consumer]:
         key = load.where if load.source is not None else ""
-        owners = owners_of(key, part.function, self.names)
+        owners = owners_of(key, batch.function, self.names)
         # What may be of either is of the one that there is, or it would stay for ever.
         return owners & frozenset(self.there) or owners
 
-    def _takers(self, load: Load, part: Part) -> frozenset[Consumer]:
-        return self._owners(load, part) & frozenset(self.consumers)
+    def _takers(self, load: Load, batch: FailedBatch) -> frozenset[Consumer]:
+        return self._owners(load, batch) & frozenset(self.consumers)
 
-    def _unpack(self, load: Load, part: Part) -> None:
-        takers = self._takers(load, part)
-        if takers != self._owners(load, part):
+    def _unpack(self, load: Load, batch: FailedBatch) -> None:
+        takers = self._takers(load, batch)
+        if takers != self._owners(load, batch):
             load.leave(Why.OWNER, "whose it is cannot be told: redrive both")
-        if part.short_by:
-            load.leave(Why.SHORT, f"its batch had {part.short_by} records more than it holds")
-        if part.place is None:
-            self._read(load, part.records, None, takers)
+        if batch.short_by:
+            load.leave(Why.SHORT, f"its batch had {batch.short_by} records more than it holds")
+        if batch.place is None:
+            self._read(load, batch.records, None, takers)
             return
-        refetched = self._refetch(load, part.place)
+        refetched = self._refetch(load, batch.place)
         if refetched is not None:
-            self._read(load, refetched.records, part.place.stream_arn, takers)
+            self._read(load, refetched.records, batch.place.stream_arn, takers)
 
     def _refetch(self, load: Load, place: StreamRange) -> Refetched | None:
         if self._is_foreign(place.stream_arn):
@@ -180,8 +180,8 @@ class Unpacking:
             load.leave(Why.UNREADABLE, str(error))
             return None
         if refetched.missing is not None:
-            found = len(refetched.records)
-            load.lost.append(Lost(load.where, place, found, refetched.missing))
+            remaining = len(refetched.records)
+            load.lost.append(Lost(load.where, place, remaining, refetched.missing))
         return refetched
 
     def _read(

@@ -11,8 +11,8 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
-from operations.deployed_tables import Deployment
-from operations.execution.settling import portions
+from operations.deployed_tables import DeployedTables
+from operations.execution.settlement import portions
 from operations.replica.compared_table import (
     ComparedTable,
     Place,
@@ -23,7 +23,7 @@ from operations.replica.discrepancies import ComparisonSummary, Discrepancy, Dis
 from operations.replica.explainer import Explainer
 from operations.replica.sampling import Sample
 from operations.replica.table_pair import TablePair, equal
-from operations.replica.watch import MOST_SUSPECTS, PATIENCE_S, Conclusion, Verdict, Watch
+from operations.replica.watch import MOST_SUSPECTS, PATIENCE_S, Conclusion, Watch, WatchResult
 from replica_writer.tables import MAX_READS
 from reports.access.machine import Machine, Threads
 from reports.access.progress import Progress, silent
@@ -46,7 +46,7 @@ class _Seen(NamedTuple):
 
 
 def compare(  # noqa: PLR0913 - options are many, and clocks are arguments
-    deployment: Deployment,
+    deployment: DeployedTables,
     *,
     segments: int = SEGMENTS,
     sample: float | None = None,
@@ -63,14 +63,14 @@ def compare(  # noqa: PLR0913 - options are many, and clocks are arguments
     LAGGING. Reads are consistent. Attributes that global tables add are not compared.
 
     Args:
-        deployment: names the tables; with a history table the reasons are told.
+        deployment: names the tables; with a history table the reasons are given.
         segments: how many parts of a table are read side by side, up to 12; more come after.
         sample: a share of the items to look at, chosen at random; by default all. Both tables are
             still scanned, but only so many items are read by their keys, which is what costs.
         seed: what an earlier comparison's sample was chosen by, to look at the same items.
         rate: no more items a second than this, of both tables together.
         patience_s: for how long a difference has to last.
-        progress: told how far it is.
+        progress: called with how far it is.
         machine: the machine to run on.
 
     Returns:
@@ -82,9 +82,9 @@ def compare(  # noqa: PLR0913 - options are many, and clocks are arguments
         TableNotFoundError: the history table is none.
     """
     require_segments(segments)
-    chosen = Sample.of(sample, seed)
+    chosen = Sample.draw(sample, seed)
     machine = machine or Machine()
-    tables = TablePair.of(deployment, rate, machine)
+    tables = TablePair.open(deployment, rate, machine)
     history = None if deployment.history_table is None else deployment.reader
     explainer = Explainer(history, tables.source, machine)
 
@@ -125,14 +125,14 @@ class Comparison(Iterator[Discrepancy]):
         self._restless: list[Item] = []
         self._looked_at = self._passing = 0
         self._is_complete = False
-        self._found = self._discrepancies()
+        self._results = self._discrepancies()
 
     def __next__(self) -> Discrepancy:
-        return next(self._found)
+        return next(self._results)
 
     def close(self) -> None:
         """End it early: nothing more is read."""
-        self._found.close()
+        self._results.close()
 
     @property
     def summary(self) -> ComparisonSummary:
@@ -173,10 +173,14 @@ class Comparison(Iterator[Discrepancy]):
         items = self._chosen(page.items)
         suspects: dict[str, Item] = {}
         for portion in portions(items, MAX_READS):
-            keys = {one: source.key_of(item) for one, item in portion.items()}
+            keys = {identifier: source.key_of(item) for identifier, item in portion.items()}
             copies = replica.read(keys)
             states = portion if self._sample.is_everything else source.read(keys)
-            suspects |= {one: keys[one] for one in keys if not equal(states[one], copies[one])}
+            suspects |= {
+                identifier: keys[identifier]
+                for identifier in keys
+                if not equal(states[identifier], copies[identifier])
+            }
         return _Seen(len(page.items), len(items), suspects), page.following
 
     def _replica_page(self, place: Place) -> tuple[_Seen, Place | None]:
@@ -184,12 +188,16 @@ class Comparison(Iterator[Discrepancy]):
         page = self._tables.replica.page(place, keys_only=True)
         keys = self._chosen(page.items)
         there = self._tables.source.read(keys, keys_only=True)
-        suspects = {one: key for one, key in keys.items() if there[one] is None}
+        suspects = {
+            identifier: key for identifier, key in keys.items() if there[identifier] is None
+        }
         return _Seen(len(page.items), len(suspects), suspects), page.following
 
     def _chosen(self, items: list[Item]) -> dict[str, Item]:
         by_id = {item_id(self._tables.source.key_of(item)): item for item in items}
-        return {one: item for one, item in by_id.items() if self._sample.has(one)}
+        return {
+            identifier: item for identifier, item in by_id.items() if self._sample.has(identifier)
+        }
 
     def _note(self, table: ComparedTable, seen: _Seen) -> None:
         self._met[table.role] += seen.met
@@ -201,13 +209,13 @@ class Comparison(Iterator[Discrepancy]):
 
     def _clear(self, watch: Watch, executor: Executor, most: int) -> Iterator[Discrepancy]:
         """What is clear of the suspects, when no more than `most` are left."""
-        for verdicts in watch.verdicts(most):
-            self._count(verdicts)
-            differing = [one for one in verdicts if one.conclusion is Conclusion.DIFFERS]
+        for results in watch.results(most):
+            self._count(results)
+            differing = [result for result in results if result.conclusion is Conclusion.DIFFERS]
             explained = executor.map(self._explainer.explain, differing)
-            for verdict, discrepancy in zip(differing, explained, strict=True):
+            for result, discrepancy in zip(differing, explained, strict=True):
                 if discrepancy is None:
-                    watch.again(verdict.suspect)
+                    watch.resume(result.suspect)
                     continue
                 self._kinds[discrepancy.kind] += 1
                 self._reasons[discrepancy.reason] += 1
@@ -216,9 +224,9 @@ class Comparison(Iterator[Discrepancy]):
                 clear = self._passing + len(self._restless) + self._kinds.total()
                 self._progress("suspects looked at again", clear, clear + len(watch))
 
-    def _count(self, verdicts: list[Verdict]) -> None:
-        for verdict in verdicts:
-            if verdict.conclusion is Conclusion.EQUAL:
+    def _count(self, results: list[WatchResult]) -> None:
+        for result in results:
+            if result.conclusion is Conclusion.EQUAL:
                 self._passing += 1
-            elif verdict.conclusion is Conclusion.RESTLESS:
-                self._restless.append(verdict.suspect.key)
+            elif result.conclusion is Conclusion.RESTLESS:
+                self._restless.append(result.suspect.key)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 
 from operations.errors import OperationError, RefusedError
-from operations.execution.asking import answered
 from operations.execution.rate import Rate
-from operations.execution.settling import portions
+from operations.execution.request import answer_to
+from operations.execution.settlement import portions
 from replica_writer.tables import MAX_READS, Keys
 from reports.access.machine import Machine, patience_of
 from reports.inputs.keys import KeySchema
@@ -92,17 +92,17 @@ class ComparedTable:
         Raises:
             OperationError: the table cannot be read.
         """
-        found: dict[str, Item | None] = dict.fromkeys(keys)
+        items: dict[str, Item | None] = dict.fromkeys(keys)
         projection = self._projection() if keys_only else {}
 
         def attempt(wanted: list[Item]) -> list[Item]:
             request: Any = {self.name: {"Keys": wanted, "ConsistentRead": True, **projection}}
             answer = self._answer(lambda: self.reading.batch_get_item(RequestItems=request))
             for item in answer["Responses"].get(self.name, []):
-                found[item_id(self.key_of(item))] = item
+                items[item_id(self.key_of(item))] = item
             # What is beyond the 16 MB of an answer, or was throttled.
-            left = answer.get("UnprocessedKeys", {}).get(self.name)
-            return list(left["Keys"]) if left else []
+            remaining = answer.get("UnprocessedKeys", {}).get(self.name)
+            return list(remaining["Keys"]) if remaining else []
 
         for portion in portions(keys, self._most(MAX_READS)):
             self.rate.take(len(portion))
@@ -110,7 +110,7 @@ class ComparedTable:
                 raise OperationError(
                     f"'{self.name}' gives no more items: try again later, or slower"
                 )
-        return found
+        return items
 
     def key_of(self, item: Item) -> Item:
         """An item's key."""
@@ -118,7 +118,7 @@ class ComparedTable:
 
     def _answer(self, request: Callable[[], Any]) -> Any:
         try:
-            return answered(request, self._patience(), self.name)
+            return answer_to(request, self._patience(), self.name)
         except (ClientError, BotoCoreError) as error:
             raise unreadable(self.role, self.name, self.reading, error) from error
 

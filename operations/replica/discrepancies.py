@@ -21,7 +21,7 @@ class DiscrepancyKind(StrEnum):
     """It is in the replica and not in the source."""
 
     @classmethod
-    def of(cls, source: Item | None, replica: Item | None) -> "DiscrepancyKind":
+    def between(cls, source: Item | None, replica: Item | None) -> "DiscrepancyKind":
         """How two different states of an item differ."""
         if source is None:
             return cls.EXTRANEOUS
@@ -112,15 +112,15 @@ class ComparisonSummary:
     @property
     def statement(self) -> str:
         """The result in a sentence."""
-        found = f"{self.differing:,} of {self.looked_at:,} items differ"
+        text = f"{self.differing:,} of {self.looked_at:,} items differ"
         if self.restless:
-            found += f", {len(self.restless):,} never held still"
+            text += f", {len(self.restless):,} never held still"
         if not self.is_complete:
-            return f"{found}; the comparison was not finished"
+            return f"{text}; the comparison was not finished"
         bound = self.share_at_most
         if bound is None:
-            return found
+            return text
         return (
-            f"{found}, chosen at random: with a confidence of {CONFIDENCE:.0%} no more than "
+            f"{text}, chosen at random: with a confidence of {CONFIDENCE:.0%} no more than "
             f"{bound:.3%} of all items do"
         )

@@ -6,7 +6,7 @@ from operations.replica.compared_table import ComparedTable, unreadable
 from operations.replica.discrepancies import Discrepancy, DiscrepancyKind
 from operations.replica.reasons import Explanation, Reason, explain, past_of, unexplained
 from operations.replica.table_pair import equal
-from operations.replica.watch import Verdict
+from operations.replica.watch import WatchResult
 from reports.access.machine import Machine
 from reports.access.row_reader import RowReader
 from stream_core.attribute_values import Item
@@ -42,20 +42,20 @@ class Explainer:
             return None
         return None if newest is None else str(newest[SORT_KEY]["S"])
 
-    def explain(self, verdict: Verdict) -> Discrepancy | None:
+    def explain(self, result: WatchResult) -> Discrepancy | None:
         """What was found of an item, and why; None: it has changed since it was looked at.
 
         Raises:
             OperationError: the source cannot be read.
         """
-        source, replica = verdict.states
+        source, replica = result.states
         at = self._now()
-        explanation = self._explanation(verdict.suspect.identifier, source, replica)
-        if explanation.reason is Reason.LOST_EVENT and self._has_changed(verdict):
+        explanation = self._explanation(result.suspect.identifier, source, replica)
+        if explanation.reason is Reason.LOST_EVENT and self._has_changed(result):
             # What was missing from the source's state when that was read is only newer.
             return None
-        kind = DiscrepancyKind.of(source, replica)
-        return Discrepancy(verdict.suspect.key, kind, at, explanation, source, replica)
+        kind = DiscrepancyKind.between(source, replica)
+        return Discrepancy(result.suspect.key, kind, at, explanation, source, replica)
 
     def _explanation(
         self, identifier: str, source: Item | None, replica: Item | None
@@ -70,9 +70,9 @@ class Explainer:
             return unexplained(f"the history cannot be read: {error_code(error)}")
         return explain(source, replica, past)
 
-    def _has_changed(self, verdict: Verdict) -> bool:
-        identifier, key = verdict.suspect.identifier, verdict.suspect.key
-        return not equal(self._source.read({identifier: key})[identifier], verdict.states[0])
+    def _has_changed(self, result: WatchResult) -> bool:
+        identifier, key = result.suspect.identifier, result.suspect.key
+        return not equal(self._source.read({identifier: key})[identifier], result.states[0])
 
 
 def _require_readable(history: RowReader) -> None:

@@ -113,8 +113,8 @@ class _Reading:
         return _same(image, self._state)
 
 
-def _same(one: Item | None, other: Item | None) -> bool:
-    return same_item(own_attributes(one), own_attributes(other))
+def _same(first: Item | None, second: Item | None) -> bool:
+    return same_item(own_attributes(first), own_attributes(second))
 
 
 class Reason(StrEnum):
@@ -236,7 +236,7 @@ def _lagging(past: Past) -> Explanation:
     return Explanation(
         Reason.LAGGING,
         f"the replica has the item as it was until {until}, {changes} ago: its "
-        "writer is behind or failed on them, or somebody put an old state back",
+        "writer is behind or failed on them, or another writer put an old state back",
         "`status` tells whether the replica writer is behind and whether anything failed: `redrive`"
         " brings that back; `repair` makes the item equal now",
         number,
@@ -256,7 +256,7 @@ def _only_baselines() -> Explanation:
     return Explanation(
         Reason.NOT_BACKFILLED,
         "the history has a baseline of the item and no change, so only a backfill could have "
-        "brought it to the replica: that did not happen, or somebody deleted it there",
+        "brought it to the replica: that did not happen, or another writer deleted it there",
         "`backfill` with the replica copies all such items; `repair` copies this one",
     )
 

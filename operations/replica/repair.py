@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from operations.deployed_tables import Deployment
-from operations.execution.settling import KEYS_A_CALL, portions_of, settle_all
+from operations.deployed_tables import DeployedTables
+from operations.execution.settlement import KEYS_A_CALL, portions_of, settle_all
 from operations.replica.discrepancies import Discrepancy, DiscrepancyKind
 from operations.replica.table_pair import TablePair, equal
 from operations.replica.watch import MOST_SUSPECTS, PATIENCE_S, Conclusion, Watch
@@ -23,9 +23,9 @@ from reports.access.progress import Progress, silent
 from stream_core.attribute_values import Item
 
 _SETTLE_FOR_S = 60.0
-# What differs after that is written by somebody else as fast as it is healed.
+# What differs after that is written by another writer as fast as it is healed.
 _MOST_ATTEMPTS = 3
-_AGAIN = (
+_DIFFERS_AGAIN = (
     f"it differed again {_MOST_ATTEMPTS} times after it had been made equal: something else writes "
     "to the replica, or its writer puts old states back (is Settle off?)"
 )
@@ -47,7 +47,7 @@ class Repaired:
 
     Attributes:
         applied: whether anything was written.
-        looked_at: items given.
+        looked_at: items requested.
         equal: of these, items that needed nothing.
         differing: items that differed, by how.
         healed: of these, items that were equal after they were settled.
@@ -65,13 +65,13 @@ class Repaired:
 
     @property
     def is_clean(self) -> bool:
-        """Whether every item given is equal now, or needs nothing."""
+        """Whether every item requested is equal now, or needs nothing."""
         return self.looked_at == self.equal + self.healed
 
 
 def repair(  # noqa: PLR0913 - what people may choose
-    deployment: Deployment,
-    given: Iterable[Item | Discrepancy],
+    deployment: DeployedTables,
+    requested: Iterable[Item | Discrepancy],
     *,
     apply: bool = False,
     rate: float | None = None,
@@ -83,24 +83,24 @@ def repair(  # noqa: PLR0913 - what people may choose
 
     Args:
         deployment: names the tables.
-        given: keys, or what `compare` finds while it finds it; any number. Only the keys count.
+        requested: keys, or what `compare` finds while it finds it; any number. Only the keys count.
         apply: write; otherwise it is counted what would be written.
         rate: no more items a second than this, of both tables together.
         patience_s: for how long an item that still differs afterwards has to do so.
-        progress: is told the items done.
+        progress: called with the items done.
         machine: the machine to run on.
 
     Raises:
         RefusedError: no replica is named, it is the source itself, or it has another key.
-        KeyShapeError: something given is no key of the table.
+        KeyShapeError: something requested is no key of the table.
         OperationError: a table cannot be read.
     """
     machine = machine or Machine()
-    tables = TablePair.of(deployment, rate, machine)
+    tables = TablePair.open(deployment, rate, machine)
     with ThreadPoolExecutor(CONCURRENCY) as threads:
         watch = Watch(tables, threads, machine, patience_s)
-        run = _Run(tables, deployment.settler if apply else None, watch, machine)
-        for keys in portions_of(_keys(given, tables), KEYS_A_CALL):
+        run = _RepairRun(tables, deployment.settler if apply else None, watch, machine)
+        for keys in portions_of(_keys(requested, tables), KEYS_A_CALL):
             run.look_at(keys)
             run.look_again(MOST_SUSPECTS)
             progress("items", run.looked_at, None)
@@ -108,12 +108,14 @@ def repair(  # noqa: PLR0913 - what people may choose
     return run.result()
 
 
-def _keys(given: Iterable[Item | Discrepancy], tables: TablePair) -> Iterator[Item]:
-    for one in given:
-        yield tables.source.key.key_of(one.keys if isinstance(one, Discrepancy) else one)
+def _keys(requested: Iterable[Item | Discrepancy], tables: TablePair) -> Iterator[Item]:
+    for subject in requested:
+        yield tables.source.key.key_of(
+            subject.keys if isinstance(subject, Discrepancy) else subject
+        )
 
 
-class _Run:
+class _RepairRun:
     """One repair, and what became of the items so far."""
 
     def __init__(
@@ -138,25 +140,25 @@ class _Run:
             if equal(*states):
                 self._equal += 1
             else:
-                self._differing[DiscrepancyKind.of(*states)] += 1
+                self._differing[DiscrepancyKind.between(*states)] += 1
                 differing[identifier] = keys[identifier]
         self._settle(differing)
 
     def look_again(self, most: int) -> None:
         """See what becomes of items that differed right after they were settled."""
-        for verdicts in self._watch.verdicts(most):
-            again: dict[str, Item] = {}
-            for verdict in verdicts:
-                suspect = verdict.suspect
-                if verdict.conclusion is Conclusion.EQUAL:
+        for results in self._watch.results(most):
+            differing: dict[str, Item] = {}
+            for result in results:
+                suspect = result.suspect
+                if result.conclusion is Conclusion.EQUAL:
                     self._heal(suspect.identifier)
-                elif verdict.conclusion is Conclusion.RESTLESS:
+                elif result.conclusion is Conclusion.RESTLESS:
                     self._restless.append(suspect.key)
                 elif self._attempts[suspect.identifier] < _MOST_ATTEMPTS:
-                    again[suspect.identifier] = suspect.key
+                    differing[suspect.identifier] = suspect.key
                 else:
-                    self._unhealed.append(Unhealed(suspect.key, _AGAIN))
-            self._settle(again)
+                    self._unhealed.append(Unhealed(suspect.key, _DIFFERS_AGAIN))
+            self._settle(differing)
 
     def result(self) -> Repaired:
         """What the repair came to."""
@@ -185,21 +187,23 @@ class _Run:
         failed = dict.fromkeys(settled.unstored, f"it could not be settled now: {codes}")
         # The service's own text, after the colon, may quote the item.
         failed |= {
-            one: f"the replica refuses it: {str(error).partition(':')[0]}"
-            for one, error in settled.refused.items()
+            identifier: f"the replica refuses it: {str(error).partition(':')[0]}"
+            for identifier, error in settled.refused.items()
         }
-        self._unhealed += [Unhealed(keys[one], why) for one, why in failed.items()]
-        self._verify({one: key for one, key in keys.items() if one not in failed})
+        self._unhealed += [Unhealed(keys[identifier], why) for identifier, why in failed.items()]
+        self._verify(
+            {identifier: key for identifier, key in keys.items() if identifier not in failed}
+        )
 
     def _verify(self, keys: Keys) -> None:
         self._attempts.update(keys.keys())
         differing = {
-            one: keys[one]
-            for one, states in self._tables.states(keys).items()
+            identifier: keys[identifier]
+            for identifier, states in self._tables.states(keys).items()
             if not equal(*states)
         }
-        for one in keys.keys() - differing.keys():
-            self._heal(one)
+        for identifier in keys.keys() - differing.keys():
+            self._heal(identifier)
         # A change since then may be on its way to the replica.
         self._watch.add(differing)
 

@@ -19,8 +19,8 @@ class Sample:
     """A random part of all items, the same in whichever table an item is met.
 
     An item belongs to it by a hash of its id, so that both directions look at the same items. The
-    hash is salted anew each time: nobody knows beforehand which items are looked at, and what is
-    wrong with them has nothing to do with the choice.
+    hash is salted anew each time: it cannot be known beforehand which items are looked at, so what
+    is amiss with them has nothing to do with the choice.
 
     Attributes:
         share: how much of the items, more than 0, at most 1.
@@ -31,7 +31,7 @@ class Sample:
     seed: int
 
     @classmethod
-    def of(cls, share: float | None, seed: int | None = None) -> "Sample":
+    def draw(cls, share: float | None, seed: int | None = None) -> "Sample":
         """A sample of a share of the items, None for all of them.
 
         Raises:
@@ -58,7 +58,7 @@ class Sample:
         return number < self.share * (1 << _SEED_BITS)
 
 
-def share_at_most(found: int, looked_at: int, confidence: float = CONFIDENCE) -> float:
+def share_at_most(differing: int, looked_at: int, confidence: float = CONFIDENCE) -> float:
     """The share of all items that is not exceeded, with this confidence, by those that differ.
 
     The one-sided bound of Clopper and Pearson (1934): the greatest share under which so few would
@@ -66,23 +66,23 @@ def share_at_most(found: int, looked_at: int, confidence: float = CONFIDENCE) ->
     looked at, and errs to the safe side. Without a find it is about 3 / n, the rule of three.
 
     Args:
-        found: how many of those looked at differ.
+        differing: how many of those looked at differ.
         looked_at: how many were looked at, chosen at random.
         confidence: how often such a statement is true.
     """
-    if found >= looked_at:
+    if differing >= looked_at:
         return 1.0
-    low, high = found / looked_at, 1.0
+    low, high = differing / looked_at, 1.0
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        if _at_most(found, looked_at, middle) > 1 - confidence:
+        if _at_most(differing, looked_at, middle) > 1 - confidence:
             low = middle
         else:
             high = middle
     return high
 
 
-def _at_most(found: int, looked_at: int, share: float) -> float:
+def _at_most(differing: int, looked_at: int, share: float) -> float:
     """Probability that of so many looked at no more differ than were found; not below their share.
 
     Summed from the greatest term down: so many that are not negligible are about the square root
@@ -92,13 +92,13 @@ def _at_most(found: int, looked_at: int, share: float) -> float:
         return 0.0
     logarithm = (
         math.lgamma(looked_at + 1)
-        - math.lgamma(found + 1)
-        - math.lgamma(looked_at - found + 1)
-        + found * math.log(share or 1)
-        + (looked_at - found) * math.log1p(-share)
+        - math.lgamma(differing + 1)
+        - math.lgamma(looked_at - differing + 1)
+        + differing * math.log(share or 1)
+        + (looked_at - differing) * math.log1p(-share)
     )
     total = term = 1.0
-    for number in range(found, 0, -1):
+    for number in range(differing, 0, -1):
         term *= number * (1 - share) / ((looked_at - number + 1) * share)
         total += term
         if term < total * _NEGLIGIBLE:

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from operations.deployed_tables import Deployment
+from operations.deployed_tables import DeployedTables
 from operations.errors import RefusedError
-from operations.execution.asking import answered
 from operations.execution.rate import Rate
+from operations.execution.request import answer_to
 from operations.replica.compared_table import ComparedTable, unreadable
 from replica_writer.tables import Keys, own_attributes
 from reports.access.machine import Machine, patience_of
@@ -30,7 +30,9 @@ class TablePair:
     replica: ComparedTable
 
     @classmethod
-    def of(cls, deployment: Deployment, per_second: float | None, machine: Machine) -> "TablePair":
+    def open(
+        cls, deployment: DeployedTables, per_second: float | None, machine: Machine
+    ) -> "TablePair":
         """The tables of a deployment.
 
         Args:
@@ -91,7 +93,7 @@ class TablePair:
         """
         replica = self.replica.read(keys)
         source = self.source.read(keys)
-        return {one: (source[one], replica[one]) for one in keys}
+        return {identifier: (source[identifier], replica[identifier]) for identifier in keys}
 
 
 def equal(source: Item | None, replica: Item | None) -> bool:
@@ -104,7 +106,7 @@ def _describe(
 ) -> "TableDescriptionTypeDef":
     patience = patience_of(_GIVE_UP_AFTER_S, clock=machine.clock, sleep=machine.sleep)
     try:
-        return answered(lambda: client.describe_table(TableName=name)["Table"], patience, name)
+        return answer_to(lambda: client.describe_table(TableName=name)["Table"], patience, name)
     except (ClientError, BotoCoreError) as error:
         raise unreadable(role, name, client, error) from error
 
@@ -115,10 +117,13 @@ def _identity(table: "TableDescriptionTypeDef") -> str:
 
 
 def _key(table: "TableDescriptionTypeDef") -> list[tuple[str, str, str]]:
-    types = {one["AttributeName"]: one["AttributeType"] for one in table["AttributeDefinitions"]}
+    types = {
+        attribute["AttributeName"]: attribute["AttributeType"]
+        for attribute in table["AttributeDefinitions"]
+    }
     return [
-        (one["AttributeName"], one["KeyType"], types[one["AttributeName"]])
-        for one in sorted(table["KeySchema"], key=lambda one: one["KeyType"])
+        (attribute["AttributeName"], attribute["KeyType"], types[attribute["AttributeName"]])
+        for attribute in sorted(table["KeySchema"], key=lambda attribute: attribute["KeyType"])
     ]
 
 

@@ -3,7 +3,7 @@
 While the source is written to, the replica is always a little behind, and two reads are never of
 one moment. So a difference counts only when it stays: at every look for as long as `patience_s`
 the source showed one state and the replica another one. An item that moves meanwhile has to hold
-still longer the next time, and one that never does is told as restless.
+still longer the next time, and one that never does is reported as restless.
 """
 
 from collections.abc import Callable, Iterator
@@ -66,7 +66,7 @@ class Suspect:
     moves: int = 0
 
 
-class Verdict(NamedTuple):
+class WatchResult(NamedTuple):
     """What came of an item, and its states where it differs."""
 
     suspect: Suspect
@@ -114,11 +114,11 @@ class Watch:
                 identifier, Suspect(identifier, key, now, now + pause_s, pause_s)
             )
 
-    def again(self, suspect: Suspect) -> None:
-        """Go on with an item: it has moved since it was told to differ."""
+    def resume(self, suspect: Suspect) -> None:
+        """Go on with an item: it has moved since it was found to differ."""
         self._wait(self._suspects.setdefault(suspect.identifier, suspect))
 
-    def verdicts(self, most: int = MOST_SUSPECTS) -> Iterator[list[Verdict]]:
+    def results(self, most: int = MOST_SUSPECTS) -> Iterator[list[WatchResult]]:
         """Look at what is due, and wait until no more than `most` are left.
 
         Yields:
@@ -131,27 +131,27 @@ class Watch:
             due = min(suspect.due for suspect in self._suspects.values())
             self._sleep(max(_SHORTEST_PAUSE_S, due - self._clock()))
 
-    def _look_at_due(self) -> Iterator[list[Verdict]]:
+    def _look_at_due(self) -> Iterator[list[WatchResult]]:
         now = self._clock()
-        due = iter([one for one in self._suspects.values() if one.due <= now])
+        due = iter([suspect for suspect in self._suspects.values() if suspect.due <= now])
         while some := list(islice(due, _PORTIONS * MAX_READS)):
             calls = [some[i : i + MAX_READS] for i in range(0, len(some), MAX_READS)]
             for clear in self._threads.map(self._look, calls):
-                for verdict in clear:
-                    del self._suspects[verdict.suspect.identifier]
+                for result in clear:
+                    del self._suspects[result.suspect.identifier]
                 if clear:
                     yield clear
 
-    def _look(self, suspects: list[Suspect]) -> list[Verdict]:
+    def _look(self, suspects: list[Suspect]) -> list[WatchResult]:
         before = self._clock()
-        states = self._tables.states({one.identifier: one.key for one in suspects})
+        states = self._tables.states({suspect.identifier: suspect.key for suspect in suspects})
         clear = []
         for suspect in suspects:
             both = states[suspect.identifier]
             conclusion = self._conclude(suspect, both, before)
             if conclusion is not None:
                 shown = both if conclusion is Conclusion.DIFFERS else (None, None)
-                clear.append(Verdict(suspect, conclusion, shown))
+                clear.append(WatchResult(suspect, conclusion, shown))
         return clear
 
     def _conclude(self, suspect: Suspect, states: States, now: float) -> Conclusion | None:

@@ -16,7 +16,7 @@ import pytest
 from history_writer.overflow_bucket import OverflowBucket
 from history_writer.writer import HistoryWriter
 from operations.backfill.plan import backfill
-from operations.deployed_tables import Deployment
+from operations.deployed_tables import DeployedTables
 from operations.enable import Stream, enable
 from operations.errors import RefusedError
 from replica_writer.settle import Settler
@@ -66,10 +66,10 @@ BACKFILL = """
 import dataclasses, json, sys
 import boto3
 from operations.backfill.plan import backfill
-from operations.deployed_tables import Deployment
+from operations.deployed_tables import DeployedTables
 given = json.loads(sys.argv[1])
 session = boto3.Session("test", "test", region_name=given["region"])
-result = backfill(Deployment(session=session, **given["deployment"]), **given["options"])
+result = backfill(DeployedTables(session=session, **given["deployment"]), **given["options"])
 print(json.dumps(dataclasses.asdict(result)))
 """
 
@@ -82,7 +82,7 @@ class System:
     dynamodb: object
     s3: object
     names: object
-    deployment: Deployment
+    deployment: DeployedTables
 
     def put(self, *items):
         for one in items:
@@ -128,7 +128,7 @@ class System:
 @pytest.fixture
 def system(local_stack, dynamodb, s3, make_tables):
     names = make_tables()
-    deployment = Deployment(
+    deployment = DeployedTables(
         names.source,
         session=local_stack.session(),
         history_table=names.history,

@@ -11,7 +11,7 @@ import pytest
 
 import history_writer.app
 import replica_writer.app
-from operations.deployed_tables import Deployment
+from operations.deployed_tables import DeployedTables
 from operations.errors import RefusedError
 from operations.replica.compare import compare
 from operations.replica.discrepancies import DiscrepancyKind
@@ -169,7 +169,7 @@ def make_system(local_stack, dynamodb, make_tables, monkeypatch):
             for app in (history_writer.app, replica_writer.app):
                 app._parts.cache_clear()
                 closing.callback(app._parts.cache_clear)
-            deployment = Deployment(
+            deployment = DeployedTables(
                 names.source,
                 local_stack.session(),
                 history_table=names.history,
@@ -319,7 +319,7 @@ def test_a_replica_in_another_region(local_stack, make_system):
         there.put_item(TableName=system.names.source, Item=version("2", 1))
         system.put(version("1", 1))
         system.follow("history")
-        deployment = Deployment(
+        deployment = DeployedTables(
             system.names.source,
             session,
             history_table=system.names.history,
@@ -339,7 +339,7 @@ def test_a_replica_in_another_region(local_stack, make_system):
 
 def test_the_source_itself_is_refused(system):
     """By name and region, and by whatever else leads to the same table."""
-    itself = Deployment(
+    itself = DeployedTables(
         system.names.source,
         system.deployment.session,
         replica_table=system.names.source,

@@ -7,7 +7,7 @@ import pytest
 
 from history_writer.overflow_bucket import OverflowBucket
 from history_writer.writer import HistoryWriter
-from operations.deployed_tables import Deployment
+from operations.deployed_tables import DeployedTables
 from operations.redrive.delivery import Why
 from operations.redrive.objects import StreamRange
 from operations.redrive.run import redrive
@@ -50,7 +50,7 @@ class System:
         self.stream_arn = table["LatestStreamArn"]
         described = self.streams.describe_stream(StreamArn=self.stream_arn)
         (self.shard,) = described["StreamDescription"]["Shards"]
-        self.deployment = Deployment(
+        self.deployment = DeployedTables(
             names.source,
             local_stack.session(),
             history_table=names.history,
@@ -202,7 +202,7 @@ def test_what_the_stream_has_lost_is_told(system):
 
     result = system.redrive()
 
-    assert [(one.where, one.found, one.reason) for one in result.lost] == [
+    assert [(one.where, one.remaining, one.reason) for one in result.lost] == [
         ("pointers/1", 10, "its oldest records have expired"),
         ("pointers/2", 0, "the shard, or the stream, is no longer there"),
     ]

@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 import history_writer.app
-from operations.deployed_tables import Deployment
-from operations.recovery.conditional_write import Verdict
+from operations.deployed_tables import DeployedTables
+from operations.recovery.conditional_write import WriteOutcome
 from operations.recovery.restore_items import restore
 from operations.recovery.restore_table import restore_table
 from operations.recovery.undo import undo
@@ -56,7 +56,7 @@ class Trail:
         self.iterator = self.streams.get_shard_iterator(
             StreamArn=self.stream_arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
         )["ShardIterator"]
-        self.deployment = Deployment(
+        self.deployment = DeployedTables(
             names.source,
             local_stack.session(),
             history_table=names.history,
@@ -244,15 +244,15 @@ def test_a_bad_bulk_update_is_undone_among_500_good_writes(trail):
                 before = [value for who, value in books.written[one, place] if who != JOB]
                 assert books.expected(one, place) in before[:-1]
     assert {(f"used-{n}", "") for n in range(5)} <= listed.keys()
-    assert {key for key, one in listed.items() if one.found == one.wanted} == set()
-    assert set(result.verdicts) == {Verdict.WRITTEN}
+    assert {key for key, one in listed.items() if one.actual == one.wanted} == set()
+    assert set(result.outcomes) == {WriteOutcome.WRITTEN}
     assert len(planned.items) == len(result.items) == 50
     assert {one.keys["Id"]["S"] for one in planned.items if one.edits} == {
         one.keys["Id"]["S"] for one in result.items if one.edits
     }
     trail.record()
     again = undo(trail.deployment, since=since, until=until, where=by_job, apply=True)
-    assert again.verdicts == {}
+    assert again.outcomes == {}
     assert trail.items() == found
 
 
@@ -296,7 +296,7 @@ def test_items_are_restored_exactly(trail):
     assert planned.is_clean
     assert len([one for one in planned.items if one.plan.is_needed]) == 3
     assert result.is_clean
-    assert result.verdicts == {Verdict.WRITTEN: 3}
+    assert result.outcomes == {WriteOutcome.WRITTEN: 3}
     found = trail.items()
     assert found.keys() == before.keys()
     assert all(same_item(found[one], before[one]) for one in before)
@@ -312,7 +312,7 @@ def test_a_full_item_is_restored(trail):
 
     result = restore(trail.deployment, [{"Id": text("1")}], at, apply=True)
 
-    assert result.verdicts == {Verdict.WRITTEN: 1}
+    assert result.outcomes == {WriteOutcome.WRITTEN: 1}
     assert trail.items()["1"] == then
 
 

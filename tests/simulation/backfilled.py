@@ -24,7 +24,7 @@ from history_writer.overflow_bucket import OverflowBucket
 from history_writer.writer import HistoryWriter
 from operations.backfill import run as backfill_run
 from operations.backfill.plan import backfill
-from operations.deployed_tables import Deployment
+from operations.deployed_tables import DeployedTables
 from operations.execution import state_file
 from replica_writer.settle import Settler
 from replica_writer.tables import ReplicaTable, SourceTable
@@ -368,7 +368,7 @@ class _Wire(Wire):
 
 
 def _deployment():
-    deployment = Deployment(
+    deployment = DeployedTables(
         "source",
         session=SimpleNamespace(region_name="eu-west-1"),
         history_table="history",

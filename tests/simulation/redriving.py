@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 import operations.redrive.delivery
 import operations.redrive.run
-from operations.deployed_tables import Deployment
+from operations.deployed_tables import DeployedTables
 from reports.access.machine import patience_of
 from reports.deployment.stack import Consumer
 from tests.simulation.consumers import _parts, in_world
@@ -115,7 +115,7 @@ def redrive(world, *, names=None, failing=0.0):
     bucket = Bucket(world, failing=failing)
     writer, settler = _parts("history")[0], _parts("replica")[0].settler
     session = SimpleNamespace(client=lambda *_, **__: None, region_name="eu-west-1")
-    deployment = Deployment("Employee", session, quarantine_bucket="kept-aside", time_shards=4)
+    deployment = DeployedTables("Employee", session, quarantine_bucket="kept-aside", time_shards=4)
     deployment.__dict__.update(s3=bucket, history_writer=writer, settler=settler)
     order = partial(
         operations.redrive.run.redrive,
@@ -162,7 +162,7 @@ def _time_of(world):
     # Settling has a patience of its own making.
     stack.enter_context(
         mock.patch.object(
-            operations.execution.settling, "patience_of", partial(patience_of, jitter=dice.random)
+            operations.execution.settlement, "patience_of", partial(patience_of, jitter=dice.random)
         )
     )
     return stack

@@ -20,10 +20,10 @@ from itemtrail.output import dry_run as plan_first
 from itemtrail.records import kinds as record_kinds
 from itemtrail.records.kinds import FieldKind
 from operations.backfill.plan import Backfill
-from operations.backfill.tally import Counts, Problem
+from operations.backfill.results import Counts, Problem
 from operations.enable import Stream
 from operations.errors import RefusedError
-from operations.recovery.conditional_write import Verdict
+from operations.recovery.conditional_write import WriteOutcome
 from operations.recovery.conflicts import Conflict
 from operations.recovery.restore_items import ItemPlan, ItemResult, Restored
 from operations.recovery.restore_table import TableRestored, Uncertain, Unwritten
@@ -124,7 +124,7 @@ CONFLICT = Conflict(ONE, ("Name",), text("Murali Allada"), text("Grace"), text("
 RESTORED = Restored(
     True,
     (
-        ItemResult(PLAN, Verdict.CONFLICT, "it has changed meanwhile", (CONFLICT,)),
+        ItemResult(PLAN, WriteOutcome.CONFLICT, "it has changed meanwhile", (CONFLICT,)),
         ItemResult(REFUSED, reason=REFUSED.refusal),
         ItemResult(NEEDLESS, reason="it is what it was"),
     ),
@@ -149,7 +149,7 @@ UNDONE = Undone(
             (SORT_KEY,),
             (Difference(("Salary",), None, number(1)),),
             (CONFLICT,),
-            Verdict.WRITTEN,
+            WriteOutcome.WRITTEN,
         ),
         ItemUndone(THREE, (SORT_KEY,), (Difference((), {"M": NEW}, None),), (), None),
     ),

@@ -4,7 +4,7 @@ import boto3
 import pytest
 
 import replica_writer.assumed_role
-from operations.deployed_tables import Deployment
+from operations.deployed_tables import DeployedTables
 from operations.errors import RefusedError
 
 ROLE = "arn:aws:iam::210987654321:role/standby"
@@ -24,7 +24,7 @@ def test_the_role_of_the_replica_is_assumed_by_the_session_given(monkeypatch):
 
     monkeypatch.setattr(replica_writer.assumed_role, "AssumeRoleCredentialFetcher", Fetcher)
 
-    client = Deployment(
+    client = DeployedTables(
         "Employee",
         SESSION,
         replica_table="standby",
@@ -41,4 +41,4 @@ def test_the_role_of_the_replica_is_assumed_by_the_session_given(monkeypatch):
 def test_what_is_not_named_is_asked_for_by_its_option(part):
     """The message says which option names it."""
     with pytest.raises(RefusedError, match="--stack, or --"):
-        getattr(Deployment("Employee", SESSION), part)
+        getattr(DeployedTables("Employee", SESSION), part)

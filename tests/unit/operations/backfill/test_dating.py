@@ -6,7 +6,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from operations.backfill.dating import Sighting, date, stamp, tick_of
+from operations.backfill.dating import Observation, date, stamp, tick_of
 from operations.backfill.service_clock import ServiceClock
 from tests.factories import item, number
 
@@ -22,7 +22,7 @@ def at(seconds):
 def seen(since, until, version=1):
     """An item as it was between two times; None: it was not there."""
     found = None if version is None else item("1", Version=number(version))
-    return Sighting(item("1"), found, at(since), at(until))
+    return Observation(item("1"), found, at(since), at(until))
 
 
 def dated(*sightings, tick=SECOND):

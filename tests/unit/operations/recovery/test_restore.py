@@ -6,9 +6,9 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from operations.deployed_tables import Deployment
+from operations.deployed_tables import DeployedTables
 from operations.execution.rate import Rate
-from operations.recovery.conditional_write import Verdict
+from operations.recovery.conditional_write import WriteOutcome
 from operations.recovery.conditions import (
     UnwritableError,
     delete_request,
@@ -59,7 +59,7 @@ class World:
         ):
             create_table(self.client, name, types)
         self.racing = RacingClient(self.client)
-        self.deployment = Deployment(SOURCE, session, history_table=HISTORY)
+        self.deployment = DeployedTables(SOURCE, session, history_table=HISTORY)
         self.deployment.__dict__["dynamodb"] = self.racing
         self.began = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
         self.deployment.reader.__dict__["horizon"] = self.began - timedelta(days=1)
@@ -129,7 +129,7 @@ def test_a_changed_item_is_what_it_was(world):
     result = world.restore()
 
     assert result.is_clean
-    assert result.verdicts == {Verdict.WRITTEN: 1}
+    assert result.outcomes == {WriteOutcome.WRITTEN: 1}
     assert world.item() == ada(Old=text("x"))
     ((operation, request),) = world.racing.writes()
     assert operation == "update_item"
@@ -173,7 +173,7 @@ def test_an_item_that_was_not_there_is_deleted(world):
 
     result = world.restore()
 
-    assert result.verdicts == {Verdict.WRITTEN: 1}
+    assert result.outcomes == {WriteOutcome.WRITTEN: 1}
     assert world.item() is None
 
 
@@ -184,7 +184,7 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(world):
     result = world.restore(apply=False)
 
     (one,) = result.items
-    assert (result.applied, result.is_clean, one.verdict) == (False, True, None)
+    assert (result.applied, result.is_clean, one.outcome) == (False, True, None)
     assert one.plan.then.image["Name"] == text("Ada")
     assert one.plan.now.image["Name"] == text("Eve")
     assert one.plan.differences == (
@@ -245,7 +245,7 @@ def test_a_change_after_the_plan_is_a_conflict(world):
     result = carry_out(world.deployment, plans, patience_s=0)
 
     (one,) = result.items
-    assert (one.verdict, one.reason) == (Verdict.CONFLICT, "it has changed meanwhile")
+    assert (one.outcome, one.reason) == (WriteOutcome.CONFLICT, "it has changed meanwhile")
     assert one.conflicts == (
         Conflict(KEY, ("Name",), text("Eve"), text("Eva"), text("Ada")),
         Conflict(KEY, ("Salary",), number(1), number(2), number(1)),
@@ -261,7 +261,7 @@ def test_a_change_of_what_does_not_differ_is_a_conflict_too(world):
 
     (one,) = world.restore().items
 
-    assert one.verdict is Verdict.CONFLICT
+    assert one.outcome is WriteOutcome.CONFLICT
     assert one.conflicts == (Conflict(KEY, ("Salary",), number(1), number(7), number(1)),)
     assert world.item()["Name"] == text("Eve")
 
@@ -273,7 +273,7 @@ def test_an_attribute_that_comes_at_the_same_moment_is_kept(world):
 
     result = world.restore()
 
-    assert result.verdicts == {Verdict.MIXED: 1}
+    assert result.outcomes == {WriteOutcome.MIXED: 1}
     assert not result.is_clean
     assert world.item() == ada(Theirs=text("theirs"))
 
@@ -285,7 +285,7 @@ def test_an_item_deleted_meanwhile_is_not_made_anew(world):
 
     (one,) = world.restore().items
 
-    assert one.verdict is Verdict.CONFLICT
+    assert one.outcome is WriteOutcome.CONFLICT
     assert one.conflicts == (
         Conflict(KEY, (), {"M": item("1")}, None, {"M": item("1", Name=text("Ada"))}),
     )
@@ -299,7 +299,7 @@ def test_an_item_put_back_by_somebody_else_is_left_to_them(world):
 
     (one,) = world.restore().items
 
-    assert one.verdict is Verdict.CONFLICT
+    assert one.outcome is WriteOutcome.CONFLICT
     assert one.conflicts == (Conflict(KEY, (), None, {"M": eve()}, {"M": ada()}),)
     assert world.item() == eve()
 
@@ -313,7 +313,7 @@ def test_a_delete_takes_nothing_along(world, is_seen):
 
     (one,) = world.restore().items
 
-    assert one.verdict is Verdict.CONFLICT
+    assert one.outcome is WriteOutcome.CONFLICT
     theirs = {"Name": text("theirs")} if is_seen else {"Theirs": text("theirs")}
     assert world.item() == ada() | theirs
     assert [conflict.path for conflict in one.conflicts] == [tuple(theirs)]
@@ -327,7 +327,7 @@ def test_an_item_that_cannot_be_put_back_is_told(world):
 
     (one,) = world.restore().items
 
-    assert one.verdict is Verdict.CONFLICT
+    assert one.outcome is WriteOutcome.CONFLICT
     assert "could not be put back: see its history" in one.reason
     assert world.item() == eve()
 
@@ -350,16 +350,20 @@ def test_a_lost_answer_is_no_conflict(world, monkeypatch, operation, states):
 
     result = world.restore()
 
-    assert result.verdicts == {Verdict.WRITTEN: 1}
+    assert result.outcomes == {WriteOutcome.WRITTEN: 1}
     assert world.item() == states[0]
 
 
 @pytest.mark.parametrize(
     ("error", "verdict", "reason"),
     [
-        (THROTTLED, Verdict.UNSENT, "does not answer (ProvisionedThroughputExceededException)"),
-        (DENIED, Verdict.UNSENT, "the table answers AccessDeniedException"),
-        (INVALID, Verdict.REFUSED, "the table answers ValidationException"),
+        (
+            THROTTLED,
+            WriteOutcome.UNSENT,
+            "does not answer (ProvisionedThroughputExceededException)",
+        ),
+        (DENIED, WriteOutcome.UNSENT, "the table answers AccessDeniedException"),
+        (INVALID, WriteOutcome.REFUSED, "the table answers ValidationException"),
     ],
 )
 def test_what_the_table_does_not_do_is_told(world, error, verdict, reason):
@@ -369,7 +373,7 @@ def test_what_the_table_does_not_do_is_told(world, error, verdict, reason):
 
     (one,) = world.restore().items
 
-    assert one.verdict is verdict
+    assert one.outcome is verdict
     assert reason in one.reason
     assert world.item() == eve()
 
@@ -397,7 +401,7 @@ def test_an_item_of_very_many_attributes_is_restored(world):
 
     (one,) = world.restore().items
 
-    assert one.verdict is Verdict.MIXED
+    assert one.outcome is WriteOutcome.MIXED
     assert world.item() == many(400, 1) | {"attribute 399": number(5)}
     ((_, request),) = world.racing.writes()
     assert request["ConditionExpression"].count(" AND ") == 149
@@ -425,7 +429,7 @@ class TestMoreThanAnUpdateCanExpress:
 
         result = world.restore()
 
-        assert result.verdicts == {Verdict.WRITTEN: 1}
+        assert result.outcomes == {WriteOutcome.WRITTEN: 1}
         assert same_item(world.item(), before)
         ((operation, request),) = world.racing.writes()
         assert operation == "put_item"
@@ -438,7 +442,7 @@ class TestMoreThanAnUpdateCanExpress:
 
         (one,) = world.restore().items
 
-        assert one.verdict is Verdict.CONFLICT
+        assert one.outcome is WriteOutcome.CONFLICT
         assert "was put back with that change" in one.reason
         assert [conflict.path for conflict in one.conflicts] == [("Theirs",)]
         assert same_item(world.item(), after | {"Theirs": text("theirs")})
@@ -452,7 +456,7 @@ class TestMoreThanAnUpdateCanExpress:
 
         (one,) = world.restore().items
 
-        assert one.verdict is Verdict.CONFLICT
+        assert one.outcome is WriteOutcome.CONFLICT
         assert "could not be put back: see its history" in one.reason
         assert same_item(world.item(), third)
 
@@ -464,7 +468,7 @@ class TestMoreThanAnUpdateCanExpress:
         world.live(before, after)
         world.racing.script("put_item", LostAnswer(read_timeout()))
 
-        assert world.restore().verdicts == {Verdict.WRITTEN: 1}
+        assert world.restore().outcomes == {WriteOutcome.WRITTEN: 1}
 
 
 def test_many_items_are_restored_at_a_rate(world):

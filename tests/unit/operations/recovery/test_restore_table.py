@@ -7,7 +7,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from operations.deployed_tables import Deployment
+from operations.deployed_tables import DeployedTables
 from operations.errors import RefusedError
 from operations.execution.rate import Rate
 from operations.recovery.new_table import encryption_of
@@ -37,7 +37,7 @@ class World:
         create_history_table(self.client, HISTORY)
         create_table(self.client, SOURCE, {"Id": "S"})
         self.session = session
-        self.deployment = Deployment(SOURCE, session, history_table=HISTORY, time_shards=4)
+        self.deployment = DeployedTables(SOURCE, session, history_table=HISTORY, time_shards=4)
         self.began = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
         self.deployment.reader.__dict__["horizon"] = self.began
         self.sequence = 0
@@ -274,7 +274,7 @@ def test_a_source_that_is_gone_is_restored_from_its_history(world):
 
 def test_a_wrong_history_table_is_named(world):
     """It must not pass for one of a table that was empty."""
-    deployment = Deployment(SOURCE, world.session, history_table="Nothing", time_shards=4)
+    deployment = DeployedTables(SOURCE, world.session, history_table="Nothing", time_shards=4)
 
     with pytest.raises(TableNotFoundError, match="Nothing"):
         restore_table(deployment, world.at(1), NEW)

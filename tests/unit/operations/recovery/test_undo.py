@@ -6,10 +6,10 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from operations.deployed_tables import Deployment
+from operations.deployed_tables import DeployedTables
 from operations.execution.rate import Rate
 from operations.recovery.compensation import compensate, touch_of
-from operations.recovery.conditional_write import Verdict
+from operations.recovery.conditional_write import WriteOutcome
 from operations.recovery.conflicts import Conflict
 from operations.recovery.undo import Undecided, select_bad, take_back, undo
 from reports.errors import ReportError
@@ -43,7 +43,7 @@ class World:
         create_table(self.client, SOURCE, {"Id": "S"})
         create_history_table(self.client, HISTORY)
         self.racing = RacingClient(self.client)
-        self.deployment = Deployment(SOURCE, session, history_table=HISTORY, time_shards=4)
+        self.deployment = DeployedTables(SOURCE, session, history_table=HISTORY, time_shards=4)
         self.deployment.__dict__["dynamodb"] = self.racing
         self.began = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=20)
         self.deployment.reader.__dict__["horizon"] = self.began - timedelta(days=1)
@@ -124,7 +124,7 @@ def test_a_bad_change_is_taken_back_and_later_ones_stay(world):
     result = world.undo()
 
     assert result.is_clean
-    assert result.verdicts == {Verdict.WRITTEN: 1}
+    assert result.outcomes == {WriteOutcome.WRITTEN: 1}
     assert world.item() == item("1", Price=number(10), Stock=number(4), Note=text("good"))
     ((operation, request),) = world.racing.writes()
     assert operation == "update_item"
@@ -139,7 +139,7 @@ def test_a_dry_run_shows_what_would_be_written(world):
     result = world.undo(apply=False)
 
     (one,) = result.items
-    assert (result.applied, one.verdict, one.changes) == (False, None, (row.sort_key,))
+    assert (result.applied, one.outcome, one.changes) == (False, None, (row.sort_key,))
     assert one.edits == (
         Difference(("Price",), number(99), number(10)),
         Difference(("Sale",), {"BOOL": True}, None),
@@ -404,7 +404,7 @@ class TestOthersWhoWrite:
         result = world.undo()
 
         assert [one.path for one in result.conflicts] == [("A",)]
-        assert result.verdicts == {Verdict.WRITTEN: 1}
+        assert result.outcomes == {WriteOutcome.WRITTEN: 1}
         assert world.item() == item("1", A=number(7), B=number(1))
 
     def test_a_change_of_another_attribute_is_no_obstacle(self, world):
@@ -438,7 +438,7 @@ class TestOthersWhoWrite:
 
         result = world.undo()
 
-        assert result.verdicts == {Verdict.CONFLICT: 1}
+        assert result.outcomes == {WriteOutcome.CONFLICT: 1}
         assert result.items[0].reason == "it has changed meanwhile"
         assert world.item() == theirs[0]
 
@@ -454,7 +454,7 @@ def test_a_second_undo_finds_nothing_to_do(world):
     again = world.undo()
 
     assert again.is_clean
-    assert again.verdicts == {}
+    assert again.outcomes == {}
     assert world.item() == after
 
 
@@ -467,7 +467,7 @@ def test_what_cannot_be_written_is_told(world, error):
 
     result = world.undo()
 
-    assert result.verdicts == {Verdict.UNSENT: 1}
+    assert result.outcomes == {WriteOutcome.UNSENT: 1}
     assert not result.is_clean
     assert world.undo().is_clean
 
@@ -481,7 +481,7 @@ def test_an_item_that_cannot_be_read_does_not_stop_the_others(world):
 
     result = world.undo()
 
-    assert sorted(result.verdicts.elements()) == [Verdict.UNSENT, Verdict.WRITTEN]
+    assert sorted(result.outcomes.elements()) == [WriteOutcome.UNSENT, WriteOutcome.WRITTEN]
     assert {world.item(one)["A"]["N"] for one in ("1", "2")} == {"1", "2"}
 
 
@@ -497,7 +497,7 @@ def test_an_altered_history_undoes_nothing(world):
         world.undo()
     result = take_back(world.deployment, selected, apply=True, patience_s=0)
 
-    assert result.verdicts == {Verdict.REFUSED: 1}
+    assert result.outcomes == {WriteOutcome.REFUSED: 1}
     assert "its history is not intact" in result.items[0].reason
     assert world.item() == item("1", A=number(2))
 

@@ -8,7 +8,7 @@ from operations.redrive.objects import (
     StreamRange,
     UnreadableObjectError,
     owners_of,
-    read_parts,
+    read_batches,
 )
 from reports.deployment.stack import Consumer
 from tests.factories import inserts, item, lambda_record, text
@@ -27,17 +27,17 @@ def test_a_failed_batch_is_read_from_either_form_of_payload(form):
     """AWS documents the event as escaped text; as an object it is the same."""
     records = inserts(4)
 
-    (part,) = read_parts(encoded(invocation(form({"Records": records}))))
+    (batch,) = read_batches(encoded(invocation(form({"Records": records}))))
 
-    assert list(part.records) == records
-    assert (part.place, part.function, part.short_by) == (None, FUNCTION, 0)
+    assert list(batch.records) == records
+    assert (batch.place, batch.function, batch.short_by) == (None, FUNCTION, 0)
 
 
 def test_a_batch_with_fewer_records_than_it_had_says_so():
     """A record that is not in its object is not passed over."""
-    (part,) = read_parts(encoded(invocation({"Records": inserts(3)})))
+    (batch,) = read_batches(encoded(invocation({"Records": inserts(3)})))
 
-    assert (len(part.records), part.short_by) == (3, 1)
+    assert (len(batch.records), batch.short_by) == (3, 1)
 
 
 def test_a_quarantined_record_is_read_as_it_is():
@@ -45,18 +45,18 @@ def test_a_quarantined_record_is_read_as_it_is():
     record = lambda_record(new=item("1", Name=text("\ud800")))
     kept = {"Format": 1, "Consumer": "history_writer", "Error": "E", "Reason": "r"}
 
-    (part,) = read_parts(encoded({**kept, "Record": record}))
-    (odd,) = read_parts(encoded({**kept, "Record": None}))
+    (batch,) = read_batches(encoded({**kept, "Record": record}))
+    (odd,) = read_batches(encoded({**kept, "Record": None}))
 
-    assert part.records == (record,)
+    assert batch.records == (record,)
     assert odd.records == (None,)
 
 
 def test_a_pointer_says_where_its_batch_was():
     """What a queue gets has no records in it."""
-    (part,) = read_parts(encoded(invocation()))
+    (batch,) = read_batches(encoded(invocation()))
 
-    assert (part.records, part.place, part.function) == ((), PLACE, FUNCTION)
+    assert (batch.records, batch.place, batch.function) == ((), PLACE, FUNCTION)
 
 
 @pytest.mark.parametrize(
@@ -72,9 +72,9 @@ def test_a_pointer_says_where_its_batch_was():
 )
 def test_pointers_are_found_inside_of_messages(wrap):
     """As `aws sqs receive-message` prints them, as a function gets them, through SNS or not."""
-    (part,) = read_parts(encoded(wrap(json.dumps(invocation()))))
+    (batch,) = read_batches(encoded(wrap(json.dumps(invocation()))))
 
-    assert part.place == PLACE
+    assert batch.place == PLACE
 
 
 def test_a_file_may_have_a_document_a_line():
@@ -86,7 +86,7 @@ def test_a_file_may_have_a_document_a_line():
         json.dumps(invocation({"Records": [record]}), ensure_ascii=False),
     ]
 
-    first, second = read_parts("\r\n".join(lines).encode())
+    first, second = read_batches("\r\n".join(lines).encode())
 
     assert first.place == PLACE
     assert second.records == (record,)
@@ -96,9 +96,9 @@ def test_a_bare_event_is_a_batch():
     """An event that somebody kept has its records in it, and names no function."""
     records = inserts(2)
 
-    (part,) = read_parts(encoded({"Records": records}))
+    (batch,) = read_batches(encoded({"Records": records}))
 
-    assert (list(part.records), part.function) == (records, None)
+    assert (list(batch.records), batch.function) == (records, None)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_a_bare_event_is_a_batch():
 def test_anything_else_is_refused(body):
     """What is not known to be read whole is not read at all, and nothing of it is quoted."""
     with pytest.raises(UnreadableObjectError) as refusal:
-        read_parts(body)
+        read_batches(body)
 
     assert "somebody" not in str(refusal.value)
 

@@ -13,7 +13,7 @@ from moto import mock_aws
 
 from history_writer.overflow_bucket import OverflowBucket
 from history_writer.writer import HistoryWriter
-from operations.deployed_tables import Deployment
+from operations.deployed_tables import DeployedTables
 from operations.errors import OperationError, RefusedError
 from operations.execution.rate import Rate
 from operations.redrive.delivery import Why
@@ -74,7 +74,7 @@ class World:
 
     def deploy(self, **options):
         options = {"quarantine_bucket": BUCKET, "time_shards": 4} | options
-        deployment = Deployment("Employee", self, **options)
+        deployment = DeployedTables("Employee", self, **options)
         writer = HistoryWriter(self.tables, OverflowBucket(self.s3, "overflow"), "history", 4)
         settler = Settler(ReplicaTable(self.tables, "replica"), SourceTable(self.tables, "source"))
         deployment.__dict__.update(s3=self.s3, history_writer=writer, settler=settler)
@@ -687,12 +687,12 @@ def test_it_keeps_to_a_rate(world):
 
 def test_what_is_not_named_is_refused_before_anything_is_done(session):
     """With what to give."""
-    deployment = Deployment("Employee", session)
+    deployment = DeployedTables("Employee", session)
 
     with pytest.raises(RefusedError, match=r"quarantine bucket.*--quarantine-bucket"):
         redrive(deployment)
     with mock_aws(), pytest.raises(RefusedError, match="time-shards"):
-        redrive(Deployment("Employee", session, quarantine_bucket=BUCKET), apply=True)
+        redrive(DeployedTables("Employee", session, quarantine_bucket=BUCKET), apply=True)
 
 
 def test_a_bucket_that_is_not_there_is_an_error(world):

@@ -598,7 +598,7 @@ def test_a_clean_sample_states_what_it_proves(blind_world):
 
 def test_each_sample_is_another_one():
     """Without a seed nobody can know which items are looked at."""
-    samples = {Sample.of(0.5).seed for _ in range(5)}
+    samples = {Sample.draw(0.5).seed for _ in range(5)}
 
     assert len(samples) == 5
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from operations.execution.settling import KEYS_A_CALL, settle_all
+from operations.execution.settlement import KEYS_A_CALL, settle_all
 from replica_writer.settle import Settler
 from replica_writer.tables import ReplicaTable, SourceTable
 from reports.access.machine import patience_of

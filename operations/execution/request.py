@@ -11,7 +11,7 @@ from stream_core.retry import Patience, Retry, classify, error_code
 Answer = TypeVar("Answer")
 
 
-def answered(request: Callable[[], Answer], patience: Patience, table: str) -> Answer:
+def answer_to(request: Callable[[], Answer], patience: Patience, table: str) -> Answer:
     """The answer to a request, made again while it fails for a passing reason.
 
     Args:

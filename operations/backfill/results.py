@@ -14,7 +14,7 @@ class Problem:
     """An item that is not as it should be.
 
     Attributes:
-        key_digest: names the item; keys are not told.
+        key_digest: names the item; keys are left out.
         reason: why, in words.
     """
 
@@ -44,16 +44,16 @@ class Counts:
 
     def add(self, other: "Counts") -> None:
         """Count some other items too."""
-        for one in fields(Counts):
-            setattr(self, one.name, getattr(self, one.name) + getattr(other, one.name))
+        for count in fields(Counts):
+            setattr(self, count.name, getattr(self, count.name) + getattr(other, count.name))
 
     def as_json(self) -> dict[str, int]:
         """For a state file."""
-        return {one.name: getattr(self, one.name) for one in fields(Counts)}
+        return {count.name: getattr(self, count.name) for count in fields(Counts)}
 
 
 @dataclass
-class Tally:
+class PageResult:
     """What became of a page of items.
 
     Attributes:
@@ -65,7 +65,7 @@ class Tally:
     undone: Reasons = field(default_factory=list)
     refused: Reasons = field(default_factory=list)
 
-    def add(self, other: "Tally") -> None:
+    def add(self, other: "PageResult") -> None:
         """Count some other items too, or some more about these."""
         self.counts.add(other.counts)
         self.undone += other.undone

@@ -1,9 +1,9 @@
-"""Settle any number of items by somebody who does not follow the stream: until they hold still.
+"""Settle any number of items for a caller that does not follow the stream: until they hold still.
 
 One call of `Settler.settle` leaves an item that changes faster than it is written and read to the
-record of its latest change. That is enough for the consumer of the stream. It is not for anybody
-else: the consumer may have handled that record before the last write of here arrived. So whatever
-is restless is settled again, and what stays so is told.
+record of its latest change. That is enough for the consumer of the stream. It is not for another
+caller: the consumer may have handled that record before the last write from here arrived. So
+whatever is restless is settled again, and what stays so is reported.
 """
 
 import time
@@ -102,11 +102,11 @@ def _to_its_end(work: Callable[[], None]) -> None:
 
 def _settle(settler: Settler, keys: Keys, patience: Patience, total: Settled) -> None:
     def attempt(pending: list[str]) -> list[str]:
-        settled = settler.settle({one: keys[one] for one in pending}, patience)
+        settled = settler.settle({identifier: keys[identifier] for identifier in pending}, patience)
         total.add(settled)
         total.writes += settled.writes
         total.corrections += settled.corrections
-        return [one for one in pending if one in settled.restless]
+        return [identifier for identifier in pending if identifier in settled.restless]
 
     total.restless.update(patience.work_off(list(keys), attempt))
 
