@@ -1,7 +1,7 @@
 """How far a backfill is, kept so that it can be killed at any moment and goes on from there."""
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from operations.backfill.results import Counts, PageResult, Problem, problems_of
@@ -10,7 +10,6 @@ from operations.execution.state_file import State, StateFile
 from reports.access.progress import Progress
 from stream_core.attribute_values import Item, read_item
 from stream_core.errors import MalformedRecordError
-from stream_core.item_id import item_id
 
 
 @dataclass
@@ -133,8 +132,3 @@ class Journal:
                     "refused": [[problem.key_digest, problem.reason] for problem in self.refused],
                 }
             )
-
-
-def by_id(keys: Iterable[Item]) -> Mapping[str, Item]:
-    """Keys by the id of their item."""
-    return {item_id(key): key for key in keys}

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from operations.backfill.baselines import Baselines
 from operations.backfill.dating import Observation
-from operations.backfill.journal import BackfillPart, Journal, by_id
+from operations.backfill.journal import BackfillPart, Journal
 from operations.backfill.results import PageResult
 from operations.backfill.service_clock import ServiceClock
 from operations.backfill.source_facts import SourceFacts
 from operations.execution.rate import Rate
 from operations.execution.request import answer_to
-from operations.execution.settlement import settle_all
+from operations.execution.settlement import by_id, settle_all
 from replica_writer.settle import Settler
 from reports.access.export import DataFile, Export
 from reports.access.machine import Machine, patience_of

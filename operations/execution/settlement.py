@@ -8,12 +8,13 @@ whatever is restless is settled again, and what stays so is reported.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
 from threading import current_thread, main_thread
+
+from more_itertools import chunked
 
 from replica_writer.settle import Settled, Settler
 from replica_writer.tables import MAX_WRITES, Keys
@@ -77,7 +78,7 @@ def settle_all(
         ValueError: the settler has no source to read.
     """
     total = Settled()
-    for portion in portions(keys, KEYS_A_CALL):
+    for portion in map(dict, chunked(keys.items(), KEYS_A_CALL)):
         patience = patience_of(patience_s, clock=clock, sleep=sleep)
         _to_its_end(partial(_settle, settler, portion, patience, total))
     return SettledAll(
@@ -111,18 +112,6 @@ def _settle(settler: Settler, keys: Keys, patience: Patience, total: Settled) ->
     total.restless.update(patience.work_off(list(keys), attempt))
 
 
-def portions(keys: Keys, size: int) -> Iterator[dict[str, Item]]:
-    """The same keys by id, in portions."""
-    rest = iter(keys.items())
-    while portion := dict(islice(rest, size)):
-        yield portion
-
-
-def portions_of(keys: Iterable[Item], size: int) -> Iterator[dict[str, Item]]:
-    """Keys by id, in portions; taken from an endless source no faster than they are needed.
-
-    A key that comes twice in one portion is there once.
-    """
-    rest = iter(keys)
-    while portion := {item_id(key): key for key in islice(rest, size)}:
-        yield portion
+def by_id(keys: Iterable[Item]) -> dict[str, Item]:
+    """Keys by the id of their item; a key that comes twice is there once."""
+    return {item_id(key): key for key in keys}

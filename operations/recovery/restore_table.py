@@ -10,8 +10,9 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from itertools import islice
 from typing import Any, Literal, TypeAlias, cast
+
+from more_itertools import chunked
 
 from operations.deployed_tables import DeployedTables
 from operations.errors import RefusedError
@@ -208,7 +209,7 @@ def _fill(
         return len(batch), write(batch)
 
     with closing(states):
-        batches = _batches(totals.existing(states))
+        batches = map(_batch, chunked(totals.existing(states), MAX_WRITES))
         with closing(in_order(written, batches, ahead=2 * CONCURRENCY)) as calls:
             for count, unwritten in calls:
                 totals.items += count - len(unwritten)
@@ -217,10 +218,9 @@ def _fill(
     return totals
 
 
-def _batches(states: Iterator[ItemState]) -> Iterator[_Batch]:
+def _batch(states: Iterable[ItemState]) -> _Batch:
     # A call that names a key twice would be refused.
-    while batch := {item_id(state.keys): state for state in islice(states, MAX_WRITES)}:
-        yield batch
+    return {item_id(state.keys): state for state in states}
 
 
 def _write(replica: ReplicaTable, rate: Rate, patience_s: float, batch: _Batch) -> list[Unwritten]:

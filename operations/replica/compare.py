@@ -11,8 +11,9 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
+from more_itertools import chunked
+
 from operations.deployed_tables import DeployedTables
-from operations.execution.settlement import portions
 from operations.replica.compared_table import (
     ComparedTable,
     Place,
@@ -172,7 +173,7 @@ class Comparison(Iterator[Discrepancy]):
         page = source.page(place, keys_only=not self._sample.is_everything)
         items = self._chosen(page.items)
         suspects: dict[str, Item] = {}
-        for portion in portions(items, MAX_READS):
+        for portion in map(dict, chunked(items.items(), MAX_READS)):
             keys = {identifier: source.key_of(item) for identifier, item in portion.items()}
             copies = replica.read(keys)
             states = portion if self._sample.is_everything else source.read(keys)

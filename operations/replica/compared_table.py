@@ -8,11 +8,11 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
+from more_itertools import chunked
 
 from operations.errors import OperationError, RefusedError
 from operations.execution.rate import Rate
 from operations.execution.request import answer_to
-from operations.execution.settlement import portions
 from replica_writer.tables import MAX_READS, Keys
 from reports.access.machine import Machine, patience_of
 from reports.inputs.keys import KeySchema
@@ -104,9 +104,9 @@ class ComparedTable:
             remaining = answer.get("UnprocessedKeys", {}).get(self.name)
             return list(remaining["Keys"]) if remaining else []
 
-        for portion in portions(keys, self._most(MAX_READS)):
+        for portion in chunked(keys.values(), self._most(MAX_READS)):
             self.rate.take(len(portion))
-            if self._patience().work_off(list(portion.values()), attempt):
+            if self._patience().work_off(portion, attempt):
                 raise OperationError(
                     f"'{self.name}' gives no more items: try again later, or slower"
                 )

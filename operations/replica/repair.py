@@ -10,8 +10,10 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from more_itertools import chunked
+
 from operations.deployed_tables import DeployedTables
-from operations.execution.settlement import KEYS_A_CALL, portions_of, settle_all
+from operations.execution.settlement import KEYS_A_CALL, by_id, settle_all
 from operations.replica.discrepancies import Discrepancy, DiscrepancyKind
 from operations.replica.table_pair import TablePair, equal
 from operations.replica.watch import MOST_SUSPECTS, PATIENCE_S, Conclusion, Watch
@@ -100,7 +102,7 @@ def repair(  # noqa: PLR0913 - what people may choose
     with ThreadPoolExecutor(CONCURRENCY) as threads:
         watch = Watch(tables, threads, machine, patience_s)
         run = _RepairRun(tables, deployment.settler if apply else None, watch, machine)
-        for keys in portions_of(_keys(requested, tables), KEYS_A_CALL):
+        for keys in map(by_id, chunked(_keys(requested, tables), KEYS_A_CALL)):
             run.look_at(keys)
             run.look_again(MOST_SUSPECTS)
             progress("items", run.looked_at, None)

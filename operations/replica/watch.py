@@ -9,8 +9,9 @@ still longer the next time, and one that never does is reported as restless.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from itertools import islice
 from typing import Any, NamedTuple, TypeAlias
+
+from more_itertools import chunked
 
 from operations.replica.table_pair import TablePair, equal
 from replica_writer.tables import MAX_READS, Keys, own_attributes
@@ -133,10 +134,9 @@ class Watch:
 
     def _look_at_due(self) -> Iterator[list[WatchResult]]:
         now = self._clock()
-        due = iter([suspect for suspect in self._suspects.values() if suspect.due <= now])
-        while some := list(islice(due, _PORTIONS * MAX_READS)):
-            calls = [some[i : i + MAX_READS] for i in range(0, len(some), MAX_READS)]
-            for clear in self._threads.map(self._look, calls):
+        due = [suspect for suspect in self._suspects.values() if suspect.due <= now]
+        for portions in chunked(chunked(due, MAX_READS), _PORTIONS):
+            for clear in self._threads.map(self._look, portions):
                 for result in clear:
                     del self._suspects[result.suspect.identifier]
                 if clear:
