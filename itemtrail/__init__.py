@@ -11,7 +11,7 @@ Example:
 from reports import (
     Certainty,
     Finding,
-    FindingClass,
+    FindingKind,
     Gap,
     HistoryTable,
     ItemState,
@@ -36,7 +36,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Certainty",
     "Finding",
-    "FindingClass",
+    "FindingKind",
     "Gap",
     "HistoryTable",
     "IntegrityError",

@@ -14,14 +14,14 @@ from reports.states.selection import Selection
 from reports.states.timeline import Certainty, ItemState
 from reports.states.values import total
 from reports.table.as_of import TableAsOf
-from reports.verification.continuity import Finding, FindingClass
+from reports.verification.continuity import Finding, FindingKind
 from reports.verification.gaps import Gap, read_gaps
 from reports.verification.verdicts import Verdict, Verification
 
 __all__ = [
     "Certainty",
     "Finding",
-    "FindingClass",
+    "FindingKind",
     "Gap",
     "HistoryTable",
     "ItemState",

@@ -3,7 +3,7 @@
 Times are timezone-aware UTC; values are exact Python values (`Decimal`, bytes, sets) in columns
 of dtype object, with the wire type beside them where NULL and absent must be told apart. With
 `coerce`, numbers are floats, binary is base64 text and sets are lists: see
-`python_values.to_python`.
+`values.to_python`.
 """
 
 import json
@@ -117,18 +117,24 @@ def scd2_frame(states: Iterable[ItemState], *, coerce: bool = False) -> pd.DataF
     """
     versions = [state for state in states if state.exists]
     keys = {(name,): None for state in versions for name in state.keys}
-    values = [dict(leaves(state.image or {})) for state in versions]
-    paths = list(keys | dict.fromkeys(sorted({p for of in values for p in of}, key=path_text)))
+    leaves_by_version = [dict(leaves(state.image or {})) for state in versions]
+    paths = list(
+        keys
+        | dict.fromkeys(
+            sorted({path for values in leaves_by_version for path in values}, key=path_text)
+        )
+    )
     columns: dict[str, Any] = {
         _column(path): _objects(
-            value_to_python(of[path], coerce=coerce) if path in of else pd.NA for of in values
+            value_to_python(values[path], coerce=coerce) if path in values else pd.NA
+            for values in leaves_by_version
         )
         for path in paths
     }
     return pd.DataFrame(columns | dict(states_frame(versions)[list(_SCD2)].items()))
 
 
-def difference_frame(found: Sequence[Difference], *, coerce: bool = False) -> pd.DataFrame:
+def difference_frame(changes: Sequence[Difference], *, coerce: bool = False) -> pd.DataFrame:
     """One line an attribute path: `path`, `change`, `old`, `new`, `delta`, `old_type`, `new_type`.
 
     `change` is `added`, `removed` or `changed`; `delta` is new minus old, exactly, for numbers; a
@@ -136,37 +142,37 @@ def difference_frame(found: Sequence[Difference], *, coerce: bool = False) -> pd
     """
     return pd.DataFrame(
         {
-            "path": _objects(path_text(one.path) for one in found),
-            "change": _objects(one.kind for one in found),
-            "old": _objects(_value(one.old, coerce=coerce) for one in found),
-            "new": _objects(_value(one.new, coerce=coerce) for one in found),
-            "delta": _objects(_delta(one, coerce=coerce) for one in found),
-            "old_type": _objects(_type(one.old) for one in found),
-            "new_type": _objects(_type(one.new) for one in found),
+            "path": _objects(path_text(change.path) for change in changes),
+            "change": _objects(change.kind for change in changes),
+            "old": _objects(_value(change.old, coerce=coerce) for change in changes),
+            "new": _objects(_value(change.new, coerce=coerce) for change in changes),
+            "delta": _objects(_delta(change, coerce=coerce) for change in changes),
+            "old_type": _objects(_type(change.old) for change in changes),
+            "new_type": _objects(_type(change.new) for change in changes),
         }
     )
 
 
-def blame_frame(found: Sequence[Blame], *, coerce: bool = False) -> pd.DataFrame:
+def blame_frame(blames: Sequence[Blame], *, coerce: bool = False) -> pd.DataFrame:
     """One line an attribute path, and the change that made it what it is.
 
     Columns: `path`, `value`, `type`, `since` (`NaT` where the change is not recorded),
     `event_name`, `sequence_number`, `event_id`, `actor`, `actor_caveat`, `certainty`, `reason`.
     """
-    changes = [one.row and one.row.change for one in found]
+    changes = [entry.row and entry.row.change for entry in blames]
     return pd.DataFrame(
         {
-            "path": _objects(path_text(one.path) for one in found),
-            "value": _objects(_value(one.value, coerce=coerce) for one in found),
-            "type": _objects(_type(one.value) for one in found),
+            "path": _objects(path_text(entry.path) for entry in blames),
+            "value": _objects(_value(entry.value, coerce=coerce) for entry in blames),
+            "type": _objects(_type(entry.value) for entry in blames),
             "since": _times([change and change.created_at for change in changes]),
             "event_name": _objects(change and change.event_name.value for change in changes),
             "sequence_number": _objects(change and change.sequence_number for change in changes),
             "event_id": _objects(change and change.event_id for change in changes),
-            "actor": _objects(one.actor.name for one in found),
-            "actor_caveat": _objects(one.actor.caveat for one in found),
-            "certainty": _objects(one.certainty.value for one in found),
-            "reason": _objects(one.reason for one in found),
+            "actor": _objects(entry.actor.name for entry in blames),
+            "actor_caveat": _objects(entry.actor.caveat for entry in blames),
+            "certainty": _objects(entry.certainty.value for entry in blames),
+            "reason": _objects(entry.reason for entry in blames),
         }
     )
 
@@ -180,13 +186,13 @@ def findings_frame(findings: Sequence[Finding]) -> pd.DataFrame:
     """
     return pd.DataFrame(
         {
-            "finding": _objects(one.found.value for one in findings),
-            "key": _images([one.keys for one in findings], coerce=False),
-            "since": _times([one.since for one in findings]),
-            "until": _times([one.until for one in findings]),
-            "sort_key": _objects(one.sort_key for one in findings),
-            "detail": _objects(one.detail for one in findings),
-            "declared": _objects(one.declared for one in findings),
+            "finding": _objects(finding.kind.value for finding in findings),
+            "key": _images([finding.keys for finding in findings], coerce=False),
+            "since": _times([finding.since for finding in findings]),
+            "until": _times([finding.until for finding in findings]),
+            "sort_key": _objects(finding.sort_key for finding in findings),
+            "detail": _objects(finding.detail for finding in findings),
+            "declared": _objects(finding.declared for finding in findings),
         }
     )
 
@@ -205,15 +211,15 @@ def _objects(values: Iterable[Any]) -> pd.Series:
 
 
 def _images(images: Sequence[Item | None], *, coerce: bool) -> pd.Series:
-    return _objects(None if one is None else to_python(one, coerce=coerce) for one in images)
+    return _objects(None if image is None else to_python(image, coerce=coerce) for image in images)
 
 
 def _value(value: AttributeValue | None, *, coerce: bool) -> Any:
     return None if value is None else value_to_python(value, coerce=coerce)
 
 
-def _delta(one: Difference, *, coerce: bool) -> Decimal | float | None:
-    match one.old, one.new:
+def _delta(difference: Difference, *, coerce: bool) -> Decimal | float | None:
+    match difference.old, difference.new:
         case {"N": str(old)}, {"N": str(new)}:
             exact = delta(Decimal(old), Decimal(new))
             return float(exact) if coerce else exact

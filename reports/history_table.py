@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import boto3
 
-from reports.access.by_time import ByTime, Entry, changed_rows
+from reports.access.by_time import ByTime, IndexEntry, changed_rows
 from reports.access.clients import CLIENT_CONFIG, dynamodb_client
 from reports.access.progress import Progress, silent
 from reports.access.row_reader import RowReader
@@ -136,8 +136,8 @@ class HistoryTable:
         """
         from reports.frames import difference_frame
 
-        old, new, found = self.differences(key, start, end)
-        frame = difference_frame(found, coerce=coerce)
+        old, new, changes = self.differences(key, start, end)
+        frame = difference_frame(changes, coerce=coerce)
         weaker = weaker_of(old, new)
         frame.attrs = {"certainty": weaker.certainty.value, "reason": weaker.reason}
         return frame
@@ -184,8 +184,8 @@ class HistoryTable:
         """
         from reports.frames import blame_frame
 
-        state, found = self.blames(key, at, actor_attribute=actor_attribute)
-        frame = blame_frame(found, coerce=coerce)
+        state, blames = self.blames(key, at, actor_attribute=actor_attribute)
+        frame = blame_frame(blames, coerce=coerce)
         frame.attrs = {"certainty": state.certainty.value, "reason": state.reason}
         return frame
 
@@ -253,7 +253,7 @@ class HistoryTable:
 
     def entries(
         self, start: Time, end: Time = "now", *, progress: Progress = silent
-    ) -> Iterator[Entry]:
+    ) -> Iterator[IndexEntry]:
         """Which rows there are of a range of time, in its order, without reading them."""
         return self._by_time.entries(*self._range(start, end), progress)
 

@@ -318,7 +318,7 @@ def live_findings(world):
         ]
         lines += [
             {
-                "found": one.found.value,
+                "found": one.kind.value,
                 "id": name,
                 "keys": _json(one.keys),
                 "since": one.since,

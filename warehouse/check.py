@@ -10,7 +10,7 @@ import pyarrow as pa
 from reports.access.progress import Progress, silent
 from reports.access.row_reader import RowReader
 from reports.inputs.keys import KeySchema
-from reports.verification.continuity import INTEGRITY, Finding, FindingClass
+from reports.verification.continuity import INTEGRITY, Finding, FindingKind
 from reports.verification.gaps import Gap, declare
 from reports.verification.row_checks import RowChecks
 from reports.verification.verdicts import Verdict, Verification
@@ -68,7 +68,7 @@ def check(
     missing = list(_findings(engine.findings()))
     (counts,) = lines_of(engine.sql(_COUNTS))
     findings = declare([*altered, *missing], gaps)
-    broken = {finding.found for finding in findings if finding.declared is None}
+    broken = {finding.kind for finding in findings if finding.declared is None}
     return Verification(
         sorted(findings, key=_place),
         **counts,
@@ -87,7 +87,7 @@ def lines_of(batches: Iterable[pa.RecordBatch]) -> Iterator[dict[str, Any]]:
 def _findings(batches: Iterable[pa.RecordBatch]) -> Iterator[Finding]:
     for line in lines_of(batches):
         yield Finding(
-            FindingClass(line["found"]),
+            FindingKind(line["found"]),
             image_of(line["keys"]) or {},
             _utc(line["since"]),
             _utc(line["until"]),
@@ -101,7 +101,7 @@ def _utc(moment: datetime | None) -> datetime | None:
 
 
 def _place(finding: Finding) -> tuple[str, str, str]:
-    return str(finding.keys), finding.sort_key or "", finding.found.value
+    return str(finding.keys), finding.sort_key or "", finding.kind.value
 
 
 Check = Callable[[pa.RecordBatch], pa.RecordBatch]
@@ -128,7 +128,7 @@ def _faults(line: dict[str, Any], now: datetime) -> Iterator[dict[str, Any]]:
     try:
         row = checked_row(line)
     except IntegrityError as error:
-        faults = {FindingClass.DIGEST_MISMATCH: [str(error)]}
+        faults = {FindingKind.DIGEST_MISMATCH: [str(error)]}
         keys, at, sort_key = {ID: {"S": line["id"]}}, _time_of(line), line["sort_key"]
     else:
         faults = _misplaced(row, now)
@@ -143,7 +143,7 @@ def _time_of(line: dict[str, Any]) -> datetime | None:
     return None if at is None else at.astimezone(UTC)
 
 
-def _misplaced(row: HistoryRow, now: datetime) -> dict[FindingClass, list[str]]:
+def _misplaced(row: HistoryRow, now: datetime) -> dict[FindingKind, list[str]]:
     # As `verify` looks at a stored row. The images are in it, so that nothing has to be fetched.
     stored = replace(row, overflow=None).to_item(1)
     no_client = cast("Any", None)

@@ -146,7 +146,7 @@ def _on_table(
 def _about(tables: Tables, target: Target, horizon: datetime, now: datetime) -> html_report.About:
     words = click.get_current_context().find_root().obj or []
     return html_report.About(
-        asked=shlex.join(["itemtrail", *words]),
+        question=shlex.join(["itemtrail", *words]),
         made_at=now,
         history_table=tables.history_table,
         source_table=tables.source_table,

@@ -87,7 +87,7 @@ def run_checks(tables: Tables, workload: Workload, trail: HistoryTable) -> list[
         ),
         Check(
             "verify finds the history intact and complete",
-            [f"{one.found} of {key_text(one.keys)}: {one.detail}" for one in verification.findings]
+            [f"{one.kind} of {key_text(one.keys)}: {one.detail}" for one in verification.findings]
             or ([] if verification.clean else verification.notes),
         ),
         Check("the replica equals the source, item by item", replica_differences(tables)),

@@ -13,7 +13,7 @@ def advice(one: Advice) -> Record:
         "check": one.check,
         "subject": one.subject,
         "ok": one.ok,
-        "found": one.found,
+        "found": one.observation,
         "to_do": one.to_do,
     }
 

@@ -8,7 +8,7 @@ from reports.verification.verdicts import Verification
 def finding(one: Finding) -> Record:
     """Something wrong with a history."""
     return {
-        "finding": one.found.value,
+        "finding": one.kind.value,
         "key": one.keys,
         "since": one.since,
         "until": one.until,

@@ -53,7 +53,7 @@ def _advice(one: Advice) -> Group:
     mark = Text(*_MARKS[one.ok])
     lines = [
         Text.assemble(mark, " ", (one.check, "bold"), " of ", cells.plain(one.subject)),
-        Text.assemble("  ", cells.plain(one.found)),
+        Text.assemble("  ", cells.plain(one.observation)),
     ]
     if one.to_do is not None:
         lines.append(Text.assemble("  → ", cells.plain(one.to_do)))
@@ -69,7 +69,7 @@ def _fine(advice: Sequence[Advice]) -> Table:
     table.add_column("found", overflow="fold", ratio=4, style="dim")
     for one in advice:
         mark = Text(*_MARKS[one.ok])
-        table.add_row(mark, one.check, cells.plain(one.subject), cells.plain(one.found))
+        table.add_row(mark, one.check, cells.plain(one.subject), cells.plain(one.observation))
     return table
 
 

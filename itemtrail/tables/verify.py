@@ -57,7 +57,7 @@ def _finding_table(findings: Sequence[Finding], *, header: bool) -> Table:
         if one.declared is not None:
             detail.append(f"\ndeclared: {cells.printable(one.declared)}")
         table.add_row(
-            Text(one.found.value, style="" if one.declared else "red"),
+            Text(one.kind.value, style="" if one.declared else "red"),
             cells.key_cell(one.keys),
             _between(one.since, one.until),
             detail,

@@ -15,7 +15,7 @@ from operations.execution.rate import Rate
 from operations.execution.request import answer_to
 from operations.execution.settlement import by_id, settle_all
 from replica_writer.settle import Settler
-from reports.access.export import DataFile, Export
+from reports.access.export import Export, ExportFile
 from reports.access.machine import Machine, patience_of
 from stream_core.attribute_values import Item
 from stream_core.item_id import item_id
@@ -106,7 +106,7 @@ class BackfillRun:
                 return
         self.journal.finish(number, None, total)
 
-    def _batches(self, export: Export, file: DataFile) -> Iterator[list[Item]]:
+    def _batches(self, export: Export, file: ExportFile) -> Iterator[list[Item]]:
         yield from export.batches(file, self.facts.key_schema, self.page_items)
 
     @property

@@ -45,7 +45,7 @@ _REQUEST: dict[str, Any] = {
 }
 
 
-class Entry(NamedTuple):
+class IndexEntry(NamedTuple):
     """What the index tells of a row; entries sort by time, then by `Id`."""
 
     sort_key: str
@@ -53,7 +53,7 @@ class Entry(NamedTuple):
     event_name: EventName
 
 
-_Page: TypeAlias = tuple[list[Entry], Any]
+_IndexPage: TypeAlias = tuple[list[IndexEntry], Any]
 """Entries, and where the next page begins, None after the last."""
 
 
@@ -81,7 +81,7 @@ class ByTime:
 
     def entries(
         self, start: datetime, end: datetime, progress: Progress = silent
-    ) -> Generator[Entry, None, None]:
+    ) -> Generator[IndexEntry, None, None]:
         """The rows stamped from `start` to `end`, both included, in the order of time.
 
         One query for every hour and shard, however little is in it, side by side and some of them
@@ -96,18 +96,18 @@ class ByTime:
 
     def _entries(
         self, start: datetime, end: datetime, progress: Progress
-    ) -> Generator[Entry, None, None]:
+    ) -> Generator[IndexEntry, None, None]:
         bounds = {":start": {"S": time_text(start)}, ":end": {"S": sort_key_after(end)}}
         hours = count_hours(start, end)
         most_ahead = max(1, 2 * CONCURRENCY // self.shards)
-        waiting: deque[list[_Partition]] = deque()
+        partitions: deque[list[_Partition]] = deque()
         pool = ThreadPoolExecutor(CONCURRENCY)
         try:
             for hour in range(hours + most_ahead):
                 if hour < hours:
-                    waiting.append(self._partitions(pool, _hour(start) + hour * _HOUR, bounds))
+                    partitions.append(self._partitions(pool, _hour(start) + hour * _HOUR, bounds))
                 if hour >= most_ahead:
-                    yield from merge(*(one.entries() for one in waiting.popleft()))
+                    yield from merge(*(partition.entries() for partition in partitions.popleft()))
                     progress("hours", hour - most_ahead + 1, hours)
         finally:
             pool.shutdown(cancel_futures=True)
@@ -123,7 +123,7 @@ class ByTime:
             for shard in range(self.shards)
         ]
 
-    def _page(self, values: dict[str, Any], place: Any) -> _Page:
+    def _page(self, values: dict[str, Any], place: Any) -> _IndexPage:
         begin = {} if place is None else {"ExclusiveStartKey": place}
         answer = self._reader.dynamodb.query(
             TableName=self._reader.history_table,
@@ -134,9 +134,9 @@ class ByTime:
         return list(map(_entry, answer["Items"])), answer.get("LastEvaluatedKey")
 
 
-def _entry(item: Item) -> Entry:
+def _entry(item: Item) -> IndexEntry:
     try:
-        return Entry(item[SORT_KEY]["S"], item[ID]["S"], EventName(item["EventName"]["S"]))
+        return IndexEntry(item[SORT_KEY]["S"], item[ID]["S"], EventName(item["EventName"]["S"]))
     except (KeyError, ValueError) as error:
         raise IntegrityError(
             f"in the index {INDEX} is something that is no history row: verify says what"
@@ -146,18 +146,18 @@ def _entry(item: Item) -> Entry:
 class _Partition:
     """The entries of one partition; the page after the one being consumed is under way."""
 
-    def __init__(self, pool: ThreadPoolExecutor, read: Callable[[Any], _Page]) -> None:
+    def __init__(self, pool: ThreadPoolExecutor, read: Callable[[Any], _IndexPage]) -> None:
         self._pool = pool
         self._read = read
-        self._next: Future[_Page] | None = pool.submit(read, None)
+        self._next: Future[_IndexPage] | None = pool.submit(read, None)
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[IndexEntry]:
         """In the order of time and `Id`.
 
         An index is sorted by its sort key alone. Baselines of many items share theirs, so those
         of a page's last sort key wait for the rest of them on the next.
         """
-        held: list[Entry] = []
+        held: list[IndexEntry] = []
         while self._next is not None:
             page, place = self._next.result()
             self._next = None if place is None else self._pool.submit(self._read, place)
@@ -230,12 +230,14 @@ def _hour(moment: datetime) -> datetime:
 
 
 def _rows_of_all(
-    reader: RowReader, entries: Generator[Entry, None, None], where: Selection
+    reader: RowReader, entries: Generator[IndexEntry, None, None], where: Selection
 ) -> Generator[HistoryRow, None, None]:
-    keys = ((one.identifier, one.sort_key) for one in entries if where.takes(one.event_name))
+    keys = (
+        (entry.identifier, entry.sort_key) for entry in entries if where.takes(entry.event_name)
+    )
     # Closed by hand, here and below: left to the interpreter, threads might outlive an error.
-    with closing(entries), closing(in_order(reader.fetch, batches(keys, MOST_A_CALL))) as found:
-        for rows in found:
+    with closing(entries), closing(in_order(reader.fetch, batches(keys, MOST_A_CALL))) as fetched:
+        for rows in fetched:
             yield from rows
 
 

@@ -54,7 +54,7 @@ class ExportKind(StrEnum):
 
 
 @dataclass(frozen=True)
-class DataFile:
+class ExportFile:
     """A file of items, or of changes.
 
     Attributes:
@@ -87,7 +87,7 @@ class Export:
     since: datetime | None
     time: datetime
     items: int
-    files: tuple[DataFile, ...]
+    files: tuple[ExportFile, ...]
     files_md5: str
 
     @classmethod
@@ -121,7 +121,7 @@ class Export:
             since=None if full else _time(folder, summary, "exportFromTime"),
             time=_time(folder, summary, "exportTime" if full else "exportToTime"),
             items=_field(folder, SUMMARY, summary, "itemCount", int),
-            files=tuple(_data_files(folder, listed)),
+            files=tuple(_export_files(folder, listed)),
             files_md5=_md5_of(io.BytesIO(listed)),
         )
         export._require_all_files()
@@ -140,7 +140,7 @@ class Export:
                 f"{self.folder.where(_FILES)} lists a file twice: export the table again"
             )
 
-    def batches(self, file: DataFile, key_schema: KeySchema, most: int) -> Iterator[list[Item]]:
+    def batches(self, file: ExportFile, key_schema: KeySchema, most: int) -> Iterator[list[Item]]:
         """The items of a file, up to `most` of them at a time.
 
         The whole file is checked before the first of them.
@@ -159,7 +159,7 @@ class Export:
         if batch:
             yield batch
 
-    def lines(self, file: DataFile) -> Iterator[tuple[int, bytes]]:
+    def lines(self, file: ExportFile) -> Iterator[tuple[int, bytes]]:
         """The lines of a file with their numbers, from 1; the whole file is checked before.
 
         Raises:
@@ -169,14 +169,14 @@ class Export:
             self._check(file, content)
             yield from enumerate(self._lines(file, content), 1)
 
-    def damaged(self, file: DataFile, what: str) -> ExportError:
+    def damaged(self, file: ExportFile, what: str) -> ExportError:
         """The error for a file that is not what was exported."""
         return ExportError(
             f"{self.folder.where(file.name)} is not what was exported: {what}; copy it again, or "
             "export the table again"
         )
 
-    def _check(self, file: DataFile, content: IO[bytes]) -> None:
+    def _check(self, file: ExportFile, content: IO[bytes]) -> None:
         md5 = _md5_of(content)
         if md5 != file.md5:
             raise self.damaged(file, f"its MD5 is {md5}, not {file.md5}")
@@ -184,7 +184,7 @@ class Export:
         if items != file.items:
             raise self.damaged(file, f"it has {items} items, not {file.items}")
 
-    def _lines(self, file: DataFile, content: IO[bytes]) -> Iterator[bytes]:
+    def _lines(self, file: ExportFile, content: IO[bytes]) -> Iterator[bytes]:
         content.seek(0)
         try:
             # Only b"\n" ends a line: texts may hold what else Python takes for the end of one.
@@ -193,7 +193,7 @@ class Export:
         except (OSError, EOFError, zlib.error) as error:
             raise self.damaged(file, f"it cannot be decompressed ({error})") from error
 
-    def _item(self, file: DataFile, number: int, line: bytes, key_schema: KeySchema) -> Item:
+    def _item(self, file: ExportFile, number: int, line: bytes, key_schema: KeySchema) -> Item:
         try:
             item = read_item(json.loads(line)["Item"])
         except (ValueError, TypeError, KeyError, RecursionError, MalformedRecordError) as error:
@@ -241,14 +241,14 @@ def _kind(
     )
 
 
-def _data_files(folder: ExportFolder, listed: bytes) -> Iterator[DataFile]:
+def _export_files(folder: ExportFolder, listed: bytes) -> Iterator[ExportFile]:
     for line in listed.split(b"\n"):
         if not line.strip():
             continue
         entry = _object(folder, _FILES, line)
         key = PurePosixPath(_field(folder, _FILES, entry, "dataFileS3Key", str))
         name = f"{key.parent.name}/{key.name}"
-        yield DataFile(
+        yield ExportFile(
             # In the bucket it was exported to it may have another prefix than where it is now.
             name=f"{BESIDE}{name}" if key.parent.parent.name == _ROOT else name,
             items=_field(folder, _FILES, entry, "itemCount", int),
@@ -292,12 +292,12 @@ def _md5_of(content: IO[bytes]) -> str:
 
 def _object(folder: ExportFolder, name: str, text: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(text)
+        fields = json.loads(text)
     except ValueError as error:
         raise ExportError(f"{folder.where(name)} is not JSON: {error}") from error
-    if not isinstance(found, dict):
+    if not isinstance(fields, dict):
         raise ExportError(f"{folder.where(name)} is not what an export has there")
-    return found
+    return fields
 
 
 def _field(

@@ -8,24 +8,25 @@ from typing import TypeVar
 
 from reports.access.clients import CONCURRENCY
 
-Given = TypeVar("Given")
+Task = TypeVar("Task")
+Member = TypeVar("Member")
 Result = TypeVar("Result")
 
 
 def in_order(
-    work: Callable[[Given], Result], given: Iterable[Given], *, ahead: int = 2 * CONCURRENCY
+    work: Callable[[Task], Result], tasks: Iterable[Task], *, ahead: int = 2 * CONCURRENCY
 ) -> Generator[Result, None, None]:
-    """The results of `work` on each of `given`, in order, up to `ahead` of them in advance.
+    """The results of `work` on every task, in order, up to `ahead` of them in advance.
 
-    `given` is taken only as fast as results are, so either may be endless; what is done is handed
+    Tasks are taken only as fast as results are, so either may be endless; what is done is handed
     out before more is taken. When the caller stops early, what has not begun is dropped and what
     has is waited for. An error of `work` is raised in its place.
     """
     under_way: deque[Future[Result]] = deque()
     pool = ThreadPoolExecutor(CONCURRENCY)
     try:
-        for one in given:
-            under_way.append(pool.submit(work, one))
+        for task in tasks:
+            under_way.append(pool.submit(work, task))
             while under_way and (len(under_way) >= ahead or under_way[0].done()):
                 yield under_way.popleft().result()
         while under_way:
@@ -34,9 +35,9 @@ def in_order(
         pool.shutdown(cancel_futures=True)
 
 
-def batches(given: Iterable[Given], most: int) -> Iterator[list[Given]]:
-    """All that is given in groups, the first ones small so that the first results come soon."""
-    size, left = 1, iter(given)
-    while batch := list(islice(left, size)):
+def batches(members: Iterable[Member], most: int) -> Iterator[list[Member]]:
+    """All members in groups, the first ones small so that the first results come soon."""
+    size, remaining = 1, iter(members)
+    while batch := list(islice(remaining, size)):
         yield batch
         size = min(2 * size, most)

@@ -8,4 +8,4 @@ Progress: TypeAlias = Callable[[str, int, int | None], None]
 
 
 def silent(_what: str, _done: int, _total: int | None) -> None:
-    """Tell nobody."""
+    """Show no progress."""

@@ -59,9 +59,10 @@ class RowReader:
         if self.source_table is not None:
             table = self.describe(self.source_table)
             types = {
-                one["AttributeName"]: one["AttributeType"] for one in table["AttributeDefinitions"]
+                attribute["AttributeName"]: attribute["AttributeType"]
+                for attribute in table["AttributeDefinitions"]
             }
-            names = [one["AttributeName"] for one in table["KeySchema"]]
+            names = [attribute["AttributeName"] for attribute in table["KeySchema"]]
             return KeySchema({name: types[name] for name in names})
         items = self.dynamodb.scan(TableName=self.history_table, Limit=1)["Items"]
         if not items:
@@ -79,7 +80,7 @@ class RowReader:
             TableNotFoundError: there is no such table, or it is no history table.
         """
         table = self.describe(self.history_table)
-        names = [one["AttributeName"] for one in table["KeySchema"]]
+        names = [attribute["AttributeName"] for attribute in table["KeySchema"]]
         if names != [ID, SORT_KEY]:
             raise TableNotFoundError(
                 f"table '{self.history_table}' is not a history table: its key is "
@@ -157,30 +158,30 @@ class RowReader:
             IntegrityError: a row is gone, or is not what was written.
             ReportError: the table did not give all of them within a minute.
         """
-        found: dict[tuple[str, str], HistoryRow] = {}
+        rows: dict[tuple[str, str], HistoryRow] = {}
 
         def attempt(wanted: list[Item]) -> list[Item]:
             request: Any = {self.history_table: {"Keys": wanted, "ConsistentRead": True}}
             answer = self.dynamodb.batch_get_item(RequestItems=request)
             for item in answer["Responses"].get(self.history_table, []):
                 row = self.load(item)
-                found[row.id, row.sort_key] = row
-            left: Any = answer.get("UnprocessedKeys", {}).get(self.history_table)
-            return list(left["Keys"]) if left else []
+                rows[row.id, row.sort_key] = row
+            unprocessed: Any = answer.get("UnprocessedKeys", {}).get(self.history_table)
+            return list(unprocessed["Keys"]) if unprocessed else []
 
         wanted: list[Item] = [
-            {ID: {"S": one}, SORT_KEY: {"S": key}} for one, key in dict.fromkeys(keys)
+            {ID: {"S": identifier}, SORT_KEY: {"S": key}} for identifier, key in dict.fromkeys(keys)
         ]
         if patience_of(_GIVE_UP_AFTER_S).work_off(wanted, attempt):
             raise ReportError(
                 f"'{self.history_table}' is throttled: try again later, or raise its capacity"
             )
         for key in keys:
-            if key not in found:
+            if key not in rows:
                 raise IntegrityError(
                     f"the history row {key[1]} is in the index and not in the table"
                 )
-        return [found[key] for key in keys]
+        return [rows[key] for key in keys]
 
     def newest_until(self, identifier: str, at: datetime) -> HistoryRow | None:
         """The newest row stamped at or before an instant; reads one row."""

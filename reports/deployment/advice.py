@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from reports.deployment.stack_reader import UNREADABLE, reason_of
 
-Verdict: TypeAlias = tuple[bool | None, str, str | None]
+Judgement: TypeAlias = tuple[bool | None, str, str | None]
 """Whether it is as it must be, what was found, what to do."""
 
 
@@ -18,48 +18,48 @@ class Advice:
         check: what was looked at, e.g. `deletion protection`; the same in every release.
         subject: of what, e.g. a table's name.
         ok: None where it could not be told.
-        found: what was found, or why nothing could be.
+        observation: what was found, or why nothing could be.
         to_do: what helps; None only where `ok` is True.
     """
 
     check: str
     subject: str
     ok: bool | None
-    found: str
+    observation: str
     to_do: str | None = None
 
 
 @dataclass(frozen=True)
-class Check:
+class DeploymentCheck:
     """Something to look at."""
 
     name: str
     subject: str
-    look: Callable[[], Verdict]
+    judge: Callable[[], Judgement]
 
-    def told(self) -> Advice:
+    def advice(self) -> Advice:
         """What came of looking; what cannot be read is told with its reason."""
         try:
-            ok, found, to_do = self.look()
+            ok, observation, to_do = self.judge()
         except UNREADABLE as error:
             to_do = (
                 "Ask again with credentials that may read it; "
                 "`aws sts get-caller-identity` shows whose these are."
             )
             return Advice(self.name, self.subject, None, reason_of(error), to_do)
-        return Advice(self.name, self.subject, ok, found, to_do)
+        return Advice(self.name, self.subject, ok, observation, to_do)
 
 
-def fine(found: str) -> Verdict:
+def passed(observation: str) -> Judgement:
     """It is as it must be."""
-    return True, found, None
+    return True, observation, None
 
 
-def wrong(found: str, to_do: str) -> Verdict:
+def failed(observation: str, to_do: str) -> Judgement:
     """It is not."""
-    return False, found, to_do
+    return False, observation, to_do
 
 
-def untold(found: str, to_do: str) -> Verdict:
+def unclear(observation: str, to_do: str) -> Judgement:
     """It could not be told."""
-    return None, found, to_do
+    return None, observation, to_do

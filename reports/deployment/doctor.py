@@ -5,9 +5,9 @@ from itertools import chain
 import boto3
 
 from reports.access.parallel import in_order
-from reports.deployment.advice import Advice, Check
+from reports.deployment.advice import Advice, DeploymentCheck
 from reports.deployment.stack import Stack
-from reports.deployment.stack_reader import Deployment
+from reports.deployment.stack_reader import StackReader
 from reports.deployment.stream_checks import mapping_checks, stream_checks
 from reports.deployment.table_checks import bucket_checks, table_checks
 
@@ -20,11 +20,11 @@ def examine(session: boto3.Session, stack: Stack, endpoint_url: str | None = Non
     Raises:
         ReportError: the stack lacks an output that says where something is.
     """
-    with Deployment(session, stack, endpoint_url) as deployment:
+    with StackReader(session, stack, endpoint_url) as reader:
         checks = chain(
-            stream_checks(deployment),
-            mapping_checks(deployment),
-            table_checks(deployment),
-            bucket_checks(deployment),
+            stream_checks(reader),
+            mapping_checks(reader),
+            table_checks(reader),
+            bucket_checks(reader),
         )
-        return list(in_order(Check.told, checks))
+        return list(in_order(DeploymentCheck.advice, checks))

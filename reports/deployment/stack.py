@@ -54,7 +54,7 @@ _TABLES = {
 
 def extent_of(consumers: Collection[Consumer]) -> str:
     """What a deployment makes of the stream, in words."""
-    parts = " and ".join(one.table for one in consumers)
+    parts = " and ".join(consumer.table for consumer in consumers)
     # The parameter of template.yaml has the same words.
     return parts if len(consumers) > 1 else f"{parts} only (Consumers={parts})"
 
@@ -84,10 +84,10 @@ class Stack:
         described = _describe(session, name, endpoint_url)
         stack = cls(
             name,
-            {one["OutputKey"]: one["OutputValue"] for one in described.get("Outputs", [])},
+            {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])},
             {
-                one["ParameterKey"]: one.get("ParameterValue", "")
-                for one in described.get("Parameters", [])
+                parameter["ParameterKey"]: parameter.get("ParameterValue", "")
+                for parameter in described.get("Parameters", [])
             },
         )
         missing = [output for output in _OURS if output not in stack.outputs]
@@ -103,12 +103,12 @@ class Stack:
     @property
     def consumers(self) -> tuple[Consumer, ...]:
         """What follows the stream; a stack may have been deployed with one of both only."""
-        return tuple(one for one in Consumer if _TABLES[one] in self.outputs)
+        return tuple(consumer for consumer in Consumer if _TABLES[consumer] in self.outputs)
 
     @property
     def table_roles(self) -> tuple[TableRole, ...]:
         """What it has tables for."""
-        return (TableRole.SOURCE, *(one.table for one in self.consumers))
+        return (TableRole.SOURCE, *(consumer.table for consumer in self.consumers))
 
     def require(self, consumer: Consumer) -> None:
         """See that it has a consumer.
@@ -118,7 +118,7 @@ class Stack:
         """
         if consumer in self.consumers:
             return
-        other = next(one for one in Consumer if one is not consumer)
+        other = next(candidate for candidate in Consumer if candidate is not consumer)
         raise ReportError(
             f"stack '{self.name}' follows '{self.source_table}' with its "
             f"{other.value.replace('_', ' ')} only (Consumers={other.table}) and has no "
@@ -192,9 +192,9 @@ class Stack:
         """UUID of the replica writer's event source mapping."""
         return self._output("ReplicaWriterMappingId", Consumer.REPLICA_WRITER)
 
-    def _output(self, key: str, of: Consumer | None = None) -> str:
-        if of is not None:
-            self.require(of)
+    def _output(self, key: str, writer: Consumer | None = None) -> str:
+        if writer is not None:
+            self.require(writer)
         try:
             return self.outputs[key]
         except KeyError:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import DefaultRetentionTypeDef, LifecycleRuleOutputTypeDef
 
-Answer = TypeVar("Answer")
+Value = TypeVar("Value")
 
 UNREADABLE = (ClientError, BotoCoreError, ResponseParserError, ReportError)
 """What it may raise when something cannot be read: to be shown with its reason."""
@@ -53,7 +53,7 @@ class Objects:
     at_least: bool = False
 
 
-class Deployment:
+class StackReader:
     """Reads a stack's tables, mappings and buckets; its methods raise what is in `UNREADABLE`.
 
     Ask only about what the stack has: its `table_roles` and its `consumers`. A refusal is
@@ -78,15 +78,15 @@ class Deployment:
         self._s3: S3Client = client("s3")
         self._metrics = client("cloudwatch")
         self._lock = threading.Lock()
-        self._asked: dict[Hashable, Future[Any]] = {}
+        self._answers: dict[Hashable, Future[Any]] = {}
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        with contextlib.ExitStack() as closing:
-            for one in {*self._dynamodb.values(), self._lambda, self._s3, self._metrics}:
-                closing.callback(one.close)
+        with contextlib.ExitStack() as clients:
+            for client in {*self._dynamodb.values(), self._lambda, self._s3, self._metrics}:
+                clients.callback(client.close)
 
     def table_name(self, role: TableRole) -> str:
         """The name of a table."""
@@ -154,7 +154,7 @@ class Deployment:
         pages = self._lambda.get_paginator("list_event_source_mappings").paginate(
             EventSourceArn=stream_arn
         )
-        return [one for page in pages for one in page["EventSourceMappings"]]
+        return [mapping for page in pages for mapping in page["EventSourceMappings"]]
 
     def lag_ms(self, consumer: Consumer, now: datetime) -> float | None:
         """The greatest age of a record that a consumer was given lately, None if it got none."""
@@ -208,20 +208,20 @@ class Deployment:
         return self._dynamodb[role]
 
     def _count(self, bucket: str, prefix: str) -> Objects:
-        found = Objects(0, None)
+        counted = Objects(0, None)
         token: dict[str, Any] = {}
         for _ in range(_MOST_PAGES):
             page = self._s3.list_objects_v2(Bucket=bucket, Prefix=prefix, **token)
-            found = _and(found, page.get("Contents", []))
+            counted = _plus(counted, page.get("Contents", []))
             if not page.get("IsTruncated"):
-                return found
+                return counted
             token = {"ContinuationToken": page["NextContinuationToken"]}
-        return Objects(found.count, found.newest, at_least=True)
+        return Objects(counted.count, counted.newest, at_least=True)
 
-    def _once(self, question: Hashable, ask: Callable[[], Answer]) -> Answer:
+    def _once(self, question: Hashable, ask: Callable[[], Value]) -> Value:
         with self._lock:
-            first = question not in self._asked
-            answer: Future[Answer] = self._asked.setdefault(question, Future())
+            first = question not in self._answers
+            answer: Future[Value] = self._answers.setdefault(question, Future())
         if first:
             try:
                 answer.set_result(ask())
@@ -239,8 +239,8 @@ def reason_of(error: Exception) -> str:
     return text or type(error).__name__
 
 
-def _and(found: Objects, contents: Iterable[Any]) -> Objects:
+def _plus(counted: Objects, entries: Iterable[Any]) -> Objects:
     # Consoles make folders as empty objects.
-    more = [one["LastModified"].astimezone(UTC) for one in contents if one["Key"][-1:] != "/"]
-    times = [*more, found.newest] if found.newest else more
-    return Objects(found.count + len(more), max(times, default=None))
+    more = [entry["LastModified"].astimezone(UTC) for entry in entries if entry["Key"][-1:] != "/"]
+    times = [*more, counted.newest] if counted.newest else more
+    return Objects(counted.count + len(more), max(times, default=None))

@@ -14,7 +14,7 @@ from reports.deployment.stack_reader import (
     FAILED_BATCHES,
     LAG_WINDOW,
     UNREADABLE,
-    Deployment,
+    StackReader,
     reason_of,
 )
 from stream_core.retry import error_code
@@ -115,7 +115,7 @@ class Status:
     @property
     def horizon(self) -> datetime | None:
         """When the history began, UTC; None where its table cannot be read, or there is none."""
-        began = (one.created_at for one in self.tables if one.role is TableRole.HISTORY)
+        began = (table.created_at for table in self.tables if table.role is TableRole.HISTORY)
         return next(began, None)
 
     @property
@@ -125,9 +125,9 @@ class Status:
         The lag is left out: how much of it is too much is for an alarm to say.
         """
         return (
-            all(one.status == "ACTIVE" for one in self.tables)
-            and all(one.state == "Enabled" for one in self.consumers)
-            and all(one.count == 0 for one in self.kept_aside)
+            all(table.status == "ACTIVE" for table in self.tables)
+            and all(consumer.state == "Enabled" for consumer in self.consumers)
+            and all(kept.count == 0 for kept in self.kept_aside)
         )
 
 
@@ -143,19 +143,19 @@ def read_status(
         ReportError: the stack lacks an output that says where something is.
     """
     at = now or datetime.now(UTC)
-    with Deployment(session, stack, endpoint_url) as deployment:
-        tables = [partial(_table, deployment, role) for role in stack.table_roles]
-        consumers = [partial(_consumer, deployment, one, at) for one in stack.consumers]
+    with StackReader(session, stack, endpoint_url) as reader:
+        tables = [partial(_table, reader, role) for role in stack.table_roles]
+        consumers = [partial(_consumer, reader, consumer, at) for consumer in stack.consumers]
         kept_aside = [
             *(
-                partial(_kept_aside, deployment, f"records of {one}", one.quarantine)
-                for one in stack.consumers
+                partial(_kept_aside, reader, f"records of {consumer}", consumer.quarantine)
+                for consumer in stack.consumers
             ),
-            partial(_kept_aside, deployment, "batches that Lambda gave up on", FAILED_BATCHES),
+            partial(_kept_aside, reader, "batches that Lambda gave up on", FAILED_BATCHES),
         ]
         return Status(
             stack=stack.name,
-            region=deployment.region(TableRole.SOURCE),
+            region=reader.region(TableRole.SOURCE),
             at=at,
             tables=tuple(in_order(_call, tables)),
             consumers=tuple(in_order(_call, consumers)),
@@ -168,10 +168,10 @@ def _call(read: Callable[[], Read]) -> Read:
     return read()
 
 
-def _table(deployment: Deployment, role: TableRole) -> TableStatus:
-    name, region = deployment.table_name(role), deployment.region(role)
+def _table(reader: StackReader, role: TableRole) -> TableStatus:
+    name, region = reader.table_name(role), reader.region(role)
     try:
-        found = deployment.table(role)
+        table = reader.table(role)
     except UNREADABLE as error:
         exists = False if error_code(error) == _GONE else None
         return TableStatus(role, name, region, exists, problem=reason_of(error))
@@ -180,20 +180,20 @@ def _table(deployment: Deployment, role: TableRole) -> TableStatus:
         name,
         region,
         exists=True,
-        status=found["TableStatus"],
-        items=found.get("ItemCount"),
-        size_bytes=found.get("TableSizeBytes"),
-        created_at=found["CreationDateTime"].astimezone(UTC),
+        status=table["TableStatus"],
+        items=table.get("ItemCount"),
+        size_bytes=table.get("TableSizeBytes"),
+        created_at=table["CreationDateTime"].astimezone(UTC),
     )
 
 
-def _consumer(deployment: Deployment, consumer: Consumer, now: datetime) -> ConsumerStatus:
-    lag_ms, lag_problem = _lag(deployment, consumer, now)
-    state, last_result, problem = _mapping(deployment, consumer)
+def _consumer(reader: StackReader, consumer: Consumer, now: datetime) -> ConsumerStatus:
+    lag_ms, lag_problem = _lag(reader, consumer, now)
+    state, last_result, problem = _mapping(reader, consumer)
     return ConsumerStatus(
         consumer,
-        deployment.function(consumer),
-        deployment.mapping_id(consumer),
+        reader.function(consumer),
+        reader.mapping_id(consumer),
         state,
         last_result,
         problem,
@@ -202,29 +202,25 @@ def _consumer(deployment: Deployment, consumer: Consumer, now: datetime) -> Cons
     )
 
 
-def _mapping(
-    deployment: Deployment, consumer: Consumer
-) -> tuple[str | None, str | None, str | None]:
+def _mapping(reader: StackReader, consumer: Consumer) -> tuple[str | None, str | None, str | None]:
     try:
-        found = deployment.mapping(consumer)
+        mapping = reader.mapping(consumer)
     except UNREADABLE as error:
         return None, None, reason_of(error)
-    return found["State"], found.get("LastProcessingResult"), None
+    return mapping["State"], mapping.get("LastProcessingResult"), None
 
 
-def _lag(
-    deployment: Deployment, consumer: Consumer, now: datetime
-) -> tuple[float | None, str | None]:
+def _lag(reader: StackReader, consumer: Consumer, now: datetime) -> tuple[float | None, str | None]:
     try:
-        lag_ms = deployment.lag_ms(consumer, now)
+        lag_ms = reader.lag_ms(consumer, now)
     except UNREADABLE as error:
         return None, reason_of(error)
     return lag_ms, _NOT_MEASURED if lag_ms is None else None
 
 
-def _kept_aside(deployment: Deployment, what: str, prefix: str) -> KeptAside:
+def _kept_aside(reader: StackReader, what: str, prefix: str) -> KeptAside:
     try:
-        found = deployment.kept_aside(prefix)
+        objects = reader.kept_aside(prefix)
     except UNREADABLE as error:
         return KeptAside(what, prefix, None, problem=reason_of(error))
-    return KeptAside(what, prefix, found.count, found.at_least, found.newest)
+    return KeptAside(what, prefix, objects.count, objects.at_least, objects.newest)

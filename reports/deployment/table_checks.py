@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from reports.deployment.advice import Check, Verdict, fine, untold, wrong
+from reports.deployment.advice import DeploymentCheck, Judgement, failed, passed, unclear
 from reports.deployment.stack import Consumer, TableRole
-from reports.deployment.stack_reader import FAILED_BATCHES, Deployment, reason_of
+from reports.deployment.stack_reader import FAILED_BATCHES, StackReader, reason_of
 from reports.inputs.keys import KeySchema
 from stream_core.history_row import ID, SORT_KEY
 from stream_core.retry import error_code
@@ -23,8 +23,8 @@ _INDEX_ATTRIBUTE = "EventName"
 _OURS = (TableRole.HISTORY, TableRole.REPLICA)
 # What the policy of the history table in template.yaml refuses.
 _REWRITES = frozenset(
-    f"dynamodb:{one}"
-    for one in (
+    f"dynamodb:{action}"
+    for action in (
         "BatchWriteItem",
         "DeleteItem",
         "DeleteTable",
@@ -37,14 +37,14 @@ _REWRITES = frozenset(
 )
 
 
-def table_checks(deployment: Deployment) -> Iterator[Check]:
+def table_checks(reader: StackReader) -> Iterator[DeploymentCheck]:
     """What the tables must be like."""
-    there = deployment.stack.table_roles
+    there = reader.stack.table_roles
 
-    def check(name: str, look: Any, *roles: TableRole) -> Iterator[Check]:
+    def check(name: str, judge: Any, *roles: TableRole) -> Iterator[DeploymentCheck]:
         for role in roles:
             if role in there:
-                yield Check(name, deployment.table_name(role), partial(look, deployment, role))
+                yield DeploymentCheck(name, reader.table_name(role), partial(judge, reader, role))
 
     yield from check("table", _state, *TableRole)
     yield from check("key", _replica_key, TableRole.REPLICA)
@@ -56,112 +56,114 @@ def table_checks(deployment: Deployment) -> Iterator[Check]:
     yield from check("time to live", _expiry, *_OURS)
 
 
-def bucket_checks(deployment: Deployment) -> Iterator[Check]:
+def bucket_checks(reader: StackReader) -> Iterator[DeploymentCheck]:
     """What the buckets must be like, and that nothing waits in them."""
-    consumers = deployment.stack.consumers
+    consumers = reader.stack.consumers
     if Consumer.HISTORY_WRITER in consumers:
-        overflow = deployment.stack.overflow_bucket
-        yield Check("versioning", overflow, partial(_versioning, deployment, overflow))
-        yield Check("object lock", overflow, partial(_lock, deployment, overflow))
-        yield Check("expiry", overflow, partial(_lifecycle, deployment, overflow))
+        overflow = reader.stack.overflow_bucket
+        yield DeploymentCheck("versioning", overflow, partial(_versioning, reader, overflow))
+        yield DeploymentCheck("object lock", overflow, partial(_lock, reader, overflow))
+        yield DeploymentCheck("expiry", overflow, partial(_lifecycle, reader, overflow))
     for what, prefix in (
-        *((f"records of {one}", one.quarantine) for one in consumers),
+        *((f"records of {consumer}", consumer.quarantine) for consumer in consumers),
         ("failed batches", FAILED_BATCHES),
     ):
-        yield Check("kept aside", what, partial(_kept_aside, deployment, prefix))
+        yield DeploymentCheck("kept aside", what, partial(_kept_aside, reader, prefix))
 
 
-def _state(deployment: Deployment, role: TableRole) -> Verdict:
+def _state(reader: StackReader, role: TableRole) -> Judgement:
     try:
-        status = deployment.table(role)["TableStatus"]
+        status = reader.table(role)["TableStatus"]
     except ClientError as error:
         if error_code(error) != "ResourceNotFoundException":
             raise
-        return wrong(
-            f"there is no such {role} table in {deployment.region(role)}: {reason_of(error)}",
+        return failed(
+            f"there is no such {role} table in {reader.region(role)}: {reason_of(error)}",
             "Look where it went: aws cloudformation describe-stacks --stack-name "
-            f"{deployment.stack.name}",
+            f"{reader.stack.name}",
         )
     if status == "ACTIVE":
-        return fine(status)
-    return wrong(status, f"Wait until it is ACTIVE: {_aws(deployment, role, 'describe-table')}")
+        return passed(status)
+    return failed(status, f"Wait until it is ACTIVE: {_aws(reader, role, 'describe-table')}")
 
 
-def _replica_key(deployment: Deployment, role: TableRole) -> Verdict:
-    source = _key_of(deployment.table(TableRole.SOURCE))
-    replica = _key_of(deployment.table(role))
+def _replica_key(reader: StackReader, role: TableRole) -> Judgement:
+    source = _key_of(reader.table(TableRole.SOURCE))
+    replica = _key_of(reader.table(role))
     if list(replica.types.items()) == list(source.types.items()):
-        return fine(str(replica))
+        return passed(str(replica))
     names = zip(("Partition", "Sort"), source.types.items(), strict=False)
     parameters = [f"{part}KeyName={name} {part}KeyType={tag}" for part, (name, tag) in names]
-    return wrong(
+    return failed(
         f"its key is {replica}, the source's is {source}: nothing can be written",
         "A key cannot be changed: deploy another replica and then the stack with its name, e.g. "
-        f"aws cloudformation deploy --region {deployment.region(role)} --template-file "
-        f"replica.yaml --stack-name {deployment.stack.name}-replica-2 --parameter-overrides "
+        f"aws cloudformation deploy --region {reader.region(role)} --template-file "
+        f"replica.yaml --stack-name {reader.stack.name}-replica-2 --parameter-overrides "
         f"{' '.join(parameters)}",
     )
 
 
-def _history_key(deployment: Deployment, role: TableRole) -> Verdict:
-    key = _key_of(deployment.table(role))
+def _history_key(reader: StackReader, role: TableRole) -> Judgement:
+    key = _key_of(reader.table(role))
     if list(key.types.items()) == [(ID, "S"), (SORT_KEY, "S")]:
-        return fine(str(key))
-    return wrong(
+        return passed(str(key))
+    return failed(
         f"its key is {key}: this is no history table",
         "Look which table the stack made: aws cloudformation describe-stack-resources "
-        f"--stack-name {deployment.stack.name}",
+        f"--stack-name {reader.stack.name}",
     )
 
 
-def _index(deployment: Deployment, role: TableRole) -> Verdict:
-    indexes = deployment.table(role).get("GlobalSecondaryIndexes", [])
-    index: Any = next((one for one in indexes if one.get("IndexName") == _INDEX), None)
+def _index(reader: StackReader, role: TableRole) -> Judgement:
+    indexes = reader.table(role).get("GlobalSecondaryIndexes", [])
+    index: Any = next((entry for entry in indexes if entry.get("IndexName") == _INDEX), None)
     if index is None:
-        return wrong(
+        return failed(
             "there is none: what changed in a range of time cannot be asked",
-            f"Make it anew: {_making_the_index(deployment, role)}",
+            f"Make it anew: {_index_command(reader, role)}",
         )
-    key = [one["AttributeName"] for one in index["KeySchema"]]
+    key = [attribute["AttributeName"] for attribute in index["KeySchema"]]
     projection = index["Projection"]
     has_event = projection["ProjectionType"] == "ALL" or _INDEX_ATTRIBUTE in projection.get(
         "NonKeyAttributes", []
     )
     if key != _INDEX_KEY or not has_event:
-        return wrong(
+        return failed(
             f"its key is {' and '.join(key)}, and it "
             f"{'holds' if has_event else 'does not hold'} {_INDEX_ATTRIBUTE}",
-            f"Delete the index, then make it anew: {_making_the_index(deployment, role)}",
+            f"Delete the index, then make it anew: {_index_command(reader, role)}",
         )
-    return _index_state(deployment, role, index.get("IndexStatus"))
+    return _index_state(reader, role, index.get("IndexStatus"))
 
 
-def _index_state(deployment: Deployment, role: TableRole, status: str | None) -> Verdict:
+def _index_state(reader: StackReader, role: TableRole, status: str | None) -> Judgement:
     if status == "ACTIVE":
-        return fine(status)
-    ask = _aws(deployment, role, "describe-table")
+        return passed(status)
+    ask = _aws(reader, role, "describe-table")
     if status is None:
-        return untold("the endpoint does not say whether it is ACTIVE", f"See for yourself: {ask}")
-    return wrong(f"{status}: until it is ACTIVE it is not complete", f"Wait, and look again: {ask}")
+        return unclear("the endpoint does not say whether it is ACTIVE", f"See for yourself: {ask}")
+    return failed(
+        f"{status}: until it is ACTIVE it is not complete", f"Wait, and look again: {ask}"
+    )
 
 
-def _append_only(deployment: Deployment, role: TableRole) -> Verdict:
-    policy = deployment.resource_policy(role) or {}
+def _append_only(reader: StackReader, role: TableRole) -> Judgement:
+    policy = reader.resource_policy(role) or {}
     refused = {
         action
-        for one in policy.get("Statement", [])
-        if _refuses_all(one)
-        for action in one["Action"]
+        for statement in policy.get("Statement", [])
+        if _refuses_all(statement)
+        for action in statement["Action"]
     }
-    missing = sorted(_REWRITES - refused)
+    missing = [action.partition(":")[2] for action in sorted(_REWRITES - refused)]
     if not missing:
-        return fine("its policy refuses to change or remove rows")
-    return wrong(
-        f"its policy does not refuse {', '.join(one.partition(':')[2] for one in missing)}: who is "
-        "allowed that can change what was recorded",
+        return passed("its policy refuses to change or remove rows")
+    return failed(
+        f"its policy does not refuse {', '.join(missing)}: who is allowed "
+        "that can change what was recorded",
         "Ask CloudTrail who called DeleteResourcePolicy or PutResourcePolicy, then put the policy "
         "of template.yaml back: aws dynamodb put-resource-policy --policy file://policy.json "
-        f"--resource-arn {deployment.table(role)['TableArn']}",
+        f"--resource-arn {reader.table(role)['TableArn']}",
     )
 
 
@@ -179,24 +181,24 @@ def _refuses_all(statement: Any) -> bool:
     )
 
 
-def _protection(deployment: Deployment, role: TableRole) -> Verdict:
+def _protection(reader: StackReader, role: TableRole) -> Judgement:
     # An emulator may give a template's parameter back as the text it was.
-    if str(deployment.table(role).get("DeletionProtectionEnabled")).lower() == "true":
-        return fine("on")
-    return wrong(
+    if str(reader.table(role).get("DeletionProtectionEnabled")).lower() == "true":
+        return passed("on")
+    return failed(
         "off: one call deletes the table and all that is in it",
-        "Turn it on: " + _aws(deployment, role, "update-table", "--deletion-protection-enabled"),
+        "Turn it on: " + _aws(reader, role, "update-table", "--deletion-protection-enabled"),
     )
 
 
-def _recovery(deployment: Deployment, role: TableRole) -> Verdict:
-    if deployment.point_in_time_recovery(role):
-        return fine("on")
-    return wrong(
+def _recovery(reader: StackReader, role: TableRole) -> Judgement:
+    if reader.point_in_time_recovery(role):
+        return passed("on")
+    return failed(
         "off: what is overwritten or deleted by mistake cannot be restored",
         "Turn it on: "
         + _aws(
-            deployment,
+            reader,
             role,
             "update-continuous-backups",
             "--point-in-time-recovery-specification PointInTimeRecoveryEnabled=true",
@@ -204,12 +206,12 @@ def _recovery(deployment: Deployment, role: TableRole) -> Verdict:
     )
 
 
-def _expiry(deployment: Deployment, role: TableRole) -> Verdict:
-    found = deployment.time_to_live(role)
-    if found.get("TimeToLiveStatus") not in ("ENABLED", "ENABLING"):
-        return fine("off")
-    attribute = found.get("AttributeName", "")
-    return wrong(
+def _expiry(reader: StackReader, role: TableRole) -> Judgement:
+    expiry = reader.time_to_live(role)
+    if expiry.get("TimeToLiveStatus") not in ("ENABLED", "ENABLING"):
+        return passed("off")
+    attribute = expiry.get("AttributeName", "")
+    return failed(
         f"on, by the attribute {attribute}: "
         + (
             "rows of the history are deleted"
@@ -218,7 +220,7 @@ def _expiry(deployment: Deployment, role: TableRole) -> Verdict:
         ),
         "Turn it off: "
         + _aws(
-            deployment,
+            reader,
             role,
             "update-time-to-live",
             f"--time-to-live-specification Enabled=false,AttributeName={attribute}",
@@ -226,21 +228,21 @@ def _expiry(deployment: Deployment, role: TableRole) -> Verdict:
     )
 
 
-def _versioning(deployment: Deployment, bucket: str) -> Verdict:
-    if deployment.is_versioned(bucket):
-        return fine("on")
-    return wrong(
+def _versioning(reader: StackReader, bucket: str) -> Judgement:
+    if reader.is_versioned(bucket):
+        return passed("on")
+    return failed(
         "off: rows point at one version of an object, which can be overwritten now",
         f"Turn it on: aws s3api put-bucket-versioning --bucket {bucket} "
         "--versioning-configuration Status=Enabled",
     )
 
 
-def _lock(deployment: Deployment, bucket: str) -> Verdict:
-    retention = deployment.retention(bucket)
+def _lock(reader: StackReader, bucket: str) -> Judgement:
+    retention = reader.retention(bucket)
     if retention is not None:
-        return fine(f"{retention.get('Mode')}, {retention.get('Days')} days")
-    return wrong(
+        return passed(f"{retention.get('Mode')}, {retention.get('Days')} days")
+    return failed(
         "off: whoever may delete versions of objects can take images away from rows",
         "Turn it on, for as long as records have to be kept: aws s3api "
         f"put-object-lock-configuration --bucket {bucket} --object-lock-configuration "
@@ -248,48 +250,54 @@ def _lock(deployment: Deployment, bucket: str) -> Verdict:
     )
 
 
-def _lifecycle(deployment: Deployment, bucket: str) -> Verdict:
-    expiring = [
+def _lifecycle(reader: StackReader, bucket: str) -> Judgement:
+    expiry_rules = [
         rule.get("ID", "unnamed")
-        for rule in deployment.lifecycle(bucket)
+        for rule in reader.lifecycle(bucket)
         if rule["Status"] == "Enabled"
         and rule.keys() & {"Expiration", "NoncurrentVersionExpiration"}
     ]
-    if not expiring:
-        return fine("nothing expires")
-    return wrong(
-        f"objects expire by {', '.join(expiring)}: rows of the history lose their images",
+    if not expiry_rules:
+        return passed("nothing expires")
+    return failed(
+        f"objects expire by {', '.join(expiry_rules)}: rows of the history lose their images",
         f"Take the rules out: aws s3api delete-bucket-lifecycle --bucket {bucket}",
     )
 
 
-def _kept_aside(deployment: Deployment, prefix: str) -> Verdict:
-    found = deployment.kept_aside(prefix)
-    if not found.count:
-        return fine("none")
-    stack = deployment.stack
+def _kept_aside(reader: StackReader, prefix: str) -> Judgement:
+    kept = reader.kept_aside(prefix)
+    if not kept.count:
+        return passed("none")
+    stack = reader.stack
     where = f"s3://{stack.quarantine_bucket}/{prefix}"
-    newest = "" if found.newest is None else f", the newest of {found.newest:%Y-%m-%dT%H:%M:%SZ}"
-    return wrong(
-        f"{'at least ' if found.at_least else ''}{found.count:,} waiting{newest}",
+    newest = "" if kept.newest is None else f", the newest of {kept.newest:%Y-%m-%dT%H:%M:%SZ}"
+    return failed(
+        f"{'at least ' if kept.at_least else ''}{kept.count:,} waiting{newest}",
         f"Read the reason in them (aws s3 ls --recursive {where}), put it right and bring them "
         f"back: itemtrail redrive --stack {stack.name}",
     )
 
 
 def _key_of(table: "TableDescriptionTypeDef") -> KeySchema:
-    types = {one["AttributeName"]: one["AttributeType"] for one in table["AttributeDefinitions"]}
+    types = {
+        attribute["AttributeName"]: attribute["AttributeType"]
+        for attribute in table["AttributeDefinitions"]
+    }
     return KeySchema(
-        {one["AttributeName"]: types[one["AttributeName"]] for one in table["KeySchema"]}
+        {
+            attribute["AttributeName"]: types[attribute["AttributeName"]]
+            for attribute in table["KeySchema"]
+        }
     )
 
 
-def _aws(deployment: Deployment, role: TableRole, command: str, options: str = "") -> str:
-    where = f"--region {deployment.region(role)} --table-name {deployment.table_name(role)}"
+def _aws(reader: StackReader, role: TableRole, command: str, options: str = "") -> str:
+    where = f"--region {reader.region(role)} --table-name {reader.table_name(role)}"
     return f"aws dynamodb {command} {where} {options}".rstrip()
 
 
-def _making_the_index(deployment: Deployment, role: TableRole) -> str:
+def _index_command(reader: StackReader, role: TableRole) -> str:
     key = [
         {"AttributeName": name, "KeyType": kind}
         for name, kind in zip(_INDEX_KEY, ("HASH", "RANGE"), strict=True)
@@ -300,4 +308,4 @@ def _making_the_index(deployment: Deployment, role: TableRole) -> str:
     options = (
         f"--attribute-definitions {types} --global-secondary-index-updates '{json.dumps(made)}'"
     )
-    return _aws(deployment, role, "update-table", options)
+    return _aws(reader, role, "update-table", options)

@@ -29,15 +29,15 @@ class KeySchema:
     def __str__(self) -> str:
         return ", ".join(f"{name} ({tag})" for name, tag in self.types.items())
 
-    def key_of(self, given: Mapping[str, Any]) -> Item:
+    def key_of(self, key: Mapping[str, Any]) -> Item:
         """A key from Python values or wire values by attribute name.
 
         Raises:
             KeyShapeError: names or types are not those of the table's key.
         """
-        if given.keys() != self.types.keys():
-            raise self._wrong(f"it has {', '.join(given) or 'no attributes'}")
-        return {name: self._value(name, given[name]) for name in self.types}
+        if key.keys() != self.types.keys():
+            raise self._refusal(f"it has {', '.join(key) or 'no attributes'}")
+        return {name: self._value(name, key[name]) for name in self.types}
 
     def key_of_text(self, words: Sequence[str]) -> Item:
         """A key from a command line: a plain value, `name=value` pairs, or JSON.
@@ -45,15 +45,15 @@ class KeySchema:
         Raises:
             KeyShapeError: the words do not make a key of the table.
         """
-        if len(words) == 1 and (given := self._json(words[0])) is not None:
-            return self.key_of(given)
+        if len(words) == 1 and (key := self._json(words[0])) is not None:
+            return self.key_of(key)
         pairs = dict(word.split("=", 1) for word in words if "=" in word)
         if len(pairs) == len(words) and pairs.keys() <= self.types.keys():
             return self._key_of_texts(pairs)
         if len(words) == len(self.types) == 1:
             (name,) = self.types
             return self._key_of_texts({name: words[0]})
-        raise self._wrong(f"'{' '.join(words)}' does not make one")
+        raise self._refusal(f"'{' '.join(words)}' does not make one")
 
     def _key_of_texts(self, texts: Mapping[str, str]) -> Item:
         return self.key_of({name: {self.types[name]: text} for name, text in texts.items()})
@@ -62,41 +62,41 @@ class KeySchema:
         if not word.startswith("{"):
             return None
         try:
-            given = json.loads(word, parse_int=Decimal, parse_float=Decimal)
+            key = json.loads(word, parse_int=Decimal, parse_float=Decimal)
         except ValueError:
             return None
         # A text key may look like JSON; it is one only if it names the key's attributes.
-        return given if given.keys() & self.types.keys() else None
+        return key if key.keys() & self.types.keys() else None
 
-    def _value(self, name: str, given: Any) -> Item:
+    def _value(self, name: str, value: Any) -> Item:
         tag = self.types[name]
         try:
-            return _wire(tag, given)
+            return _wire(tag, value)
         except (MalformedRecordError, ValueError, TypeError):
-            raise self._wrong(f"{name} is not {_KINDS[tag]}") from None
+            raise self._refusal(f"{name} is not {_KINDS[tag]}") from None
 
-    def _wrong(self, why: str) -> KeyShapeError:
+    def _refusal(self, why: str) -> KeyShapeError:
         example = " ".join(f"{name}={_EXAMPLES[tag]}" for name, tag in self.types.items())
         return KeyShapeError(
             f"not a key of the table: {why}; its key is {self}: give e.g. {example}"
         )
 
 
-def _wire(tag: str, given: Any) -> Item:
-    if isinstance(given, Mapping):
-        value = read_item({tag: dict(given)})[tag]
+def _wire(tag: str, value: Any) -> Item:
+    if isinstance(value, Mapping):
+        wire = read_item({tag: dict(value)})[tag]
     else:
-        value = {_tag_of(given): given if isinstance(given, bytes) else str(given)}
-    if value.keys() != {tag} or not value[tag]:
+        wire = {_tag_of(value): value if isinstance(value, bytes) else str(value)}
+    if wire.keys() != {tag} or not wire[tag]:
         raise TypeError
-    return {"N": canonical_number(value["N"])} if tag == "N" else value
+    return {"N": canonical_number(wire["N"])} if tag == "N" else wire
 
 
-def _tag_of(given: Any) -> str:
-    if isinstance(given, bool):
+def _tag_of(value: Any) -> str:
+    if isinstance(value, bool):
         raise TypeError
     for kind, tag in ((int, "N"), (Decimal, "N"), (bytes, "B"), (str, "S")):
-        if isinstance(given, kind):
+        if isinstance(value, kind):
             return tag
     # A float is refused: which number it was meant to be cannot be told.
     raise TypeError

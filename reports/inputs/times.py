@@ -16,20 +16,20 @@ _UNITS = {
 _UNIT = {spelling: unit for unit, spellings in _UNITS.items() for spelling in spellings}
 
 
-def read_time(given: str | datetime, now: datetime | None = None) -> datetime:
+def read_time(time: str | datetime, now: datetime | None = None) -> datetime:
     """A moment in UTC; a time without an offset is taken as UTC.
 
     Args:
-        given: a `datetime`, ISO 8601 text, `now`, or text such as `2h ago`.
+        time: a `datetime`, ISO 8601 text, `now`, or text such as `2h ago`.
         now: what relative times count from; the clock's time by default.
 
     Raises:
         TimeFormatError: the text is none of these.
     """
-    if isinstance(given, datetime):
-        return _utc(given)
+    if isinstance(time, datetime):
+        return _utc(time)
     moment = now or datetime.now(UTC)
-    text = given.strip()
+    text = time.strip()
     if text.lower() == "now":
         return moment
     try:
@@ -39,7 +39,7 @@ def read_time(given: str | datetime, now: datetime | None = None) -> datetime:
         return _utc(datetime.fromisoformat(text))
     except (ValueError, KeyError, OverflowError):
         raise TimeFormatError(
-            f"'{given}' is not a time: use ISO 8601, e.g. 2026-01-31T18:46:00Z, or e.g. '2h ago'"
+            f"'{time}' is not a time: use ISO 8601, e.g. 2026-01-31T18:46:00Z, or e.g. '2h ago'"
         ) from None
 
 

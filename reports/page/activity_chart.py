@@ -75,10 +75,10 @@ class Block:
 
 @dataclass(frozen=True)
 class Bar:
-    """The changes of a day, a week or a month; `left` and `width` in percent."""
+    """The changes of a day, a week or a month; `offset` and `width` in percent."""
 
     since: date
-    left: float
+    offset: float
     width: float
     blocks: list[Block]
 
@@ -131,9 +131,9 @@ def draw(activity: Activity) -> DrawnActivity:
     unit = "day" if days / _DAY < _MOST_BARS else "week" if days / _WEEK < _MOST_BARS else "month"
     counts: dict[date, Counter[EventName]] = {}
     for day, by_event in activity.per_day.items():
-        counts.setdefault(_first_of(unit, day), Counter()).update(by_event)
-    first = _first_of(unit, activity.since.date())
-    axis = TimeAxis.over(_midnight(first), _midnight(_next(unit, activity.until.date())))
+        counts.setdefault(_start_of(unit, day), Counter()).update(by_event)
+    first = _start_of(unit, activity.since.date())
+    axis = TimeAxis.over(_midnight(first), _midnight(_start_of_next(unit, activity.until.date())))
     most = max((counter.total() for counter in counts.values()), default=0)
     step = _round_step(most)
     top = step * max(ceil(most / step), 1)
@@ -143,15 +143,15 @@ def draw(activity: Activity) -> DrawnActivity:
 
 
 def _bar(axis: TimeAxis, unit: str, day: date, counts: Mapping[EventName, int], top: int) -> Bar:
-    left, right = axis.at(_midnight(day)), axis.at(_midnight(_next(unit, day)))
+    start, end = axis.at(_midnight(day)), axis.at(_midnight(_start_of_next(unit, day)))
     blocks, below = [], 0
     for event in EventName:
         if count := counts.get(event, 0):
             upper = _top(below + count, top)
             blocks.append(Block(event, count, upper, round(_top(below, top) - upper, 2)))
             below += count
-    width = min((right - left) * 0.85, _WIDEST_BAR)
-    return Bar(day, round((left + right - width) / 2, 3), round(width, 3), blocks)
+    width = min((end - start) * 0.85, _WIDEST_BAR)
+    return Bar(day, round((start + end - width) / 2, 3), round(width, 3), blocks)
 
 
 def _top(count: int, whole: int) -> float:
@@ -166,14 +166,14 @@ def _round_step(most: int) -> int:
     return step
 
 
-def _first_of(unit: str, day: date) -> date:
+def _start_of(unit: str, day: date) -> date:
     if unit == "month":
         return day.replace(day=1)
     return day - timedelta(days=day.weekday()) if unit == "week" else day
 
 
-def _next(unit: str, day: date) -> date:
-    first = _first_of(unit, day)
+def _start_of_next(unit: str, day: date) -> date:
+    first = _start_of(unit, day)
     if unit == "month":
         return (first + timedelta(days=31)).replace(day=1)
     return first + (_WEEK if unit == "week" else _DAY)

@@ -57,7 +57,7 @@ class About:
     """What a report is about, and when it was made.
 
     Attributes:
-        asked: the question in the asker's words, such as the command line.
+        question: in the words of who asked it, such as the command line.
         made_at: when the tables were read, UTC.
         horizon: when the history began, UTC.
         region: where the tables are.
@@ -65,7 +65,7 @@ class About:
         version: of this program.
     """
 
-    asked: str
+    question: str
     made_at: datetime
     history_table: str
     source_table: str | None
@@ -77,13 +77,13 @@ class About:
 
 
 @dataclass(frozen=True)
-class _Line:
+class _PrintedRow:
     """A row of the history with what is printed beside it."""
 
     number: int
     row: HistoryRow
     place: str | None
-    found: list[Difference]
+    differences: list[Difference]
     more: int
     actor: Actor
     findings: list["Finding"]
@@ -113,7 +113,7 @@ def item_report(  # noqa: PLR0913 - each argument is one answer of the library
         most_rows: print no more rows than these, the newest; the page says how many it leaves out.
     """
     first = max(len(rows) - most_rows, 0)
-    lines = _lines(rows, first, verification.findings, actor_attribute)
+    lines = _printed_rows(rows, first, verification.findings, actor_attribute)
     return _page(
         "item.html.j2",
         about,
@@ -162,7 +162,7 @@ def table_report(
         chart=drawn_activity.draw(activity),
         gaps=[(gap, _covered(gap, verification)) for gap in gaps],
         # What is wrong comes first, then what could not be told.
-        advice=advice and sorted(advice, key=lambda one: (one.ok is True, one.ok is None)),
+        advice=advice and sorted(advice, key=lambda entry: (entry.ok is True, entry.ok is None)),
     )
 
 
@@ -174,15 +174,15 @@ def _page(
     **more: Any,
 ) -> str:
     findings = list(verification.findings)
-    found = {one.found.value for one in findings}
-    classes = {name: meaning for name, meaning in CLASSES.items() if name in found}
+    kinds = {finding.kind.value for finding in findings}
+    classes = {name: meaning for name, meaning in CLASSES.items() if name in kinds}
     page = _environment().get_template(template)
     return page.render(
         about=about,
         verification=verification,
         findings=findings[:_MOST_FINDINGS],
         finding_count=len(findings),
-        declared_count=sum(one.declared is not None for one in findings),
+        declared_count=sum(finding.declared is not None for finding in findings),
         verdicts=VERDICTS,
         words=[*words.items(), *classes.items(), *TERMS.items()],
         **_SIGNS,
@@ -213,26 +213,26 @@ def _environment() -> Environment:
     return environment
 
 
-def _lines(
+def _printed_rows(
     rows: Sequence[HistoryRow],
     first: int,
     findings: Iterable["Finding"],
     actor_attribute: Path | None,
-) -> list[_Line]:
+) -> list[_PrintedRow]:
     by_row: dict[str | None, list[Finding]] = {}
     for finding in findings:
         by_row.setdefault(finding.sort_key, []).append(finding)
     lines = []
     for index, place in islice(enumerate(_places(rows)), first, None):
         row = rows[index]
-        found = differences(state_before(row), row.change.new_image)
+        changes = differences(state_before(row), row.change.new_image)
         lines.append(
-            _Line(
+            _PrintedRow(
                 index + 1,
                 row,
                 place,
-                found[:_MOST_DIFFERENCES],
-                max(len(found) - _MOST_DIFFERENCES, 0),
+                changes[:_MOST_DIFFERENCES],
+                max(len(changes) - _MOST_DIFFERENCES, 0),
                 actor_of(row, actor_attribute),
                 by_row.get(row.sort_key, []),
             )
@@ -249,4 +249,4 @@ def _places(rows: Iterable[HistoryRow]) -> Iterator[str | None]:
 
 
 def _covered(gap: "Gap", verification: "Verification") -> int:
-    return sum(one.declared == gap.cause for one in verification.findings)
+    return sum(finding.declared == gap.cause for finding in verification.findings)

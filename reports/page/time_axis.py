@@ -61,7 +61,7 @@ class TimeAxis:
 
     def _moments(self) -> Iterator[tuple[datetime, str]]:
         span = self.end - self.start
-        step = next((one for one in _STEPS if span / one <= _MOST_TICKS), None)
+        step = next((size for size in _STEPS if span / size <= _MOST_TICKS), None)
         if step is None:
             yield from self._months()
             return
@@ -77,7 +77,7 @@ class TimeAxis:
 
     def _months(self) -> Iterator[tuple[datetime, str]]:
         span = (self.end.year - self.start.year) * 12 + self.end.month - self.start.month
-        step = next(one for one in _MONTHS if span / one <= _MOST_TICKS)
+        step = next(size for size in _MONTHS if span / size <= _MOST_TICKS)
         number = (self.start.year * 12 + self.start.month - 1) // step * step
         last = self.end.year * 12 + self.end.month - 1
         for month in range(number, last + 1, step):

@@ -18,12 +18,12 @@ class Stretch:
     """A time in which the item was there, or was not, as far as is known.
 
     Attributes:
-        left, width: in percent.
+        offset, width: in percent.
         kind: `present`, `absent`, or `unknown` where nothing vouches for either.
         is_gap: within it a change is missing.
     """
 
-    left: float
+    offset: float
     width: float
     kind: str
     is_gap: bool
@@ -77,7 +77,7 @@ class DrawnTimeline:
     @property
     def gaps(self) -> list[Stretch]:
         """The stretches in which a change is missing."""
-        return [one for one in self.stretches if one.is_gap]
+        return [stretch for stretch in self.stretches if stretch.is_gap]
 
 
 def draw(
@@ -85,7 +85,7 @@ def draw(
     rows: Iterable[HistoryRow],
     horizon: datetime,
     until: datetime,
-    asked: datetime | None = None,
+    instant: datetime | None = None,
 ) -> DrawnTimeline:
     """Lay out the states of an item.
 
@@ -94,29 +94,35 @@ def draw(
         rows: its rows, oldest first.
         horizon: when the history began.
         until: when they were read: nothing is drawn after it.
-        asked: the instant that was asked for, where it is another one.
+        instant: that was asked for, where it is another one.
     """
-    starts = [one.valid_from or one.valid_to for one in states]
-    axis = TimeAxis.over(min([horizon, *(one for one in starts if one is not None)]), until)
+    starts = [state.valid_from or state.valid_to for state in states]
+    axis = TimeAxis.over(
+        min([horizon, *(moment for moment in starts if moment is not None)]), until
+    )
     return DrawnTimeline(
         axis,
         list(_stretches(axis, states, until)),
         [cluster.mark() for cluster in _clusters(axis, rows)],
-        None if asked is None else axis.at(asked),
+        None if instant is None else axis.at(instant),
     )
 
 
 def _stretches(axis: TimeAxis, states: Sequence[ItemState], until: datetime) -> Iterator[Stretch]:
     # States of one second last no time by the clock: the marks tell of them.
-    lasting = [one for one in states if one.valid_from is None or one.valid_from != one.valid_to]
-    for _, group in groupby(lasting, key=lambda one: (_kind(one), _is_gap(one) and id(one))):
+    lasting = [
+        state for state in states if state.valid_from is None or state.valid_from != state.valid_to
+    ]
+    for _, group in groupby(
+        lasting, key=lambda state: (_kind(state), _is_gap(state) and id(state))
+    ):
         same = list(group)
         first, last = same[0], same[-1]
-        left = axis.at(first.valid_from or axis.start)
-        right = axis.at(last.valid_to or until)
+        start = axis.at(first.valid_from or axis.start)
+        end = axis.at(last.valid_to or until)
         yield Stretch(
-            left,
-            round(right - left, 3),
+            start,
+            round(end - start, 3),
             _kind(first),
             _is_gap(first),
             first.valid_from,

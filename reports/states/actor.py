@@ -48,17 +48,17 @@ def actor_of(row: HistoryRow, attribute: Path | None) -> Actor:
 def _named_by(row: HistoryRow, attribute: Path) -> Actor:
     path, value = path_text(attribute), value_at(row.change.new_image, attribute)
     if row.change.new_image is None:
-        return _nobody(
+        return _unnamed(
             f"a delete does not name who made it: {path} of the old image names who wrote before"
         )
     if value is None:
-        return _nobody(f"the item has no {path}")
+        return _unnamed(f"the item has no {path}")
     if "NULL" in value:
-        return _nobody(f"{path} is NULL")
+        return _unnamed(f"{path} is NULL")
     return Actor(value_to_text(value), "attribute", _doubt(row, attribute))
 
 
-def _nobody(caveat: str) -> Actor:
+def _unnamed(caveat: str) -> Actor:
     return Actor(None, None, caveat)
 
 

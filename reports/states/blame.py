@@ -11,7 +11,7 @@ from stream_core.attribute_values import AttributeValue, Item
 from stream_core.change import EventName
 from stream_core.history_row import HistoryRow, time_text
 
-_NOBODY = Actor(None, None, None)
+_UNNAMED = Actor(None, None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,22 +45,22 @@ def blame(
         actor_attribute: the attribute that names who makes a change, if there is one.
     """
     values = dict(leaves(state.image)) if state.image is not None else {}
-    found: dict[Path, Blame] = {}
+    blames: dict[Path, Blame] = {}
     later: HistoryRow | None = None
     for row in newest_first:
-        if len(found) == len(values):
+        if len(blames) == len(values):
             break
         if _is_shadowed(row, later):
             continue
-        for path in _touched(_lost_between(row, later), values, found):
-            found[path] = _missing(path, values[path], _gap(row, later))
+        for path in _touched(_lost_between(row, later), values, blames):
+            blames[path] = _missing(path, values[path], _gap(row, later))
         change = differences(state_before(row), row.change.new_image)
-        for path in _touched(change, values, found):
+        for path in _touched(change, values, blames):
             actor = actor_of(row, actor_attribute)
-            found[path] = Blame(path, values[path], row, actor, Certainty.EXACT, "recorded")
+            blames[path] = Blame(path, values[path], row, actor, Certainty.EXACT, "recorded")
         later = row
     oldest = "it was so before the first recorded change" if later else state.reason
-    return [found.get(path) or _missing(path, value, oldest) for path, value in values.items()]
+    return [blames.get(path) or _missing(path, value, oldest) for path, value in values.items()]
 
 
 def _is_shadowed(row: HistoryRow, later: HistoryRow | None) -> bool:
@@ -80,21 +80,21 @@ def _lost_between(row: HistoryRow, later: HistoryRow | None) -> list[Difference]
 
 
 def _gap(row: HistoryRow, later: HistoryRow | None) -> str:
-    start, end = (time_text(one.change.created_at) for one in (row, later or row))
+    start, end = (time_text(neighbour.change.created_at) for neighbour in (row, later or row))
     return f"a change is missing between {start} and {end}"
 
 
 def _touched(
-    change: Sequence[Difference], values: dict[Path, Item], found: dict[Path, Blame]
+    change: Sequence[Difference], values: dict[Path, Item], blames: dict[Path, Blame]
 ) -> list[Path]:
     # A value is touched with what holds it, and an emptied map with what it held.
-    changed = [one.path for one in change]
+    changed = [difference.path for difference in change]
     return [
         path
         for path in values
-        if path not in found and any(path[: len(other)] == other[: len(path)] for other in changed)
+        if path not in blames and any(path[: len(other)] == other[: len(path)] for other in changed)
     ]
 
 
 def _missing(path: Path, value: AttributeValue, reason: str) -> Blame:
-    return Blame(path, value, None, _NOBODY, Certainty.BOUNDED, reason)
+    return Blame(path, value, None, _UNNAMED, Certainty.BOUNDED, reason)

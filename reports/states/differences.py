@@ -38,8 +38,8 @@ def differences(old: Item | None, new: Item | None) -> list[Difference]:
 
 def changed_paths(row: HistoryRow) -> list[str]:
     """The attribute paths that a row's change touched."""
-    found = differences(state_before(row), row.change.new_image)
-    return [path_text(one.path) for one in found]
+    changes = differences(state_before(row), row.change.new_image)
+    return [path_text(difference.path) for difference in changes]
 
 
 def _between_maps(path: Path, old: Item, new: Item) -> Iterator[Difference]:

@@ -99,19 +99,19 @@ class Selection:
         return not _same(old, new) and self._fits_old(old) and self._fits_new(new)
 
 
-def _same(one: AttributeValue | None, other: AttributeValue | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    return same_item({"value": one}, {"value": other})
+def _same(first: AttributeValue | None, second: AttributeValue | None) -> bool:
+    if first is None or second is None:
+        return first is second
+    return same_item({"value": first}, {"value": second})
 
 
-def _test_for(given: str | Mapping[str, Any] | None) -> _Test:
-    if given is None:
+def _test_for(expected: str | Mapping[str, Any] | None) -> _Test:
+    if expected is None:
         return lambda _value: True
-    exact = _wire_value(given)
+    exact = _wire_value(expected)
     if exact is not None:
         return lambda value: _same(value, exact)
-    text = str(given)
+    text = str(expected)
     number = _number(text)
     return lambda value: value is not None and _spelled(value, text, number)
 
@@ -136,8 +136,8 @@ def _number(text: str) -> str | None:
         return None
 
 
-def _wire_value(given: str | Mapping[str, Any]) -> AttributeValue | None:
-    raw = _json(given) if isinstance(given, str) else dict(given)
+def _wire_value(expected: str | Mapping[str, Any]) -> AttributeValue | None:
+    raw = _json(expected) if isinstance(expected, str) else dict(expected)
     if raw is None:
         return None
     try:

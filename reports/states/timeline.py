@@ -146,10 +146,10 @@ def spoken_for(rows: Iterable[HistoryRow]) -> Iterator[HistoryRow]:
         yield row
 
 
-def weaker_of(one: ItemState, other: ItemState) -> ItemState:
+def weaker_of(first: ItemState, second: ItemState) -> ItemState:
     """The state that is less certain."""
     strength = list(Certainty)
-    return max(one, other, key=lambda state: strength.index(state.certainty))
+    return max(first, second, key=lambda state: strength.index(state.certainty))
 
 
 def state_before(row: HistoryRow) -> Item | None:

@@ -84,7 +84,7 @@ def table_states(  # noqa: PLR0913, PLR0917 - the whole question, as it is asked
         states = _from_history(reader, by_time, at, now, progress)
     if at < reader.horizon:
         reason += f"; what was deleted before {_began(reader)} does not show"
-    return TableAsOf(at, method, reason, _worth_telling(states, certain=certain))
+    return TableAsOf(at, method, reason, _reported(states, certain=certain))
 
 
 def _refuse_what_no_history_knows(reader: RowReader, at: datetime, now: datetime) -> None:
@@ -133,14 +133,14 @@ def _cheaper(
     changed, queries = min(since, items), count_hours(at, now) * by_time.shards
 
     fetched = items + changed
-    reading = _cost(
+    history_cost = _cost(
         by_time.shards + size // _MB + fetched // MOST_A_CALL, size + fetched * row_bytes
     )
-    if reading < _LITTLE:
+    if history_cost < _LITTLE:
         return "history", f"with about {rows} rows it is small enough to be read"
-    rewinding = _cost(queries + 3 * changed, since * _ENTRY_BYTES + 2 * changed * row_bytes)
+    rewind_cost = _cost(queries + 3 * changed, since * _ENTRY_BYTES + 2 * changed * row_bytes)
     since_text = f"about {since} of {rows} rows and {queries} queries of the index"
-    if rewinding < reading:
+    if rewind_cost < history_cost:
         return "rewind", f"cheaper than reading the whole history: {since_text} lead back"
     return "history", f"no dearer than rewinding the live table, where {since_text} lead back"
 
@@ -164,13 +164,13 @@ def _from_history(
     known = known_items(reader, by_time, Span.instant(at), now, progress)
     with (
         closing(known),
-        closing(in_order(judged, in_batches(known), ahead=CONCURRENCY)) as found,
+        closing(in_order(judged, in_batches(known), ahead=CONCURRENCY)) as batches,
     ):
-        for states in found:
+        for states in batches:
             yield from states
 
 
-def _worth_telling(
+def _reported(
     states: Generator[ItemState, None, None], *, certain: bool
 ) -> Generator[ItemState, None, None]:
     with closing(states):

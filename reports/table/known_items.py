@@ -161,44 +161,46 @@ def keys_of(reader: RowReader, item: Item) -> Item:
     return {name: item[name] for name in reader.key_schema.types}
 
 
-def in_batches(known: Iterable[KnownItem]) -> Iterator[list[KnownItem]]:
+def in_batches(items: Iterable[KnownItem]) -> Iterator[list[KnownItem]]:
     """Items in groups whose rows one call can read."""
     batch: list[KnownItem] = []
     weight = 0
-    for one in known:
-        if batch and (weight + one.weight > MOST_A_CALL or len(batch) == MOST_A_CALL):
+    for item in items:
+        if batch and (weight + item.weight > MOST_A_CALL or len(batch) == MOST_A_CALL):
             yield batch
             batch, weight = [], 0
-        batch.append(one)
-        weight += one.weight
+        batch.append(item)
+        weight += item.weight
     if batch:
         yield batch
 
 
 def evidence_of_each(
-    reader: RowReader, known: Sequence[KnownItem], at: datetime, now: datetime
+    reader: RowReader, items: Sequence[KnownItem], at: datetime, now: datetime
 ) -> Iterator[Evidence]:
     """The evidence on items from the rows before and after the span, read by one call.
 
     Rows within are not looked at: of an item that has no others, and is not live, the `keys` are
     left empty.
     """
-    wanted = [(one.identifier, key) for one in known for key in (one.before, one.after) if key]
-    rows = dict(zip(wanted, reader.fetch(wanted) if wanted else [], strict=True))
-    for one in known:
+    row_keys = [
+        (item.identifier, key) for item in items for key in (item.before, item.after) if key
+    ]
+    rows = dict(zip(row_keys, reader.fetch(row_keys) if row_keys else [], strict=True))
+    for item in items:
         before, after = (
-            rows[one.identifier, key] if key else None for key in (one.before, one.after)
+            rows[item.identifier, key] if key else None for key in (item.before, item.after)
         )
         row = before or after
         yield Evidence(
-            keys=row.change.keys if row else keys_of(reader, one.live) if one.live else {},
+            keys=row.change.keys if row else keys_of(reader, item.live) if item.live else {},
             at=at,
             now=now,
             horizon=reader.horizon,
             before=before,
             after=after,
             live_was_read=reader.source_table is not None,
-            live=one.live,
+            live=item.live,
         )
 
 

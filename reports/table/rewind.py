@@ -56,12 +56,14 @@ def _unchanged(
 def _changed(
     reader: RowReader, changed: dict[str, str], at: datetime, now: datetime
 ) -> Generator[ItemState, None, None]:
-    def asked(keys: Item) -> ItemState:
+    def state_of(keys: Item) -> ItemState:
         return judge(reader.evidence(keys, at, now))
 
     # The index knows an item by its `Id`; its rows tell the key.
     with (
-        closing(in_order(reader.fetch, batches(changed.items(), MOST_A_CALL))) as found,
-        closing(in_order(asked, (row.change.keys for rows in found for row in rows))) as states,
+        closing(in_order(reader.fetch, batches(changed.items(), MOST_A_CALL))) as fetched,
+        closing(
+            in_order(state_of, (row.change.keys for rows in fetched for row in rows))
+        ) as states,
     ):
         yield from states

@@ -111,22 +111,22 @@ def _table_versions(  # noqa: PLR0913, PLR0917 - as above
         return _item_versions(reader, keys, start, end, now)
 
     def of_batch(batch: list[KnownItem]) -> list[ItemState]:
-        found = []
+        active = []
         for known, evidence in zip(batch, evidence_of_each(reader, batch, end, now), strict=True):
             states = _between_neighbours(reader, known, evidence, start, end)
             if any(map(is_contradicted, states)):
                 states = list(of_one(states[0].keys))
-            found += [state for state in states if _is_active(state, start, end)]
-        return found
+            active += [state for state in states if _is_active(state, start, end)]
+        return active
 
     long_lives: list[KnownItem] = []
     known = known_items(reader, by_time, Span.range(start, end), now, progress)
     batches = in_batches(_without(long_lives, known))
-    with closing(known), closing(in_order(of_batch, batches, ahead=CONCURRENCY)) as found:
-        for states in found:
+    with closing(known), closing(in_order(of_batch, batches, ahead=CONCURRENCY)) as active:
+        for states in active:
             yield from states
-    for one in long_lives:
-        yield from of_one(_keys(reader, one))
+    for item in long_lives:
+        yield from of_one(_keys(reader, item))
 
 
 def _between_neighbours(
@@ -141,13 +141,13 @@ def _between_neighbours(
     return list(timeline(rows, newest, previous=evidence.before))
 
 
-def _without(long_lives: list[KnownItem], known: Iterable[KnownItem]) -> Iterator[KnownItem]:
+def _without(long_lives: list[KnownItem], items: Iterable[KnownItem]) -> Iterator[KnownItem]:
     """Put items aside whose versions, all at once, might be too many for the memory."""
-    for one in known:
-        if one.within > MOST_A_CALL:
-            long_lives.append(one)
+    for item in items:
+        if item.within > MOST_A_CALL:
+            long_lives.append(item)
         else:
-            yield one
+            yield item
 
 
 def _keys(reader: RowReader, known: KnownItem) -> Item:

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from stream_core.change import EventName
 
-State: TypeAlias = bytes | None
+StateDigest: TypeAlias = bytes | None
 """A digest that stands for a state of an item; None: there is no item."""
 
 
@@ -47,8 +47,8 @@ class Link:
     sort_key: str
     event_name: EventName
     created_at: datetime
-    before: State
-    after: State
+    before: StateDigest
+    after: StateDigest
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +57,14 @@ class Break:
 
     Attributes:
         place: the break is before the row at this position.
-        left: the state that the row before left.
-        right: the state that the row after begins with.
+        left_state: the state that the row before left.
+        right_state: the state that the row after begins with.
         counts: whether it is a finding of its own, unless an order explains it.
     """
 
     place: int
-    left: State | Free
-    right: State | Free
+    left_state: StateDigest | Free
+    right_state: StateDigest | Free
     counts: bool
 
 
@@ -96,23 +96,23 @@ def reorderings(
         breaks: its broken links and both its ends, in order.
         needs_opening: the run is the first, and must begin with an INSERT or a baseline.
     """
-    search = _Search(steps, breaks, needs_opening=needs_opening)
+    search = _OrderSearch(steps, breaks, needs_opening=needs_opening)
     chosen: list[Reordering] = []
     explained: set[int] = set()
     # What was explained is as good as closed, so that an order around it may show next.
     for number in range(_MOST_ROUNDS):
         search.may_open_unexplained = number == _MOST_ROUNDS - 1
-        for order in search.orders([one for one in breaks if one.place not in explained]):
+        for order in search.orders([at for at in breaks if at.place not in explained]):
             if explained.isdisjoint(order.explained):
                 explained.update(order.explained)
                 chosen.append(order)
-    if any(one.counts and one.place not in explained for one in breaks):
+    if any(at.counts and at.place not in explained for at in breaks):
         # The nearest orders may have used up rows that others needed.
         return search.of_all(breaks) or chosen
     return chosen
 
 
-class _Search:
+class _OrderSearch:
     """The search in one run of rows.
 
     Attributes:
@@ -123,27 +123,27 @@ class _Search:
         self, steps: Sequence[Link], breaks: Sequence[Break], *, needs_opening: bool
     ) -> None:
         self.steps = steps
-        self.places = [one.place for one in breaks]
+        self.places = [at.place for at in breaks]
         self.needs_opening = needs_opening
         self.may_open_unexplained = False
         self.steps_left = _MOST_STEPS
 
     def orders(self, breaks: Sequence[Break]) -> list[Reordering]:
         """The nearest order from each of the breaks on, the nearest of all first."""
-        found = (
+        nearest = (
             self._nearest(breaks[first : first + _MOST_BREAKS]) for first in range(len(breaks))
         )
         return sorted(
-            (order for order in found if order is not None),
-            key=lambda one: (len(one.explained), one.end - one.start),
+            (order for order in nearest if order is not None),
+            key=lambda order: (len(order.explained), order.end - order.start),
         )
 
     def of_all(self, breaks: Sequence[Break]) -> list[Reordering]:
         """The order of all rows that explains everything, if there is one."""
-        surplus: dict[State, int] = {}
+        surplus: dict[StateDigest, int] = {}
         for at in breaks:
-            _count(surplus, at.left, 1)
-            _count(surplus, at.right, -1)
+            _count(surplus, at.left_state, 1)
+            _count(surplus, at.right_state, -1)
         self.may_open_unexplained = False
         self.steps_left = len(self.steps)
         order = self._order(breaks, surplus, sum(at.counts for at in breaks))
@@ -153,22 +153,22 @@ class _Search:
         return [replace(order, start=displaced[0], end=displaced[-1])]
 
     def _nearest(self, breaks: Sequence[Break]) -> Reordering | None:
-        surplus: dict[State, int] = {}
+        surplus: dict[StateDigest, int] = {}
         counted = 0
         for end, at in enumerate(breaks, 1):
             self.steps_left -= 1
             if self.steps_left < 0:
                 break
             counted += at.counts
-            _count(surplus, at.left, 1)
-            _count(surplus, at.right, -1)
+            _count(surplus, at.left_state, 1)
+            _count(surplus, at.right_state, -1)
             # An order is a finding itself, so that it has to explain two.
-            if counted > 1 and (found := self._order(breaks[:end], surplus, counted)):
-                return found
+            if counted > 1 and (order := self._order(breaks[:end], surplus, counted)):
+                return order
         return None
 
     def _order(
-        self, breaks: Sequence[Break], surplus: dict[State, int], counted: int
+        self, breaks: Sequence[Break], surplus: dict[StateDigest, int], counted: int
     ) -> Reordering | None:
         source = _source(breaks, surplus)
         if source is FREE:
@@ -180,10 +180,12 @@ class _Search:
             begins_with = source if start == breaks[0].place else self.steps[start].before
             window = self.steps[start:end]
             if _is_connected(window, begins_with):
-                unexplained = breaks[0].left is FREE and self._is_unexplained(window, begins_with)
+                unexplained = breaks[0].left_state is FREE and self._is_unexplained(
+                    window, begins_with
+                )
                 if 1 + unexplained >= counted or unexplained > self.may_open_unexplained:
                     return None
-                explained = tuple(one.place for one in breaks)
+                explained = tuple(at.place for at in breaks)
                 return Reordering(explained, start, end, unexplained)
         return None
 
@@ -198,7 +200,7 @@ class _Search:
         ranges = ((max(lowest, first - reach), min(highest, last + reach)) for reach in _REACHES)
         yield from dict.fromkeys(ranges)
 
-    def _is_unexplained(self, window: Sequence[Link], source: State) -> bool:
+    def _is_unexplained(self, window: Sequence[Link], source: StateDigest) -> bool:
         return (
             self.needs_opening
             and source is not None
@@ -208,13 +210,13 @@ class _Search:
         )
 
 
-def _source(breaks: Sequence[Break], surplus: dict[State, int]) -> State | Free:
+def _source(breaks: Sequence[Break], surplus: dict[StateDigest, int]) -> StateDigest | Free:
     """The state that a trail over the rows between breaks begins with; FREE: none does.
 
     Every state must be left as often as it is entered, but for those that an unknown end of the
     rows makes up for.
     """
-    begins, ends = breaks[0].left, breaks[-1].right
+    begins, ends = breaks[0].left_state, breaks[-1].right_state
     owed = sorted(surplus.values())
     free = [-1] * (begins is FREE) + [1] * (ends is FREE)
     if owed and owed != free:
@@ -222,22 +224,22 @@ def _source(breaks: Sequence[Break], surplus: dict[State, int]) -> State | Free:
     if begins is not FREE:
         return begins
     # Where both ends are unknown and nothing is owed, a circuit may begin anywhere.
-    return next((state for state, count in surplus.items() if count < 0), breaks[0].right)
+    return next((state for state, count in surplus.items() if count < 0), breaks[0].right_state)
 
 
-def _count(surplus: dict[State, int], state: State | Free, by: int) -> None:
+def _count(surplus: dict[StateDigest, int], state: StateDigest | Free, by: int) -> None:
     if state is FREE:
         return
-    left = surplus.pop(state, 0) + by
-    if left:
-        surplus[state] = left
+    remaining = surplus.pop(state, 0) + by
+    if remaining:
+        surplus[state] = remaining
 
 
-def _is_connected(links: Iterable[Link], source: State) -> bool:
+def _is_connected(links: Iterable[Link], source: StateDigest) -> bool:
     """Whether all links hang together, and with the source: union by pointers to a root."""
-    above: dict[State, State] = {source: source}
+    above: dict[StateDigest, StateDigest] = {source: source}
 
-    def root(state: State) -> State:
+    def root(state: StateDigest) -> StateDigest:
         above.setdefault(state, state)
         while above[state] != state:
             above[state] = state = above[above[state]]

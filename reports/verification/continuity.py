@@ -11,12 +11,12 @@ from datetime import datetime
 from enum import StrEnum
 from itertools import groupby, pairwise
 
-from reports.verification.chain_order import FREE, Break, Link, State, reorderings
+from reports.verification.chain_order import FREE, Break, Link, StateDigest, reorderings
 from stream_core.attribute_values import Item
 from stream_core.change import EventName
 
 
-class FindingClass(StrEnum):
+class FindingKind(StrEnum):
     """What is wrong with a row, or between two rows."""
 
     MISSING_CHANGE = "MISSING_CHANGE"
@@ -37,7 +37,7 @@ class FindingClass(StrEnum):
     """A row or its overflow object is not what was written, or is gone."""
 
 
-INTEGRITY = frozenset({FindingClass.KEY_MISMATCH, FindingClass.DIGEST_MISMATCH})
+INTEGRITY = frozenset({FindingKind.KEY_MISMATCH, FindingKind.DIGEST_MISMATCH})
 """The classes that tell of altered rows; the others tell of missing ones."""
 
 
@@ -46,7 +46,7 @@ class Finding:
     """One thing that is wrong with an item's history.
 
     Attributes:
-        found: its class.
+        kind: which kind of thing it is.
         keys: the item's key in wire form; the row's `Id` where nothing else is known of it.
         since: the missing change was made at this time or later, UTC; None: nobody knows since
             when. Of an altered row its own time.
@@ -56,7 +56,7 @@ class Finding:
         declared: the cause, where a declared gap covers it.
     """
 
-    found: FindingClass
+    kind: FindingKind
     keys: Item
     since: datetime | None
     until: datetime | None
@@ -69,7 +69,7 @@ class Finding:
 class Head:
     """The live item's state, None where there is none."""
 
-    state: State
+    state: StateDigest
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +85,11 @@ class Unreadable:
 
 
 _DETAILS = {
-    FindingClass.MISSING_CHANGE: "it begins with another state than the row before left",
-    FindingClass.MISSING_DELETE: "it inserts an item that was there",
-    FindingClass.MISSING_INSERT: "it begins with an item that was not there",
-    FindingClass.MISSING_START: "it begins with an item that no row or baseline shows",
-    FindingClass.HEAD_MISMATCH: "the live item is not what the last row left: a change is missing, "
+    FindingKind.MISSING_CHANGE: "it begins with another state than the row before left",
+    FindingKind.MISSING_DELETE: "it inserts an item that was there",
+    FindingKind.MISSING_INSERT: "it begins with an item that was not there",
+    FindingKind.MISSING_START: "it begins with an item that no row or baseline shows",
+    FindingKind.HEAD_MISMATCH: "the live item is not what the last row left: a change is missing, "
     "unless the history lags behind",
 }
 
@@ -107,14 +107,14 @@ def judge_chain(
         rows: its rows, in the order of their sort keys.
         head: the live item, None where it is not known.
     """
-    runs, strays = _runs(rows)
+    runs, strays = _row_runs(rows)
     findings = [finding for run in runs for finding in _judge(keys, run, head)]
     findings += [finding for stray in strays for finding in _judge_baseline(keys, stray)]
-    return sorted(findings, key=lambda one: (one.sort_key is None, one.sort_key or ""))
+    return sorted(findings, key=lambda finding: (finding.sort_key is None, finding.sort_key or ""))
 
 
 @dataclass(slots=True)
-class _Run:
+class _RowRun:
     """Rows in sequence with no unreadable one between them.
 
     Attributes:
@@ -137,8 +137,8 @@ class _Stray:
     previous: Link | None
 
 
-def _runs(rows: Iterable[Link | Unreadable]) -> tuple[list[_Run], list[_Stray]]:
-    runs, strays = [_Run(begins=True)], []
+def _row_runs(rows: Iterable[Link | Unreadable]) -> tuple[list[_RowRun], list[_Stray]]:
+    runs, strays = [_RowRun(begins=True)], []
     for _, group in groupby(rows, key=_second):
         second = list(group)
         changes = [row for row in second if isinstance(row, Link) and not _is_baseline(row)]
@@ -148,7 +148,7 @@ def _runs(rows: Iterable[Link | Unreadable]) -> tuple[list[_Run], list[_Stray]]:
             run = runs[-1]
             if isinstance(row, Unreadable):
                 run.ends = False
-                runs.append(_Run(begins=False))
+                runs.append(_RowRun(begins=False))
             elif not _is_baseline(row) or (is_whole and not changes):
                 run.steps.append(row)
             else:
@@ -167,7 +167,7 @@ def _is_baseline(row: Link | Unreadable) -> bool:
     return isinstance(row, Link) and row.event_name is EventName.SNAPSHOT
 
 
-def _judge(keys: Item, run: _Run, head: Head | None) -> Iterator[Finding]:
+def _judge(keys: Item, run: _RowRun, head: Head | None) -> Iterator[Finding]:
     if not run.steps:
         return
     breaks = _breaks(run, head)
@@ -178,7 +178,7 @@ def _judge(keys: Item, run: _Run, head: Head | None) -> Iterator[Finding]:
         explained.update(order.explained)
         first, last = run.steps[order.start], run.steps[order.end - 1]
         yield Finding(
-            FindingClass.ORDER,
+            FindingKind.ORDER,
             keys,
             first.created_at,
             last.created_at,
@@ -187,7 +187,7 @@ def _judge(keys: Item, run: _Run, head: Head | None) -> Iterator[Finding]:
             "other in another order",
         )
         if order.opens_unexplained:
-            yield _between(FindingClass.MISSING_START, keys, None, first)
+            yield _between(FindingKind.MISSING_START, keys, None, first)
     for at in breaks:
         if at.counts and at.place not in explained:
             before = run.steps[at.place - 1] if at.place else None
@@ -195,15 +195,15 @@ def _judge(keys: Item, run: _Run, head: Head | None) -> Iterator[Finding]:
             yield _between(_class_of(at, before, after), keys, before, after)
 
 
-def _breaks(run: _Run, head: Head | None) -> list[Break]:
+def _breaks(run: _RowRun, head: Head | None) -> list[Break]:
     """The broken links of a run, with both its ends whether they are broken or not."""
     first, last, end = run.steps[0], run.steps[-1], len(run.steps)
     is_opened = first.before is None or _is_baseline(first) or run.has_baseline
     breaks = [Break(0, FREE, first.before, counts=run.begins and not is_opened)]
     breaks += [
-        Break(place, left.after, right.before, counts=True)
-        for place, (left, right) in enumerate(pairwise(run.steps), 1)
-        if left.after != right.before
+        Break(place, row.after, following.before, counts=True)
+        for place, (row, following) in enumerate(pairwise(run.steps), 1)
+        if row.after != following.before
     ]
     if run.ends and head is not None:
         breaks.append(Break(end, last.after, head.state, counts=last.after != head.state))
@@ -212,25 +212,25 @@ def _breaks(run: _Run, head: Head | None) -> list[Break]:
     return breaks
 
 
-def _class_of(at: Break, before: Link | None, after: Link | None) -> FindingClass:
+def _class_of(at: Break, before: Link | None, after: Link | None) -> FindingKind:
     if before is None:
-        return FindingClass.MISSING_START
+        return FindingKind.MISSING_START
     if after is None:
-        return FindingClass.HEAD_MISMATCH
-    if at.left is None:
-        return FindingClass.MISSING_INSERT
-    return FindingClass.MISSING_DELETE if at.right is None else FindingClass.MISSING_CHANGE
+        return FindingKind.HEAD_MISMATCH
+    if at.left_state is None:
+        return FindingKind.MISSING_INSERT
+    return FindingKind.MISSING_DELETE if at.right_state is None else FindingKind.MISSING_CHANGE
 
 
-def _between(found: FindingClass, keys: Item, before: Link | None, after: Link | None) -> Finding:
+def _between(kind: FindingKind, keys: Item, before: Link | None, after: Link | None) -> Finding:
     shown_by = after or before
     return Finding(
-        found,
+        kind,
         keys,
         since=before.created_at if before else None,
         until=after.created_at if after else None,
         sort_key=shown_by.sort_key if shown_by else None,
-        detail=_DETAILS[found],
+        detail=_DETAILS[kind],
     )
 
 
@@ -244,7 +244,7 @@ def _judge_baseline(keys: Item, stray: _Stray) -> Iterator[Finding]:
         return
     is_missing = first.before is None
     yield Finding(
-        FindingClass.MISSING_INSERT if is_missing else FindingClass.MISSING_CHANGE,
+        FindingKind.MISSING_INSERT if is_missing else FindingKind.MISSING_CHANGE,
         keys,
         since=stray.previous.created_at if stray.previous else None,
         until=stray.baseline.created_at,

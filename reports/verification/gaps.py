@@ -24,7 +24,7 @@ from typing import Any
 from reports.errors import KeyShapeError, ReportError, TimeFormatError
 from reports.inputs.keys import KeySchema
 from reports.inputs.times import read_time
-from reports.verification.continuity import INTEGRITY, Finding, FindingClass
+from reports.verification.continuity import INTEGRITY, Finding, FindingKind
 from stream_core.attribute_values import Item
 from stream_core.item_id import item_id
 
@@ -37,24 +37,24 @@ class Gap:
 
     Attributes:
         cause: why it is there, in words.
-        found: the class of finding it covers, None for any that tells of a missing row.
+        kind: the kind of finding it covers, None for any that tells of a missing row.
         keys: the item's key in wire form, None for every item.
         since: the missing change was made at this time or later; None: no matter when.
         until: and at this time or earlier; None: no matter when.
     """
 
     cause: str
-    found: FindingClass | None = None
+    kind: FindingKind | None = None
     keys: Item | None = None
     since: datetime | None = None
     until: datetime | None = None
 
     def covers(self, finding: Finding) -> bool:
         """Whether the finding is what was declared, all of the time it may be of included."""
-        if finding.found in INTEGRITY and (self.found is None or self.keys is None):
+        if finding.kind in INTEGRITY and (self.kind is None or self.keys is None):
             return False
         return (
-            (self.found is None or self.found is finding.found)
+            (self.kind is None or self.kind is finding.kind)
             and (self.keys is None or item_id(self.keys) == item_id(finding.keys))
             and (self.since is None or (finding.since is not None and self.since <= finding.since))
             and (self.until is None or (finding.until is not None and finding.until <= self.until))
@@ -109,29 +109,29 @@ def _read_entry(entry: Any, where: str, key_schema: KeySchema) -> Gap:
         _read_end(entry, "from", where),
         _read_end(entry, "to", where),
     )
-    if gap.found in INTEGRITY and gap.keys is None:
-        raise ReportError(f"{where}: {gap.found} is declared item by item: add the item's `key`")
+    if gap.kind in INTEGRITY and gap.keys is None:
+        raise ReportError(f"{where}: {gap.kind} is declared item by item: add the item's `key`")
     if gap.since is not None and gap.until is not None and gap.since > gap.until:
         raise ReportError(f"{where}: `from` is later than `to`: exchange them")
     return gap
 
 
-def _read_class(entry: dict[str, Any], where: str) -> FindingClass | None:
+def _read_class(entry: dict[str, Any], where: str) -> FindingKind | None:
     if "class" not in entry:
         return None
     try:
-        return FindingClass(entry["class"])
+        return FindingKind(entry["class"])
     except ValueError:
         raise ReportError(
-            f"{where}: unknown class '{entry['class']}': use one of {', '.join(FindingClass)}"
+            f"{where}: unknown class '{entry['class']}': use one of {', '.join(FindingKind)}"
         ) from None
 
 
 def _read_key(entry: dict[str, Any], where: str, key_schema: KeySchema) -> Item | None:
     if "key" not in entry:
         return None
-    given = entry["key"]
-    if not isinstance(given, dict):
+    key = entry["key"]
+    if not isinstance(key, dict):
         raise ReportError(f"{where}: `key` is not an object: name the attributes of {key_schema}")
     types = key_schema.types
     try:
@@ -139,7 +139,7 @@ def _read_key(entry: dict[str, Any], where: str, key_schema: KeySchema) -> Item 
             {
                 # A text stands for a value of the attribute's own type, as on the command line.
                 name: {types[name]: value} if isinstance(value, str) and name in types else value
-                for name, value in given.items()
+                for name, value in key.items()
             }
         )
     except KeyShapeError as error:

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from reports.access.row_reader import RowReader
-from reports.verification.chain_order import Link, State
+from reports.verification.chain_order import Link, StateDigest
 from reports.verification.continuity import (
     INTEGRITY,
     Finding,
-    FindingClass,
+    FindingKind,
     Head,
     Unreadable,
     judge_chain,
@@ -32,7 +32,7 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Sighting:
+class LiveSighting:
     """The live item as it was read once, after the row that was the last one then.
 
     The history may lag behind it. Reading the item again would only ask for a later row, and of
@@ -40,7 +40,7 @@ class Sighting:
     show up among the rows.
     """
 
-    state: State
+    state: StateDigest
     last_sort_key: str
 
     def is_recorded_in(self, links: list[Link | Unreadable]) -> bool:
@@ -71,14 +71,14 @@ class ItemReport:
     overflow_objects: int = 0
     refusals: list[str] = field(default_factory=list)
     streams: set[str] = field(default_factory=set)
-    sighting: Sighting | None = None
+    sighting: LiveSighting | None = None
 
     def may_pass(self) -> bool:
         """Whether something was found that a row on its way would explain."""
         return any(
-            one.found not in INTEGRITY
-            and (one.until is None or one.until > self.at - _STILL_WRITING)
-            for one in self.findings
+            finding.kind not in INTEGRITY
+            and (finding.until is None or finding.until > self.at - _STILL_WRITING)
+            for finding in self.findings
         )
 
 
@@ -94,7 +94,7 @@ class ItemChecks:
     time_shards: int | None
 
     def examine(
-        self, subject: Subject, now: datetime, sighting: Sighting | None = None
+        self, subject: Subject, now: datetime, sighting: LiveSighting | None = None
     ) -> ItemReport:
         """Read all of an item's rows, and then the live item unless it was sighted before.
 
@@ -111,15 +111,15 @@ class ItemChecks:
         keys = report.subject.keys
         if report.sighting is None and has_source and keys is not None:
             state = checks.state_of(self.reader.live(keys))
-            report.sighting = Sighting(state, links[-1].sort_key if links else "")
+            report.sighting = LiveSighting(state, links[-1].sort_key if links else "")
         # Where nothing else is known of the item, what names it is what it is stored under.
         shown_as = {ID: {"S": subject.identifier}} if keys is None else keys
         report.findings = [
             Finding(
-                found, shown_as, row.created_at, row.created_at, row.sort_key, "; ".join(details)
+                kind, shown_as, row.created_at, row.created_at, row.sort_key, "; ".join(details)
             )
             for row in faulty
-            for found, details in row.faults.items()
+            for kind, details in row.faults.items()
         ]
         report.findings += _judge(shown_as, links, report.sighting)
         return report
@@ -148,7 +148,9 @@ def _read_rows(
     return links, faulty
 
 
-def _judge(keys: Item, links: list[Link | Unreadable], sighting: Sighting | None) -> list[Finding]:
+def _judge(
+    keys: Item, links: list[Link | Unreadable], sighting: LiveSighting | None
+) -> list[Finding]:
     if sighting is None:
         return judge_chain(keys, links)
     if not links:
@@ -159,13 +161,13 @@ def _judge(keys: Item, links: list[Link | Unreadable], sighting: Sighting | None
     return judge_chain(keys, links, Head(sighting.state))
 
 
-def _leaves(last: Link | Unreadable, state: State) -> bool:
+def _leaves(last: Link | Unreadable, state: StateDigest) -> bool:
     return isinstance(last, Link) and last.after == state
 
 
 def _unrecorded(keys: Item) -> Finding:
     return Finding(
-        FindingClass.MISSING_START,
+        FindingKind.MISSING_START,
         keys,
         since=None,
         until=None,

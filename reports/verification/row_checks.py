@@ -10,8 +10,8 @@ from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from reports.access.row_reader import RowReader
 from reports.inputs.keys import KeySchema
 from reports.states.timeline import state_before
-from reports.verification.chain_order import Link, State
-from reports.verification.continuity import FindingClass, Unreadable
+from reports.verification.chain_order import Link, StateDigest
+from reports.verification.continuity import FindingKind, Unreadable
 from stream_core.attribute_values import Item, digest, same_item
 from stream_core.change import Change, EventName
 from stream_core.errors import IntegrityError, MalformedRecordError
@@ -51,7 +51,7 @@ class CheckedRow:
     created_at: datetime | None
     link: Link | Unreadable | None
     keys: Item | None
-    faults: dict[FindingClass, list[str]]
+    faults: dict[FindingKind, list[str]]
     has_overflow: bool = False
     refusal: str | None = None
     stream: str | None = None
@@ -83,7 +83,7 @@ class RowChecks:
         self._time_shards = time_shards
         self._latest = now + _CLOCK_TOLERANCE
         self._image: Item | None = None
-        self._state: State = None
+        self._state: StateDigest = None
         self._shards: dict[int, bool] = {}
 
     def check(self, item: Item) -> CheckedRow:
@@ -94,7 +94,7 @@ class RowChecks:
         try:
             row = _read(item)
         except IntegrityError as error:
-            faults = {FindingClass.DIGEST_MISMATCH: [_one_line(error)]}
+            faults = {FindingKind.DIGEST_MISMATCH: [_one_line(error)]}
             return CheckedRow(sort_key, created_at, Unreadable(sort_key, created_at), None, faults)
         loaded, problem, refusal = self._load(item)
         own_id = _id_of(row.change)
@@ -104,10 +104,10 @@ class RowChecks:
             self._link(row, loaded) if own_id == self._identifier else None,
             row.change.keys if own_id == self._identifier and self._fits_schema(row) else None,
             {
-                found: details
-                for found, details in (
-                    (FindingClass.KEY_MISMATCH, [*self._misplaced(row, loaded, item)]),
-                    (FindingClass.DIGEST_MISMATCH, [*problem, *_misshapen(row, loaded, item)]),
+                kind: details
+                for kind, details in (
+                    (FindingKind.KEY_MISMATCH, [*self._misplaced(row, loaded, item)]),
+                    (FindingKind.DIGEST_MISMATCH, [*problem, *_misshapen(row, loaded, item)]),
                 )
                 if details
             },
@@ -116,7 +116,7 @@ class RowChecks:
             None if row.change.event_name is EventName.SNAPSHOT else row.change.event_source_arn,
         )
 
-    def state_of(self, image: Item | None) -> State:
+    def state_of(self, image: Item | None) -> StateDigest:
         """A digest that stands for an image; kept, because the next row begins with it."""
         if image is None:
             return None

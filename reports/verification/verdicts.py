@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from reports.inputs.keys import key_text
-from reports.verification.continuity import INTEGRITY, Finding, FindingClass
+from reports.verification.continuity import INTEGRITY, Finding, FindingKind
 from reports.verification.gaps import Gap, declare
 from reports.verification.item_checks import ItemReport
 from stream_core.attribute_values import Item
@@ -55,7 +55,7 @@ class Verification:
 
 
 @dataclass
-class Tally:
+class VerificationTally:
     """Sums up what was found of items.
 
     Attributes:
@@ -85,11 +85,11 @@ class Tally:
 
     def conclude(self, gaps: Sequence[Gap], *, whole_table: bool) -> Verification:
         """Put the findings in order and judge them."""
-        ordered = sorted(self.findings, key=lambda one: (one[0], one[1].sort_key or ""))
+        ordered = sorted(self.findings, key=lambda entry: (entry[0], entry[1].sort_key or ""))
         findings = declare((finding for _, finding in ordered), gaps)
-        undeclared = {finding.found for finding in findings if finding.declared is None}
+        undeclared = {finding.kind for finding in findings if finding.declared is None}
         unread = bool(self.refusals)
-        is_blind = unread or self.source_table is None or FindingClass.DIGEST_MISMATCH in undeclared
+        is_blind = unread or self.source_table is None or FindingKind.DIGEST_MISMATCH in undeclared
         notes = [*self._notes()]
         if whole_table:
             notes += _unused(gaps, findings)
@@ -119,9 +119,9 @@ class Tally:
         if self.nowhere:
             nothing = "no row" if self.source_table is None else "neither a row nor a live item"
             yield f"{nothing} of {_some(map(key_text, self.nowhere))}"
-        if others := self._other_tables():
+        if foreign := self._other_tables():
             yield (
-                f"rows come from other tables than {self.source_table}: {_some(others)}: "
+                f"rows come from other tables than {self.source_table}: {_some(foreign)}: "
                 "two tables that write one history break each other's chains"
             )
 
@@ -150,6 +150,6 @@ def _table_of(arn: str) -> str:
 
 
 def _some(texts: Iterable[str]) -> str:
-    given = list(texts)
-    more = len(given) - _NAMED_IN_A_NOTE
-    return ", ".join(given[:_NAMED_IN_A_NOTE]) + (f" and {more} more" if more > 0 else "")
+    names = list(texts)
+    more = len(names) - _NAMED_IN_A_NOTE
+    return ", ".join(names[:_NAMED_IN_A_NOTE]) + (f" and {more} more" if more > 0 else "")

@@ -9,15 +9,15 @@ from reports.access.parallel import in_order
 from reports.access.progress import Progress, silent
 from reports.access.row_reader import RowReader
 from reports.access.table_scan import scan
-from reports.verification.continuity import Finding, FindingClass
+from reports.verification.continuity import Finding, FindingKind
 from reports.verification.gaps import Gap
-from reports.verification.item_checks import ItemChecks, ItemReport, Sighting, Subject
-from reports.verification.verdicts import Tally, Verdict, Verification
+from reports.verification.item_checks import ItemChecks, ItemReport, LiveSighting, Subject
+from reports.verification.verdicts import Verdict, Verification, VerificationTally
 from stream_core.attribute_values import Item
 from stream_core.history_row import ID
 from stream_core.item_id import item_id
 
-__all__ = ["Clock", "Finding", "FindingClass", "Verdict", "Verification", "verify"]
+__all__ = ["Clock", "Finding", "FindingKind", "Verdict", "Verification", "verify"]
 
 # A record takes a second or so to become a row.
 _PATIENCE = timedelta(seconds=10)
@@ -68,7 +68,9 @@ def verify(  # noqa: PLR0913 - what to look at, what to expect, and whom to tell
     if reader.source_table is not None:
         _ = reader.key_schema
     checks = ItemChecks(reader, time_shards)
-    run = _Run(reader, checks, progress, clock or Clock(), Tally(reader.source_table))
+    run = _Inspection(
+        reader, checks, progress, clock or Clock(), VerificationTally(reader.source_table)
+    )
     if keys is None:
         run.look_at_all()
     else:
@@ -78,14 +80,14 @@ def verify(  # noqa: PLR0913 - what to look at, what to expect, and whom to tell
 
 
 @dataclass
-class _Run:
+class _Inspection:
     """The looking; memory grows with the items and the findings, not with the rows."""
 
     reader: RowReader
     checks: ItemChecks
     progress: Progress
     clock: Clock
-    tally: Tally
+    tally: VerificationTally
     pending: list[ItemReport] = field(default_factory=list)
 
     def look_at(self, subjects: Iterable[Subject]) -> None:
@@ -126,9 +128,9 @@ class _Run:
             self.progress("items waited for", 0, len(self.pending))
             self.clock.sleep(pause_s)
             pause_s = min(_LONGEST_PAUSE_S, 2 * pause_s)
-            again, self.pending = self.pending, []
-            sightings = {one.subject.identifier: one.sighting for one in again}
-            subjects = [one.subject for one in again]
+            passing, self.pending = self.pending, []
+            sightings = {report.subject.identifier: report.sighting for report in passing}
+            subjects = [report.subject for report in passing]
             for report in self._examine_all(
                 "items looked at again", subjects, len(subjects), sightings
             ):
@@ -145,7 +147,7 @@ class _Run:
         what: str,
         subjects: Iterable[Subject],
         total: int | None,
-        sightings: dict[str, Sighting | None] | None = None,
+        sightings: dict[str, LiveSighting | None] | None = None,
     ) -> Iterator[ItemReport]:
         known = sightings or {}
 

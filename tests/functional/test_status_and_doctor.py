@@ -304,8 +304,8 @@ def test_two_stacks_of_one_consumer_are_two_readers(halves):
     for watched, role in zip(halves, ("history", "replica"), strict=True):
         assert watched.findings() == []
         (readers,) = [one for one in watched.advice() if one.check == "readers"]
-        assert readers.found.startswith("2 event source mappings read the stream: ")
-        assert readers.found.endswith(f"{role} only (Consumers={role})")
+        assert readers.observation.startswith("2 event source mappings read the stream: ")
+        assert readers.observation.endswith(f"{role} only (Consumers={role})")
 
 
 def test_the_commands_of_the_other_half_say_so(halves, cli):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from reports.states.timeline import Certainty, timeline
 from reports.verification.chain_order import Link
-from reports.verification.continuity import FindingClass, Head, judge_chain
+from reports.verification.continuity import FindingKind, Head, judge_chain
 from reports.verification.verify import Clock, Verdict, verify
 from stream_core.attribute_values import same_item
 from stream_core.change import EventName
@@ -28,7 +28,7 @@ def verified(history):
 
 
 def found_in(history):
-    return sorted(finding.found.value for finding in verified(history).findings)
+    return sorted(finding.kind.value for finding in verified(history).findings)
 
 
 def history_of(rows, live):
@@ -294,7 +294,7 @@ def test_rows_in_any_order_are_never_taken_for_missing(presences, random):
 
     findings = judge_chain({}, links_of(edges), Head(state))
 
-    assert {finding.found for finding in findings} <= {FindingClass.ORDER}
+    assert {finding.kind for finding in findings} <= {FindingKind.ORDER}
     assert (findings == []) is closes(edges, None, state)
 
 
@@ -312,8 +312,8 @@ def test_an_order_is_one_that_closes_the_chain(edges, live):
 
     assert (findings == []) is (naive == 0)
     assert len(findings) <= naive
-    orders = [finding for finding in findings if finding.found is FindingClass.ORDER]
-    if len(orders) == 1 and FindingClass.MISSING_START not in {one.found for one in findings}:
+    orders = [finding for finding in findings if finding.kind is FindingKind.ORDER]
+    if len(orders) == 1 and FindingKind.MISSING_START not in {one.kind for one in findings}:
         (order,) = orders
         start = places[order.sort_key]
         end = 1 + next(place for place, link in enumerate(links) if link.created_at == order.until)

@@ -15,7 +15,7 @@ from operations.backfill.dating import Dated, Dating, stamp
 from operations.backfill.journal import Journal
 from operations.backfill.service_clock import ServiceClock
 from reports.states.timeline import Certainty, Evidence, judge, state_before
-from reports.verification.continuity import FindingClass, Head, Link, judge_chain
+from reports.verification.continuity import FindingKind, Head, Link, judge_chain
 from stream_core.attribute_values import digest, read_item
 from stream_core.change import EventName
 from stream_core.history_row import HistoryRow
@@ -277,12 +277,12 @@ def _chain(outcome, keys, rows, life):
     gap = outcome.result.gap
     for finding in judge_chain(keys, links, Head(_state(life[-1][1]))):
         declared = (
-            finding.found is FindingClass.MISSING_START
+            finding.kind is FindingKind.MISSING_START
             and life[0][1] is not None
             and finding.until <= datetime.fromisoformat(gap["to"])
         )
         if not declared:
-            yield f"{finding.found} at {finding.sort_key}"
+            yield f"{finding.kind} at {finding.sort_key}"
 
 
 def _state(image):

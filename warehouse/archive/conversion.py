@@ -21,7 +21,7 @@ from typing import IO, Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from reports.access.export import DataFile, Export
+from reports.access.export import Export, ExportFile
 from reports.access.export_folder import LocalFolder
 from reports.access.parallel import in_order
 from reports.access.progress import Progress
@@ -55,7 +55,7 @@ class Staged:
 
 
 def convert(
-    export: Export, file: DataFile, path: Path, report: Callable[[int], None] | None = None
+    export: Export, file: ExportFile, path: Path, report: Callable[[int], None] | None = None
 ) -> Staged:
     """Convert a data file.
 
@@ -86,7 +86,7 @@ def convert(
 
 def convert_pending(
     export: Export,
-    file: DataFile,
+    file: ExportFile,
     staged: Staged,
     loader: Loader,
     report: Callable[[int], None] | None = None,
@@ -144,12 +144,12 @@ class Conversion:
             if staged.pending:
                 yield convert_pending(self._export, file, staged, self._loader, self._report)
 
-    def _here(self) -> Iterator[tuple[DataFile, Staged]]:
+    def _here(self) -> Iterator[tuple[ExportFile, Staged]]:
         for number, file in enumerate(self._export.files):
             yield file, convert(self._export, file, self._path(number), self._report)
 
-    def _in_processes(self, processes: int) -> Iterator[tuple[DataFile, Staged]]:
-        under_way: deque[tuple[DataFile, Future[Staged]]] = deque()
+    def _in_processes(self, processes: int) -> Iterator[tuple[ExportFile, Staged]]:
+        under_way: deque[tuple[ExportFile, Future[Staged]]] = deque()
         # Not forked: threads of this process may hold locks that nobody would release there.
         pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"))
         try:
@@ -164,7 +164,7 @@ class Conversion:
         finally:
             pool.shutdown(cancel_futures=True)
 
-    def _finished(self, file: DataFile, job: Future[Staged]) -> tuple[DataFile, Staged]:
+    def _finished(self, file: ExportFile, job: Future[Staged]) -> tuple[ExportFile, Staged]:
         try:
             staged = job.result()
         except BrokenProcessPool as error:
@@ -175,7 +175,7 @@ class Conversion:
         self._report(staged.rows)
         return file, staged
 
-    def _local(self, number: int, file: DataFile) -> Export:
+    def _local(self, number: int, file: ExportFile) -> Export:
         """The export as another process can read this file of it."""
         folder = self._export.folder
         if isinstance(folder, LocalFolder):
@@ -255,5 +255,5 @@ def _beside(path: Path) -> Path:
     return path.with_suffix(".pending.gz")
 
 
-def _placed(export: Export, file: DataFile, number: int, error: IntegrityError) -> IntegrityError:
+def _placed(export: Export, file: ExportFile, number: int, error: IntegrityError) -> IntegrityError:
     return IntegrityError(f"{export.folder.where(file.name)} line {number}: {error}")

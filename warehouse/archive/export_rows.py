@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from reports.access.export import DataFile, Export, ExportKind
+from reports.access.export import Export, ExportFile, ExportKind
 from reports.access.export_folder import ExportError
 from stream_core.attribute_values import Item, read_item, same_item
 from stream_core.change import EventName
@@ -31,7 +31,7 @@ _HAS_IMAGES = {
 }
 
 
-def stored_items(export: Export, file: DataFile) -> Iterator[tuple[int, Item]]:
+def stored_items(export: Export, file: ExportFile) -> Iterator[tuple[int, Item]]:
     """The items of the history table in a data file, each with the number of its line.
 
     Raises:
@@ -108,7 +108,7 @@ def loader_of(overflow: "Loader | S3Client") -> Loader:
     return load
 
 
-def _written(export: Export, file: DataFile, number: int, fields: Any, keys: Item) -> Item:
+def _written(export: Export, file: ExportFile, number: int, fields: Any, keys: Item) -> Item:
     """The item that an incremental export shows to be new."""
     if "OldImage" in fields or "NewImage" not in fields:
         what = "changed" if "NewImage" in fields else "removed"

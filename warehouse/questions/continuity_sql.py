@@ -91,7 +91,7 @@ def judged(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 def finding_line(identifier: str, finding: Finding) -> dict[str, Any]:
     """A finding as a line of an answer."""
     return {
-        "found": finding.found.value,
+        "found": finding.kind.value,
         "id": identifier,
         "keys": canonical_json(finding.keys).decode("ascii"),
         "since": finding.since,

@@ -30,7 +30,7 @@ from reports.states.blame import blame
 from reports.states.differences import differences
 from reports.states.timeline import Certainty, Evidence, ItemState, judge, timeline
 from reports.table.as_of import TableAsOf
-from reports.verification.continuity import Finding, FindingClass
+from reports.verification.continuity import Finding, FindingKind
 from reports.verification.verdicts import Verdict, Verification
 from stream_core.errors import IntegrityError
 from stream_core.history_row import HistoryRow, time_text
@@ -67,7 +67,7 @@ EVERY_QUESTION = {
 OPERATIONS = {"enable", "backfill", "compare", "repair", "redrive", "restore", "undo"}
 # Tried in test_warehouse_commands.py.
 WAREHOUSE = {"archive", "query"}
-FINDING = Finding(FindingClass.MISSING_CHANGE, KEYS, AT, AT, ROWS[1].sort_key, "another state")
+FINDING = Finding(FindingKind.MISSING_CHANGE, KEYS, AT, AT, ROWS[1].sort_key, "another state")
 VERIFIED = Verification([], 1, 3, 0, Verdict.HOLDS, Verdict.HOLDS, [])
 BROKEN = Verification(
     [FINDING, replace(FINDING, declared="outage of 3 March")],

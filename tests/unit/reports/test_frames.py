@@ -21,7 +21,7 @@ from reports.states.actor import Actor
 from reports.states.blame import Blame
 from reports.states.differences import differences
 from reports.states.timeline import Certainty, Evidence, timeline
-from reports.verification.continuity import Finding, FindingClass
+from reports.verification.continuity import Finding, FindingKind
 from stream_core.history_row import HistoryRow
 from tests.factories import NOON, change, item, number, text
 
@@ -115,7 +115,7 @@ def test_scd2_keeps_odd_names_apart():
 def test_the_frame_of_nothing_has_the_columns_and_types_of_any_other(rows, states):
     """An empty answer can be concatenated with another one."""
     found = differences(FIRST, SECOND)
-    finding = Finding(FindingClass.ORDER, {"Id": text("1")}, START, None, "x", "why")
+    finding = Finding(FindingKind.ORDER, {"Id": text("1")}, START, None, "x", "why")
     blamed = Blame(("n",), number(1), rows[0], Actor(None, None, None), Certainty.EXACT, "")
     for make, something in (
         (history_frame, rows),
@@ -174,7 +174,7 @@ def test_changes_name_who_made_them(rows):
 def test_findings_are_lines_with_their_bounds():
     """An open bound is NaT, the class is a plain text."""
     frame = findings_frame(
-        [Finding(FindingClass.MISSING_START, {"Id": text("1")}, None, START, "k", "why", "known")]
+        [Finding(FindingKind.MISSING_START, {"Id": text("1")}, None, START, "k", "why", "known")]
     )
 
     assert dict(frame.iloc[0]) == {

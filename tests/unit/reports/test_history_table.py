@@ -12,7 +12,7 @@ from moto import mock_aws
 from history_writer.overflow_bucket import OverflowBucket
 from reports import (
     Certainty,
-    FindingClass,
+    FindingKind,
     HistoryTable,
     KeyShapeError,
     ReportError,
@@ -487,7 +487,7 @@ def test_verify_has_two_verdicts(old_history, record):
     for keys in (None, [KEY]):
         found = old_history.verify(keys)
 
-        assert [one.found for one in found.findings] == [FindingClass.MISSING_CHANGE]
+        assert [one.kind for one in found.findings] == [FindingKind.MISSING_CHANGE]
         assert (found.integrity, found.completeness) == (Verdict.HOLDS, Verdict.BROKEN)
 
 

@@ -13,7 +13,7 @@ from operations.errors import OperationError, RefusedError, StateFileError
 from reports.access.export_folder import ExportError
 from reports.errors import TableNotFoundError
 from reports.inputs.keys import KeySchema
-from reports.verification.continuity import FindingClass, Link, judge_chain
+from reports.verification.continuity import FindingKind, Link, judge_chain
 from reports.verification.gaps import declare, read_gaps
 from stream_core.change import EventName
 from tests import export_files as made
@@ -743,7 +743,7 @@ def test_the_gap_is_declared_and_covers_what_was_changed_first(world, run, tmp_p
         for row in world.rows()
     ]
     (finding,) = judge_chain({"Id": text("1")}, links)
-    assert finding.found is FindingClass.MISSING_START
+    assert finding.kind is FindingKind.MISSING_START
     (declared,) = declare([finding], gaps)
     assert "'Employee' was backfilled" in declared.declared
 

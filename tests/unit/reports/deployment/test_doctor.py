@@ -105,8 +105,8 @@ def test_the_parts_of_a_stack_are_told(aws, consumer):
     stack = aws.deploy_only(consumer)
     (part,) = [one for one in examine(aws.session, stack) if one.check == "readers"]
 
-    assert whole.found.endswith("; this stack is for history and replica")
-    assert part.found == (
+    assert whole.observation.endswith("; this stack is for history and replica")
+    assert part.observation == (
         f"1 event source mapping reads the stream: {STACK}-{consumer.replace('_', '-')} "
         f"({WRITERS[consumer]}); this stack is for {consumer.table} only "
         f"(Consumers={consumer.table})"
@@ -123,7 +123,7 @@ def test_stream_without_both_images_is_found(aws):
     found = the_finding(aws, "stream view")
 
     assert found.subject == SOURCE
-    assert found.found.startswith("NEW_IMAGE")
+    assert found.observation.startswith("NEW_IMAGE")
     assert "StreamEnabled=true,StreamViewType=NEW_AND_OLD_IMAGES" in found.to_do
 
 
@@ -131,7 +131,7 @@ def test_disabled_stream_is_found(aws):
     """A stream that was turned off is told, though its ARN is still the table's latest."""
     del aws.facts.tables[SOURCE]["StreamSpecification"]
 
-    assert "no change is followed" in the_finding(aws, "stream view").found
+    assert "no change is followed" in the_finding(aws, "stream view").observation
 
 
 def test_stream_made_anew_is_found(aws):
@@ -145,7 +145,7 @@ def test_stream_made_anew_is_found(aws):
         ("stream followed", "history_writer", False),
         ("stream followed", "replica_writer", False),
     ]
-    assert OTHER_STREAM in found[0].found
+    assert OTHER_STREAM in found[0].observation
     assert f"--parameter-overrides SourceStreamArn={OTHER_STREAM}" in found[0].to_do
 
 
@@ -163,7 +163,7 @@ def test_table_without_any_stream_is_found(aws):
 
     found = {(one.check, one.subject): one for one in findings(aws)}
 
-    assert "has no stream" in found["stream followed", "history_writer"].found
+    assert "has no stream" in found["stream followed", "history_writer"].observation
     assert found["stream view", SOURCE].ok is False
 
 
@@ -173,8 +173,8 @@ def test_third_reader_is_found(aws):
 
     found = the_finding(aws, "readers")
 
-    assert found.found.startswith("3 event source mappings")
-    assert f"search-index ({THIRD_MAPPING})" in found.found
+    assert found.observation.startswith("3 event source mappings")
+    assert f"search-index ({THIRD_MAPPING})" in found.observation
     assert f"--uuid {THIRD_MAPPING} --no-enabled" in found.to_do
 
 
@@ -203,7 +203,7 @@ def test_the_writer_of_another_stack_is_not_the_one_to_stop(aws):
     (found,) = findings(aws, stack)
 
     assert (found.check, found.ok) == ("readers", False)
-    assert f"second-replica-writer ({THIRD_MAPPING})" in found.found
+    assert f"second-replica-writer ({THIRD_MAPPING})" in found.observation
     assert f"--uuid {FOURTH_MAPPING} --no-enabled" in found.to_do
 
 
@@ -220,7 +220,7 @@ def test_too_many_stacks_of_ours_are_found(aws):
 
     found = the_finding(aws, "readers")
 
-    assert found.found.startswith("3 event source mappings read the stream")
+    assert found.observation.startswith("3 event source mappings read the stream")
     assert found.to_do == (
         "All are writers of itemtrail, and 2 have room: delete the stack that is needed least, "
         "or deploy it with Consumers=history or Consumers=replica"
@@ -237,8 +237,8 @@ def test_global_source_is_mentioned(aws):
 
     assert two.ok
     assert one.ok
-    assert "global" in two.found
-    assert "global" not in one.found
+    assert "global" in two.observation
+    assert "global" not in one.observation
 
 
 # ---- The mappings --------------------------------------------------------------------------
@@ -290,7 +290,7 @@ def test_setting_of_a_mapping_that_loses_records_is_found(aws, check, setting, t
     found = the_finding(aws, check)
 
     assert found.subject == "replica_writer"
-    assert told in found.found
+    assert told in found.observation
     assert to_do in found.to_do
 
 
@@ -335,7 +335,7 @@ def test_missing_table_is_found(aws):
     found = findings(aws)
 
     assert {one.subject for one in found} == {REPLICA}
-    assert REPLICA_REGION in next(one.found for one in found if one.check == "table")
+    assert REPLICA_REGION in next(one.observation for one in found if one.check == "table")
     assert {one.check for one in found if one.ok is None} == {
         "key",
         "deletion protection",
@@ -348,7 +348,7 @@ def test_table_that_is_not_active_is_found(aws):
     """A table whose encryption key is out of reach is told in DynamoDB's word."""
     aws.facts.tables[SOURCE]["TableStatus"] = "INACCESSIBLE_ENCRYPTION_CREDENTIALS"
 
-    assert "INACCESSIBLE" in the_finding(aws, "table").found
+    assert "INACCESSIBLE" in the_finding(aws, "table").observation
 
 
 @pytest.mark.parametrize(
@@ -361,7 +361,7 @@ def test_replica_with_another_key_is_found(aws, key):
     found = the_finding(aws, "key")
 
     assert found.subject == REPLICA
-    assert "the source's is Id (N)" in found.found
+    assert "the source's is Id (N)" in found.observation
     assert "PartitionKeyName=Id PartitionKeyType=N" in found.to_do
 
 
@@ -403,7 +403,7 @@ def test_index_by_time_must_be_whole(aws, index, ok, told):
     found = findings(aws)
 
     assert [(one.check, one.ok) for one in found] == ([] if ok else [("index ByTime", False)])
-    assert all(told in one.found and HISTORY in one.to_do for one in found)
+    assert all(told in one.observation and HISTORY in one.to_do for one in found)
 
 
 def test_index_whose_state_is_not_given_cannot_be_told(aws):
@@ -456,7 +456,7 @@ def test_history_that_can_be_rewritten_is_found(aws, policy, missing):
 
     found = the_finding(aws, "append-only")
 
-    assert missing in found.found
+    assert missing in found.observation
     assert "CloudTrail" in found.to_do
 
 
@@ -482,7 +482,7 @@ def test_time_to_live_on_what_must_stay_is_found(aws, name, status):
 
     found = the_finding(aws, "time to live")
 
-    assert "expires" in found.found
+    assert "expires" in found.observation
     assert "Enabled=false,AttributeName=expires" in found.to_do
 
 
@@ -507,7 +507,7 @@ def test_overflow_objects_that_expire_are_found(aws):
         },
     ]
 
-    assert the_finding(aws, "expiry").found == (
+    assert the_finding(aws, "expiry").observation == (
         "objects expire by thrift: rows of the history lose their images"
     )
 
@@ -522,7 +522,7 @@ def test_what_is_kept_aside_is_found(aws):
         ("kept aside", "records of replica_writer"),
         ("kept aside", "failed batches"),
     ]
-    assert found[0].found == "1 waiting, the newest of 2026-11-25T11:59:00Z"
+    assert found[0].observation == "1 waiting, the newest of 2026-11-25T11:59:00Z"
     assert f"s3://{QUARANTINE}/quarantine/replica_writer/" in found[0].to_do
 
 
@@ -537,7 +537,7 @@ def test_refused_permission_is_neither_fine_nor_a_finding(aws):
 
     assert {(one.check, one.ok) for one in found} == {("point-in-time recovery", None)}
     assert len(found) == 3
-    assert "not authorized to perform: DescribeContinuousBackups" in found[0].found
+    assert "not authorized to perform: DescribeContinuousBackups" in found[0].observation
     assert "aws sts get-caller-identity" in found[0].to_do
 
 
@@ -559,4 +559,4 @@ def test_replica_of_another_account_cannot_be_told(aws):
     found = findings(aws, stack)
 
     assert {(one.subject, one.ok) for one in found} == {(REPLICA, None)}
-    assert all("another account" in one.found for one in found)
+    assert all("another account" in one.observation for one in found)

@@ -84,7 +84,7 @@ def versions(*names):
 
 
 def stretches(drawing):
-    return [(one.kind, one.left, one.width, one.is_gap) for one in drawing.stretches]
+    return [(one.kind, one.offset, one.width, one.is_gap) for one in drawing.stretches]
 
 
 def test_life_death_and_rebirth_are_stretches():
@@ -111,7 +111,7 @@ def test_missing_change_is_a_gap_between_its_neighbours():
     drawing = drawn(*versions("a", "b", "c", "d"), at=[10, 20, 40, 70], drop={1})
 
     (gap,) = drawing.gaps
-    assert (gap.left, gap.width) == (10, 30)
+    assert (gap.offset, gap.width) == (10, 30)
     assert "missing" in gap.reason
 
 
@@ -119,14 +119,14 @@ def test_two_gaps_stay_two():
     """Gaps that follow each other are not drawn as one: two changes are missing."""
     drawing = drawn(*versions("a", "b", "c", "d", "e"), at=[10, 20, 40, 60, 80], drop={1, 3})
 
-    assert [(one.left, one.width) for one in drawing.gaps] == [(10, 30), (40, 40)]
+    assert [(one.offset, one.width) for one in drawing.gaps] == [(10, 30), (40, 40)]
 
 
 def test_change_that_is_not_recorded_yet_is_a_gap_at_the_end():
     """A live item that the last row did not leave is a gap that reaches up to now."""
     drawing = drawn(*versions("a"), at=[50], live=item("1", Name=text("z")))
 
-    assert [(one.left, one.width) for one in drawing.gaps] == [(50, 50)]
+    assert [(one.offset, one.width) for one in drawing.gaps] == [(50, 50)]
 
 
 def test_changes_of_one_second_take_no_room():
@@ -268,8 +268,8 @@ def test_bar_is_within_its_day():
 
     first, last = drawing.bars
 
-    assert 0 < first.left < first.left + first.width < 10
-    assert 90 < last.left < last.left + last.width < 100
+    assert 0 < first.offset < first.offset + first.width < 10
+    assert 90 < last.offset < last.offset + last.width < 100
     assert (drawing.first_day, drawing.last_day) == (days[0], days[1])
 
 
@@ -279,6 +279,6 @@ def test_few_days_have_narrow_bars_and_no_hours():
 
     (bar,) = drawing.bars
 
-    assert (bar.left, bar.width) == (46, 8)
+    assert (bar.offset, bar.width) == (46, 8)
     assert drawing.ticks == []
     assert drawn_activity.draw(activity({})).ticks != []

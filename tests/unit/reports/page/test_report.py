@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from reports.access.by_time import Entry
+from reports.access.by_time import IndexEntry
 from reports.deployment.advice import Advice
 from reports.page.activity_chart import Activity
 from reports.page.report import About, item_report, table_report
@@ -13,7 +13,7 @@ from reports.page.text import shown, value_html
 from reports.page.words import CERTAINTIES, CLASSES, VERDICTS
 from reports.states.blame import blame
 from reports.states.timeline import Certainty, Evidence, judge, timeline
-from reports.verification.continuity import Finding, FindingClass
+from reports.verification.continuity import Finding, FindingKind
 from reports.verification.gaps import Gap
 from reports.verification.verdicts import Verdict, Verification
 from stream_core.change import EventName
@@ -36,7 +36,7 @@ VOID = {"meta", "br", "col"}
 
 def about(**changes):
     given = {
-        "asked": "itemtrail report 1",
+        "question": "itemtrail report 1",
         "made_at": MADE,
         "history_table": "Employee-history",
         "source_table": "Employee",
@@ -113,10 +113,10 @@ def report(rows, *findings, at=MADE, live=None, actor_attribute=None, verified=N
     )
 
 
-def finding(row, found=FindingClass.MISSING_CHANGE, **changes):
+def finding(row, kind=FindingKind.MISSING_CHANGE, **changes):
     created_at = row.change.created_at
     given = {
-        "found": found,
+        "kind": kind,
         "keys": row.change.keys,
         "since": created_at - timedelta(days=1),
         "until": created_at,
@@ -166,7 +166,7 @@ class Page(HTMLParser):
 
 def table_page(*findings, activity=None, about_=None, **options):
     return table_report(
-        about_ or about(asked="itemtrail report"),
+        about_ or about(question="itemtrail report"),
         options.pop("verified", verification(*findings)),
         activity or Activity(BEGAN, MADE, {}),
         **options,
@@ -182,9 +182,9 @@ def hostile_pages():
     rows = rows_of(image, image | {"By": text(HOSTILE)}, image)
     found = finding(rows[1], detail=HOSTILE, declared=HOSTILE)
     verified = verification(found, notes=[HOSTILE])
-    fields = ("asked", "history_table", "source_table", "region", "stack", "endpoint_url")
+    fields = ("question", "history_table", "source_table", "region", "stack", "endpoint_url")
     described = about(**dict.fromkeys((*fields, "version"), HOSTILE))
-    gaps = [Gap(HOSTILE, FindingClass.ORDER, {"Id": text(HOSTILE)})]
+    gaps = [Gap(HOSTILE, FindingKind.ORDER, {"Id": text(HOSTILE)})]
     advice = [Advice(HOSTILE, HOSTILE, False, HOSTILE, HOSTILE)]
     return [
         report(rows, actor_attribute=("By",), verified=verified, about=described),
@@ -234,7 +234,7 @@ def test_page_is_made_for_screen_dark_phone_and_paper():
 
 def test_every_word_has_its_meaning():
     """Each verdict, each certainty and each class of finding is put into a sentence."""
-    assert CLASSES.keys() == {one.value for one in FindingClass}
+    assert CLASSES.keys() == {one.value for one in FindingKind}
     assert CERTAINTIES.keys() == {one.value for one in Certainty}
     assert {name: words.keys() for name, words in VERDICTS.items()} == {
         name: {one.value for one in Verdict} for name in ("integrity", "completeness")
@@ -457,7 +457,9 @@ def test_spelled_out_characters_are_set_apart():
 def entries(day, **counts):
     key = sort_key_of(datetime.combine(day, datetime.min.time(), UTC), "1")
     return [
-        Entry(key, "x", EventName(event)) for event, count in counts.items() for _ in range(count)
+        IndexEntry(key, "x", EventName(event))
+        for event, count in counts.items()
+        for _ in range(count)
     ]
 
 
@@ -516,11 +518,11 @@ def test_declared_gaps_are_told_with_what_they_cover():
     """What was declared is listed, also where nothing was found that it covers."""
     (row,) = rows_of(*named("a"))
     gaps = [
-        Gap("deployed later", FindingClass.MISSING_START, None, None, BEGAN),
+        Gap("deployed later", FindingKind.MISSING_START, None, None, BEGAN),
         Gap("incident 1234", None, {"Id": text("42")}, BEGAN, MADE),
         Gap("migration"),
     ]
-    found = finding(row, FindingClass.MISSING_START, declared="deployed later")
+    found = finding(row, FindingKind.MISSING_START, declared="deployed later")
 
     page = Page(table_page(found, found, gaps=gaps))
 

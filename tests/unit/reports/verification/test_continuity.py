@@ -3,7 +3,7 @@
 import pytest
 
 from reports.verification.chain_order import Link
-from reports.verification.continuity import FindingClass, Head, Unreadable, judge_chain
+from reports.verification.continuity import FindingKind, Head, Unreadable, judge_chain
 from stream_core.change import EventName
 from stream_core.history_row import sort_key_of
 from tests.unit.memory_tables import moment
@@ -45,7 +45,7 @@ def judged(text, head="", step_s=60):
 
 
 def classes(text, head=""):
-    return [finding.found.value for finding in judged(text, head)]
+    return [finding.kind.value for finding in judged(text, head)]
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_each_class_of_missing_change_is_told_with_its_time(text, head, found, s
     """The missing change was made between the row before and the row after."""
     (finding,) = judged(text, head)
 
-    assert (finding.found, finding.keys, finding.declared) == (found, KEYS, None)
+    assert (finding.kind, finding.keys, finding.declared) == (found, KEYS, None)
     assert finding.since == (None if since is None else moment(since))
     assert finding.until == (None if until is None else moment(until))
     rows = chain(text)
@@ -168,7 +168,7 @@ def test_a_link_that_fits_moves_too_where_an_order_needs_it():
     """Between two missing changes lives exchanged their insertions: no more rows are named."""
     _, order, _ = judged("-X YZ Z- -B A- -A B- -C CD FE", "E")
 
-    assert order.found is FindingClass.ORDER
+    assert order.kind is FindingKind.ORDER
     assert (order.since, order.until) == (moment(180), moment(360))
 
 
@@ -196,7 +196,7 @@ def test_a_displaced_row_far_away_is_found():
 
     (finding,) = judge_chain(KEYS, chain(" ".join(text)), Head(states[-1].encode()))
 
-    assert finding.found is FindingClass.ORDER
+    assert finding.kind is FindingKind.ORDER
     assert (finding.since, finding.until) == (moment(180), moment(1900 * 60))
 
 
@@ -240,7 +240,7 @@ def test_a_baseline_that_fits_nothing_is_a_finding(text, found, since, until):
     """Also one that fits on one side only, which tells when the missing change was made."""
     findings = judged(text)
 
-    assert [finding.found.value for finding in findings] == found
+    assert [finding.kind.value for finding in findings] == found
     assert findings[0].since == (None if since is None else moment(since))
     assert findings[0].until == moment(until)
 

@@ -7,7 +7,7 @@ import pytest
 
 from reports import ReportError
 from reports.inputs.keys import KeySchema
-from reports.verification.continuity import Finding, FindingClass
+from reports.verification.continuity import Finding, FindingKind
 from reports.verification.gaps import Gap, declare, read_gaps
 from tests.factories import number, text
 
@@ -20,11 +20,11 @@ def hour(of_day):
 
 
 def finding(found="MISSING_CHANGE", keys=ONE, since=10, until=12):
-    return Finding(FindingClass(found), keys, hour(since), hour(until), None, "")
+    return Finding(FindingKind(found), keys, hour(since), hour(until), None, "")
 
 
 def gap(found=None, keys=None, since=None, until=None):
-    return Gap("known", found and FindingClass(found), keys, hour(since), hour(until))
+    return Gap("known", found and FindingKind(found), keys, hour(since), hour(until))
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_a_file_is_read_whole(read):
     }
 
     assert read([everything, {"cause": "never backfilled"}]) == [
-        Gap("outage of 3 March", FindingClass.MISSING_CHANGE, ONE, hour(10), hour(12)),
+        Gap("outage of 3 March", FindingKind.MISSING_CHANGE, ONE, hour(10), hour(12)),
         Gap("never backfilled"),
     ]
     assert read([]) == []

@@ -9,7 +9,7 @@ from moto import mock_aws
 from history_writer.overflow_bucket import OverflowBucket
 from reports import ReportError, TableNotFoundError
 from reports.access.row_reader import RowReader
-from reports.verification.continuity import FindingClass
+from reports.verification.continuity import FindingKind
 from reports.verification.gaps import Gap
 from reports.verification.verify import Clock, Verdict, verify
 from stream_core.change import EventName
@@ -41,7 +41,7 @@ def verified(history, keys=None, gaps=(), *, clock=None, **options):
 
 def found_in(history, **options):
     """The classes found of a history, in order."""
-    return [finding.found.value for finding in verified(history, **options).findings]
+    return [finding.kind.value for finding in verified(history, **options).findings]
 
 
 @pytest.fixture
@@ -147,7 +147,7 @@ def test_missing_and_displaced_rows_break_completeness_alone(history, damage, cl
 
     came_of_it = verified(history)
 
-    assert [finding.found.value for finding in came_of_it.findings] == classes
+    assert [finding.kind.value for finding in came_of_it.findings] == classes
     assert came_of_it.integrity is Verdict.HOLDS
     assert came_of_it.completeness is Verdict.BROKEN
     assert not came_of_it.clean
@@ -204,7 +204,7 @@ def test_a_row_that_is_not_where_its_content_says_is_found(history, damage, deta
     details = [
         finding.detail
         for finding in came_of_it.findings
-        if finding.found is FindingClass.KEY_MISMATCH
+        if finding.kind is FindingKind.KEY_MISMATCH
     ]
     assert len(details) == 1
     assert detail in details[0]
@@ -231,7 +231,7 @@ def test_a_row_that_was_moved_to_another_item_is_missing_from_its_own(history):
 
     came_of_it = verified(history)
 
-    assert [(one.keys, one.found.value) for one in came_of_it.findings] == [
+    assert [(one.keys, one.kind.value) for one in came_of_it.findings] == [
         (KEYS, "MISSING_CHANGE"),
         ({"Id": text("2")}, "KEY_MISMATCH"),
     ]
@@ -245,7 +245,7 @@ def test_an_item_known_from_foreign_rows_only_counts_as_unrecorded(history):
 
     findings = verified(history).findings
 
-    assert [(one.keys["Id"]["S"], one.found.value) for one in findings] == [
+    assert [(one.keys["Id"]["S"], one.kind.value) for one in findings] == [
         ("1", "MISSING_CHANGE"),
         ("7", "MISSING_START"),
         ("7", "KEY_MISMATCH"),
@@ -279,7 +279,7 @@ def test_a_row_that_is_not_what_was_written_is_found(history, damage, detail):
     details = [
         finding.detail
         for finding in came_of_it.findings
-        if finding.found is FindingClass.DIGEST_MISMATCH
+        if finding.kind is FindingKind.DIGEST_MISMATCH
     ]
     assert len(details) == 1
     assert detail in details[0]
@@ -318,12 +318,12 @@ def test_next_to_an_unreadable_row_completeness_is_unproven(history):
     alter(1, NewImage={"M": D})(history)
 
     came_of_it = verified(history)
-    assert [one.found.value for one in came_of_it.findings] == ["DIGEST_MISMATCH"]
+    assert [one.kind.value for one in came_of_it.findings] == ["DIGEST_MISMATCH"]
     assert came_of_it.completeness is Verdict.UNPROVEN
 
     history.put(E)
     came_of_it = verified(history)
-    assert [one.found.value for one in came_of_it.findings] == ["DIGEST_MISMATCH", "HEAD_MISMATCH"]
+    assert [one.kind.value for one in came_of_it.findings] == ["DIGEST_MISMATCH", "HEAD_MISMATCH"]
     assert came_of_it.completeness is Verdict.BROKEN
 
 
@@ -334,7 +334,7 @@ def test_an_item_whose_rows_cannot_be_read_is_named_by_its_id(history):
 
     came_of_it = verified(history)
 
-    assert [(one.keys, one.found.value) for one in came_of_it.findings] == [
+    assert [(one.keys, one.kind.value) for one in came_of_it.findings] == [
         ({"Id": text("1")}, "DIGEST_MISMATCH")
     ] * 3
     assert (came_of_it.items, came_of_it.completeness) == (2, Verdict.UNPROVEN)
@@ -390,7 +390,7 @@ def test_a_missing_or_altered_overflow_object_is_found(overflowed, damage, detai
 
     (finding,) = verified(overflowed).findings
 
-    assert finding.found is FindingClass.DIGEST_MISMATCH
+    assert finding.kind is FindingKind.DIGEST_MISMATCH
     assert detail in finding.detail
 
 
@@ -401,7 +401,7 @@ def test_a_pointer_that_s3_does_not_understand_is_a_finding(overflowed, code):
 
     (finding,) = verified(overflowed).findings
 
-    assert finding.found is FindingClass.DIGEST_MISMATCH
+    assert finding.kind is FindingKind.DIGEST_MISMATCH
     assert finding.detail == f"no overflow object: {code}"
 
 
@@ -446,7 +446,7 @@ def test_a_live_item_without_any_row_is_a_finding(history):
 
     (finding,) = verified(history).findings
 
-    assert (finding.found, finding.keys) == (FindingClass.MISSING_START, {"Id": text("3")})
+    assert (finding.kind, finding.keys) == (FindingKind.MISSING_START, {"Id": text("3")})
     assert (finding.since, finding.until, finding.sort_key) == (None, None, None)
     assert finding.detail == "live, but nothing is recorded of it: backfill, or declare it"
     assert verified(history, keys=[{"Id": text("3")}]).findings == [finding]
@@ -522,7 +522,7 @@ def test_a_state_that_no_row_ever_showed_is_found_though_the_item_has_it_no_more
 
     (finding,) = verified(history, clock=clock).findings
 
-    assert finding.found is FindingClass.HEAD_MISMATCH
+    assert finding.kind is FindingKind.HEAD_MISMATCH
     assert (finding.since, finding.until) == (moment(120), None)
 
 
@@ -542,7 +542,7 @@ def test_waiting_ends_though_the_clock_stands_still(history):
 
     came_of_it = verify(history.reader, clock=Clock(lambda: LATER, pauses.append))
 
-    assert [one.found.value for one in came_of_it.findings] == ["HEAD_MISMATCH"]
+    assert [one.kind.value for one in came_of_it.findings] == ["HEAD_MISMATCH"]
     assert len(pauses) <= 8
 
 
@@ -608,13 +608,13 @@ def test_declared_findings_break_no_verdict(history):
     alter(0, Note=text("x"))(history)
     gaps = [
         Gap("outage", until=moment(3600)),
-        Gap("noted by hand", FindingClass.DIGEST_MISMATCH, KEYS),
-        Gap("long gone", FindingClass.ORDER),
+        Gap("noted by hand", FindingKind.DIGEST_MISMATCH, KEYS),
+        Gap("long gone", FindingKind.ORDER),
     ]
 
     came_of_it = verified(history, gaps=gaps)
 
-    assert [(one.found.value, one.declared) for one in came_of_it.findings] == [
+    assert [(one.kind.value, one.declared) for one in came_of_it.findings] == [
         ("DIGEST_MISMATCH", "noted by hand"),
         ("MISSING_CHANGE", "outage"),
     ]
@@ -630,7 +630,7 @@ def test_a_declared_gap_does_not_hide_another_finding(history):
     lose(1)(history)
     history.put(item("3"))
 
-    came_of_it = verified(history, gaps=[Gap("outage", FindingClass.MISSING_CHANGE)])
+    came_of_it = verified(history, gaps=[Gap("outage", FindingKind.MISSING_CHANGE)])
 
     assert [one.declared for one in came_of_it.findings] == ["outage", None]
     assert came_of_it.completeness is Verdict.BROKEN
@@ -730,7 +730,7 @@ def test_damage_is_found_through_real_clients(on_moto):
 
         came_of_it = verify(reader, clock=Clock(clock.now, clock.sleep))
 
-        assert [(one.keys["Id"]["S"], one.found.value) for one in came_of_it.findings] == [
+        assert [(one.keys["Id"]["S"], one.kind.value) for one in came_of_it.findings] == [
             ("1", "DIGEST_MISMATCH"),
             ("3", "MISSING_START"),
         ]
@@ -739,7 +739,7 @@ def test_damage_is_found_through_real_clients(on_moto):
         Key={name: altered[name] for name in ("Id", "ApproximateCreationDateTime")},
     )
     came_of_it = verify(reader, [KEYS], clock=Clock(clock.now, clock.sleep))
-    assert [one.found.value for one in came_of_it.findings] == ["MISSING_CHANGE"]
+    assert [one.kind.value for one in came_of_it.findings] == ["MISSING_CHANGE"]
 
 
 def test_a_history_table_that_is_not_there_is_named(on_moto):
