@@ -110,7 +110,7 @@ class HistoryWriter:
         outcome.refused += [
             Refusal(
                 answer.entry.delivery.record,
-                RefusedRecordError(f"{answer.code}: {answer.message}"),
+                RefusedRecordError(answer.code, answer.message),
             )
             for answer in refused
             if answer.entry.row.overflow is not None

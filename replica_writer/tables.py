@@ -39,7 +39,7 @@ class Problems:
     """
 
     unstored: set[str] = field(default_factory=set)
-    refused: dict[str, Exception] = field(default_factory=dict)
+    refused: dict[str, RefusedRecordError] = field(default_factory=dict)
     errors: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: "Problems") -> None:
@@ -69,7 +69,7 @@ class Problems:
         if len(ids) > 1:
             middle = len(ids) // 2
             return attempt(ids[:middle]) + attempt(ids[middle:])
-        self.refused[ids[0]] = RefusedRecordError(f"{error_code(error)}: {error}")
+        self.refused[ids[0]] = RefusedRecordError(error_code(error), str(error))
         return []
 
 

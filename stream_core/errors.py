@@ -22,7 +22,18 @@ class MalformedRecordError(ItemtrailError):
 
 
 class RefusedRecordError(ItemtrailError):
-    """The table refused one record, and would refuse it again."""
+    """The table refused one record, and would refuse it again.
+
+    The service's message may quote the item, so only the code may be logged or shown.
+
+    Attributes:
+        code: the service's own code for the error.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        """Keep the code apart from the message."""
+        super().__init__(f"{code}: {message}")
+        self.code = code
 
 
 class IntegrityError(ItemtrailError):

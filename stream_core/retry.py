@@ -11,6 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
 from stream_core.clients import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
+from stream_core.errors import RefusedRecordError
 
 T = TypeVar("T")
 
@@ -104,7 +105,9 @@ _SERVER_ERROR = 500
 
 
 def error_code(error: Exception) -> str:
-    """The service's own code for an error, or the name of its class."""
+    """The service's own code for an error, or the name of its class: no item data is in it."""
+    if isinstance(error, RefusedRecordError):
+        return error.code
     if isinstance(error, ClientError):
         return str(error.response.get("Error", {}).get("Code", "Unknown"))
     return type(error).__name__

@@ -197,14 +197,21 @@ def refuse_call(is_bad, error=INVALID):
 
 
 def refuse_statements(is_bad, code):
-    """Inserts that are bad are answered with an error of their own, the others are carried out."""
+    """Bad inserts are answered with an error that quotes them, the rest are carried out."""
 
     def entry(request, carry_out):
         statements = request["Statements"]
         good = [each for each in statements if not is_bad(parse_insert(each)[1])]
         answers = iter(carry_out(Statements=good)["Responses"] if good else [])
-        problem = {"Error": {"Code": code, "Message": "refused"}}
-        return {"Responses": [next(answers) if each in good else problem for each in statements]}
+        return {
+            "Responses": [
+                next(answers) if statement in good else problem(statement)
+                for statement in statements
+            ]
+        }
+
+    def problem(statement):
+        return {"Error": {"Code": code, "Message": f"refused: {statement['Parameters']}"}}
 
     return entry
 

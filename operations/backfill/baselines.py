@@ -22,7 +22,7 @@ from stream_core.batch import Delivery
 from stream_core.change import Change, EventName
 from stream_core.errors import IntegrityError
 from stream_core.history_row import ID, SORT_KEY
-from stream_core.retry import Patience
+from stream_core.retry import Patience, error_code
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -212,5 +212,4 @@ class Baselines:
 def _reason(error: Exception) -> str:
     if isinstance(error, IntegrityError):
         return f"its history has another baseline: {error}"
-    # What a service says about a value may quote it.
-    return f"the history table refuses it: {str(error).partition(':')[0]}"
+    return f"the history table refuses it: {error_code(error)}"

@@ -178,7 +178,7 @@ class BackfillRun:
             for identifier in sorted(settled.restless)
         ]
         result.refused += [
-            (identifier, f"the replica refuses it: {str(error).partition(':')[0]}")
+            (identifier, f"the replica refuses it: {error.code}")
             for identifier, error in settled.refused.items()
         ]
         result.counts.settled = len(keys.keys() - settled.failed)

@@ -21,6 +21,7 @@ from replica_writer.tables import MAX_WRITES, Keys
 from reports.access.machine import patience_of
 from stream_core.attribute_values import Item
 from stream_core.clients import CONCURRENCY
+from stream_core.errors import RefusedRecordError
 from stream_core.item_id import item_id
 from stream_core.retry import Patience
 
@@ -45,7 +46,7 @@ class SettledAll:
     corrections: int = 0
     restless: frozenset[str] = frozenset()
     unstored: frozenset[str] = frozenset()
-    refused: Mapping[str, Exception] = field(default_factory=dict)
+    refused: Mapping[str, RefusedRecordError] = field(default_factory=dict)
     errors: Counter[str] = field(default_factory=Counter)
 
     @property

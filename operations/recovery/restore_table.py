@@ -235,8 +235,7 @@ def _write(replica: ReplicaTable, rate: Rate, patience_s: float, batch: _Batch) 
             for identifier in problems.unstored
         ),
         *(
-            # Behind its code, the service's message may quote the item.
-            Unwritten(keys[identifier], f"the table answers {str(error).partition(':')[0]}")
+            Unwritten(keys[identifier], f"the table answers {error.code}")
             for identifier, error in problems.refused.items()
         ),
     ]

@@ -16,7 +16,7 @@ from replica_writer.settle import Settler
 from stream_core.batch import Delivery, Outcome
 from stream_core.errors import IntegrityError
 from stream_core.history_row import sort_key_of
-from stream_core.retry import Patience
+from stream_core.retry import Patience, error_code
 
 _Slot: TypeAlias = dict[tuple[str, str], list[Delivery]]
 
@@ -138,9 +138,7 @@ def _undelivered(outcome: Outcome) -> Iterator[tuple[int, Undelivered]]:
 
 
 def _refused(error: Exception) -> Undelivered:
-    # Behind its code, the service's message may quote the item.
-    code = str(error).partition(":")[0]
-    return Undelivered(Why.REFUSED, f"the table answers {code}")
+    return Undelivered(Why.REFUSED, f"the table answers {error_code(error)}")
 
 
 def _codes(errors: Counter[str]) -> str:

@@ -187,9 +187,8 @@ class _RepairRun:
         )
         codes = ", ".join(sorted(settled.errors)) or "no answer"
         failed = dict.fromkeys(settled.unstored, f"it could not be settled now: {codes}")
-        # The service's own text, after the colon, may quote the item.
         failed |= {
-            identifier: f"the replica refuses it: {str(error).partition(':')[0]}"
+            identifier: f"the replica refuses it: {error.code}"
             for identifier, error in settled.refused.items()
         }
         self._unhealed += [Unhealed(keys[identifier], why) for identifier, why in failed.items()]

@@ -236,6 +236,7 @@ def test_a_refused_item_has_its_last_record_refused(pair):
     (refusal,) = outcome.refused
     assert refusal.record == a[-1]
     assert isinstance(refusal.error, RefusedRecordError)
+    assert refusal.error.code == "ValidationException"
     assert outcome.unstored == []
     assert len(pair.of_replica()) == 24
 

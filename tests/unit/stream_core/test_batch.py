@@ -51,7 +51,10 @@ class Store:
         self.given += records
         return Outcome(
             unstored=[records[n] for n in self._unstored],
-            refused=[Refusal(records[n], RefusedRecordError("refused")) for n in self._refused],
+            refused=[
+                Refusal(records[n], RefusedRecordError("ValidationException", "refused"))
+                for n in self._refused
+            ],
         )
 
 
@@ -252,7 +255,7 @@ def test_outcomes_add_up():
     one, other = Outcome(unstored=[first]), Outcome(unstored=[second])
     one.counts["Rows"] = 1
     other.counts["Rows"] = 2
-    other.refused.append(Refusal(first, RefusedRecordError("x")))
+    other.refused.append(Refusal(first, RefusedRecordError("ValidationException", "x")))
     assert other.note(read_timeout()) is Retry.TRANSIENT
 
     one.merge(other)

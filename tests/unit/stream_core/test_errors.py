@@ -3,6 +3,7 @@
 import botocore.exceptions
 import pytest
 
+from stream_core.errors import RefusedRecordError
 from stream_core.retry import Retry, classify, classify_code, error_code
 from tests.fakes import client_error, read_timeout
 
@@ -102,6 +103,14 @@ def test_a_broken_connection_is_transient(error):
 def test_trouble_of_our_own_is_left_to_lambda(error):
     """What never reached the service says nothing about the record."""
     assert classify(error) is Retry.UNKNOWN
+
+
+def test_a_refused_record_is_logged_by_its_code():
+    """The message, which may quote the item, is for the quarantine alone."""
+    error = RefusedRecordError("ValidationException", "value s3cret: not valid")
+
+    assert error_code(error) == error.code == "ValidationException"
+    assert str(error) == "ValidationException: value s3cret: not valid"
 
 
 def test_an_answer_without_a_code_is_left_to_lambda():

@@ -13,7 +13,7 @@ from operations.replica.repair import repair
 from reports.errors import KeyShapeError
 from tests.comparison import REPLICA, SOURCE, a_world, describe
 from tests.factories import item, number, text
-from tests.fakes import DENIED, THROTTLED, refuse_call
+from tests.fakes import DENIED, THROTTLED, client_error, refuse_call
 
 MISSING, DIFFERENT, EXTRANEOUS = DiscrepancyKind
 PATIENCE_S = 10.0
@@ -226,7 +226,8 @@ def test_an_item_that_changes_all_the_time_is_told(world):
 def test_what_the_replica_refuses_is_told(world):
     """By its key and the code; the service's own words may quote the item."""
     plant(world)
-    refuse = refuse_call(lambda one: one == version("missing", 1))
+    error = client_error("ValidationException", message="value s3cret is not valid")
+    refuse = refuse_call(lambda one: one == version("missing", 1), error)
     world.client.always("batch_write_item", refuse)
 
     result = repaired(world, "missing", "different", "extraneous")
