@@ -291,3 +291,13 @@ def describe(name, key_names, began_s=0, **sizes):
 def moment(seconds):
     """So many seconds after the start."""
     return START + timedelta(seconds=seconds)
+
+
+def require_consistent_reads(client):
+    """See that every request asked for what is stored now; an index cannot be asked so."""
+    for operation, request in client.requests:
+        if operation == "batch_get_item":
+            ((_, asked),) = request["RequestItems"].items()
+            assert asked.get("ConsistentRead") is True, request
+        elif operation != "describe_table" and "IndexName" not in request:
+            assert request.get("ConsistentRead") is True, request

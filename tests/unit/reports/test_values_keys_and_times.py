@@ -1,5 +1,6 @@
 """Keys, times, values and differences are read and shown without bending anything."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -218,3 +219,26 @@ def test_an_item_that_comes_or_goes_differs_in_every_attribute():
     assert [one[1] for one in found(None, item(a=number(1)))] == ["added", "added"]
     assert [one[1] for one in found(item(a=number(1)), None)] == ["removed", "removed"]
     assert found(None, None) == []
+
+
+def test_a_time_without_an_offset_is_utc_wherever_the_machine_is(monkeypatch):
+    """A report means the same in Zurich and in Seattle."""
+    monkeypatch.setenv("TZ", "Europe/Zurich")
+    time.tzset()
+    try:
+        assert read_time("2026-03-03T18:46:00") == datetime(2026, 3, 3, 18, 46, tzinfo=UTC)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize(("tag", "value"), [("S", ""), ("B", b"")])
+def test_an_empty_key_is_refused_here_and_not_by_the_service(tag, value):
+    """The service's message names neither the attribute nor what to do."""
+    with pytest.raises(KeyShapeError):
+        KeySchema({"Id": tag}).key_of({"Id": value})
+
+
+def test_a_key_in_json_may_have_a_fraction():
+    """It stays the decimal number that was written."""
+    assert KeySchema({"Id": "N"}).key_of_text(['{"Id": 1.50}']) == {"Id": {"N": "1.5"}}

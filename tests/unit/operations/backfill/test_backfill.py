@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from itertools import count
 
 import pytest
 from botocore.exceptions import ClientError
@@ -892,3 +893,35 @@ def test_an_old_export_still_fills_a_replica(world, run, export):
 
     assert world.replica() == world.source()
     assert REPLICA in world.tables.tables
+
+
+def test_the_state_of_a_table_that_was_made_anew_is_refused(world, run):
+    """Its keys are another table's, whatever the name is."""
+    world.put(*items(5))
+    world.tables.always("batch_write_item", THROTTLED)
+    run(patience_s=0)
+    world.tables.facts = {"TableId": "another"}
+
+    with pytest.raises(StateFileError, match="source id"):
+        run(patience_s=0)
+
+
+def test_an_item_that_changes_whenever_it_is_settled_is_not_done(world, run):
+    """The stream's writer may have handled its last change before the last write of here."""
+    world.put(item("1", Count=number(0)))
+    numbers = count(1)
+
+    def changing(request, carry_out):
+        answer = carry_out()
+        if SOURCE in request["RequestItems"]:
+            world.put(item("1", Count=number(next(numbers))))
+        return answer
+
+    world.tables.always("batch_get_item", changing)
+
+    result = run(history=False, patience_s=0)
+
+    assert not result.finished
+    assert [problem.reason for problem in result.unfinished] == [
+        "it changed whenever it was settled"
+    ]

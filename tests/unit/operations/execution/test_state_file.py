@@ -7,7 +7,7 @@ import stat
 import pytest
 
 from operations.errors import StateFileError
-from operations.execution.state_file import StateFile
+from operations.execution.state_file import StateFile, _locked
 from stream_core.attribute_values import read_item
 
 ABOUT = {"source": "Employee", "segments": 4, "replica": None}
@@ -124,3 +124,34 @@ def test_an_option_is_compared_as_it_is_written(path):
 
     assert StateFile(path, {"key": ["a", 1]}).load() == {}
     assert json.loads(path.read_bytes())["about"] == {"key": ["a", 1]}
+
+
+def test_a_saved_state_survives_a_power_failure(path, monkeypatch):
+    """Its content is on the disk before it takes its name, and the name before the save ends."""
+    steps = []
+    fsync, replace = os.fsync, type(path).replace
+
+    def noted_fsync(descriptor):
+        is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        steps.append("sync folder" if is_folder else "sync file")
+        return fsync(descriptor)
+
+    def noted_replace(source, target):
+        steps.append("rename")
+        return replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(type(path), "replace", noted_replace)
+
+    StateFile(path).save({})
+
+    assert steps == ["sync file", "rename", "sync folder"]
+
+
+def test_a_lock_on_a_file_that_was_deleted_meanwhile_locks_nothing(path):
+    """Another run may hold the new file of that name."""
+    with path.open("wb") as deleted:
+        path.unlink()
+        path.touch()
+
+        assert not _locked(deleted, path)

@@ -1,6 +1,7 @@
 """A whole table comes back as it was, as a new one; the source is only read (on moto)."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import boto3
@@ -294,3 +295,11 @@ def test_a_wrong_history_table_is_named(world):
 def test_the_new_table_is_encrypted_as_the_source_is(described, expected):
     """With the owner's key, if the source is; else with one of DynamoDB's own."""
     assert encryption_of(described) == expected
+
+
+def test_the_replica_is_not_restored_into(world):
+    """Its writer would go on writing into it."""
+    world.deployment = replace(world.deployment, replica_table="Replica")
+
+    with pytest.raises(RefusedError, match="is in use here"):
+        world.restore(1, "Replica")

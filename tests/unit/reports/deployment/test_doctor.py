@@ -560,3 +560,13 @@ def test_replica_of_another_account_cannot_be_told(aws):
 
     assert {(one.subject, one.ok) for one in found} == {(REPLICA, None)}
     assert all("another account" in one.observation for one in found)
+
+
+def test_a_policy_that_allows_is_not_one_that_refuses():
+    """The same statement with the other effect protects nothing."""
+    aws = FakeAws()
+    aws.facts.policies[HISTORY]["Statement"][0]["Effect"] = "Allow"
+
+    checks = {check.check: check.ok for check in examine(aws.session, a_stack())}
+
+    assert checks["append-only"] is False

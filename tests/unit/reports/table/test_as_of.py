@@ -11,7 +11,7 @@ from reports.table.as_of import table_states
 from reports.table.known_items import KnownItem, in_batches
 from stream_core.history_row import HistoryRow
 from tests.factories import Clock, change, item, number, text
-from tests.unit.memory_tables import HISTORY, SOURCE, Recorded, moment
+from tests.unit.memory_tables import HISTORY, SOURCE, Recorded, moment, require_consistent_reads
 
 DAY = 86400
 NOW = moment(600)
@@ -483,3 +483,30 @@ def test_nothing_is_read_before_the_states_are():
     ask(world, 50)
 
     assert {*world.client.calls} == {"describe_table"}
+
+
+@both_ways
+def test_every_read_of_a_table_is_consistent(method):
+    """A replica of the table that lags behind would make an exact answer change later."""
+    world = changed(inserted(Recorded(), 5), 3, 1, at=100)
+    world.client.requests.clear()
+
+    method(world, 50)
+
+    require_consistent_reads(world.client)
+
+
+@both_ways
+def test_the_live_table_is_read_before_the_history(method):
+    """What shows in a live item then has had all that time to be recorded."""
+    world = changed(inserted(Recorded(), 5), 3, 1, at=100)
+    world.client.requests.clear()
+
+    method(world, 50)
+
+    read = [
+        (operation, request["TableName"])
+        for operation, request in world.client.requests
+        if operation in {"scan", "query"}
+    ]
+    assert read[0] == ("scan", SOURCE)

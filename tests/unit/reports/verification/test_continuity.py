@@ -281,3 +281,8 @@ def test_a_baseline_shows_its_second_where_changes_are_stamped_more_finely():
 def test_nothing_is_said_next_to_a_row_that_cannot_be_read(text, head, found):
     """Its states are not known, and everything further away is judged as ever."""
     assert classes(text, head) == found
+
+
+def test_a_later_baseline_does_not_open_a_history():
+    """Only one in the second of the first row tells what was there before it."""
+    assert classes("AB BC =C@120 CD@120") == ["MISSING_START"]

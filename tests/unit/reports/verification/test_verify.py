@@ -27,7 +27,7 @@ from tests.recorded_history import (
     row_of,
     rows_of,
 )
-from tests.unit.memory_tables import HISTORY, SOURCE, moment
+from tests.unit.memory_tables import HISTORY, SOURCE, moment, require_consistent_reads
 
 A, B, C, D, E = (item("1", State=text(letter)) for letter in "ABCDE")
 OTHER = item("2", State=text("X"))
@@ -748,3 +748,15 @@ def test_a_history_table_that_is_not_there_is_named(on_moto):
 
     with pytest.raises(ReportError, match="no table 'Nope' in us-east-1"):
         verify(RowReader(reader.dynamodb, reader._s3, "Nope", SOURCE))
+
+
+def test_every_read_is_consistent():
+    """A row that a lagging replica of the table has not yet would be told as missing."""
+    past = History(
+        *rows_of(item("1", a=number(1)), item("1", a=number(2))), live=[item("1", a=number(2))]
+    )
+    past.tables.requests.clear()
+
+    verify(past.reader, None, [], time_shards=8, clock=StillClock())
+
+    require_consistent_reads(past.tables)

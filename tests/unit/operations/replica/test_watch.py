@@ -1,0 +1,57 @@
+"""How long a difference has to last before it counts."""
+
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+
+import pytest
+
+from operations.replica.watch import Conclusion, Watch
+from tests.comparison import a_world
+from tests.factories import text
+
+
+class SlowTables:
+    """An item that the replica lacks, at every look; a look takes so long.
+
+    Attributes:
+        looks_s: when each look began.
+    """
+
+    def __init__(self, world, look_s):
+        self.world, self.look_s = world, look_s
+        self.looks_s = []
+
+    def states(self, keys):
+        self.looks_s.append(self.world.now)
+        self.world.now += self.look_s
+        return {identifier: ({"Id": text(identifier)}, None) for identifier in keys}
+
+
+@pytest.fixture
+def watched():
+    """Watch an item that the replica lacks; gives the looks and the results."""
+
+    def start(look_s, patience_s):
+        with a_world() as world, ThreadPoolExecutor(1) as threads:
+            tables = SlowTables(world, look_s)
+            watch = Watch(tables, threads, world.machine, patience_s=patience_s)
+            watch.add({"1": {"Id": text("1")}})
+            results = list(chain.from_iterable(watch.results(0)))
+        return tables.looks_s, results
+
+    return start
+
+
+def test_a_difference_lasts_from_look_to_look(watched):
+    """From the end of the first look to the beginning of the last one."""
+    looks_s, _ = watched(look_s=5, patience_s=10)
+
+    assert looks_s[-1] - (looks_s[0] + 5) >= 10
+
+
+def test_a_difference_counts_as_soon_as_it_has_lasted(watched):
+    """At the very moment: no further look is made."""
+    looks_s, (result,) = watched(look_s=0, patience_s=15)
+
+    assert looks_s[-1] - looks_s[0] == 15
+    assert result.conclusion is Conclusion.DIFFERS

@@ -1,0 +1,34 @@
+"""Reading rows and live items: what is asked of the tables."""
+
+from reports.access.by_time import changed_rows
+from reports.states.selection import Selection
+from tests.factories import item, number
+from tests.unit.memory_tables import Recorded, moment, require_consistent_reads
+
+KEYS = {"Id": {"S": "1"}}
+
+
+def version(count):
+    return item("1", Count=number(count))
+
+
+def test_the_evidence_on_an_item_is_read_consistently():
+    """Its rows on both sides of the instant, and the live item."""
+    world = Recorded()
+    world.write("1", version(1))
+
+    world.reader.evidence(KEYS, moment(300), moment(600))
+
+    assert world.client.calls["get_item"] == 1
+    require_consistent_reads(world.client)
+
+
+def test_the_rows_of_changes_are_read_consistently():
+    """The index only says which rows there are."""
+    world = Recorded()
+    world.write("1", version(1))
+
+    rows = list(changed_rows(world.reader, world.by_time, moment(0), moment(9), Selection()))
+
+    assert len(rows) == 1
+    require_consistent_reads(world.client)
