@@ -32,14 +32,17 @@ from stream_core.batch import consume
 from stream_core.history_row import HistoryRow
 from stream_core.quarantine import Quarantine
 from tests import export_files as made
+from tests.eventually import GIVEN_UP_AFTER_S
 from tests.factories import Clock, item, number, text
 
 pytestmark = pytest.mark.functional
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTHING_FAILED = {"batchItemFailures": []}
-ITEMS, SEGMENTS, WRITING_S = 150, 3, 5
-WITHIN_S = 60
+ITEMS, SEGMENTS, WRITES = 150, 3, 800
+# Changed before the backfill begins, or never: whatever else happens there are some of each.
+CHANGED_FIRST, NEVER_CHANGED = 10, 10
+# A program that writes so many times; tells how many changes that made.
 WRITER = """
 import json, random, sys, time
 import boto3
@@ -47,27 +50,45 @@ given = json.loads(sys.argv[1])
 dice, table = random.Random(given["seed"]), given["table"]
 client = boto3.Session("test", "test", region_name=given["region"]).client(
     "dynamodb", endpoint_url=given["url"])
-until, count = time.monotonic() + given["seconds"], 0
-while time.monotonic() < until:
-    key = {"Id": {"S": f"{dice.randrange(given['items'] * 5 // 4):04d}"}}
+changes = 0
+for number in range(given["writes"]):
+    key = {"Id": {"S": f"{dice.randrange(given['first'], given['items'] * 5 // 4):04d}"}}
     kind = dice.random()
     if kind < 0.3:
-        client.delete_item(TableName=table, Key=key)
+        answer = client.delete_item(TableName=table, Key=key, ReturnValues="ALL_OLD")
+        changes += "Attributes" in answer
     elif kind < 0.6:
-        client.put_item(TableName=table, Item={**key, "Count": {"N": str(dice.randrange(3))}})
+        client.put_item(TableName=table, Item={**key, "Count": {"N": str(number)}})
+        changes += 1
     else:
         client.update_item(TableName=table, Key=key, UpdateExpression="ADD Times :one",
             ExpressionAttributeValues={":one": {"N": "1"}})
-    count += 1
+        changes += 1
     time.sleep(0.002)
-print(count)
+print(changes)
 """
+# A program that backfills; after so many saves of its state it is killed in the middle of its work.
 BACKFILL = """
-import dataclasses, json, sys
+import dataclasses, json, os, signal, sys
 import boto3
+from botocore.client import BaseClient
 from operations.backfill.plan import backfill
 from operations.deployed_tables import DeployedTables
 given = json.loads(sys.argv[1])
+replace, request = os.replace, BaseClient._make_api_call
+saves = requests = 0
+def counted_replace(*paths, **options):
+    global saves
+    replace(*paths, **options)
+    saves += 1
+def counted_request(*arguments):
+    global requests
+    requests += saves >= given["saves"]
+    if requests == given["requests"]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return request(*arguments)
+if given["saves"]:
+    os.replace, BaseClient._make_api_call = counted_replace, counted_request
 session = boto3.Session("test", "test", region_name=given["region"])
 result = backfill(DeployedTables(session=session, **given["deployment"]), **given["options"])
 print(json.dumps(dataclasses.asdict(result)))
@@ -111,7 +132,14 @@ class System:
             text=True,
         )
 
-    def start_backfill(self, state_path, **options):
+    def backfill(self, state_path, *, killed_after=None, **options):
+        """Backfill in a program of its own; gives its exit status and what it printed.
+
+        Args:
+            state_path: the state that is saved, and gone on from.
+            killed_after: after how many saves, and how many requests after that, it is killed.
+            options: those of `backfill`.
+        """
         names = self.names
         deployment = {
             "source_table": names.source,
@@ -122,7 +150,13 @@ class System:
             "replica_table": names.replica,
         }
         options = {"apply": True, "segments": SEGMENTS, "state_path": str(state_path), **options}
-        return self.program(BACKFILL, {"deployment": deployment, "options": options})
+        saves, requests = killed_after or (None, None)
+        program = self.program(
+            BACKFILL,
+            {"deployment": deployment, "options": options, "saves": saves, "requests": requests},
+        )
+        output, _ = program.communicate(timeout=GIVEN_UP_AFTER_S)
+        return program.returncode, output
 
 
 @pytest.fixture
@@ -186,7 +220,7 @@ class Follower(threading.Thread):
     def finish(self):
         """Have what is left handled, and end."""
         self._is_last_round.set()
-        self.join(WITHIN_S)
+        self.join(GIVEN_UP_AFTER_S)
         assert not self.is_alive()
         assert [one for one in self.answers if one != NOTHING_FAILED] == []
 
@@ -208,48 +242,29 @@ def following(system, arn):
             one.finish()
 
 
-def eventually(holds):
-    deadline = time.monotonic() + WITHIN_S
-    while not holds():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.005)
-
-
-def kill_after(process, path, saves):
-    """Kill a backfill once it has saved its state so many times more."""
-    seen = set()
-
-    def saved():
-        with contextlib.suppress(FileNotFoundError):
-            seen.add(path.stat().st_mtime_ns)
-        return len(seen) > saves or process.poll() is not None
-
-    eventually(saved)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    return process.returncode == -signal.SIGKILL
-
-
 def test_a_backfill_beside_a_writer_is_whole(system, tmp_path):
     """Killed and resumed several times: replica = source, every item explained, none undead."""
     system.put(*(item(f"{n:04d}", Count=number(9)) for n in range(ITEMS)))
     arn = enable(system.deployment.session, None, system.names.source, apply=True).arn
     path = tmp_path / "state"
-    writing = {"table": system.names.source, "items": ITEMS, "seconds": WRITING_S, "seed": 7}
+    writing = {"table": system.names.source, "first": CHANGED_FIRST + NEVER_CHANGED}
+    writing |= {"items": ITEMS, "writes": WRITES, "seed": 7}
+    system.put(*(item(f"{n:04d}", Count=number(10)) for n in range(CHANGED_FIRST)))
 
     with following(system, arn) as followers:
         writer = system.program(WRITER, writing)
         killed = [
-            kill_after(system.start_backfill(path, rate=25), path, saves) for saves in (1, 3, 3)
+            system.backfill(path, rate=40, killed_after=(saves, requests))[0]
+            for saves, requests in ((1, 2), (2, 5), (3, 1))
         ]
-        output, _ = system.start_backfill(path).communicate(timeout=WITHIN_S)
-        written, _ = writer.communicate(timeout=WITHIN_S)
+        _, output = system.backfill(path)
+        changes, _ = writer.communicate(timeout=GIVEN_UP_AFTER_S)
 
     result = json.loads(output)
-    assert killed == [True, True, True]
+    assert killed == [-signal.SIGKILL] * 3
     assert (result["finished"], result["problems"], result["unfinished"]) == (True, [], [])
-    assert int(written) > 50
-    assert followers[0].records == followers[1].records > 100
+    records = CHANGED_FIRST + int(changes)
+    assert [follower.records for follower in followers] == [records, records]
     source, replica = system.scan(system.names.source), system.scan(system.names.replica)
     assert replica == source
     assert not path.exists()
@@ -269,7 +284,7 @@ def _check_history(system, result, source, tmp_path):
     assert [one for one in verification.findings if one.declared is None] == []
     assert verification.integrity is Verdict.HOLDS
     # Some were changed before the backfill came to them, and some were not.
-    assert 0 < len(verification.findings) < ITEMS
+    assert CHANGED_FIRST <= len(verification.findings) <= ITEMS - NEVER_CHANGED
     per_item = [row.id for row in system.rows() if row.change.event_name == "SNAPSHOT"]
     assert len(per_item) == len(set(per_item))
     now = datetime.now(UTC)

@@ -3,8 +3,8 @@
 import contextlib
 import random
 import threading
-import time
 import uuid
+from itertools import count
 
 import boto3
 import pytest
@@ -17,6 +17,8 @@ from operations.replica.compare import compare
 from operations.replica.discrepancies import DiscrepancyKind
 from operations.replica.reasons import Reason
 from operations.replica.repair import repair
+from reports.access.machine import Machine
+from tests.eventually import eventually
 from tests.factories import item, lambda_context, lambda_form, number, text
 
 pytestmark = pytest.mark.functional
@@ -27,6 +29,9 @@ BOTH = tuple(HANDLERS)
 # So many changes may be on their way at once: on a busy machine writing is slowed down with them.
 MOST_ON_THEIR_WAY = 100
 AT_ONCE = 20
+ROUNDS = 60
+# A difference counts when it lasts for so many records: longer than a change is on its way.
+PATIENCE = 3 * (MOST_ON_THEIR_WAY + AT_ONCE)
 
 
 class System:
@@ -36,6 +41,10 @@ class System:
         self.dynamodb, self.streams, self.names = dynamodb, streams, names
         self.deployment = deployment
         self.written = self.handled = 0
+        self._slept = 0
+        # Time is what the handlers have done: a fast machine and a busy one see the same.
+        self.machine = Machine(clock=self._clock, sleep=self._sleep)
+        self.is_written_to = False
         self.deleted = set()
         described = dynamodb.update_table(
             TableName=names.source,
@@ -61,13 +70,40 @@ class System:
     def put_replica(self, *items):
         self._write(self.names.replica, [{"PutRequest": {"Item": one}} for one in items])
 
+    def _clock(self):
+        return self.handled + self._slept
+
+    def _sleep(self, records):
+        """Wait until the handlers have done so many records more, or there are none left to do."""
+        until = self._clock() + records
+        eventually(lambda: self._clock() >= until or self._is_at_rest())
+        self._slept += max(0, until - self._clock())
+
+    def _is_at_rest(self):
+        return not self.is_written_to and self.handled == self.written
+
+    @contextlib.contextmanager
+    def written_to(self, names):
+        """In the background, put and delete items at random, in so many rounds and no more."""
+        rng = random.Random(5)  # noqa: S311 - to be repeated, not to be secret
+        rounds = count(1)
+
+        def write():
+            if self.is_written_to and self.written - self.handled <= MOST_ON_THEIR_WAY:
+                self.change_at_random(rng, names)
+                self.is_written_to = next(rounds) < ROUNDS
+
+        self.is_written_to = True
+        with in_background(write):
+            yield
+            eventually(lambda: not self.is_written_to)
+
     def change_at_random(self, rng, names):
-        """Put and delete some of the items, unless the handlers are too far behind."""
-        if self.written - self.handled > MOST_ON_THEIR_WAY:
-            return
+        """Put and delete some of the items."""
         some = set(rng.sample(names, AT_ONCE))
         gone = set(rng.sample(sorted(some - self.deleted), AT_ONCE // 5))
-        self.put(*(version(name, rng.randrange(1000)) for name in sorted(some - gone)))
+        # Every put is another state: one that changes nothing would be no record.
+        self.put(*(version(name, self.written + n) for n, name in enumerate(sorted(some - gone))))
         self.delete(*sorted(gone))
         self.deleted = (self.deleted - some) | gone
 
@@ -251,45 +287,36 @@ def test_heavy_live_writing_makes_no_finding(system):
     planted = {"cold007", "cold070"}
     system.put_replica(*(version(name, 99) for name in planted))
 
-    with system.followed(), writing(system, hot, seconds=4):
-        found, summary = system.compare(patience_s=3, segments=2)
+    with system.followed(), system.written_to(hot):
+        found, summary = system.compare(patience_s=PATIENCE, segments=2, machine=system.machine)
     changes = system.written - 200
     left, at_rest = system.compare()
 
     assert reasons(found) == dict.fromkeys(planted, (DIFFERENT, Reason.CORRUPT))
     assert {one["Id"]["S"] for one in summary.restless} <= set(hot)
-    assert changes > 200
+    assert changes == ROUNDS * AT_ONCE
     assert left.keys() == planted
     assert at_rest.restless == ()
 
 
 def test_a_repair_never_undoes_a_newer_write(system):
     """Items under repair are written to all the while, and the handlers follow: all ends equal."""
-    names = [f"{n:03d}" for n in range(60)]
+    hot, cold = ([f"{kind}{n:03d}" for n in range(60)] for kind in ("hot", "cold"))
+    names = [*hot, *cold]
+    options = {"apply": True, "patience_s": PATIENCE, "machine": system.machine}
     system.put(*(version(name, 0) for name in names))
     system.follow(*BOTH)
 
     results = []
-    with system.followed(), writing(system, names, seconds=4):
+    with system.followed(), system.written_to(hot):
         for _ in range(3):
             system.put_replica(*(version(name, 99) for name in names[::3]))
-            results.append(repair(system.deployment, map(item, names), apply=True, patience_s=1))
+            results.append(repair(system.deployment, map(item, names), **options))
 
     assert system.of_replica() == system.of_source()
-    assert sum(one.healed for one in results) > 20
-    assert [one.unhealed for one in results] == [()] * 3
-
-
-def writing(system, names, seconds):
-    """Changes at random in the background, for so long at most."""
-    rng = random.Random(5)  # noqa: S311 - to be repeated, not to be secret
-    until = time.monotonic() + seconds
-
-    def write():
-        if time.monotonic() < until:
-            system.change_at_random(rng, names)
-
-    return in_background(write)
+    # At the least those that nothing else would heal.
+    assert all(result.healed >= len(cold[::3]) for result in results)
+    assert [result.unhealed for result in results] == [()] * 3
 
 
 def test_a_sample_of_a_living_table(system):

@@ -24,6 +24,7 @@ from rich.console import Console
 
 import itemtrail.local.demo
 from itemtrail.local.local_stack import EMULATED, REPLICA_TEMPLATE
+from tests.eventually import eventually
 from tests.factories import lambda_form
 
 pytestmark = pytest.mark.functional
@@ -31,7 +32,6 @@ pytestmark = pytest.mark.functional
 STACK, SOURCE = itemtrail.local.demo.STACK, "Employee"
 REGION, REPLICA_REGION = itemtrail.local.demo.REGION, itemtrail.local.demo.REPLICA_REGION
 PROGRAM = str(Path(sys.executable).with_name("itemtrail"))
-WITHIN_S = 20
 WRITERS = ("history_writer", "replica_writer")
 # Far from those the demo's workload uses.
 IDENTIFIERS = itertools.count(1_000)
@@ -75,8 +75,8 @@ class Deployed:
 
     def caught_up(self, identifier, changes):
         """Wait until both functions have done their work for an item; returns its rows."""
-        _eventually(lambda: len(self.rows(identifier)) >= changes)
-        _eventually(
+        eventually(lambda: len(self.rows(identifier)) >= changes)
+        eventually(
             lambda: _plain(self.replica_item(identifier)) == _plain(self.source_item(identifier))
         )
         rows = self.rows(identifier)
@@ -169,14 +169,6 @@ def _key(identifier):
     return {"Id": {"N": str(identifier)}}
 
 
-def _eventually(holds):
-    """Poll a condition until it holds; it must within a bounded time."""
-    deadline = time.monotonic() + WITHIN_S
-    while not holds():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.02)
-
-
 def _plain(value):
     """Wire values with sets in one order, so that `==` means the same item."""
     if isinstance(value, dict):
@@ -249,9 +241,9 @@ def test_twenty_changes_of_a_second_keep_their_order(deployed, identifier):
     rows = deployed.caught_up(identifier, changes=20)
 
     assert [row["NewImage"]["M"]["Count"]["N"] for row in rows] == list(map(str, range(20)))
-    # Of so few seconds that time alone does not tell the order.
+    # Some share a second: time alone does not tell the order.
     stamps = {row["ApproximateCreationDateTime"]["S"].partition("#")[0] for row in rows}
-    assert len(stamps) < 10
+    assert len(stamps) < len(rows)
 
 
 def test_rows_are_found_by_hour(deployed, identifier):
@@ -627,7 +619,7 @@ def test_diff_command_shows_what_differs(deployed, itemtrail_program, identifier
     second = row["ApproximateCreationDateTime"]["S"].partition("#")[0]
     # Stamps are whole seconds: only a change of a later one is a change since then.
     later = datetime.fromisoformat(second).timestamp() + 1
-    _eventually(lambda: time.time() > later)
+    eventually(lambda: time.time() > later)
     deployed.put(identifier, Name={"S": "b"}, Same={"N": "1"}, New={"S": ""})
     deployed.caught_up(identifier, changes=2)
 

@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -17,6 +16,7 @@ import pytest
 
 from itemtrail.local import sam
 from stream_core.history_row import HistoryRow
+from tests.eventually import eventually
 from tests.factories import inserts, item, lambda_record, number, text
 from tests.lambda_runtime import (
     NOT_HERE,
@@ -38,7 +38,7 @@ TRIES_AGAIN_S = 60
 # Some times as long as a cold start, which the limit counts too.
 SHORT_S = 2
 TIMED_OUT = f"Task timed out after {SHORT_S}.00 seconds"
-WITHIN_S = 10
+MOST_DELIVERIES = 100
 
 # What items are made of here, and what therefore no log may hold: as it is, or in base64.
 KEY, TEXT, BYTES = "hidden-key", "hidden-text", b"hidden"
@@ -238,14 +238,6 @@ def _ids(records):
     return {record["dynamodb"]["Keys"]["Id"]["S"] for record in records}
 
 
-def _eventually(holds):
-    """Poll a condition until it holds; it must within a bounded time."""
-    deadline = time.monotonic() + WITHIN_S
-    while not holds():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.02)
-
-
 # ---- Cold start -----------------------------------------------------------------------------
 
 
@@ -344,7 +336,7 @@ def test_time_out_acknowledges_nothing(start, backend, changed, stored, name):
 
 def _delivered(function, records):
     """Deliver as the event source mapping does: again, when a busy machine starts too slowly."""
-    for _ in range(WITHIN_S):
+    for _ in range(MOST_DELIVERIES):
         answer = function.invoke(_event(records))
         if answer != TIMED_OUT:
             break
@@ -435,14 +427,14 @@ def test_nothing_outlives_a_killed_program(built, runtime, variables, backend, t
     with program:
         try:
             session = int(program.stdout.readline())
-            _eventually(lambda: backend.unanswered)
+            eventually(lambda: backend.unanswered)
             before = _processes_of(session)
         finally:
             program.kill()
 
     # Keeper, emulator and function.
     assert len(before) == 3
-    _eventually(lambda: not _processes_of(session))
+    eventually(lambda: not _processes_of(session))
     assert list(tmp_path.iterdir()) == []
 
 

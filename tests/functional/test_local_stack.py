@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 import zipfile
 from pathlib import Path
 
@@ -18,13 +17,13 @@ import pytest
 from itemtrail.local import local_stack as module
 from itemtrail.local import sam
 from itemtrail.local.local_stack import LocalStack, LocalStackError
+from tests.eventually import GIVEN_UP_AFTER_S, eventually
 
 pytestmark = [
     pytest.mark.functional,
     pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes by /proc"),
 ]
 
-WITHIN_S = 10
 PROC = Path("/proc")
 
 # A program that uses the local stack until it is told to end; tells its folder.
@@ -53,7 +52,7 @@ import pathlib, time
 def handler(event, context):
     if "busy" in event:
         pathlib.Path(event["busy"]).touch()
-        time.sleep(60)
+        time.sleep(900)
     return "ran"
 """
 
@@ -71,7 +70,7 @@ def run_a_function(stack):
             Handler="app.handler",
             Role="arn:aws:iam::000000000000:role/probe",
             Code={"ZipFile": packed.getvalue()},
-            Timeout=60,
+            Timeout=900,
         )
         answer = functions.invoke(FunctionName="probe", Payload="{}")["Payload"].read()
         functions.invoke(
@@ -80,15 +79,7 @@ def run_a_function(stack):
             Payload=json.dumps({"busy": str(busy)}),
         )
     assert answer == b'"ran"'
-    _eventually(busy.exists)
-
-
-def _eventually(holds, within_s=WITHIN_S):
-    """Poll a condition until it holds; it must within a bounded time."""
-    deadline = time.monotonic() + within_s
-    while not holds():
-        assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.02)
+    eventually(busy.exists)
 
 
 def _processes():
@@ -118,10 +109,10 @@ def _left_of(folder, groups):
     ]
 
 
-def _assert_gone(folder, groups, within_s=WITHIN_S):
+def _assert_gone(folder, groups):
     assert groups
-    _eventually(lambda: not _left_of(folder, groups), within_s)
-    _eventually(lambda: not Path(folder).exists(), within_s)
+    eventually(lambda: not _left_of(folder, groups))
+    eventually(lambda: not Path(folder).exists())
 
 
 @pytest.fixture
@@ -181,7 +172,7 @@ def test_nothing_outlives_a_killed_program(start_program, tmp_path, number):
     assert len(_left_of(folder, groups)) >= 2
 
     process.send_signal(number)
-    process.wait(WITHIN_S)
+    process.wait()
 
     _assert_gone(folder, groups)
     assert list(tmp_path.iterdir()) == []
@@ -199,13 +190,13 @@ def test_nothing_outlives_a_program_killed_while_building(
 ):
     """A build under way ends with the program that wanted it, and leaves no file."""
     process, folder = start_program(BUILDING_PROGRAM, slow_template)
-    _eventually(slow_template.with_name("building").exists)
+    eventually(slow_template.with_name("building").exists)
     groups = _groups_of(folder)
 
     process.send_signal(number)
     process.wait()
 
-    _assert_gone(folder, groups, within_s=2)
+    _assert_gone(folder, groups)
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("itemtrail-")] == []
 
 
@@ -233,7 +224,7 @@ def slow_template(tmp_path):
     """A template whose build says that it has begun and then takes longer than anybody waits."""
     folder = tmp_path / "slow"
     folder.mkdir()
-    return _template(folder, f"touch {folder / 'building'}\nsleep 30")
+    return _template(folder, f"touch {folder / 'building'}\nsleep 900")
 
 
 # ---- What goes wrong is said ---------------------------------------------------------------
@@ -392,7 +383,7 @@ def test_demo_holds_and_leaves_nothing(tmp_path):
         capture_output=True,
         text=True,
         check=False,
-        timeout=180,
+        timeout=GIVEN_UP_AFTER_S,
     )
 
     assert (ran.returncode, ran.stderr) == (0, "")

@@ -15,6 +15,7 @@ from reports.deployment.stack import Consumer
 from stream_core.batch import Delivery
 from stream_core.change import read_record
 from stream_core.quarantine import Quarantine
+from tests.eventually import GIVEN_UP_AFTER_S
 from tests.factories import Clock, item, lambda_form, nested, number, text
 from tests.left_behind import invocation
 
@@ -117,7 +118,7 @@ class System:
         return [found for page in pages for found in page["Items"]]
 
     def redrive(self, **options):
-        options = {"apply": True, "names": MAPPING, "patience_s": 5} | options
+        options = {"apply": True, "names": MAPPING, "patience_s": GIVEN_UP_AFTER_S} | options
         return redrive(self.deployment, **options)
 
     def write(self, records, table):

@@ -2,15 +2,14 @@
 
 import contextlib
 import shutil
-import time
 
 import pytest
 
 from itemtrail.local.local_stack import EMULATED, LocalStack
+from tests.eventually import eventually
 
 pytestmark = pytest.mark.functional
 
-WITHIN_S = 20
 SAMPLE = EMULATED | {"CreateSampleSourceTable": "true"}
 
 
@@ -58,11 +57,8 @@ class Trail:
         return self.items("ReplicaTableName", "Id")
 
 
-def _eventually(read, wanted):
-    deadline = time.monotonic() + WITHIN_S
-    while (found := read()) != wanted and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert found == wanted
+def _becomes(read, wanted):
+    eventually(lambda: read() == wanted)
 
 
 def _resources(local_stack, name):
@@ -83,10 +79,10 @@ def test_two_stacks_share_nothing(local_stack, built):
     one.put(1, 2)
     other.put(3)
 
-    _eventually(one.recorded, [1, 2])
-    _eventually(one.replicated, [1, 2])
-    _eventually(other.recorded, [3])
-    _eventually(other.replicated, [3])
+    _becomes(one.recorded, [1, 2])
+    _becomes(one.replicated, [1, 2])
+    _becomes(other.recorded, [3])
+    _becomes(other.replicated, [3])
     resources = [_resources(local_stack, name) for name in ("side-by-side", "other-side")]
     assert resources[0].keys() == resources[1].keys()
     assert set(resources[0].values()).isdisjoint(resources[1].values())
@@ -112,15 +108,15 @@ def test_update_in_place_loses_nothing(local_stack, built, tmp_path):
     assert not {one for one in history.outputs if "Replica" in one}
     assert not {one for one in replica.outputs if "History" in one or "Overflow" in one}
     history.put(*range(10))
-    _eventually(history.recorded, list(range(10)))
+    _becomes(history.recorded, list(range(10)))
     outputs, resources = history.outputs, _resources(local_stack, "updated")
 
     history.built = _newer(built, tmp_path)
     history.deploy(MemorySize="512", Timeout="30", LogLevel="WARNING")
     history.put(*range(10, 20))
 
-    _eventually(history.recorded, list(range(20)))
-    _eventually(replica.replicated, list(range(20)))
+    _becomes(history.recorded, list(range(20)))
+    _becomes(replica.replicated, list(range(20)))
     assert history.outputs == outputs
     assert _resources(local_stack, "updated") == resources
     with history.client("lambda") as functions:

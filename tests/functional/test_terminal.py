@@ -18,13 +18,13 @@ import click
 import pytest
 
 from stream_core.history_row import HistoryRow
+from tests.eventually import GIVEN_UP_AFTER_S
 from tests.factories import change, item, number
 from tests.tables import create_history_table
 
 pytestmark = pytest.mark.functional
 
 PROGRAM = str(Path(sys.executable).with_name("itemtrail"))
-WITHIN_S = 60
 CTRL_C = b"\x03"
 ROWS, TIME_SHARDS = 200, 4
 # Many hours of an index: nobody waits for the end of it.
@@ -77,10 +77,10 @@ class Terminal:
     def end(self):
         """Wait for the end of the program; gives its exit status."""
         self._read(lambda: False)
-        return self._process.wait(WITHIN_S)
+        return self._process.wait(GIVEN_UP_AFTER_S)
 
     def _read(self, enough):
-        deadline = time.monotonic() + WITHIN_S
+        deadline = time.monotonic() + GIVEN_UP_AFTER_S
         while not enough():
             left = deadline - time.monotonic()
             assert left > 0, f"it never came true:\n{self.shown[-2000:]}"
@@ -128,7 +128,7 @@ def piped(arguments, environment, **options):
         capture_output=True,
         text=True,
         check=False,
-        timeout=WITHIN_S,
+        timeout=GIVEN_UP_AFTER_S,
         **options,
     )
 
@@ -199,7 +199,7 @@ def test_a_pipe_may_close(environment, form):
         env=environment,
         capture_output=True,
         check=False,
-        timeout=WITHIN_S,
+        timeout=GIVEN_UP_AFTER_S,
     )
 
     assert (ran.returncode, len(ran.stdout), ran.stderr) == (0, 1, b"")
@@ -216,7 +216,7 @@ def test_a_full_disk_is_one_line(environment, form):
         capture_output=True,
         text=True,
         check=False,
-        timeout=WITHIN_S,
+        timeout=GIVEN_UP_AFTER_S,
     )
 
     assert ran.returncode == 2
