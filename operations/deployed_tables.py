@@ -49,7 +49,7 @@ class DeployedTables:
     def reader(self) -> RowReader:
         """Reads the history and the live items."""
         history = self._named(self.history_table, "history table")
-        return RowReader(self.dynamodb, self.s3, history, self.source_table)
+        return RowReader(self.dynamodb, self.s3, history, self.source_table, self.time_shards)
 
     @cached_property
     def dynamodb(self) -> "DynamoDBClient":

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import boto3
 
-from reports.access.by_time import ByTime, IndexEntry, changed_rows
+from reports.access.by_time import IndexEntry
 from reports.access.clients import CLIENT_CONFIG, dynamodb_client
 from reports.access.progress import Progress, silent
 from reports.access.row_reader import RowReader
@@ -19,6 +19,7 @@ from reports.states.differences import Difference, differences
 from reports.states.selection import Selection
 from reports.states.timeline import Certainty, ItemState, judge, timeline, weaker_of
 from reports.table.as_of import TableAsOf, table_states
+from reports.table.changes import changed_rows
 from reports.table.versions import item_versions, table_versions
 from reports.verification.gaps import Gap
 from reports.verification.verdicts import Verification
@@ -29,9 +30,6 @@ from stream_core.item_id import item_id
 if TYPE_CHECKING:
     import pandas as pd
 
-
-if TYPE_CHECKING:
-    import pandas as pd
 Key: TypeAlias = Mapping[str, Any]
 """An item's key by attribute name, as Python or wire values."""
 Time: TypeAlias = str | datetime
@@ -83,9 +81,8 @@ class HistoryTable:
             session.client("s3", endpoint_url=endpoint_url, config=CLIENT_CONFIG),
             history_table,
             source_table,
+            time_shards,
         )
-        self._time_shards = time_shards
-        self._by_time = ByTime(self._reader, time_shards)
 
     @property
     def key_schema(self) -> KeySchema:
@@ -242,7 +239,6 @@ class HistoryTable:
         identifier = None if key is None else item_id(self.key_schema.key_of(key))
         return changed_rows(
             self._reader,
-            self._by_time,
             since,
             until,
             where or Selection(),
@@ -255,7 +251,7 @@ class HistoryTable:
         self, start: Time, end: Time = "now", *, progress: Progress = silent
     ) -> Iterator[IndexEntry]:
         """Which rows there are of a range of time, in its order, without reading them."""
-        return self._by_time.entries(*self._range(start, end), progress)
+        return self._reader.by_time.entries(*self._range(start, end), progress)
 
     def between(
         self, start: Time, end: Time = "now", key: Key | None = None, *, coerce: bool = False
@@ -280,7 +276,7 @@ class HistoryTable:
         since, until = self._range(start, end)
         now = datetime.now(UTC)
         if key is None:
-            return table_versions(self._reader, self._by_time, since, until, now, progress)
+            return table_versions(self._reader, since, until, now, progress)
         return item_versions(self._reader, self.key_schema.key_of(key), since, until, now)
 
     def scd2(self, key: Key | None = None, *, coerce: bool = False) -> "pd.DataFrame":
@@ -324,9 +320,7 @@ class HistoryTable:
         """
         now = datetime.now(UTC)
         moment = read_time(at, now)
-        return table_states(
-            self._reader, self._by_time, moment, now, certain=certain, progress=progress
-        )
+        return table_states(self._reader, moment, now, certain=certain, progress=progress)
 
     def verify(
         self,
@@ -344,7 +338,7 @@ class HistoryTable:
         `gaps.read_gaps`) are listed as declared and break no verdict.
         """
         wanted = None if keys is None else [self.key_schema.key_of(key) for key in keys]
-        return verify(self._reader, wanted, gaps, progress, time_shards=self._time_shards)
+        return verify(self._reader, wanted, gaps, progress)
 
     def _range(self, start: Time, end: Time) -> tuple[datetime, datetime]:
         now = datetime.now(UTC)

@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
-from reports.access.by_time import ByTime, changed_rows
 from reports.access.progress import silent
 from reports.access.row_reader import RowReader
 from reports.inputs.paths import value_at
@@ -20,6 +19,7 @@ from reports.states.differences import changed_paths
 from reports.states.selection import Selection
 from reports.states.timeline import judge, spoken_for, state_before
 from reports.table.as_of import table_states
+from reports.table.changes import changed_rows
 from reports.table.versions import table_versions
 from reports.verification.chain_order import Link
 from reports.verification.continuity import judge_chain
@@ -102,13 +102,12 @@ class World:
 
     Attributes:
         rows: what is left of it, in order.
-        reader, by_time: as the live reports make them, without a source table.
+        reader: as the live reports make it, without a source table.
         now: when both look at it.
     """
 
     rows: list[HistoryRow]
     reader: RowReader
-    by_time: ByTime
     now: datetime
 
     @property
@@ -144,8 +143,8 @@ def lived(steps, existing, began_s, lost=frozenset()):
         if place in lost:
             del stored[key]
     rows = sorted(map(HistoryRow.from_item, stored.values()), key=lambda row: row.sort_key)
-    reader = RowReader(recorded.client, None, HISTORY, None)
-    return World(rows, reader, ByTime(reader, 2), moment(at + 60))
+    reader = RowReader(recorded.client, None, HISTORY, None, 2)
+    return World(rows, reader, moment(at + 60))
 
 
 @st.composite
@@ -234,7 +233,7 @@ def expected(world, instants, since, until):
 
 
 def live_states(world, at):
-    told = table_states(world.reader, world.by_time, at, world.now, certain=False, progress=silent)
+    told = table_states(world.reader, at, world.now, certain=False, progress=silent)
     lines = [
         {
             "id": state.row.id,
@@ -254,13 +253,13 @@ def live_states(world, at):
 
 
 def live_changes(world, since, until):
-    rows = changed_rows(world.reader, world.by_time, since, until, Selection())
+    rows = changed_rows(world.reader, since, until, Selection())
     return [row_of(row) for row in rows]
 
 
 def live_versions(world):
     first = datetime.min.replace(tzinfo=UTC)
-    found = table_versions(world.reader, world.by_time, first, world.now, world.now, silent)
+    found = table_versions(world.reader, first, world.now, world.now, silent)
     lines = [
         {
             "id": state.row.id,

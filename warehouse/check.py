@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pyarrow as pa
 
+from reports.access.by_time import MOST_SHARDS
 from reports.access.progress import Progress, silent
 from reports.access.row_reader import RowReader
 from reports.inputs.keys import KeySchema
@@ -148,4 +149,4 @@ def _misplaced(row: HistoryRow, now: datetime) -> dict[FindingKind, list[str]]:
     stored = replace(row, overflow=None).to_item(1)
     no_client = cast("Any", None)
     reader = RowReader(no_client, no_client, "", None)
-    return RowChecks(reader, row.id, None, None, now).check(stored).faults
+    return RowChecks(reader, row.id, None, MOST_SHARDS, now).check(stored).faults

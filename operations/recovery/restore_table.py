@@ -19,7 +19,6 @@ from operations.errors import RefusedError
 from operations.execution.rate import Rate
 from operations.recovery.new_table import NewTable, encryption_of, key_schema_of
 from replica_writer.tables import MAX_WRITES, ReplicaTable, own_attributes
-from reports.access.by_time import ByTime
 from reports.access.clients import CONCURRENCY
 from reports.access.machine import patience_of
 from reports.access.parallel import in_order
@@ -163,8 +162,7 @@ def restore_table(  # noqa: PLR0913 - the whole order, as it is given
     reader, keys, encryption = _source(deployment, key_schema)
     target = NewTable(deployment.dynamodb, new_table)
     was_there = target.is_there(keys)
-    by_time, now = ByTime(reader, deployment.time_shards), datetime.now(UTC)
-    as_of = table_states(reader, by_time, at, now, False, progress)
+    as_of = table_states(reader, at, datetime.now(UTC), certain=False, progress=progress)
     if not apply:
         totals = _fill(as_of, lambda _batch: [], progress)
         return totals.result(new_table, as_of, applied=False, notes=())
@@ -193,7 +191,9 @@ def _source(
                 f"the table '{deployment.source_table}' is gone: say what its key was, partition "
                 "key first (--key-attribute NAME:TYPE)"
             ) from error
-        alone = RowReader(deployment.dynamodb, deployment.s3, reader.history_table, None)
+        alone = RowReader(
+            deployment.dynamodb, deployment.s3, reader.history_table, None, deployment.time_shards
+        )
         return alone, key_schema, None
     return reader, key_schema_of(table), encryption_of(table)
 

@@ -20,12 +20,12 @@ from operations.execution.rate import Rate
 from operations.recovery.compensation import Compensation, compensate, touch_of
 from operations.recovery.conditional_write import ConditionalWriter, WriteOutcome, WriteResult
 from operations.recovery.conflicts import Conflict
-from reports.access.by_time import ByTime, changed_rows
 from reports.access.parallel import in_order
 from reports.access.progress import Progress, silent
 from reports.access.row_reader import RowReader
 from reports.states.differences import Difference
 from reports.states.selection import Selection
+from reports.table.changes import changed_rows
 from stream_core.attribute_values import Item
 from stream_core.change import EventName
 from stream_core.errors import IntegrityError
@@ -177,7 +177,6 @@ def select_bad(  # noqa: PLR0913 - the whole selection, as it is given
     search = partial(
         changed_rows,
         deployment.reader,
-        ByTime(deployment.reader, deployment.time_shards),
         since,
         until,
         where or Selection(),

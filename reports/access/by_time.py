@@ -8,25 +8,25 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from heapq import merge
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from reports.access.clients import CONCURRENCY
-from reports.access.parallel import batches, in_order
 from reports.access.progress import Progress, silent
-from reports.access.row_reader import MOST_A_CALL, RowReader
 from reports.errors import ReportError
-from reports.states.selection import Selection
 from stream_core.attribute_values import Item
 from stream_core.change import EventName
 from stream_core.errors import IntegrityError
-from stream_core.history_row import ID, SORT_KEY, HistoryRow, sort_key_after, time_text
+from stream_core.history_row import ID, SORT_KEY, sort_key_after, time_text
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 INDEX = "ByTime"
 MOST_SHARDS = 100
+"""Partitions that an hour can have at most."""
 _HOUR = timedelta(hours=1)
 _HOUR_LENGTH = len("2018-03-03T18")
 # Entries a page: a hundred busy partitions, two pages each, still fit into memory.
@@ -60,11 +60,14 @@ _IndexPage: TypeAlias = tuple[list[IndexEntry], Any]
 class ByTime:
     """The index of a history table: a partition for every hour and shard."""
 
-    def __init__(self, reader: RowReader, time_shards: int | None) -> None:
-        """Read the index of the reader's history table; nothing is sent yet.
+    def __init__(
+        self, dynamodb: "DynamoDBClient", history_table: str, time_shards: int | None
+    ) -> None:
+        """Read the index of a history table; nothing is sent yet.
 
         Args:
-            reader: reads the history table.
+            dynamodb: the client to read with.
+            history_table: the table's name.
             time_shards: partitions an hour has, the stack's output `TimeShards`: the largest
                 number there ever was. Unknown, all of the hundred possible ones are asked.
 
@@ -77,7 +80,8 @@ class ByTime:
                 "TimeShards says, or leave it out"
             )
         self.shards = MOST_SHARDS if time_shards is None else time_shards
-        self._reader = reader
+        self._dynamodb = dynamodb
+        self._history_table = history_table
 
     def entries(
         self, start: datetime, end: datetime, progress: Progress = silent
@@ -125,8 +129,8 @@ class ByTime:
 
     def _page(self, values: dict[str, Any], place: Any) -> _IndexPage:
         begin = {} if place is None else {"ExclusiveStartKey": place}
-        answer = self._reader.dynamodb.query(
-            TableName=self._reader.history_table,
+        answer = self._dynamodb.query(
+            TableName=self._history_table,
             ExpressionAttributeValues=values,
             **_REQUEST,
             **begin,
@@ -169,44 +173,6 @@ class _Partition:
         yield from held
 
 
-def changed_rows(  # noqa: PLR0913 - the whole question, as it is asked
-    reader: RowReader,
-    by_time: ByTime,
-    start: datetime,
-    end: datetime,
-    where: Selection,
-    *,
-    identifier: str | None = None,
-    progress: Progress = silent,
-    undecided: Callable[[HistoryRow], object] = lambda _row: None,
-) -> Generator[HistoryRow, None, None]:
-    """The changes made from `start` to `end`, both included, in the order of time, streamed.
-
-    A change of the last second may be missing: AWS brings the index up to date a little later.
-
-    Args:
-        reader: reads the rows, consistently.
-        by_time: finds the rows.
-        start: the first moment.
-        end: the last moment.
-        where: which changes are asked for.
-        identifier: of this item only; its own rows are read then, and not the index.
-        progress: is told the hours of the index that are done.
-        undecided: is called with every change that `where` leaves out only because nothing names
-            who made it: all deletes, where an actor is asked for.
-
-    Raises:
-        ReportError: the range ends before it starts.
-        IntegrityError: a row is in the index and not in the table, or is not what was written.
-    """
-    check_range(start, end)
-    if identifier is None:
-        rows = _rows_of_all(reader, by_time.entries(start, end, progress), where)
-    else:
-        rows = _rows_of_one(reader, identifier, start, end)
-    return _accepted(rows, where, undecided)
-
-
 def check_range(start: datetime, end: datetime) -> None:
     """See that a range of time does not end before it starts.
 
@@ -227,34 +193,3 @@ def count_hours(start: datetime, end: datetime) -> int:
 
 def _hour(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-
-
-def _rows_of_all(
-    reader: RowReader, entries: Generator[IndexEntry, None, None], where: Selection
-) -> Generator[HistoryRow, None, None]:
-    keys = (
-        (entry.identifier, entry.sort_key) for entry in entries if where.takes(entry.event_name)
-    )
-    # Closed by hand, here and below: left to the interpreter, threads might outlive an error.
-    with closing(entries), closing(in_order(reader.fetch, batches(keys, MOST_A_CALL))) as fetched:
-        for rows in fetched:
-            yield from rows
-
-
-def _rows_of_one(
-    reader: RowReader, identifier: str, start: datetime, end: datetime
-) -> Generator[HistoryRow, None, None]:
-    yield from reader.rows(identifier, after=time_text(start), until=sort_key_after(end))
-
-
-def _accepted(
-    rows: Generator[HistoryRow, None, None],
-    where: Selection,
-    undecided: Callable[[HistoryRow], object],
-) -> Generator[HistoryRow, None, None]:
-    with closing(rows):
-        for row in rows:
-            if where.accepts(row):
-                yield row
-            elif where.undecided(row):
-                undecided(row)

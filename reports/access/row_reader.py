@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from reports.access.by_time import ByTime
 from reports.access.machine import patience_of
 from reports.errors import ReportError, TableNotFoundError
 from reports.inputs.keys import KeySchema
@@ -31,7 +32,7 @@ _GIVE_UP_AFTER_S = 60
 
 
 class RowReader:
-    """Reads one history table, its overflow bucket, and the source table if there is one."""
+    """Reads a history table, its index, its overflow bucket, and the source if there is one."""
 
     def __init__(
         self,
@@ -39,12 +40,22 @@ class RowReader:
         s3: "S3Client",
         history_table: str,
         source_table: str | None,
+        time_shards: int | None = None,
     ) -> None:
-        """Read with these clients; nothing is sent yet."""
+        """Read with these clients; nothing is sent yet.
+
+        Args:
+            dynamodb: the client for both tables.
+            s3: the client for the overflow bucket.
+            history_table: the history's name.
+            source_table: the name of the table that it is of; None: it is not read.
+            time_shards: partitions an hour of the index `ByTime`; see `ByTime`.
+        """
         self.dynamodb = dynamodb
         self._s3 = s3
         self.history_table = history_table
         self.source_table = source_table
+        self.by_time = ByTime(dynamodb, history_table, time_shards)
 
     @cached_property
     def key_schema(self) -> KeySchema:

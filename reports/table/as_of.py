@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from reports.access.by_time import ByTime, count_hours
+from reports.access.by_time import count_hours
 from reports.access.clients import CONCURRENCY
 from reports.access.parallel import in_order
 from reports.access.progress import Progress
@@ -52,19 +52,13 @@ class TableAsOf:
     states: Iterator[ItemState]
 
 
-def table_states(  # noqa: PLR0913, PLR0917 - the whole question, as it is asked
-    reader: RowReader,
-    by_time: ByTime,
-    at: datetime,
-    now: datetime,
-    certain: bool,  # noqa: FBT001
-    progress: Progress,
+def table_states(
+    reader: RowReader, at: datetime, now: datetime, *, certain: bool, progress: Progress
 ) -> TableAsOf:
     """Every item of a table as it was at an instant, changes stamped at that instant included.
 
     Args:
-        reader: reads both tables.
-        by_time: the index of the history table.
+        reader: reads both tables, and the index of the history.
         at: the instant.
         now: the present.
         certain: refuse a state that is not `exact`; the history is read for it then, because the
@@ -77,11 +71,11 @@ def table_states(  # noqa: PLR0913, PLR0917 - the whole question, as it is asked
     """
     if certain:
         _refuse_what_no_history_knows(reader, at, now)
-    method, reason = _choose(reader, by_time, at, now, certain=certain)
+    method, reason = _choose(reader, at, now, certain=certain)
     if method == "rewind":
-        states = rewound(reader, by_time, at, now, progress)
+        states = rewound(reader, at, now, progress)
     else:
-        states = _from_history(reader, by_time, at, now, progress)
+        states = _from_history(reader, at, now, progress)
     if at < reader.horizon:
         reason += f"; what was deleted before {_began(reader)} does not show"
     return TableAsOf(at, method, reason, _reported(states, certain=certain))
@@ -102,7 +96,7 @@ def _began(reader: RowReader) -> str:
 
 
 def _choose(
-    reader: RowReader, by_time: ByTime, at: datetime, now: datetime, *, certain: bool
+    reader: RowReader, at: datetime, now: datetime, *, certain: bool
 ) -> tuple[Literal["history", "rewind"], str]:
     if certain:
         return "history", "only the history makes a state certain"
@@ -111,11 +105,11 @@ def _choose(
     if not reader.horizon <= at <= now:
         return "history", "the time lies outside the recorded history"
     live_items = reader.describe(reader.source_table).get("ItemCount", 0)
-    return _cheaper(reader, by_time, at, now, live_items)
+    return _cheaper(reader, at, now, live_items)
 
 
 def _cheaper(
-    reader: RowReader, by_time: ByTime, at: datetime, now: datetime, live_items: int
+    reader: RowReader, at: datetime, now: datetime, live_items: int
 ) -> tuple[Literal["history", "rewind"], str]:
     """Weigh both ways by the tables' sizes, which AWS counts anew every six hours.
 
@@ -130,11 +124,11 @@ def _cheaper(
     age = (now - reader.horizon).total_seconds()
     since = round(rows * (now - at).total_seconds() / age) if age else rows
     items = min(rows, live_items or rows)
-    changed, queries = min(since, items), count_hours(at, now) * by_time.shards
+    changed, queries = min(since, items), count_hours(at, now) * reader.by_time.shards
 
     fetched = items + changed
     history_cost = _cost(
-        by_time.shards + size // _MB + fetched // MOST_A_CALL, size + fetched * row_bytes
+        reader.by_time.shards + size // _MB + fetched // MOST_A_CALL, size + fetched * row_bytes
     )
     if history_cost < _LITTLE:
         return "history", f"with about {rows} rows it is small enough to be read"
@@ -150,7 +144,7 @@ def _cost(requests: int, size: int) -> float:
 
 
 def _from_history(
-    reader: RowReader, by_time: ByTime, at: datetime, now: datetime, progress: Progress
+    reader: RowReader, at: datetime, now: datetime, progress: Progress
 ) -> Generator[ItemState, None, None]:
     def judged(batch: list[KnownItem]) -> list[ItemState]:
         states = []
@@ -161,7 +155,7 @@ def _from_history(
             states.append(state)
         return states
 
-    known = known_items(reader, by_time, Span.instant(at), now, progress)
+    known = known_items(reader, Span.instant(at), now, progress)
     with (
         closing(known),
         closing(in_order(judged, in_batches(known), ahead=CONCURRENCY)) as batches,

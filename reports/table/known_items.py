@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from reports.access.by_time import ByTime
 from reports.access.progress import Progress
 from reports.access.row_reader import MOST_A_CALL, RowReader
 from reports.access.table_scan import scan
@@ -122,13 +121,12 @@ def _unmarked(known: KnownItem) -> KnownItem:
 
 
 def known_items(
-    reader: RowReader, by_time: ByTime, span: Span, now: datetime, progress: Progress
+    reader: RowReader, span: Span, now: datetime, progress: Progress
 ) -> Generator[KnownItem, None, None]:
     """What is known of every item that is live or has rows, first the live ones.
 
     Args:
-        reader: reads both tables.
-        by_time: tells the rows that arrive during the reading.
+        reader: reads both tables, and the index for the rows that arrive meanwhile.
         span: the span of time.
         now: the present.
         progress: is told the live items, the rows and the hours read, then the items handed out.
@@ -137,7 +135,7 @@ def known_items(
     live = None if reader.source_table is None else LiveTable(reader, progress)
     marks = RowMarks(span)
     _mark_all(reader, marks, progress)
-    with closing(by_time.entries(now - _MARGIN, present(now, begun), progress)) as entries:
+    with closing(reader.by_time.entries(now - _MARGIN, present(now, begun), progress)) as entries:
         for entry in entries:
             marks.add(entry.identifier, entry.sort_key, entry.event_name)
     total = max(len(marks), live.count if live else 0)

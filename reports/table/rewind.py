@@ -5,7 +5,6 @@ from collections.abc import Generator
 from contextlib import closing
 from datetime import datetime, timedelta
 
-from reports.access.by_time import ByTime
 from reports.access.parallel import batches, in_order
 from reports.access.progress import Progress
 from reports.access.row_reader import MOST_A_CALL, RowReader
@@ -20,7 +19,7 @@ _UNTOUCHED = "the live item, nothing recorded since: a change still on its way w
 
 
 def rewound(
-    reader: RowReader, by_time: ByTime, at: datetime, now: datetime, progress: Progress
+    reader: RowReader, at: datetime, now: datetime, progress: Progress
 ) -> Generator[ItemState, None, None]:
     """Every item that is live or has changed since, as it was at an instant.
 
@@ -31,7 +30,7 @@ def rewound(
     begun = time.monotonic()
     live = LiveTable(reader, progress)
     changed: dict[str, str] = {}
-    with closing(by_time.entries(at + _TICK, present(now, begun), progress)) as entries:
+    with closing(reader.by_time.entries(at + _TICK, present(now, begun), progress)) as entries:
         for entry in entries:
             changed.setdefault(entry.identifier, entry.sort_key)
     total = max(live.count, len(changed))

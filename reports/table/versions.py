@@ -5,7 +5,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 
-from reports.access.by_time import ByTime, check_range
+from reports.access.by_time import check_range
 from reports.access.clients import CONCURRENCY
 from reports.access.parallel import in_order
 from reports.access.progress import Progress
@@ -39,13 +39,8 @@ def item_versions(
     return _item_versions(reader, keys, start, end, now)
 
 
-def table_versions(  # noqa: PLR0913, PLR0917 - the whole question, as it is asked
-    reader: RowReader,
-    by_time: ByTime,
-    start: datetime,
-    end: datetime,
-    now: datetime,
-    progress: Progress,
+def table_versions(
+    reader: RowReader, start: datetime, end: datetime, now: datetime, progress: Progress
 ) -> Generator[ItemState, None, None]:
     """The versions of all items that were active from `start` to `end`.
 
@@ -55,7 +50,7 @@ def table_versions(  # noqa: PLR0913, PLR0917 - the whole question, as it is ask
         ReportError: the range ends before it starts.
     """
     check_range(start, end)
-    return _table_versions(reader, by_time, start, end, now, progress)
+    return _table_versions(reader, start, end, now, progress)
 
 
 def _item_versions(
@@ -99,13 +94,8 @@ def _is_active(state: ItemState, start: datetime, end: datetime) -> bool:
     return ended is None or ended > start or (begun == ended and ended == start)
 
 
-def _table_versions(  # noqa: PLR0913, PLR0917 - as above
-    reader: RowReader,
-    by_time: ByTime,
-    start: datetime,
-    end: datetime,
-    now: datetime,
-    progress: Progress,
+def _table_versions(
+    reader: RowReader, start: datetime, end: datetime, now: datetime, progress: Progress
 ) -> Generator[ItemState, None, None]:
     def of_one(keys: Item) -> Iterator[ItemState]:
         return _item_versions(reader, keys, start, end, now)
@@ -120,7 +110,7 @@ def _table_versions(  # noqa: PLR0913, PLR0917 - as above
         return active
 
     long_lives: list[KnownItem] = []
-    known = known_items(reader, by_time, Span.range(start, end), now, progress)
+    known = known_items(reader, Span.range(start, end), now, progress)
     batches = in_batches(_without(long_lives, known))
     with closing(known), closing(in_order(of_batch, batches, ahead=CONCURRENCY)) as active:
         for states in active:

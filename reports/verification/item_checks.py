@@ -84,14 +84,9 @@ class ItemReport:
 
 @dataclass(frozen=True)
 class ItemChecks:
-    """Looks at items one by one.
-
-    Attributes:
-        time_shards: partitions an hour that `changes` reads, None where it is not known.
-    """
+    """Looks at items one by one."""
 
     reader: RowReader
-    time_shards: int | None
 
     def examine(
         self, subject: Subject, now: datetime, sighting: LiveSighting | None = None
@@ -105,7 +100,7 @@ class ItemChecks:
         """
         has_source = self.reader.source_table is not None
         schema = self.reader.key_schema if has_source else None
-        checks = RowChecks(self.reader, subject.identifier, schema, self.time_shards, now)
+        checks = RowChecks(self.reader, subject.identifier, schema, self.reader.by_time.shards, now)
         report = ItemReport(subject, now, sighting=sighting)
         links, faulty = _read_rows(self.reader, checks, report)
         keys = report.subject.keys

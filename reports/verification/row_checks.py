@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
+from reports.access.by_time import MOST_SHARDS
 from reports.access.row_reader import RowReader
 from reports.inputs.keys import KeySchema
 from reports.states.timeline import state_before
@@ -19,8 +20,6 @@ from stream_core.history_row import SORT_KEY, HistoryRow, sort_key_of, time_buck
 from stream_core.item_id import item_id
 from stream_core.retry import Retry, classify, error_code
 
-MOST_SHARDS = 100
-"""Partitions an hour of the index `ByTime`, at most."""
 # Half of a SHA-256: still nobody finds two states that share one.
 _STATE_BYTES = 16
 _BUCKET = re.compile(r"(\d{4}-\d{2}-\d{2}T\d{2})#(\d{2})", re.ASCII)
@@ -65,7 +64,7 @@ class RowChecks:
         reader: RowReader,
         identifier: str,
         key_schema: KeySchema | None,
-        time_shards: int | None,
+        time_shards: int,
         now: datetime,
     ) -> None:
         """Check rows that stand under an `Id`.
@@ -74,7 +73,7 @@ class RowChecks:
             reader: reads the overflow objects.
             identifier: the `Id`.
             key_schema: the source table's key, None where it is not known.
-            time_shards: partitions an hour that `changes` reads, None where it is not known.
+            time_shards: partitions an hour that `changes` reads.
             now: rows stamped later are from the future.
         """
         self._reader = reader
@@ -182,7 +181,7 @@ class RowChecks:
         shard = int(match[2])
         if shard not in self._shards:
             # The count may have been raised since: any that gives this shard will do.
-            self._shards[shard] = shard < (self._time_shards or MOST_SHARDS) and any(
+            self._shards[shard] = shard < self._time_shards and any(
                 time_bucket(created_at, row.id, count).endswith(f"#{match[2]}")
                 for count in range(shard + 1, MOST_SHARDS + 1)
             )

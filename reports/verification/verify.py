@@ -34,13 +34,12 @@ class Clock:
     sleep: Callable[[float], object] = time.sleep
 
 
-def verify(  # noqa: PLR0913 - what to look at, what to expect, and whom to tell
+def verify(
     reader: RowReader,
     keys: Sequence[Item] | None = None,
     gaps: Sequence[Gap] = (),
     progress: Progress = silent,
     *,
-    time_shards: int | None = None,
     clock: Clock | None = None,
 ) -> Verification:
     """Look at the whole history of some items or of all.
@@ -57,7 +56,6 @@ def verify(  # noqa: PLR0913 - what to look at, what to expect, and whom to tell
         keys: the items in wire form; None: all that have a row or are live.
         gaps: what is known to be missing.
         progress: told how many items are done.
-        time_shards: partitions an hour of the index `ByTime`, None where it is not known.
         clock: the time, and waiting.
 
     Raises:
@@ -67,7 +65,7 @@ def verify(  # noqa: PLR0913 - what to look at, what to expect, and whom to tell
     _ = reader.horizon
     if reader.source_table is not None:
         _ = reader.key_schema
-    checks = ItemChecks(reader, time_shards)
+    checks = ItemChecks(reader)
     run = _Inspection(
         reader, checks, progress, clock or Clock(), VerificationTally(reader.source_table)
     )

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from reports.access.by_time import ByTime, changed_rows
 from reports.access.progress import silent
+from reports.access.row_reader import RowReader
 from reports.states.selection import Selection
 from reports.states.timeline import Certainty, judge
 from reports.table.as_of import _from_history, table_states
+from reports.table.changes import changed_rows
 from reports.table.rewind import rewound
 from reports.table.versions import item_versions, table_versions
 from stream_core.change import EventName
@@ -124,8 +125,8 @@ class Replay:
         return moment(self.end + 60)
 
     @property
-    def both(self):
-        return self.recorded.reader, self.recorded.by_time
+    def reader(self):
+        return self.recorded.reader
 
 
 @st.composite
@@ -152,7 +153,7 @@ def existing(states):
 
 
 def from_history(replay, at):
-    return list(_from_history(*replay.both, at, replay.now, silent))
+    return list(_from_history(replay.reader, at, replay.now, silent))
 
 
 @given(replays(), st.data())
@@ -163,12 +164,12 @@ def test_both_ways_give_the_items_of_a_replay(replay, data):
     """
     at = min(drawn_moment(data, replay), replay.now)
 
-    rewinding = existing(rewound(*replay.both, at, replay.now, silent))
+    rewinding = existing(rewound(replay.reader, at, replay.now, silent))
     reading = from_history(replay, at)
 
     assert existing(reading) == rewinding == replay.as_of(at)
     for state in reading:
-        assert state == judge(replay.recorded.reader.evidence(state.keys, at, replay.now))
+        assert state == judge(replay.reader.evidence(state.keys, at, replay.now))
         if state.keys["Id"]["S"] not in replay.existing:
             assert state.certainty is Certainty.EXACT
 
@@ -179,7 +180,7 @@ def test_a_certain_answer_of_a_complete_history_is_given(replay, data):
     assume(not replay.existing)
     at = min(drawn_moment(data, replay), replay.now)
 
-    answer = table_states(*replay.both, at, replay.now, certain=True, progress=silent)
+    answer = table_states(replay.reader, at, replay.now, certain=True, progress=silent)
 
     assert existing(answer.states) == replay.as_of(at)
 
@@ -193,7 +194,7 @@ def test_a_missing_row_never_makes_a_wrong_answer_exact(replay, data):
     at = min(drawn_moment(data, replay), replay.now)
     truth = replay.as_of(at)
 
-    answers = [*from_history(replay, at), *rewound(*replay.both, at, replay.now, silent)]
+    answers = [*from_history(replay, at), *rewound(replay.reader, at, replay.now, silent)]
 
     for state in answers:
         name = state.keys["Id"]["S"]
@@ -207,14 +208,15 @@ def test_a_missing_row_never_makes_a_wrong_answer_exact(replay, data):
 def test_changes_equal_the_models_own_list(replay, data, knows_shards):
     """In order, whatever the number of shards, whole or by item."""
     start, end = sorted(drawn_moment(data, replay) for _ in range(2))
-    reader = replay.recorded.reader
-    by_time = replay.recorded.by_time if knows_shards else ByTime(reader, None)
+    reader = replay.reader
+    if not knows_shards:
+        reader = RowReader(reader.dynamodb, None, reader.history_table, reader.source_table)
 
-    found = list(changed_rows(reader, by_time, start, end, Selection()))
+    found = list(changed_rows(reader, start, end, Selection()))
 
     assert found == [row for row in replay.changes if start <= row.change.created_at <= end]
     for name in NAMES:
-        one = changed_rows(reader, by_time, start, end, Selection(), identifier=name)
+        one = changed_rows(reader, start, end, Selection(), identifier=name)
         assert list(one) == [row for row in found if row.id == name]
 
 
@@ -223,7 +225,7 @@ def test_versions_between_equal_the_models_own(replay, data):
     """Every version that was active and no other, in order; the same for the table and an item."""
     start, end = sorted(drawn_moment(data, replay) for _ in range(2))
     found = {}
-    for state in table_versions(*replay.both, start, end, replay.now, silent):
+    for state in table_versions(replay.reader, start, end, replay.now, silent):
         found.setdefault(state.keys["Id"]["S"], []).append(state)
 
     told = {
@@ -234,5 +236,5 @@ def test_versions_between_equal_the_models_own(replay, data):
     assert told == replay.between(start, end)
     for states in found.values():
         keys = states[0].keys
-        alone = item_versions(replay.recorded.reader, keys, start, end, replay.now)
+        alone = item_versions(replay.reader, keys, start, end, replay.now)
         assert list(alone) == states

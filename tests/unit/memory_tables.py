@@ -16,7 +16,6 @@ from zlib import crc32
 
 from botocore.paginate import Paginator
 
-from reports.access.by_time import ByTime
 from reports.access.row_reader import RowReader
 from stream_core.attribute_values import same_item
 from stream_core.change import EventName
@@ -192,7 +191,7 @@ class Recorded:
 
     Attributes:
         client: both tables.
-        reader, by_time: as the reports make them.
+        reader: as the reports make it.
         rows: what was recorded, in order.
     """
 
@@ -214,8 +213,8 @@ class Recorded:
             **options,
         )
         self.shards = shards
-        self.reader = RowReader(self.client, None, HISTORY, SOURCE if source else None)
-        self.by_time = ByTime(self.reader, shards if time_shards == "known" else time_shards)
+        known = shards if time_shards == "known" else time_shards
+        self.reader = RowReader(self.client, None, HISTORY, SOURCE if source else None, known)
         self.rows = []
         self._sequences = count(1)
 

@@ -6,9 +6,10 @@ from itertools import islice
 import pytest
 
 from reports import ReportError
-from reports.access.by_time import ByTime, changed_rows, count_hours
+from reports.access.by_time import ByTime, count_hours
 from reports.access.clients import CONCURRENCY
 from reports.states.selection import Selection
+from reports.table.changes import changed_rows
 from stream_core.change import EventName
 from stream_core.errors import IntegrityError
 from tests.factories import Clock, item, number, text
@@ -28,13 +29,11 @@ def counted(world, changes, *, items=3, step_s=1):
 
 
 def entries(world, start=FIRST, end=LAST, **options):
-    return list(world.by_time.entries(start, end, **options))
+    return list(world.reader.by_time.entries(start, end, **options))
 
 
 def changes(world, start=FIRST, end=LAST, where=None, **options):
-    return list(
-        changed_rows(world.reader, world.by_time, start, end, where or Selection(), **options)
-    )
+    return list(changed_rows(world.reader, start, end, where or Selection(), **options))
 
 
 def places(rows):
@@ -107,14 +106,14 @@ def test_an_unknown_number_of_shards_means_all_there_can_be():
     world = counted(Recorded(shards=37, time_shards=None), 60, items=50)
 
     assert places(changes(world)) == places(world.rows)
-    assert ByTime(world.reader, None).shards == 100
+    assert world.reader.by_time.shards == 100
 
 
 @pytest.mark.parametrize("shards", [0, 101, -1])
 def test_an_impossible_number_of_shards_is_refused(shards):
     """Asking fewer partitions than there are would lose changes without a word."""
     with pytest.raises(ReportError, match=r"give 1 to 100, as the stack's output TimeShards"):
-        ByTime(Recorded().reader, shards)
+        ByTime(Recorded().client, HISTORY, shards)
 
 
 def test_a_range_that_ends_before_it_starts_is_an_error():
@@ -122,9 +121,9 @@ def test_a_range_that_ends_before_it_starts_is_an_error():
     world = Recorded()
 
     with pytest.raises(ReportError, match="ends before it starts"):
-        world.by_time.entries(moment(1), moment(0))
+        world.reader.by_time.entries(moment(1), moment(0))
     with pytest.raises(ReportError, match="give the earlier time first"):
-        changed_rows(world.reader, world.by_time, moment(1), moment(0), Selection())
+        changed_rows(world.reader, moment(1), moment(0), Selection())
 
 
 def test_progress_tells_the_hours():
@@ -146,7 +145,7 @@ def test_only_what_is_near_is_read_ahead():
     """The first entries of a range of years come after a few hours' queries."""
     world = counted(Recorded(shards=4), 3)
 
-    found = world.by_time.entries(moment(0), moment(10_000 * HOUR))
+    found = world.reader.by_time.entries(moment(0), moment(10_000 * HOUR))
     first = [next(found) for _ in range(3)]
     found.close()
 
@@ -158,7 +157,7 @@ def test_a_partition_of_many_pages_is_read_on_while_it_is_consumed():
     """One page more than is being consumed, and no further."""
     world = counted(Recorded(shards=1, page=5), 100, items=1)
 
-    found = world.by_time.entries(moment(0), moment(100))
+    found = world.reader.by_time.entries(moment(0), moment(100))
     list(islice(found, 12))
     found.close()
 
@@ -190,7 +189,7 @@ def test_the_first_rows_come_long_before_the_last_are_read():
     """Whoever pipes it into `head` does not wait for the whole year."""
     world = counted(Recorded(shards=4), 300, step_s=HOUR)
 
-    found = changed_rows(world.reader, world.by_time, moment(0), moment(300 * HOUR), Selection())
+    found = changed_rows(world.reader, moment(0), moment(300 * HOUR), Selection())
     first = next(found)
     found.close()
 
@@ -302,7 +301,7 @@ def test_stopping_early_leaves_no_thread():
     world = counted(Recorded(), 500, step_s=60)
     before = threading.active_count()
 
-    found = changed_rows(world.reader, world.by_time, FIRST, LAST, Selection())
+    found = changed_rows(world.reader, FIRST, LAST, Selection())
     next(found)
     assert threading.active_count() > before
     found.close()
@@ -317,7 +316,7 @@ def test_stopping_early_asks_nothing_more():
     stop = threading.Event()
     world.client.before["query"] += [None] * 100 + [lambda: stop.wait(10)] * 100
 
-    found = world.by_time.entries(moment(0), moment(100 * HOUR))
+    found = world.reader.by_time.entries(moment(0), moment(100 * HOUR))
     next(found)
     later = threading.Timer(0.2, stop.set)
     later.start()

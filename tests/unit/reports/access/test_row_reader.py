@@ -1,7 +1,7 @@
 """Reading rows and live items: what is asked of the tables."""
 
-from reports.access.by_time import changed_rows
 from reports.states.selection import Selection
+from reports.table.changes import changed_rows
 from tests.factories import item, number
 from tests.unit.memory_tables import Recorded, moment, require_consistent_reads
 
@@ -28,7 +28,7 @@ def test_the_rows_of_changes_are_read_consistently():
     world = Recorded()
     world.write("1", version(1))
 
-    rows = list(changed_rows(world.reader, world.by_time, moment(0), moment(9), Selection()))
+    rows = list(changed_rows(world.reader, moment(0), moment(9), Selection()))
 
     assert len(rows) == 1
     require_consistent_reads(world.client)

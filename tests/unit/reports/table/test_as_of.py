@@ -22,7 +22,7 @@ def version(name, count):
 
 
 def ask(world, at, *, now=NOW, certain=False, progress=silent):
-    return table_states(world.reader, world.by_time, moment(at), now, certain, progress)
+    return table_states(world.reader, moment(at), now, certain=certain, progress=progress)
 
 
 def history(world, at, **options):

@@ -36,9 +36,7 @@ def of_item(world, start, end, now=NOW):
 
 
 def of_table(world, start, end, now=NOW, progress=silent):
-    return list(
-        table_versions(world.reader, world.by_time, moment(start), moment(end), now, progress)
-    )
+    return list(table_versions(world.reader, moment(start), moment(end), now, progress))
 
 
 either = pytest.mark.parametrize("ask", [of_item, of_table])
@@ -277,7 +275,7 @@ def test_a_range_may_begin_with_time_itself():
     world = lived((0, 0), (10, 1))
     ever = datetime.min.replace(tzinfo=UTC)
 
-    of_all = table_versions(world.reader, world.by_time, ever, NOW, NOW, silent)
+    of_all = table_versions(world.reader, ever, NOW, NOW, silent)
 
     assert counts(of_all) == [0, 1]
     assert counts(item_versions(world.reader, KEYS, ever, NOW, NOW)) == [0, 1]
@@ -288,9 +286,7 @@ def test_an_item_of_many_versions_is_streamed_by_itself():
     world = lived(*((n, n) for n in range(300)), page=15)
     world.write("2", version(0, "2"), at=150)
 
-    states = table_versions(
-        world.reader, world.by_time, moment(0), moment(250), moment(300), silent
-    )
+    states = table_versions(world.reader, moment(0), moment(250), moment(300), silent)
     first, second = next(states), next(states)
     read = sum(
         operation == "query" and request["ExpressionAttributeValues"].get(":id") == {"S": "1"}

@@ -34,9 +34,11 @@ OTHER = item("2", State=text("X"))
 KEYS = {"Id": text("1")}
 
 
-def verified(history, keys=None, gaps=(), *, clock=None, **options):
-    clock = clock or StillClock()
-    return verify(history.reader, keys, gaps, clock=Clock(clock.now, clock.sleep), **options)
+def verified(history, keys=None, gaps=(), *, clock=None, time_shards=None, **options):
+    clock, reader = clock or StillClock(), history.reader
+    if time_shards is not None:
+        reader = RowReader(history.tables, history.objects, HISTORY, SOURCE, time_shards)
+    return verify(reader, keys, gaps, clock=Clock(clock.now, clock.sleep), **options)
 
 
 def found_in(history, **options):
@@ -757,6 +759,6 @@ def test_every_read_is_consistent():
     )
     past.tables.requests.clear()
 
-    verify(past.reader, None, [], time_shards=8, clock=StillClock())
+    verify(past.reader, clock=StillClock())
 
     require_consistent_reads(past.tables)

@@ -1,0 +1,79 @@
+"""The changes made in a range of time, to one item or to all of them."""
+
+from collections.abc import Callable, Generator
+from contextlib import closing
+from datetime import datetime
+
+from reports.access.by_time import IndexEntry, check_range
+from reports.access.parallel import batches, in_order
+from reports.access.progress import Progress, silent
+from reports.access.row_reader import MOST_A_CALL, RowReader
+from reports.states.selection import Selection
+from stream_core.history_row import HistoryRow, sort_key_after, time_text
+
+
+def changed_rows(  # noqa: PLR0913 - the whole question, as it is asked
+    reader: RowReader,
+    start: datetime,
+    end: datetime,
+    where: Selection,
+    *,
+    identifier: str | None = None,
+    progress: Progress = silent,
+    undecided: Callable[[HistoryRow], object] = lambda _row: None,
+) -> Generator[HistoryRow, None, None]:
+    """The changes made from `start` to `end`, both included, in the order of time, streamed.
+
+    A change of the last second may be missing: AWS brings the index up to date a little later.
+
+    Args:
+        reader: finds the rows by their time, and reads them consistently.
+        start: the first moment.
+        end: the last moment.
+        where: which changes are asked for.
+        identifier: of this item only; its own rows are read then, and not the index.
+        progress: is told the hours of the index that are done.
+        undecided: is called with every change that `where` leaves out only because nothing names
+            who made it: all deletes, where an actor is asked for.
+
+    Raises:
+        ReportError: the range ends before it starts.
+        IntegrityError: a row is in the index and not in the table, or is not what was written.
+    """
+    check_range(start, end)
+    if identifier is None:
+        rows = _rows_of_all(reader, reader.by_time.entries(start, end, progress), where)
+    else:
+        rows = _rows_of_one(reader, identifier, start, end)
+    return _accepted(rows, where, undecided)
+
+
+def _rows_of_all(
+    reader: RowReader, entries: Generator[IndexEntry, None, None], where: Selection
+) -> Generator[HistoryRow, None, None]:
+    keys = (
+        (entry.identifier, entry.sort_key) for entry in entries if where.takes(entry.event_name)
+    )
+    # Closed by hand, here and below: left to the interpreter, threads might outlive an error.
+    with closing(entries), closing(in_order(reader.fetch, batches(keys, MOST_A_CALL))) as fetched:
+        for rows in fetched:
+            yield from rows
+
+
+def _rows_of_one(
+    reader: RowReader, identifier: str, start: datetime, end: datetime
+) -> Generator[HistoryRow, None, None]:
+    yield from reader.rows(identifier, after=time_text(start), until=sort_key_after(end))
+
+
+def _accepted(
+    rows: Generator[HistoryRow, None, None],
+    where: Selection,
+    undecided: Callable[[HistoryRow], object],
+) -> Generator[HistoryRow, None, None]:
+    with closing(rows):
+        for row in rows:
+            if where.accepts(row):
+                yield row
+            elif where.undecided(row):
+                undecided(row)
