@@ -28,16 +28,15 @@ from itemtrail.commands.restore import restore
 from itemtrail.commands.undo import undo
 from itemtrail.commands.verify import verify
 from itemtrail.datasets.commands import archive, query
+from itemtrail.exit_status import CLEAN, FAILED, INTERRUPTED
 from itemtrail.local.demo import demo
 from itemtrail.local.local_stack import LocalStackError
 from itemtrail.output.answer import tell
 from stream_core.errors import ItemtrailError
 from stream_core.retry import error_code
 
-_FAILED = 2
-_INTERRUPTED = 130
 # What can go wrong on the way, and is no mistake of ours.
-_TOLD = (
+_EXPECTED = (
     click.ClickException,
     ItemtrailError,
     ClientError,
@@ -74,7 +73,10 @@ class Sections(click.Group):
         for title, members in self.sections.items():
             with formatter.section(title):
                 formatter.write_dl(
-                    [(str(one.name), one.get_short_help_str(_WIDEST_HELP)) for one in members]
+                    [
+                        (str(command.name), command.get_short_help_str(_WIDEST_HELP))
+                        for command in members
+                    ]
                 )
 
 
@@ -116,22 +118,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
         status = commands.main(words, "itemtrail", standalone_mode=False, obj=words)
         sys.stdout.flush()
     except (click.Abort, KeyboardInterrupt):
-        sys.exit(_INTERRUPTED)
+        sys.exit(INTERRUPTED)
     except (BrokenPipeError, ClosedPipeError):
         _drop_output()
-        sys.exit(0)
-    except _TOLD as error:
+        sys.exit(CLEAN)
+    except _EXPECTED as error:
         if isinstance(error, OSError):
             _drop_output()
         if isinstance(error, LocalStackError) and error.detail:
             click.echo(error.detail, err=True)
         tell(f"Error: {' '.join(_explained(error).split())}")
-        sys.exit(_FAILED)
+        sys.exit(FAILED)
     sys.exit(status)
 
 
 def _drop_output() -> None:
-    """Let Python, which flushes at its end, find nobody to complain of."""
+    """Let Python, which flushes at its end, write into nothing."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

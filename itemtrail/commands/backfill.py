@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from itemtrail.exit_status import FINDINGS
+from itemtrail.exit_status import CLEAN, FINDINGS
 from itemtrail.options.operation_target import (
     OperationTarget,
     apply_option,
@@ -19,16 +19,16 @@ from itemtrail.options.operation_target import (
 from itemtrail.options.target import Target, output_option
 from itemtrail.output.answer import Answer, chosen_form, give, tell
 from itemtrail.output.dry_run import dry_run
-from itemtrail.output.progress import Waiting
-from itemtrail.records import backfill as operation_records
-from itemtrail.records import kinds as record_kinds
-from itemtrail.tables import backfill as operation_tables
+from itemtrail.output.progress import ProgressBar
+from itemtrail.records.backfill import backfill_record, problem_records, stream_record
+from itemtrail.records.kinds import PROBLEM, STREAM
 from itemtrail.tables import cells
-from itemtrail.tables import cells as cells_tables
-from operations import enable as enabling
-from operations.backfill import plan as backfilling
+from itemtrail.tables.backfill import backfill_blocks, gap_text, stream_blocks
+from itemtrail.tables.layout import summary_line
 from operations.backfill.plan import Backfill
+from operations.backfill.plan import backfill as backfill_table
 from operations.enable import Stream
+from operations.enable import enable as enable_stream
 from reports.access.clients import CONCURRENCY
 from reports.deployment.stack import Consumer
 
@@ -52,20 +52,11 @@ def enable(table: str, output: str | None, target: Target, *, apply: bool) -> in
       itemtrail enable Employee --apply
     """  # noqa: D301
     form, session = chosen_form(output), target.session()
-    found = enabling.enable(session, target.endpoint_url, table, apply=apply)
-    summary = _stream_summary(found)
-    record = operation_records.stream(found)
-    good = found.was_on or found.applied
-    answer = Answer(
-        record_kinds.STREAM,
-        [record],
-        operation_tables.stream_blocks(found, cells_tables.closing(summary, good=good)),
-        lambda: record,
-    )
-    give(answer, form)
-    if form != "table":
-        tell(summary)
-    return 0
+    stream = enable_stream(session, target.endpoint_url, table, apply=apply)
+    record = stream_record(stream)
+    summary = summary_line(_stream_summary(stream), good=stream.was_on or stream.applied)
+    give(Answer(STREAM, [record], stream_blocks(stream), lambda: record, [summary]), form)
+    return CLEAN
 
 
 @click.command(short_help="Existing items into the history and the replica.")
@@ -124,12 +115,16 @@ def backfill(  # noqa: PLR0913 - an option each
         )
     form, (deployment, stack) = chosen_form(output), target.find()
     left_out = {Consumer.HISTORY_WRITER: no_history, Consumer.REPLICA_WRITER: no_replica}
-    asked = [one for one in Consumer if not left_out[one]] if any(left_out.values()) else []
-    consumers = consumers_meant(asked, consumers_there(deployment, stack), stack)
+    requested = (
+        [consumer for consumer in Consumer if not left_out[consumer]]
+        if any(left_out.values())
+        else []
+    )
+    consumers = consumers_meant(requested, consumers_there(deployment, stack), stack)
     state = state_path or _default_state(deployment.source_table)
     try:
-        with Waiting() as waiting:
-            found = backfilling.backfill(
+        with ProgressBar() as progress:
+            result = backfill_table(
                 deployment,
                 export=export,
                 segments=segments,
@@ -138,14 +133,14 @@ def backfill(  # noqa: PLR0913 - an option each
                 rate=rate,
                 history=Consumer.HISTORY_WRITER in consumers,
                 replica=Consumer.REPLICA_WRITER in consumers,
-                progress=waiting,
+                progress=progress,
             )
     except KeyboardInterrupt:
         if apply and state.exists():
             tell(f"interrupted: run the same command again, it goes on from {state}")
         raise
-    _give_backfill(found, consumers, deployment.source_table, form)
-    return 0 if _is_clean(found) else FINDINGS
+    _give_backfill(result, consumers, deployment.source_table, form)
+    return CLEAN if _is_clean(result) else FINDINGS
 
 
 def _default_state(source_table: str) -> Path:
@@ -153,59 +148,55 @@ def _default_state(source_table: str) -> Path:
     return Path(f".itemtrail-backfill-{source_table.rpartition('/')[2]}.json")
 
 
-def _is_clean(found: Backfill) -> bool:
-    return found.finished and not found.problems and not found.unfinished
+def _is_clean(result: Backfill) -> bool:
+    return result.finished and not result.problems and not result.unfinished
 
 
 def _give_backfill(
-    found: Backfill, consumers: Collection[Consumer], source_table: str, form: str
+    result: Backfill, consumers: Collection[Consumer], source_table: str, form: str
 ) -> None:
-    summary = _backfill_summary(found, consumers)
-    good = found.applied and _is_clean(found)
+    good = result.applied and _is_clean(result)
     answer = Answer(
-        record_kinds.PROBLEM,
-        operation_records.backfill_problems(found),
-        operation_tables.backfill_blocks(
-            found, consumers, source_table, cells_tables.closing(summary, good=good)
-        ),
-        lambda: operation_records.backfill(found),
+        PROBLEM,
+        problem_records(result),
+        backfill_blocks(result, consumers, source_table),
+        lambda: backfill_record(result),
+        [summary_line(_backfill_summary(result, consumers), good=good)],
     )
     give(answer, form)
-    if form != "table":
-        tell(summary)
-    if form not in ("table", "json") and found.gap is not None:
-        tell(f"for verify --gaps: {operation_tables.gap_text(found)}")
+    if form not in ("table", "json") and result.gap is not None:
+        tell(f"for verify --gaps: {gap_text(result)}")
 
 
-def _backfill_summary(found: Backfill, consumers: Collection[Consumer]) -> str:
-    left = [
-        f"{len(problems):,} {what}"
-        for problems, what in (
-            (found.problems, "refused for good"),
-            (found.unfinished, "not done"),
+def _backfill_summary(result: Backfill, consumers: Collection[Consumer]) -> str:
+    problems = [
+        f"{len(group):,} {what}"
+        for group, what in (
+            (result.problems, "refused for good"),
+            (result.unfinished, "not done"),
         )
-        if problems
+        if group
     ]
-    would = "" if found.applied else "would be "
+    would = "" if result.applied else "would be "
     parts = {
-        Consumer.HISTORY_WRITER: f"{cells.count_of(found.counts.baselines, 'baseline')} {would}"
+        Consumer.HISTORY_WRITER: f"{cells.count_of(result.counts.baselines, 'baseline')} {would}"
         "written",
-        Consumer.REPLICA_WRITER: f"{cells.count_of(found.counts.settled, 'item')} {would}settled "
+        Consumer.REPLICA_WRITER: f"{cells.count_of(result.counts.settled, 'item')} {would}settled "
         "in the replica",
     }
-    done = [parts[one] for one in consumers]
-    if not found.applied:
-        return ", ".join([dry_run(" and ".join(done)), *left])
-    word = "done" if found.finished else "not finished"
-    go_on = f"; {found.go_on}" if found.go_on else ""
-    return f"{word}: {', '.join([*done, *left])}{go_on}"
+    done = [parts[consumer] for consumer in consumers]
+    if not result.applied:
+        return ", ".join([dry_run(" and ".join(done)), *problems])
+    word = "done" if result.finished else "not finished"
+    go_on = f"; {result.go_on}" if result.go_on else ""
+    return f"{word}: {', '.join([*done, *problems])}{go_on}"
 
 
-def _stream_summary(found: Stream) -> str:
-    if found.was_on:
-        return f"the stream of {found.table} is on already, with both images: nothing was changed"
-    if found.applied:
-        return f"the stream of {found.table} is on now, with both images"
-    if found.arn is not None:
-        return f"somebody else has just turned the stream of {found.table} on, with both images"
-    return dry_run(f"the stream of {found.table}, which is off, would be on with both images")
+def _stream_summary(stream: Stream) -> str:
+    if stream.was_on:
+        return f"the stream of {stream.table} is on already, with both images: nothing was changed"
+    if stream.applied:
+        return f"the stream of {stream.table} is on now, with both images"
+    if stream.arn is not None:
+        return f"somebody else has just turned the stream of {stream.table} on, with both images"
+    return dry_run(f"the stream of {stream.table}, which is off, would be on with both images")

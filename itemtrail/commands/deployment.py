@@ -2,16 +2,15 @@
 
 import click
 
+from itemtrail.exit_status import CLEAN, FINDINGS
 from itemtrail.options.target import Target, output_option, stack_options
 from itemtrail.output.answer import Answer, chosen_form, give
-from itemtrail.records import deployment as records
-from itemtrail.records import kinds as record_kinds
-from itemtrail.tables import deployment as verdict_tables
+from itemtrail.records.deployment import advice_record, status_line_records, status_record
+from itemtrail.records.kinds import ADVICE, STATUS_LINE
+from itemtrail.tables.deployment import advice_blocks, status_blocks
 from reports.deployment.doctor import examine
 from reports.deployment.stack import Stack, extent_of
 from reports.deployment.status import read_status
-
-_FINDINGS = 1
 
 
 @click.command(short_help="Tables, mappings, lag, and what could not be written.")
@@ -30,15 +29,15 @@ def status(output: str | None, target: Target) -> int:
     """  # noqa: D301
     form, session = chosen_form(output), target.session()
     stack = Stack.read(session, target.stack or "", target.endpoint_url)
-    found = read_status(session, stack, target.endpoint_url)
+    deployment_status = read_status(session, stack, target.endpoint_url)
     answer = Answer(
-        record_kinds.STATUS_LINE,
-        records.status_lines(found),
-        verdict_tables.status_blocks(found),
-        lambda: records.status(found),
+        STATUS_LINE,
+        status_line_records(deployment_status),
+        status_blocks(deployment_status),
+        lambda: status_record(deployment_status),
     )
     give(answer, form)
-    return 0 if found.clean else _FINDINGS
+    return CLEAN if deployment_status.clean else FINDINGS
 
 
 @click.command(short_help="What would lose changes, and what to do about it.")
@@ -57,11 +56,11 @@ def doctor(output: str | None, target: Target) -> int:
     """  # noqa: D301
     form, session = chosen_form(output), target.session()
     stack = Stack.read(session, target.stack or "", target.endpoint_url)
-    found = examine(session, stack, target.endpoint_url)
+    advice = examine(session, stack, target.endpoint_url)
     answer = Answer(
-        record_kinds.ADVICE,
-        map(records.advice, found),
-        verdict_tables.advice_blocks(f"{stack.name}, {extent_of(stack.consumers)}", found),
+        ADVICE,
+        map(advice_record, advice),
+        advice_blocks(f"{stack.name}, {extent_of(stack.consumers)}", advice),
     )
     give(answer, form)
-    return 0 if all(one.ok for one in found) else _FINDINGS
+    return CLEAN if all(check.ok for check in advice) else FINDINGS

@@ -6,7 +6,7 @@ from itertools import chain, pairwise
 
 import click
 
-from itemtrail.exit_status import NOTHING_FOUND
+from itemtrail.exit_status import CLEAN, NOTHING_FOUND
 from itemtrail.options.kinds import TimeType
 from itemtrail.options.target import (
     Target,
@@ -16,10 +16,23 @@ from itemtrail.options.target import (
     target_options,
 )
 from itemtrail.output.answer import Answer, Counted, chosen_form, give, tell
-from itemtrail.output.progress import Waiting
-from itemtrail.records import items as records
-from itemtrail.records import kinds as record_kinds
-from itemtrail.tables import items as tables
+from itemtrail.output.progress import ProgressBar
+from itemtrail.records.items import (
+    blame_record,
+    comparison_record,
+    difference_line_records,
+    span_record,
+    state_record,
+    version_record,
+)
+from itemtrail.records.kinds import BLAME, DIFFERENCE_LINE, SPAN, STATE, VERSION
+from itemtrail.tables.items import (
+    blame_blocks,
+    comparison_table,
+    state_table,
+    timeline_blocks,
+    version_blocks,
+)
 from reports.inputs.keys import key_text
 from reports.inputs.paths import Path
 from reports.states.timeline import ItemState
@@ -44,16 +57,16 @@ def history(key: tuple[str, ...], output: str | None, target: Target) -> int:
     form, trail = chosen_form(output), target.open()
     keys = trail.key_schema.key_of_text(key)
     rows = Counted(trail.rows(keys))
-    with Waiting() as waiting:
+    with ProgressBar() as progress:
         answer = Answer(
-            record_kinds.VERSION,
-            (records.version(row, following) for row, following in _followed(rows)),
-            tables.version_blocks(keys, rows),
+            VERSION,
+            (version_record(row, following) for row, following in _followed(rows)),
+            version_blocks(keys, rows),
         )
-        give(answer, form, waiting)
+        give(answer, form, progress)
     if not rows.count:
         tell(f"nothing is recorded of {key_text(keys)}")
-    return 0 if rows.count else NOTHING_FOUND
+    return CLEAN if rows.count else NOTHING_FOUND
 
 
 @click.command("as-of", short_help="An item as it was at an instant, and how sure that is.")
@@ -78,9 +91,9 @@ def as_of(
     """  # noqa: D301
     form, trail = chosen_form(output), target.open()
     state = trail.as_of(trail.key_schema.key_of_text(key), at, certain=certain)
-    record = records.state(state)
-    give(Answer(record_kinds.STATE, [record], [tables.state(state)], lambda: record), form)
-    return 0 if state.exists else NOTHING_FOUND
+    record = state_record(state)
+    give(Answer(STATE, [record], [state_table(state)], lambda: record), form)
+    return CLEAN if state.exists else NOTHING_FOUND
 
 
 @click.command(short_help="What differs in an item between two instants.")
@@ -108,15 +121,15 @@ def diff(
     if start > end:
         raise click.UsageError("--from is later than --to: swap them", click.get_current_context())
     form, trail = chosen_form(output), target.open()
-    old, new, found = trail.differences(trail.key_schema.key_of_text(key), start, end)
+    old, new, differences = trail.differences(trail.key_schema.key_of_text(key), start, end)
     answer = Answer(
-        record_kinds.DIFFERENCE_LINE,
-        records.difference_lines(old, new, found),
-        [tables.comparison(old, new, found)],
-        lambda: records.comparison(old, new, found),
+        DIFFERENCE_LINE,
+        difference_line_records(old, new, differences),
+        [comparison_table(old, new, differences)],
+        lambda: comparison_record(old, new, differences),
     )
     give(answer, form)
-    return 0
+    return CLEAN
 
 
 @click.command(short_help="Since when each attribute is what it is, and by whom.")
@@ -150,14 +163,14 @@ def blame(
     keys = trail.key_schema.key_of_text(key)
     state, blames = trail.blames(keys, at, actor_attribute=actor_attribute)
     answer = Answer(
-        record_kinds.BLAME,
-        (records.blame(keys, one) for one in blames),
-        tables.blame_blocks(state, blames),
+        BLAME,
+        (blame_record(keys, path_blame) for path_blame in blames),
+        blame_blocks(state, blames),
     )
     give(answer, form)
     if not state.exists:
         tell(f"there was no {key_text(keys)} then ({state.certainty}: {state.reason})")
-    return 0 if state.exists else NOTHING_FOUND
+    return CLEAN if state.exists else NOTHING_FOUND
 
 
 @click.command(short_help="An item's whole life, with what is missing of it.")
@@ -186,17 +199,17 @@ def timeline(key: tuple[str, ...], output: str | None, target: Target) -> int:
             lived = lived or state.exists
             yield state
 
-    with Waiting() as waiting:
+    with ProgressBar() as progress:
         states = watched()
         answer = Answer(
-            record_kinds.SPAN,
-            map(records.span, states),
-            tables.timeline_blocks(keys, states, datetime.now(UTC)),
+            SPAN,
+            map(span_record, states),
+            timeline_blocks(keys, states, datetime.now(UTC)),
         )
-        give(answer, form, waiting)
+        give(answer, form, progress)
     if not lived:
         tell(f"nothing is known of {key_text(keys)}")
-    return 0 if lived else NOTHING_FOUND
+    return CLEAN if lived else NOTHING_FOUND
 
 
 def _followed(rows: Iterable[HistoryRow]) -> Iterator[tuple[HistoryRow, HistoryRow | None]]:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import click
-from rich.console import RenderableType
 from rich.text import Text
 
+from itemtrail.exit_status import CLEAN
 from itemtrail.options.kinds import TimeType
 from itemtrail.options.selection import selection_options
 from itemtrail.options.target import (
@@ -20,11 +20,12 @@ from itemtrail.options.target import (
     period_options,
 )
 from itemtrail.output.answer import Answer, Counted, chosen_form, give, tell
-from itemtrail.output.progress import Waiting
-from itemtrail.records import items as records
-from itemtrail.records import kinds as record_kinds
+from itemtrail.output.progress import ProgressBar
+from itemtrail.records.items import span_record, state_record
+from itemtrail.records.kinds import CHANGE, SPAN, STATE
+from itemtrail.records.many_items import change_record
 from itemtrail.tables import cells
-from itemtrail.tables import many_items as activity_tables
+from itemtrail.tables.many_items import change_blocks, item_blocks, version_blocks
 from reports import HistoryTable
 from reports.inputs.keys import key_text
 from reports.states.actor import actor_of
@@ -63,30 +64,28 @@ def changes(
     form, trail = chosen_form(output), target.open(reads_index=not key)
     item = _item(trail, key)
     named_by = where.actor_attribute
-    untold: Counter[EventName] = Counter()
-    with Waiting() as waiting:
+    undecided: Counter[EventName] = Counter()
+    with ProgressBar() as progress:
         rows = Counted(
             trail.changed_rows(
                 *period,
                 where,
                 item,
-                progress=waiting,
-                undecided=lambda row: untold.update([row.change.event_name]),
+                progress=progress,
+                undecided=lambda row: undecided.update([row.change.event_name]),
             )
         )
         answer = Answer(
-            record_kinds.CHANGE,
-            (records.change(row, actor_of(row, named_by)) for row in rows),
-            activity_tables.change_blocks(
-                f"Changes{_of(item)} from {_range(period)} UTC", rows, named_by
-            ),
+            CHANGE,
+            (change_record(row, actor_of(row, named_by)) for row in rows),
+            change_blocks(f"Changes{_of_item(item)} from {_range(period)} UTC", rows, named_by),
         )
-        give(answer, form, waiting)
+        give(answer, form, progress)
     if not rows.count:
-        tell(f"no such change{_of(item)} from {_range(period)} UTC")
-    if untold:
-        tell(_untold(untold, where.actor))
-    return 0
+        tell(f"no such change{_of_item(item)} from {_range(period)} UTC")
+    if undecided:
+        tell(_undecided_remark(undecided, where.actor))
+    return CLEAN
 
 
 @click.command(short_help="The versions that were active in a range of time.")
@@ -109,19 +108,17 @@ def between(key: tuple[str, ...], period: Period, output: str | None, target: Ta
     """  # noqa: D301
     form, trail = chosen_form(output), target.open()
     item = _item(trail, key)
-    with Waiting() as waiting:
-        states = Counted(trail.versions(*period, item, progress=waiting))
+    with ProgressBar() as progress:
+        states = Counted(trail.versions(*period, item, progress=progress))
         answer = Answer(
-            record_kinds.SPAN,
-            map(records.span, states),
-            activity_tables.version_blocks(
-                f"Versions{_of(item)} active from {_range(period)} UTC", states
-            ),
+            SPAN,
+            map(span_record, states),
+            version_blocks(f"Versions{_of_item(item)} active from {_range(period)} UTC", states),
         )
-        give(answer, form, waiting)
+        give(answer, form, progress)
     if not states.count:
-        tell(f"nothing{_of(item)} was there from {_range(period)} UTC")
-    return 0
+        tell(f"nothing{_of_item(item)} was there from {_range(period)} UTC")
+    return CLEAN
 
 
 @click.command("table-as-of", short_help="The whole table as it was at an instant.")
@@ -143,13 +140,16 @@ def table_as_of(at: datetime, output: str | None, target: Target, *, certain: bo
       itemtrail table-as-of --at 2026-03-03T18:46Z --stack employee-trail --output csv > march.csv
     """  # noqa: D301
     form, trail = chosen_form(output), target.open()
-    with Waiting() as waiting:
-        whole = _Whole(trail.table_states(at, certain=certain, progress=waiting))
-        answer = Answer(record_kinds.STATE, map(records.state, whole.states()), whole.blocks())
-        give(answer, form, waiting)
-    if form != "table":
-        tell(whole.summary())
-    return 0
+    with ProgressBar() as progress:
+        whole = _Whole(trail.table_states(at, certain=certain, progress=progress))
+        answer = Answer(
+            STATE,
+            map(state_record, whole.states()),
+            item_blocks(f"All items as of {cells.when(at)} UTC", whole.states()),
+            summary=whole.summary(),
+        )
+        give(answer, form, progress)
+    return CLEAN
 
 
 @dataclass
@@ -166,26 +166,23 @@ class _Whole:
             self.weak += state.certainty is not Certainty.EXACT
             yield state
 
-    def blocks(self) -> Iterator[RenderableType]:
-        title = f"All items as of {cells.when(self.table.at)} UTC"
-        yield from activity_tables.item_blocks(title, self.states())
-        yield Text(self.summary(), style="yellow" if self.weak else "")
-
-    def summary(self) -> str:
+    def summary(self) -> Iterator[Text]:
+        """What it came to, once all have passed."""
         weak = f", {self.weak:,} of the answers not exact" if self.weak else ""
-        return (
+        text = (
             f"{cells.count_of(self.items, 'item')}{weak}; by {self.table.method}: "
             f"{self.table.reason}"
         )
+        yield Text(text, style="yellow" if self.weak else "")
 
 
-def _untold(events: Counter[EventName], actor: str | None) -> str:
+def _undecided_remark(events: Counter[EventName], actor: str | None) -> str:
     """What has to be known of an answer for which changes were chosen by who made them."""
     deletes = events[EventName.REMOVE]
-    others = events.total() - deletes
+    changes = events.total() - deletes
     counts = [
-        cells.count_of(number, one)
-        for number, one in ((deletes, "delete"), (others, "other change"))
+        cells.count_of(number, name)
+        for number, name in ((deletes, "delete"), (changes, "other change"))
         if number
     ]
     return (
@@ -198,7 +195,7 @@ def _item(trail: HistoryTable, key: tuple[str, ...]) -> Item | None:
     return trail.key_schema.key_of_text(key) if key else None
 
 
-def _of(item: Item | None) -> str:
+def _of_item(item: Item | None) -> str:
     return f" of {key_text(item)}" if item else ""
 
 

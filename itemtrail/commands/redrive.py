@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import click
+from rich.text import Text
 
-from itemtrail.exit_status import FINDINGS
+from itemtrail.exit_status import CLEAN, FINDINGS
 from itemtrail.options.operation_target import (
     OperationTarget,
     apply_option,
@@ -14,20 +15,21 @@ from itemtrail.options.operation_target import (
     redrive_target_options,
 )
 from itemtrail.options.target import output_option
-from itemtrail.output.answer import Answer, chosen_form, give, tell
+from itemtrail.output.answer import Answer, chosen_form, give
 from itemtrail.output.dry_run import dry_run
-from itemtrail.output.progress import Waiting
-from itemtrail.records import kinds as record_kinds
-from itemtrail.records import redrive as operation_records
+from itemtrail.output.progress import ProgressBar
+from itemtrail.records.kinds import REDRIVE_LINE
+from itemtrail.records.redrive import redrive_line_records, redrive_record
 from itemtrail.tables import cells
-from itemtrail.tables import cells as cells_tables
-from itemtrail.tables import redrive as redrive_tables
+from itemtrail.tables.layout import summary_line
+from itemtrail.tables.redrive import redrive_blocks
 from operations.execution.rate import Rate
-from operations.redrive import run as redriving
-from operations.redrive.run import Redriven
+from operations.redrive.run import Redriven, names_of
+from operations.redrive.run import redrive as redrive_failures
+from operations.redrive.unpacking import Lost
 from reports.deployment.stack import Consumer
 
-_MOST_TOLD = 10
+_MOST_LISTED = 10
 
 
 @click.command(short_help="Bring back what failed, into history and replica.")
@@ -35,7 +37,7 @@ _MOST_TOLD = 10
     "--consumer",
     "consumers",
     multiple=True,
-    type=click.Choice([one.value for one in Consumer]),
+    type=click.Choice([consumer.value for consumer in Consumer]),
     help="Only what failed in this one; by default all that the stack has.",
 )
 @click.option(
@@ -75,49 +77,46 @@ def redrive(  # noqa: PLR0913 - an option each
     """  # noqa: D301
     form, (deployment, stack) = chosen_form(output), target.find()
     there = consumers_there(deployment, stack)
-    with Waiting() as waiting:
-        found = redriving.redrive(
+    with ProgressBar() as progress:
+        redriven = redrive_failures(
             deployment,
             apply=apply,
             consumers=consumers_meant(tuple(map(Consumer, consumers)), there, stack),
             there=there,
-            names=redriving.names_of(stack) if stack else None,
+            names=names_of(stack) if stack else None,
             files=files,
             rate=Rate(rate),
-            progress=waiting,
+            progress=progress,
         )
-    _give_redrive(found, form)
-    return 0 if found.is_clean else FINDINGS
-
-
-def _give_redrive(found: Redriven, form: str) -> None:
-    summary = _redrive_summary(found)
-    good = found.applied and found.is_clean
+    good = redriven.applied and redriven.is_clean
+    lost = redriven.lost[:_MOST_LISTED] if form != "table" else ()
     answer = Answer(
-        record_kinds.REDRIVE_LINE,
-        operation_records.redrive_lines(found),
-        redrive_tables.redrive_blocks(found, cells_tables.closing(summary, good=good)),
-        lambda: operation_records.redrive(found),
+        REDRIVE_LINE,
+        redrive_line_records(redriven),
+        redrive_blocks(redriven),
+        lambda: redrive_record(redriven),
+        [*map(_lost_line, lost), summary_line(_redrive_summary(redriven), good=good)],
     )
     give(answer, form)
-    if form == "table":
-        return
-    for one in found.lost[:_MOST_TOLD]:
-        tell(f"LOST: {one.reason} ({one.place.shard_id}, named in {one.where})")
-    tell(summary)
+    return CLEAN if redriven.is_clean else FINDINGS
 
 
-def _redrive_summary(found: Redriven) -> str:
-    left = [
+def _lost_line(lost: Lost) -> Text:
+    place = f"{lost.place.shard_id}, named in {lost.where}"
+    return Text(cells.printable(f"LOST: {lost.reason} ({place})"))
+
+
+def _redrive_summary(redriven: Redriven) -> str:
+    remaining = [
         f"{len(group):,} {what}"
-        for group, what in ((found.leftovers, "left"), (found.lost, "LOST"))
+        for group, what in ((redriven.leftovers, "left"), (redriven.lost, "LOST"))
         if group
     ]
     objects, records = (
         cells.count_of(number, what)
-        for number, what in ((found.objects, "object"), (found.records, "record"))
+        for number, what in ((redriven.objects, "object"), (redriven.records, "record"))
     )
-    done = f"{len(found.done):,} of {objects} with {records}"
-    if found.applied:
-        return ", ".join([f"{done} done with", *left])
-    return ", ".join([dry_run(f"{done} would be done with"), *left])
+    done = f"{len(redriven.done):,} of {objects} with {records}"
+    if redriven.applied:
+        return ", ".join([f"{done} done with", *remaining])
+    return ", ".join([dry_run(f"{done} would be done with"), *remaining])

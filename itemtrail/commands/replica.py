@@ -1,12 +1,13 @@
 """The commands that find and heal drift of the replica: compare, repair."""
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import TextIO
 
 import click
-from rich.console import RenderableType
+from rich.text import Text
 
-from itemtrail.exit_status import FINDINGS
+from itemtrail.exit_status import CLEAN, FINDINGS
 from itemtrail.options.keys import given_keys, keys_file_option, require_one_way
 from itemtrail.options.kinds import ShareType
 from itemtrail.options.operation_target import (
@@ -20,25 +21,25 @@ from itemtrail.options.operation_target import (
 from itemtrail.options.target import key_argument, output_option
 from itemtrail.output.answer import Answer, chosen_form, give, tell
 from itemtrail.output.dry_run import dry_run
-from itemtrail.output.progress import Waiting
+from itemtrail.output.progress import ProgressBar
 from itemtrail.output.terminal import show
-from itemtrail.records import kinds as record_kinds
-from itemtrail.records import replica as operation_records
+from itemtrail.records.kinds import DISCREPANCY, UNHEALED
+from itemtrail.records.replica import discrepancy_record, repair_record, unhealed_records
 from itemtrail.tables import cells
-from itemtrail.tables import cells as cells_tables
-from itemtrail.tables import replica as replica_tables
+from itemtrail.tables.layout import summary_line
+from itemtrail.tables.replica import discrepancy_blocks, repair_blocks
 from operations.deployed_tables import DeployedTables
-from operations.replica import compare as comparing
-from operations.replica import repair as repairing
-from operations.replica.compare import Comparison
-from operations.replica.discrepancies import ComparisonSummary, Discrepancy
+from operations.replica.compare import SEGMENTS, Comparison
+from operations.replica.compare import compare as compare_tables
+from operations.replica.discrepancies import Discrepancy
 from operations.replica.repair import Repaired
+from operations.replica.repair import repair as repair_items
 from reports.inputs.keys import key_text
 from stream_core.attribute_values import Item
 
 _MOST_SEGMENTS = 1_000_000
-_MOST_KEYS_TOLD = 10
-_segments_option = segments_option(comparing.SEGMENTS, _MOST_SEGMENTS)
+_MOST_KEYS_LISTED = 10
+_segments_option = segments_option(SEGMENTS, _MOST_SEGMENTS)
 
 
 @click.command(short_help="Whether the replica is as the source, and why not.")
@@ -86,44 +87,18 @@ def compare(  # noqa: PLR0913 - an option each
             "--seed chooses a sample: give its --sample too", click.get_current_context()
         )
     form, (deployment, _) = chosen_form(output), target.find()
-    with Waiting() as waiting:
-        comparison = comparing.compare(
-            deployment, segments=segments, sample=sample, seed=seed, rate=rate, progress=waiting
+    with ProgressBar() as progress:
+        comparison = compare_tables(
+            deployment, segments=segments, sample=sample, seed=seed, rate=rate, progress=progress
         )
-        title = f"{deployment.source_table} and its replica {deployment.replica_table}"
         answer = Answer(
-            record_kinds.DISCREPANCY,
-            map(operation_records.discrepancy, comparison),
-            _comparison_blocks(title, comparison, comparison),
+            DISCREPANCY,
+            map(discrepancy_record, comparison),
+            discrepancy_blocks(_title(deployment), comparison),
+            summary=_comparison_summary(comparison),
         )
-        give(answer, form, waiting)
-    summary = comparison.summary
-    if form != "table":
-        _tell_comparison(summary)
-    return 0 if summary.is_clean else FINDINGS
-
-
-def _comparison_blocks(
-    title: str, found: Iterator[Discrepancy], comparison: Comparison
-) -> Iterator[RenderableType]:
-    yield from replica_tables.discrepancy_blocks(title, found)
-    for number, line in enumerate(_told(comparison.summary)):
-        yield cells_tables.closing(line, good=number == 0 and comparison.summary.is_clean)
-
-
-def _tell_comparison(summary: ComparisonSummary) -> None:
-    for line in _told(summary):
-        tell(line)
-
-
-def _told(summary: ComparisonSummary) -> Iterator[str]:
-    yield summary.statement
-    if summary.restless:
-        keys = ", ".join(map(key_text, summary.restless[:_MOST_KEYS_TOLD]))
-        more = " and others" if len(summary.restless) > _MOST_KEYS_TOLD else ""
-        yield f"never held still: {keys}{more}"
-    if summary.sample < 1:
-        yield f"the same items again: --sample {summary.sample:g} --seed {summary.seed}"
+        give(answer, form, progress)
+    return CLEAN if comparison.summary.is_clean else FINDINGS
 
 
 @click.command(short_help="Heal items of the replica that differ.")
@@ -162,10 +137,18 @@ def repair(  # noqa: PLR0913 - an option each
     keys = given_keys(source_key_schema(deployment), key, keys_file)
     if keys is None:
         keys = _compared(deployment, segments, rate, form)
-    with Waiting() as waiting:
-        found = repairing.repair(deployment, keys, apply=apply, rate=rate, progress=waiting)
-    _give_repair(found, deployment, form)
-    return 0 if found.is_clean else FINDINGS
+    with ProgressBar() as progress:
+        repaired = repair_items(deployment, keys, apply=apply, rate=rate, progress=progress)
+    good = repaired.applied and repaired.is_clean
+    answer = Answer(
+        UNHEALED,
+        unhealed_records(repaired),
+        repair_blocks(repaired, f"Repair of {deployment.replica_table}"),
+        lambda: repair_record(repaired),
+        [summary_line(_repair_summary(repaired), good=good)],
+    )
+    give(answer, form)
+    return CLEAN if repaired.is_clean else FINDINGS
 
 
 def _compared(
@@ -173,48 +156,48 @@ def _compared(
 ) -> list[Item]:
     """The keys of what differs, or never held still, shown to a person as they are found."""
     keys: list[Item] = []
-    with Waiting() as waiting:
-        comparison = comparing.compare(deployment, segments=segments, rate=rate, progress=waiting)
+    with ProgressBar() as progress:
+        comparison = compare_tables(deployment, segments=segments, rate=rate, progress=progress)
 
         def noted() -> Iterator[Discrepancy]:
-            for one in comparison:
-                keys.append(one.keys)
-                yield one
+            for discrepancy in comparison:
+                keys.append(discrepancy.keys)
+                yield discrepancy
 
+        summary = _comparison_summary(comparison)
         if form == "table":
-            title = f"{deployment.source_table} and its replica {deployment.replica_table}"
-            show(_comparison_blocks(title, noted(), comparison), waiting)
+            show(chain(discrepancy_blocks(_title(deployment), noted()), summary), progress)
         else:
             for _ in noted():
                 pass
     if form != "table":
-        _tell_comparison(comparison.summary)
+        for line in summary:
+            tell(line.plain)
     return [*keys, *comparison.summary.restless]
 
 
-def _give_repair(found: Repaired, deployment: DeployedTables, form: str) -> None:
-    summary = _repair_summary(found)
-    good = found.applied and found.is_clean
-    answer = Answer(
-        record_kinds.UNHEALED,
-        operation_records.unhealed(found),
-        replica_tables.repair_blocks(
-            found,
-            f"Repair of {deployment.replica_table}",
-            cells_tables.closing(summary, good=good),
-        ),
-        lambda: operation_records.repair(found),
-    )
-    give(answer, form)
-    if form != "table":
-        tell(summary)
+def _title(deployment: DeployedTables) -> str:
+    return f"{deployment.source_table} and its replica {deployment.replica_table}"
 
 
-def _repair_summary(found: Repaired) -> str:
-    differing = sum(found.differing.values())
-    if not found.applied:
+def _comparison_summary(comparison: Comparison) -> Iterator[Text]:
+    """What a comparison came to, once all of it has passed."""
+    summary = comparison.summary
+    yield summary_line(summary.statement, good=summary.is_clean)
+    if summary.restless:
+        keys = ", ".join(map(key_text, summary.restless[:_MOST_KEYS_LISTED]))
+        more = " and others" if len(summary.restless) > _MOST_KEYS_LISTED else ""
+        yield summary_line(f"never held still: {keys}{more}", good=False)
+    if summary.sample < 1:
+        option_text = f"--sample {summary.sample:g} --seed {summary.seed}"
+        yield summary_line(f"the same items again: {option_text}", good=False)
+
+
+def _repair_summary(repaired: Repaired) -> str:
+    differing = sum(repaired.differing.values())
+    if not repaired.applied:
         return dry_run(f"{cells.count_of(differing, 'item')} of the replica would be made equal")
-    left = found.looked_at - found.equal - found.healed
-    return f"{found.healed:,} of {differing:,} healed" + (
-        f", {left:,} not: repair again when the cause is removed" if left else ""
+    remaining = repaired.looked_at - repaired.equal - repaired.healed
+    return f"{repaired.healed:,} of {differing:,} healed" + (
+        f", {remaining:,} not: repair again when the cause is removed" if remaining else ""
     )

@@ -10,11 +10,11 @@ from typing import Any
 
 import click
 
-from itemtrail.exit_status import FINDINGS
+from itemtrail.exit_status import CLEAN, FINDINGS
 from itemtrail.options.kinds import TimeType
 from itemtrail.options.target import (
-    Tables,
     Target,
+    TargetTables,
     actor_attribute_option,
     gaps_option,
     indexed_target_options,
@@ -22,8 +22,8 @@ from itemtrail.options.target import (
 )
 from itemtrail.output.answer import tell
 from itemtrail.output.json_and_csv import write_utf8
-from itemtrail.output.progress import Waiting
-from itemtrail.tables.verify import summary
+from itemtrail.output.progress import ProgressBar
+from itemtrail.tables.verify import verdict_line
 from reports.deployment.doctor import examine
 from reports.deployment.stack import Stack
 from reports.inputs.paths import Path
@@ -78,11 +78,11 @@ def report(key: tuple[str, ...], file: pathlib.Path | None, target: Target, **wa
     chosen = _Wanted(**wanted)
     _check(key, file, chosen)
     tables = target.tables()
-    with Waiting() as waiting:
-        found, page = (
-            _on_item(tables, target, chosen, tables.open().key_schema.key_of_text(key), waiting)
+    with ProgressBar() as progress:
+        verification, page = (
+            _on_item(tables, target, chosen, tables.open().key_schema.key_of_text(key), progress)
             if key
-            else _on_table(tables, target, chosen, waiting)
+            else _on_table(tables, target, chosen, progress)
         )
     if file is None:
         # As the page says itself.
@@ -90,8 +90,8 @@ def report(key: tuple[str, ...], file: pathlib.Path | None, target: Target, **wa
         sys.stdout.write(page)
     else:
         file.write_text(page, "utf-8", "backslashreplace")
-    tell(summary(found))
-    return 0 if found.clean else FINDINGS
+    tell(verdict_line(verification))
+    return CLEAN if verification.clean else FINDINGS
 
 
 def _check(key: tuple[str, ...], file: pathlib.Path | None, wanted: _Wanted) -> None:
@@ -109,41 +109,45 @@ def _check(key: tuple[str, ...], file: pathlib.Path | None, wanted: _Wanted) -> 
 
 
 def _on_item(
-    tables: Tables, target: Target, wanted: _Wanted, keys: Item, waiting: Waiting
+    tables: TargetTables, target: Target, wanted: _Wanted, keys: Item, progress: ProgressBar
 ) -> tuple[Verification, str]:
     trail, now = tables.open(), datetime.now(UTC)
     gaps = read_gaps(wanted.gaps_file, trail.key_schema) if wanted.gaps_file else []
     state, blames = trail.blames(keys, wanted.at or now, actor_attribute=wanted.actor_attribute)
-    found = trail.verify([keys], gaps, progress=waiting)
+    verification = trail.verify([keys], gaps, progress=progress)
     page = html_report.item_report(
         _about(tables, target, trail.horizon, now),
         state,
         states=list(trail.states(keys)),
         rows=list(trail.rows(keys)),
         blames=blames,
-        verification=found,
+        verification=verification,
         actor_attribute=wanted.actor_attribute,
     )
-    return found, page
+    return verification, page
 
 
 def _on_table(
-    tables: Tables, target: Target, wanted: _Wanted, waiting: Waiting
+    tables: TargetTables, target: Target, wanted: _Wanted, progress: ProgressBar
 ) -> tuple[Verification, str]:
     trail, now = tables.open(), datetime.now(UTC)
     gaps = read_gaps(wanted.gaps_file, trail.key_schema) if wanted.gaps_file else []
     since = wanted.since or max(trail.horizon, now - _DRAWN)
-    activity = Activity.counted(since, now, trail.entries(since, now, progress=waiting))
-    found = trail.verify(None, gaps, progress=waiting)
+    activity = Activity.counted(since, now, trail.entries(since, now, progress=progress))
+    verification = trail.verify(None, gaps, progress=progress)
     advice = None
     if target.stack is not None:
         stack = Stack.read(tables.session, target.stack, tables.endpoint_url)
         advice = examine(tables.session, stack, tables.endpoint_url)
     about = _about(tables, target, trail.horizon, now)
-    return found, html_report.table_report(about, found, activity, gaps=gaps, advice=advice)
+    return verification, html_report.table_report(
+        about, verification, activity, gaps=gaps, advice=advice
+    )
 
 
-def _about(tables: Tables, target: Target, horizon: datetime, now: datetime) -> html_report.About:
+def _about(
+    tables: TargetTables, target: Target, horizon: datetime, now: datetime
+) -> html_report.About:
     words = click.get_current_context().find_root().obj or []
     return html_report.About(
         question=shlex.join(["itemtrail", *words]),

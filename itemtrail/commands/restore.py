@@ -6,7 +6,7 @@ from typing import TextIO
 
 import click
 
-from itemtrail.exit_status import FINDINGS
+from itemtrail.exit_status import CLEAN, FINDINGS
 from itemtrail.options.keys import given_keys, keys_file_option, require_one_way
 from itemtrail.options.kinds import TimeType
 from itemtrail.options.operation_target import (
@@ -16,20 +16,29 @@ from itemtrail.options.operation_target import (
     source_target_options,
 )
 from itemtrail.options.target import key_argument, output_option, tell_of_unknown_shards
-from itemtrail.output.answer import Answer, chosen_form, give, tell
+from itemtrail.output.answer import Answer, chosen_form, give
 from itemtrail.output.dry_run import dry_run, show_plan
-from itemtrail.output.progress import Waiting
-from itemtrail.records import kinds as record_kinds
-from itemtrail.records import recovery as operation_records
+from itemtrail.output.progress import ProgressBar
+from itemtrail.records.kinds import RESTORE, TABLE_RESTORE_LINE
+from itemtrail.records.restore import (
+    restore_outcome,
+    restore_records,
+    table_restore_line_records,
+    table_restore_record,
+)
 from itemtrail.tables import cells
-from itemtrail.tables import recovery as plan_tables
-from itemtrail.tables.cells import closing
+from itemtrail.tables.layout import summary_line
+from itemtrail.tables.restore import restore_blocks, table_restore_blocks
 from operations.deployed_tables import DeployedTables
 from operations.execution.rate import Rate
-from operations.recovery import restore_items as restoring
-from operations.recovery import restore_table as table_restoring
-from operations.recovery.restore_items import ItemPlan, ItemResult, Restored
-from operations.recovery.restore_table import TableRestored
+from operations.recovery.restore_items import (
+    ItemPlan,
+    ItemResult,
+    Restored,
+    carry_out,
+    plan_restore,
+)
+from operations.recovery.restore_table import TableRestored, restore_table
 from reports.inputs.keys import KeySchema, key_text
 from stream_core.attribute_values import Item
 
@@ -99,30 +108,30 @@ def restore(  # noqa: PLR0913 - an option each
         )
     schema = _schema(key_attributes, new_table)
     form, (deployment, _) = chosen_form(output), target.find()
-    order = _Order(deployment, at, form, Rate(rate), apply)
+    order = _RestoreOrder(deployment, at, form, Rate(rate), apply)
     if new_table is not None:
         return order.whole_table(new_table, schema)
     keys = given_keys(deployment.reader.key_schema, key, keys_file) or []
     return order.items(keys, allow_uncertain=allow_uncertain)
 
 
-def _schema(given: tuple[str, ...], new_table: str | None) -> KeySchema | None:
-    if not given:
+def _schema(attributes: tuple[str, ...], new_table: str | None) -> KeySchema | None:
+    if not attributes:
         return None
     if new_table is None:
         raise click.UsageError("--key-attribute is for --into", click.get_current_context())
-    types = dict(one.rpartition(":")[::2] for one in given)
+    types = dict(attribute.rpartition(":")[::2] for attribute in attributes)
     if "" in types or not set(types.values()) <= {"S", "N", "B"} or len(types) > 2:  # noqa: PLR2004
         raise click.UsageError(
-            f"'{' '.join(given)}' is no key: write e.g. --key-attribute Id:N, and a second one for "
-            "the sort key; types are S, N and B",
+            f"'{' '.join(attributes)}' is no key: write e.g. --key-attribute Id:N, and a second "
+            "one for the sort key; types are S, N and B",
             click.get_current_context(),
         )
     return KeySchema(types)
 
 
 @dataclass(frozen=True)
-class _Order:
+class _RestoreOrder:
     """What was asked for."""
 
     deployment: DeployedTables
@@ -133,104 +142,93 @@ class _Order:
 
     def items(self, keys: list[Item], *, allow_uncertain: bool) -> int:
         """Restore items; returns the exit status."""
-        with Waiting() as waiting:
-            plans = restoring.plan_restore(
-                self.deployment, keys, self.at, allow_uncertain=allow_uncertain, progress=waiting
+        with ProgressBar() as progress:
+            plans = plan_restore(
+                self.deployment, keys, self.at, allow_uncertain=allow_uncertain, progress=progress
             )
         restored = Restored(
-            False, tuple(ItemResult(one, reason=one.refusal or "") for one in plans)
+            False, tuple(ItemResult(plan, reason=plan.refusal or "") for plan in plans)
         )
         if self.apply:
             restored = self._carried_out(plans, restored)
-        summary = _summary(restored)
-        title = f"{_subject(restored)} back to {cells.when(self.at)} UTC"
-        good = restored.applied and restored.is_clean
+        outcomes = [restore_outcome(result) for result in restored.items]
+        summary = outcome_summary(outcomes, applied=restored.applied)
         answer = Answer(
-            record_kinds.RESTORE,
-            operation_records.restored(restored, self.at),
-            plan_tables.restore_blocks(restored, title, closing(summary, good=good)),
+            RESTORE,
+            restore_records(restored, self.at),
+            restore_blocks(restored, self._title(restored)),
+            summary=[summary_line(summary, good=restored.applied and restored.is_clean)],
         )
         give(answer, self.form)
-        self._tell(summary)
-        return 0 if restored.is_clean else FINDINGS
+        return CLEAN if restored.is_clean else FINDINGS
 
     def whole_table(self, new_table: str, schema: KeySchema | None) -> int:
         """Restore the whole table; returns the exit status."""
         if self.deployment.time_shards is None:
             tell_of_unknown_shards()
-        with Waiting() as waiting:
-            found = table_restoring.restore_table(
+        with ProgressBar() as progress:
+            restored = restore_table(
                 self.deployment,
                 self.at,
                 new_table,
                 apply=self.apply,
                 key_schema=schema,
                 rate=self.rate,
-                progress=waiting,
+                progress=progress,
             )
-        summary = _table_summary(found)
-        title = (
-            f"{self.deployment.source_table} as of {cells.when(self.at)} UTC into {found.new_table}"
-        )
-        good = found.applied and found.is_clean
+        source, at = self.deployment.source_table, cells.when(self.at)
+        good = restored.applied and restored.is_clean
         answer = Answer(
-            record_kinds.TABLE_RESTORE_LINE,
-            operation_records.table_restore_lines(found),
-            plan_tables.table_restore_blocks(found, title, closing(summary, good=good)),
-            lambda: operation_records.table_restore(found, self.at),
+            TABLE_RESTORE_LINE,
+            table_restore_line_records(restored),
+            table_restore_blocks(restored, f"{source} as of {at} UTC into {restored.new_table}"),
+            lambda: table_restore_record(restored, self.at),
+            [summary_line(_table_summary(restored), good=good)],
         )
         give(answer, self.form)
-        self._tell(summary)
-        return 0 if found.is_clean else FINDINGS
+        return CLEAN if restored.is_clean else FINDINGS
 
     def _carried_out(self, plans: list[ItemPlan], planned: Restored) -> Restored:
         if self.form == "table":
-            title = f"Plan: {_subject(planned)} back to {cells.when(self.at)} UTC"
-            show_plan(plan_tables.restore_blocks(planned, title))
-        with Waiting() as waiting:
-            return restoring.carry_out(self.deployment, plans, rate=self.rate, progress=waiting)
+            show_plan(restore_blocks(planned, f"Plan: {self._title(planned)}"))
+        with ProgressBar() as progress:
+            return carry_out(self.deployment, plans, rate=self.rate, progress=progress)
 
-    def _tell(self, summary: str) -> None:
-        if self.form != "table":
-            tell(summary)
+    def _title(self, restored: Restored) -> str:
+        return f"{_subject(restored)} back to {cells.when(self.at)} UTC"
 
 
-def _subject(of: Restored) -> str:
-    if len(of.items) == 1:
-        return key_text(of.items[0].plan.keys)
-    return cells.count_of(len(of.items), "item")
-
-
-def _summary(of: Restored) -> str:
-    outcomes = [operation_records.restore_outcome(one) for one in of.items]
-    return outcome_summary(outcomes, applied=of.applied)
+def _subject(restored: Restored) -> str:
+    if len(restored.items) == 1:
+        return key_text(restored.items[0].plan.keys)
+    return cells.count_of(len(restored.items), "item")
 
 
 def outcome_summary(outcomes: list[str], *, applied: bool) -> str:
     """How many items came to what."""
-    others = [
-        f"{outcomes.count(one):,} {one}"
-        for one in dict.fromkeys(sorted(outcomes))
-        if one not in ("planned", "written")
+    rest = [
+        f"{outcomes.count(outcome):,} {outcome}"
+        for outcome in dict.fromkeys(sorted(outcomes))
+        if outcome not in ("planned", "written")
     ]
     if applied:
         written = f"{cells.count_of(outcomes.count('written'), 'item')} written"
-        return ", ".join([written, *others])
+        return ", ".join([written, *rest])
     items = cells.count_of(outcomes.count("planned"), "item")
-    return ", ".join([dry_run(f"{items} would be written"), *others])
+    return ", ".join([dry_run(f"{items} would be written"), *rest])
 
 
-def _table_summary(of: TableRestored) -> str:
-    items = cells.count_of(of.items, "item")
-    weak = of.uncertain.total()
+def _table_summary(restored: TableRestored) -> str:
+    items = cells.count_of(restored.items, "item")
+    weak = restored.uncertain.total()
     problems = [
         f"{number:,} {what}"
-        for number, what in ((len(of.unwritten), "not taken"), (weak, "uncertain"))
+        for number, what in ((len(restored.unwritten), "not taken"), (weak, "uncertain"))
         if number
     ]
     text = (
-        f"{items} in {of.new_table}"
-        if of.applied
-        else dry_run(f"{items} would be in {of.new_table}")
+        f"{items} in {restored.new_table}"
+        if restored.applied
+        else dry_run(f"{items} would be in {restored.new_table}")
     )
     return ", ".join([text, *problems])

@@ -6,7 +6,7 @@ from typing import TextIO
 import click
 
 from itemtrail.commands.restore import outcome_summary
-from itemtrail.exit_status import FINDINGS
+from itemtrail.exit_status import CLEAN, FINDINGS
 from itemtrail.options.keys import given_keys, keys_file_option, require_one_way
 from itemtrail.options.operation_target import (
     OperationTarget,
@@ -22,18 +22,17 @@ from itemtrail.options.target import (
     output_option,
     tell_of_unknown_shards,
 )
-from itemtrail.output.answer import Answer, chosen_form, give, tell
+from itemtrail.output.answer import Answer, chosen_form, give
 from itemtrail.output.dry_run import show_plan
-from itemtrail.output.progress import Waiting
-from itemtrail.records import kinds as record_kinds
-from itemtrail.records import recovery as operation_records
+from itemtrail.output.progress import ProgressBar
+from itemtrail.records.kinds import UNDO
+from itemtrail.records.undo import undo_records
 from itemtrail.tables import cells
-from itemtrail.tables import recovery as plan_tables
-from itemtrail.tables.cells import closing
+from itemtrail.tables.layout import summary_line
+from itemtrail.tables.undo import undo_blocks
 from operations.deployed_tables import DeployedTables
 from operations.execution.rate import Rate
-from operations.recovery import undo as undoing
-from operations.recovery.undo import Selected, Undone
+from operations.recovery.undo import Selected, Undone, select_bad, take_back
 from reports.states.selection import Selection
 from stream_core.attribute_values import Item
 from stream_core.history_row import time_text
@@ -90,14 +89,14 @@ def undo(  # noqa: PLR0913 - an option each
         )
     form, (deployment, _) = chosen_form(output), target.find()
     keys = given_keys(deployment.reader.key_schema, key, keys_file)
-    order = _Order(deployment, period, form, Rate(rate))
+    order = _UndoOrder(deployment, period, form, Rate(rate))
     undone = order.carried_out(order.selected(where, keys), apply=apply)
     order.give(undone)
-    return 0 if undone.is_clean else FINDINGS
+    return CLEAN if undone.is_clean else FINDINGS
 
 
 @dataclass(frozen=True)
-class _Order:
+class _UndoOrder:
     """What was asked for."""
 
     deployment: DeployedTables
@@ -109,40 +108,38 @@ class _Order:
         """The changes to take back."""
         if keys is None and self.deployment.time_shards is None:
             tell_of_unknown_shards()
-        with Waiting() as waiting:
-            return undoing.select_bad(
+        with ProgressBar() as progress:
+            return select_bad(
                 self.deployment,
                 since=self.period.since,
                 until=self.period.until,
                 where=where,
                 keys=keys,
-                progress=waiting,
+                progress=progress,
             )
 
     def carried_out(self, selected: Selected, *, apply: bool) -> Undone:
         """Plan it; and do it, if so, once the plan is shown."""
         if apply and self.form == "table":
             planned = self._take_back(selected, apply=False)
-            show_plan(plan_tables.undo_blocks(planned, f"Plan: {self._title}"))
+            show_plan(undo_blocks(planned, f"Plan: {self._title}"))
         return self._take_back(selected, apply=apply)
 
     def give(self, undone: Undone) -> None:
         """Show what it came to."""
-        summary = self._summary(undone)
         good = undone.applied and undone.is_clean
         answer = Answer(
-            record_kinds.UNDO,
-            operation_records.undone(undone),
-            plan_tables.undo_blocks(undone, self._title, closing(summary, good=good)),
+            UNDO,
+            undo_records(undone),
+            undo_blocks(undone, self._title),
+            summary=[summary_line(self._summary(undone), good=good)],
         )
         give(answer, self.form)
-        if self.form != "table":
-            tell(summary)
 
     def _take_back(self, selected: Selected, *, apply: bool) -> Undone:
-        with Waiting() as waiting:
-            return undoing.take_back(
-                self.deployment, selected, apply=apply, rate=self.rate, progress=waiting
+        with ProgressBar() as progress:
+            return take_back(
+                self.deployment, selected, apply=apply, rate=self.rate, progress=progress
             )
 
     @property
@@ -151,7 +148,7 @@ class _Order:
         return f"Undo of changes from {since} to {until} UTC"
 
     def _summary(self, undone: Undone) -> str:
-        outcomes = [str(one["outcome"]) for one in operation_records.undone(undone)]
+        outcomes = [str(record["outcome"]) for record in undo_records(undone)]
         if not outcomes:
             return "there is no such change: nothing to take back"
         summary = outcome_summary(outcomes, applied=undone.applied)

@@ -5,7 +5,7 @@ from typing import TextIO
 
 import click
 
-from itemtrail.exit_status import FINDINGS
+from itemtrail.exit_status import CLEAN, FINDINGS
 from itemtrail.options.keys import given_keys, keys_file_option, require_one_way
 from itemtrail.options.target import (
     Target,
@@ -15,12 +15,11 @@ from itemtrail.options.target import (
     output_option,
 )
 from itemtrail.output.answer import Answer, chosen_form, give, tell
-from itemtrail.output.progress import Waiting
-from itemtrail.records import kinds as record_kinds
-from itemtrail.records import verify as records
+from itemtrail.output.progress import ProgressBar
+from itemtrail.records.kinds import FINDING
+from itemtrail.records.verify import finding_record, verification_record
 from itemtrail.tables import cells
-from itemtrail.tables import verify as verdict_tables
-from itemtrail.tables.verify import summary
+from itemtrail.tables.verify import verdict_line, verification_blocks
 from reports.inputs.keys import key_text
 from reports.verification.gaps import read_gaps
 from stream_core.attribute_values import Item
@@ -56,18 +55,18 @@ def verify(
     form, trail = chosen_form(output), target.open()
     keys = given_keys(trail.key_schema, key, keys_file)
     gaps = read_gaps(gaps_file, trail.key_schema) if gaps_file else []
-    with Waiting() as waiting:
-        found = trail.verify(keys, gaps, progress=waiting)
+    with ProgressBar() as progress:
+        verification = trail.verify(keys, gaps, progress=progress)
         answer = Answer(
-            record_kinds.FINDING,
-            map(records.finding, found.findings),
-            verdict_tables.verification_blocks(found, f"Verification of {_subject(keys)}"),
-            lambda: records.verification(found),
+            FINDING,
+            map(finding_record, verification.findings),
+            verification_blocks(verification, f"Verification of {_subject(keys)}"),
+            lambda: verification_record(verification),
         )
-        give(answer, form, waiting)
+        give(answer, form, progress)
     if form not in ("table", "json"):
-        tell(summary(found))
-    return 0 if found.clean else FINDINGS
+        tell(verdict_line(verification))
+    return CLEAN if verification.clean else FINDINGS
 
 
 def _subject(keys: list[Item] | None) -> str:

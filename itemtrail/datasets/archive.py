@@ -13,17 +13,16 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from itemtrail.options.target import Tables
+from itemtrail.options.target import TargetTables
 from itemtrail.output import json_and_csv as writers
 from itemtrail.output.answer import Answer, give, tell
-from itemtrail.output.progress import Waiting
+from itemtrail.output.progress import ProgressBar
 from itemtrail.records import kinds as record_kinds
-from itemtrail.records import verify as records
 from itemtrail.records.kinds import Record
+from itemtrail.records.verify import finding_record, verification_record
 from itemtrail.tables import cells
-from itemtrail.tables import verify as verdict_tables
-from itemtrail.tables.cells import closing
-from itemtrail.tables.verify import summary as verdicts
+from itemtrail.tables.layout import summary_line, table_of, titled
+from itemtrail.tables.verify import verdict_line, verification_blocks
 from reports.access.clients import dynamodb_client
 from reports.access.machine import Machine
 from reports.verification.gaps import read_gaps
@@ -55,27 +54,29 @@ class Archive:
 
     folder: Path
     s3: "S3Client"
-    tables: Tables | None
+    tables: TargetTables | None
     machine: Machine = field(default_factory=Machine)
 
     def ingest(self, places: Sequence[str], form: str) -> None:
         """Ingest exports that are there, and tell of it."""
-        with Waiting() as waiting:
+        with ProgressBar() as progress:
             archived = archive_exports(
                 self.folder,
                 places,
                 self.s3,
                 overflow=self.s3,
                 facts=None if self.tables is None else self._facts(self.tables),
-                progress=waiting,
+                progress=progress,
             )
         _give(archived, form)
 
-    def bring_up_to_date(self, tables: Tables, to: Destination, form: str) -> None:
+    def bring_up_to_date(self, tables: TargetTables, to: Destination, form: str) -> None:
         """Have DynamoDB export what is missing, and tell of it."""
         _give(self._updated(tables, to), form)
 
-    def keep_up_to_date(self, tables: Tables, to: Destination, every: timedelta, form: str) -> None:
+    def keep_up_to_date(
+        self, tables: TargetTables, to: Destination, every: timedelta, form: str
+    ) -> None:
         """The same again and again, until somebody interrupts."""
         while True:
             began = self.machine.clock()
@@ -88,8 +89,8 @@ class Archive:
             remaining_s = every.total_seconds() - (self.machine.clock() - began)
             self.machine.sleep(max(0.0, remaining_s))
 
-    def _updated(self, tables: Tables, to: Destination) -> Archived:
-        with Waiting() as waiting:
+    def _updated(self, tables: TargetTables, to: Destination) -> Archived:
+        with ProgressBar() as progress:
             return archive(
                 self.folder,
                 self._facts(tables),
@@ -97,10 +98,10 @@ class Archive:
                 dynamodb_client(tables.session, tables.endpoint_url),
                 self.s3,
                 machine=self.machine,
-                progress=waiting,
+                progress=progress,
             )
 
-    def _facts(self, tables: Tables) -> HistoryFacts:
+    def _facts(self, tables: TargetTables) -> HistoryFacts:
         dynamodb = dynamodb_client(tables.session, tables.endpoint_url)
         return HistoryFacts.read(dynamodb, self.s3, tables.history_table)
 
@@ -124,20 +125,20 @@ def destination(
 
 def check_dataset(folder: Path, gaps_file: Path | None, form: str) -> int:
     """Check a dataset, and give what is wrong with it; the exit status."""
-    with DuckEngine(Dataset.open(folder)) as engine, Waiting() as waiting:
+    with DuckEngine(Dataset.open(folder)) as engine, ProgressBar() as progress:
         schema = key_schema(engine)
         gaps = read_gaps(gaps_file, schema) if gaps_file and schema else []
-        verification = check(engine, gaps, now=datetime.now(UTC), progress=waiting)
+        verification = check(engine, gaps, now=datetime.now(UTC), progress=progress)
         is_clean = all(finding.declared is not None for finding in verification.findings)
         answer = Answer(
             record_kinds.FINDING,
-            map(records.finding, verification.findings),
-            verdict_tables.verification_blocks(verification, f"Check of {folder}"),
-            lambda: records.verification(verification) | {"clean": is_clean},
+            map(finding_record, verification.findings),
+            verification_blocks(verification, f"Check of {folder}"),
+            lambda: verification_record(verification) | {"clean": is_clean},
         )
-        give(answer, form, waiting)
+        give(answer, form, progress)
     if form not in ("table", "json"):
-        tell(verdicts(verification))
+        tell(verdict_line(verification))
     return 0 if is_clean else FINDINGS
 
 
@@ -168,15 +169,15 @@ def _give_round(archived: Archived, form: str) -> None:
 
 def _blocks(archived: Archived) -> Iterator[RenderableType]:
     title = f"{archived.dataset.folder}, of {archived.dataset.history_table}"
-    yield cells.titled(title, _table(archived.exports) if archived.exports else "")
-    yield closing(_summary(archived), good=bool(archived.exports))
+    yield titled(title, _table(archived.exports) if archived.exports else "")
+    yield summary_line(_summary(archived), good=bool(archived.exports))
     for note in archived.notes:
         yield Text.assemble(("note ", "yellow"), cells.printable(note))
     yield ""
 
 
 def _table(exports: Sequence[ArchivedExport]) -> Table:
-    table = cells.new_table()
+    table = table_of(())
     table.add_column("export", width=len("incremental"))
     table.add_column("since (UTC)", overflow="fold", ratio=1)
     table.add_column("until (UTC)", overflow="fold", ratio=1)

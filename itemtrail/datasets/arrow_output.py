@@ -13,9 +13,10 @@ from itemtrail.datasets.arrow_values import Plain, plain_lines
 from itemtrail.output import parquet
 from itemtrail.output.answer import Answer, give
 from itemtrail.output.json_and_csv import flat_text
-from itemtrail.output.progress import Waiting
+from itemtrail.output.progress import ProgressBar
 from itemtrail.records.kinds import FieldKind, Record, RecordKind
 from itemtrail.tables import cells
+from itemtrail.tables.layout import blocks, table_of
 from reports.errors import ReportError
 
 _LONGEST_CELL = 200
@@ -23,7 +24,7 @@ _LONGEST_CELL = 200
 _MOST_ROWS, _MOST_BYTES = 100_000, 64 * 1024 * 1024
 
 
-def give_batches(reader: pa.RecordBatchReader, form: str, waiting: Waiting) -> None:
+def give_batches(reader: pa.RecordBatchReader, form: str, progress: ProgressBar) -> None:
     """Write or show an answer as it arrives.
 
     Raises:
@@ -34,12 +35,12 @@ def give_batches(reader: pa.RecordBatchReader, form: str, waiting: Waiting) -> N
         groups = _row_groups(reader)
         # Nothing is written before it is known that there is an answer.
         first = list(islice(groups, 1))
-        waiting.answer_begins()
+        progress.answer_begins()
         parquet.write_batches(reader.schema, chain(first, groups))
         return
     kind = RecordKind("line", {field.name: _kind(field.type) for field in reader.schema})
     answer = Answer(kind, _records(reader), _blocks(kind, reader))
-    give(answer, form, waiting)
+    give(answer, form, progress)
 
 
 def _require_different_names(schema: pa.Schema) -> None:
@@ -84,7 +85,7 @@ def _row_groups(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
 def _blocks(kind: RecordKind, reader: pa.RecordBatchReader) -> Iterator[RenderableType]:
     """An answer for people, as tables that continue each other; without lines just its columns."""
     is_first = True
-    for block in cells.blocks(plain_lines(reader)):
+    for block in blocks(plain_lines(reader)):
         yield _table(kind, block, header=is_first)
         is_first = False
     if is_first:
@@ -93,7 +94,7 @@ def _blocks(kind: RecordKind, reader: pa.RecordBatchReader) -> Iterator[Renderab
 
 
 def _table(kind: RecordKind, lines: Iterable[list[Plain]], *, header: bool) -> Table:
-    table = cells.new_table(header=header)
+    table = table_of((), header=header)
     for name, holds in kind.fields.items():
         justify: Any = "right" if holds is FieldKind.INTEGER else "left"
         table.add_column(cells.plain(name), justify=justify, overflow="fold", ratio=1)

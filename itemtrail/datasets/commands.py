@@ -16,8 +16,8 @@ from itemtrail.options.kinds import DurationType, PathType, TimeType
 from itemtrail.options.target import (
     WHERE,
     Command,
-    Tables,
     Target,
+    TargetTables,
     actor_attribute_option,
     gaps_option,
     output_option,
@@ -105,7 +105,7 @@ def archive(  # noqa: PLR0913 - an option each
     session = target.session()
     s3 = session.client("s3", endpoint_url=target.endpoint_url, config=CLIENT_CONFIG)
     is_named = target.stack is not None or target.history_table is not None
-    tables: Tables | None = target.tables() if is_named or to else None
+    tables: TargetTables | None = target.tables() if is_named or to else None
     work = dataset_archive.Archive(dataset, s3, tables)
     with _interruptible():
         if exports:

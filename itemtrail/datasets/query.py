@@ -15,10 +15,11 @@ from sqlglot.errors import SqlglotError
 from itemtrail.datasets.arrow_output import give_batches
 from itemtrail.datasets.extras import load
 from itemtrail.output.answer import Answer, give
-from itemtrail.output.progress import Waiting
+from itemtrail.output.progress import ProgressBar
 from itemtrail.records import kinds as record_kinds
 from itemtrail.records.kinds import Record
 from itemtrail.tables import cells
+from itemtrail.tables.layout import table_of
 from reports.errors import ReportError
 from reports.inputs.paths import Path as AttributePath
 from warehouse import engines
@@ -67,10 +68,10 @@ def open_engine(name: str, dataset: Path, memory: str | None) -> Engine:
 
 def run_query(engine: Engine, text: str, views: Views, form: str) -> None:
     """Give the answer to a query."""
-    with engine, Waiting() as waiting:
+    with engine, ProgressBar() as progress:
         views.define(engine)
         _define_findings(engine, judged=_names(text, _FINDINGS))
-        give_batches(engine.sql(text), form, waiting)
+        give_batches(engine.sql(text), form, progress)
 
 
 def list_views(engine: Engine, views: Views, form: str) -> None:
@@ -137,7 +138,7 @@ def _columns(engine: Engine, name: str) -> Iterator[Record]:
 
 
 def _blocks(lines: Sequence[Record]) -> Iterator[RenderableType]:
-    table = cells.new_table()
+    table = table_of(())
     for name, ratio in (("view", 2), ("column", 2), ("type", 2)):
         table.add_column(name, overflow="fold", ratio=ratio)
     view = None

@@ -9,21 +9,31 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.status import Status
 from rich.table import Table
 
-from itemtrail.local.demo_checks import Check, Tables, count, run_checks, wait_until_caught_up
+from itemtrail.exit_status import CLEAN, FINDINGS
+from itemtrail.local.demo_checks import (
+    DemoCheck,
+    DemoTables,
+    count,
+    run_checks,
+    wait_until_caught_up,
+)
 from itemtrail.local.local_stack import EMULATED, REPLICA_TEMPLATE, LocalStack
 from itemtrail.local.workload import MURALI, Workload
-from itemtrail.tables import items as tables
-from itemtrail.tables.items import blame_blocks
+from itemtrail.tables.items import (
+    blame_blocks,
+    comparison_table,
+    state_table,
+    version_blocks,
+)
 from reports import HistoryTable
 
 STACK = "itemtrail-demo"
 REGION, REPLICA_REGION = "us-east-1", "eu-west-1"
 _SOURCE = "Employee"
-_FAILED = 1
 
 
 @click.command()
@@ -55,9 +65,9 @@ class Demo:
 
     def run(self, *, keep: bool) -> int:
         """Run it; returns the exit status."""
-        with contextlib.ExitStack() as closing:
+        with contextlib.ExitStack() as resources:
             with self._step("start MiniStack, an AWS emulator, on a free port"):
-                stack = closing.enter_context(LocalStack(REGION))
+                stack = resources.enter_context(LocalStack(REGION))
             tables = self._deploy(stack)
             workload = Workload(tables.dynamodb, tables.source_table, self._seed)
             with self._step("change the table through the ordinary DynamoDB API"):
@@ -75,9 +85,9 @@ class Demo:
             self._summarise(tables, workload, checks)
             if keep:
                 self._keep(stack, workload)
-        return 0 if caught_up and not any(check.problems for check in checks) else _FAILED
+        return CLEAN if caught_up and not any(check.problems for check in checks) else FINDINGS
 
-    def _deploy(self, stack: LocalStack) -> Tables:
+    def _deploy(self, stack: LocalStack) -> DemoTables:
         with self._step("build the Lambda packages with sam build"):
             stack.build()
         with self._step(f"deploy replica.yaml in {REPLICA_REGION}"):
@@ -96,7 +106,7 @@ class Demo:
                     **EMULATED,
                 },
             )
-        return Tables(
+        return DemoTables(
             dynamodb=stack.session().client("dynamodb"),
             source_table=outputs["SourceTableName"],
             history_table=outputs["HistoryTableName"],
@@ -105,7 +115,7 @@ class Demo:
             time_shards=int(outputs["TimeShards"]),
         )
 
-    def _wait(self, tables: Tables, workload: Workload) -> bool:
+    def _wait(self, tables: DemoTables, workload: Workload) -> bool:
         with self._step("wait until both functions have caught up") as status:
             return wait_until_caught_up(
                 tables,
@@ -115,17 +125,17 @@ class Demo:
 
     def _show(self, trail: HistoryTable, workload: Workload) -> None:
         key = trail.key_schema.key_of({"Id": MURALI})
-        answers: list[RenderableType] = [tables.versions(key, list(trail.rows(key)))]
-        answers += [tables.state(trail.as_of(key, at)) for at, _ in workload.instants]
+        answers: list[RenderableType] = [Group(*version_blocks(key, trail.rows(key)))]
+        answers += [state_table(trail.as_of(key, at)) for at, _ in workload.instants]
         first, last = workload.instants[0][0], workload.instants[-1][0]
-        answers.append(tables.comparison(*trail.differences(key, first, last)))
+        answers.append(comparison_table(*trail.differences(key, first, last)))
         answers += blame_blocks(*trail.blames(key, actor_attribute=("UpdatedBy",)))
         for answer in answers:
             self._console.print()
             self._console.print(answer)
         self._console.print()
 
-    def _summarise(self, tables: Tables, workload: Workload, checks: list[Check]) -> None:
+    def _summarise(self, tables: DemoTables, workload: Workload, checks: list[DemoCheck]) -> None:
         history_rows = count(tables.dynamodb, tables.history_table)
         figures = Table(
             title="Counts and timings", title_justify="left", box=None, show_header=False

@@ -21,7 +21,7 @@ _STALLED_AFTER_S = 30
 
 
 @dataclass(frozen=True)
-class Tables:
+class DemoTables:
     """The deployed system, as the demo looks at it."""
 
     dynamodb: "DynamoDBClient"
@@ -33,7 +33,7 @@ class Tables:
 
 
 @dataclass(frozen=True)
-class Check:
+class DemoCheck:
     """One thing that must hold, and what was found wrong with it."""
 
     claim: str
@@ -41,7 +41,7 @@ class Check:
 
 
 def wait_until_caught_up(
-    tables: Tables, workload: Workload, progress: Callable[[int], None]
+    tables: DemoTables, workload: Workload, progress: Callable[[int], None]
 ) -> bool:
     """Wait until the functions have done all their work; False if they stall."""
     seen, since = -1, time.monotonic()
@@ -56,63 +56,68 @@ def wait_until_caught_up(
     return False
 
 
-def run_checks(tables: Tables, workload: Workload, trail: HistoryTable) -> list[Check]:
+def run_checks(tables: DemoTables, workload: Workload, trail: HistoryTable) -> list[DemoCheck]:
     """Hold the history and the replica against the workload's own log."""
-    rows = {one: list(trail.rows({"Id": one})) for one in workload.log}
+    rows = {finding: list(trail.rows({"Id": finding})) for finding in workload.log}
     total = count(tables.dynamodb, tables.history_table)
     verification = trail.verify()
     extra = [] if total == workload.changes else [f"{total} rows for {workload.changes} changes"]
     return [
-        Check(
+        DemoCheck(
             "every change is one history row, in order, types exact",
             [*extra, *_history_problems(workload, rows)],
         ),
-        Check(
+        DemoCheck(
             "images too large for a row came back whole from the overflow bucket",
             [f"no row of item {LARGE} is in the overflow bucket"]
             if not any(row.overflow for row in rows[LARGE])
             else [],
         ),
-        Check(
+        DemoCheck(
             "the state as of three instants is what it was, and exact",
-            _told(_state_problems(workload, trail)),
+            _collected(_state_problems(workload, trail)),
         ),
-        Check(
+        DemoCheck(
             "the whole table as of these instants is what it was, and exact",
-            _told(_table_problems(workload, trail)),
+            _collected(_table_problems(workload, trail)),
         ),
-        Check(
+        DemoCheck(
             "the changes by time are all changes, each once",
-            _told(_range_problems(workload, trail)),
+            _collected(_range_problems(workload, trail)),
         ),
-        Check(
+        DemoCheck(
             "verify finds the history intact and complete",
-            [f"{one.kind} of {key_text(one.keys)}: {one.detail}" for one in verification.findings]
+            [
+                f"{finding.kind} of {key_text(finding.keys)}: {finding.detail}"
+                for finding in verification.findings
+            ]
             or ([] if verification.clean else verification.notes),
         ),
-        Check("the replica equals the source, item by item", replica_differences(tables)),
+        DemoCheck("the replica equals the source, item by item", replica_differences(tables)),
     ]
 
 
-def _told(problems: Iterator[str]) -> list[str]:
+def _collected(problems: Iterator[str]) -> list[str]:
     """What is wrong, also if looking for it ends at a row that is."""
-    told: list[str] = []
+    collected: list[str] = []
     try:
-        told.extend(problems)
+        collected.extend(problems)
     except ItemtrailError as error:
-        told.append(str(error))
-    return told
+        collected.append(str(error))
+    return collected
 
 
 def _history_problems(workload: Workload, rows: dict[int, list[HistoryRow]]) -> Iterator[str]:
-    for one, log in workload.log.items():
-        if len(rows[one]) != len(log):
-            yield f"item {one}: {len(rows[one])} rows for {len(log)} changes"
+    for identifier, log in workload.log.items():
+        if len(rows[identifier]) != len(log):
+            yield f"item {identifier}: {len(rows[identifier])} rows for {len(log)} changes"
             continue
-        for number, (row, (old, new)) in enumerate(zip(rows[one], log, strict=True), start=1):
+        for number, (row, (old, new)) in enumerate(
+            zip(rows[identifier], log, strict=True), start=1
+        ):
             change = row.change
             if not (same_item(change.old_image, old) and same_item(change.new_image, new)):
-                yield f"item {one}: row {number} is not the change that was made"
+                yield f"item {identifier}: row {number} is not the change that was made"
 
 
 def _state_problems(workload: Workload, trail: HistoryTable) -> Iterator[str]:
@@ -127,30 +132,31 @@ def _state_problems(workload: Workload, trail: HistoryTable) -> Iterator[str]:
 def _table_problems(workload: Workload, trail: HistoryTable) -> Iterator[str]:
     for at, items in workload.instants:
         states = {state.keys["Id"]["N"]: state for state in trail.table_states(at).states}
-        for one in states.keys() | set(map(str, items)):
-            state = states.get(one)
+        for identifier in states.keys() | set(map(str, items)):
+            state = states.get(identifier)
             image = state.image if state else None
-            if not same_item(image, items.get(int(one))):
-                yield f"item {one} as of {at}: not the state it had"
+            if not same_item(image, items.get(int(identifier))):
+                yield f"item {identifier} as of {at}: not the state it had"
             elif state and state.certainty is not Certainty.EXACT:
-                yield f"item {one} as of {at}: {state.certainty}, {state.reason}"
+                yield f"item {identifier} as of {at}: {state.certainty}, {state.reason}"
 
 
 def _range_problems(workload: Workload, trail: HistoryTable) -> Iterator[str]:
     changes = Counter(int(row.id) for row in trail.changed_rows(trail.horizon, "now"))
-    for one in changes.keys() | workload.log.keys():
-        if changes[one] != len(workload.log[one]):
-            yield f"item {one}: {changes[one]} changes found of {len(workload.log[one])}"
+    for identifier in changes.keys() | workload.log.keys():
+        listed, made = changes[identifier], len(workload.log[identifier])
+        if listed != made:
+            yield f"item {identifier}: {listed} changes found of {made}"
 
 
-def replica_differences(tables: Tables) -> list[str]:
+def replica_differences(tables: DemoTables) -> list[str]:
     """Items that are not the same in the source and the replica."""
     source = _items(tables.dynamodb, tables.source_table)
     replica = _items(tables.replica, tables.replica_table)
     return [
-        f"item {one} differs between source and replica"
-        for one in sorted(source.keys() | replica.keys())
-        if not same_item(source.get(one), replica.get(one))
+        f"item {identifier} differs between source and replica"
+        for identifier in sorted(source.keys() | replica.keys())
+        if not same_item(source.get(identifier), replica.get(identifier))
     ]
 
 

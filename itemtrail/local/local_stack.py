@@ -54,7 +54,7 @@ class LocalStack:
     def __init__(self, region: str = REGION) -> None:
         """Prepare a stack whose sessions and deployments default to a region."""
         self.region = region
-        self._closing = contextlib.ExitStack()
+        self._resources = contextlib.ExitStack()
         self._built: Path | None = None
 
     def __enter__(self) -> Self:
@@ -66,12 +66,12 @@ class LocalStack:
             folder = tempfile.TemporaryDirectory(prefix="itemtrail-", ignore_cleanup_errors=True)
             self.folder = Path(opened.enter_context(folder))
             self.endpoint_url = opened.enter_context(_emulator(self.folder))
-            self._closing = opened.pop_all()
+            self._resources = opened.pop_all()
         return self
 
     def __exit__(self, *exception: object) -> None:
         """End every process of the stack and remove its files."""
-        self._closing.close()
+        self._resources.close()
 
     @property
     def log(self) -> Path:
@@ -133,7 +133,9 @@ class LocalStack:
         sam.deploy(stack_name, chosen, parameters or {}, self.environment(region), self.folder)
         formation = self.session(region).client("cloudformation")
         described = formation.describe_stacks(StackName=stack_name)["Stacks"][0]
-        return {each["OutputKey"]: each["OutputValue"] for each in described.get("Outputs", [])}
+        return {
+            output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])
+        }
 
 
 @contextlib.contextmanager

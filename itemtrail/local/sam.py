@@ -118,8 +118,8 @@ def _run(
 
 def _reason(output: str) -> str:
     """Find the line in which SAM, or pip beneath it, says what is wrong."""
-    told = [line for line in output.splitlines() if line.lower().startswith("error: ")]
-    return f": {told[-1][len('error: ') :]}" if told else ""
+    errors = [line for line in output.splitlines() if line.lower().startswith("error: ")]
+    return f": {errors[-1][len('error: ') :]}" if errors else ""
 
 
 def _quiet(settings: Path) -> dict[str, str]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 MURALI, BUSY, LARGE = 1, 2, 3
-_FIRST_OTHER, _OTHERS = 10, 60
+_FIRST_OTHER, _MOST_OTHERS = 10, 60
 _RANDOM_CHANGES = 300
 _BURST = 20
 # Two images of this size do not fit into one row of 400 KB.
@@ -75,13 +75,13 @@ class Workload:
         self._remember_instant()
 
     def _insert_others(self) -> None:
-        for identifier in range(_FIRST_OTHER, _FIRST_OTHER + _OTHERS):
+        for identifier in range(_FIRST_OTHER, _FIRST_OTHER + _MOST_OTHERS):
             name = self._random.choice(_NAMES)
             self._put(identifier, {"Name": {"S": name}, "Salary": self._number()})
 
     def _change_at_random(self) -> None:
         for _ in range(_RANDOM_CHANGES):
-            identifier = self._random.randrange(_FIRST_OTHER, _FIRST_OTHER + _OTHERS)
+            identifier = self._random.randrange(_FIRST_OTHER, _FIRST_OTHER + _MOST_OTHERS)
             if identifier not in self.items:
                 self._put(identifier, {"Name": {"S": "reborn"}, "Salary": self._number()})
             elif self._random.random() < 0.15:  # noqa: PLR2004 - a share of deletions

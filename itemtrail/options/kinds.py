@@ -73,7 +73,7 @@ class DurationType(click.ParamType):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> timedelta:
         """Read it, or say how it should look."""
-        found = _DURATION.fullmatch(str(value).strip())
-        if found is None or not int(found[1]):
+        match = _DURATION.fullmatch(str(value).strip())
+        if match is None or not int(match[1]):
             self.fail(f"'{value}' is no length of time: write e.g. 30m, 24h or 7d", param, ctx)
-        return timedelta(**{_UNITS[found[2].lower()]: int(found[1])})
+        return timedelta(**{_UNITS[match[2].lower()]: int(match[1])})

@@ -88,25 +88,25 @@ class ReplicaTarget(OperationTarget):
     needs = Consumer.REPLICA_WRITER
 
 
-def _of_stack(stack: Stack, given: dict[str, Any]) -> dict[str, Any]:
+def _of_stack(stack: Stack, named: dict[str, Any]) -> dict[str, Any]:
     """The parts that a stack names.
 
     Raises:
         RefusedError: another one is given. What belongs to one table must not reach another.
     """
-    found: dict[str, Any] = {
+    parts: dict[str, Any] = {
         name: stack.outputs[output] for name, output in _OUTPUTS.items() if output in stack.outputs
     }
-    if "time_shards" in found:
-        found["time_shards"] = stack.time_shards
-    for name, value in found.items():
-        if given[name] not in (None, value):
+    if "time_shards" in parts:
+        parts["time_shards"] = stack.time_shards
+    for name, value in parts.items():
+        if named[name] not in (None, value):
             option = f"--{name.replace('_', '-')}"
             raise RefusedError(
-                f"{option} {given[name]} is not what stack '{stack.name}' has ({value}): leave it "
+                f"{option} {named[name]} is not what stack '{stack.name}' has ({value}): leave it "
                 "out, or name everything and no stack"
             )
-    return found
+    return parts
 
 
 def consumers_there(deployment: DeployedTables, stack: Stack | None) -> tuple[Consumer, ...]:
@@ -118,21 +118,21 @@ def consumers_there(deployment: DeployedTables, stack: Stack | None) -> tuple[Co
         Consumer.HISTORY_WRITER: deployment.history_table,
         Consumer.REPLICA_WRITER: deployment.replica_table,
     }
-    return tuple(one for one in Consumer if stack is None or named[one] is not None)
+    return tuple(consumer for consumer in Consumer if stack is None or named[consumer] is not None)
 
 
 def consumers_meant(
-    asked: Collection[Consumer], there: Collection[Consumer], stack: Stack | None
+    requested: Collection[Consumer], there: Collection[Consumer], stack: Stack | None
 ) -> Collection[Consumer]:
     """The consumers to work for: those asked for, else all that there are.
 
     Raises:
         ReportError: the stack was deployed without one that is asked for.
     """
-    for one in asked:
-        if stack is not None and one not in there:
-            stack.require(one)
-    return asked or there
+    for consumer in requested:
+        if stack is not None and consumer not in there:
+            stack.require(consumer)
+    return requested or there
 
 
 def source_key_schema(deployment: DeployedTables) -> KeySchema:

@@ -16,7 +16,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--event",
         "events",
         multiple=True,
-        type=click.Choice([one.value for one in EventName], case_sensitive=False),
+        type=click.Choice([event.value for event in EventName], case_sensitive=False),
         help="Only this kind of change; may be repeated. A baseline (SNAPSHOT) is none.",
     ),
     click.option(
@@ -42,18 +42,18 @@ def selection_options(command: Command) -> Command:
     """Add the options that choose among changes; they arrive as `where`."""
 
     @functools.wraps(command)
-    def with_selection(**given: Any) -> Any:
-        chosen = {name: given.pop(name) for name in ("old", "new", "attribute", "actor")}
+    def with_selection(**values: Any) -> Any:
+        chosen = {name: values.pop(name) for name in ("old", "new", "attribute", "actor")}
         if chosen["attribute"] is None and (chosen["old"], chosen["new"]) != (None, None):
             raise click.UsageError(
                 "--from and --to are values of --attribute, which is not given; times are --since "
                 "and --until",
                 click.get_current_context(),
             )
-        events = frozenset(map(EventName, given.pop("events")))
-        actor_attribute = given.pop("actor_attribute")
+        events = frozenset(map(EventName, values.pop("events")))
+        actor_attribute = values.pop("actor_attribute")
         selection = Selection(events, actor_attribute=actor_attribute, **chosen)
-        return command(where=selection, **given)
+        return command(where=selection, **values)
 
     wrapped: Any = with_selection
     for option in reversed(_OPTIONS):

@@ -25,7 +25,7 @@ _NAMED = frozenset({"stack", "history_table", "source_table"})
 
 
 @dataclass(frozen=True)
-class Tables:
+class TargetTables:
     """The tables to ask, found."""
 
     session: boto3.Session
@@ -61,7 +61,7 @@ class Target:
         """The history table meant; `reads_index` as for `tables`."""
         return self.tables(reads_index=reads_index).open()
 
-    def tables(self, *, reads_index: bool = False) -> Tables:
+    def tables(self, *, reads_index: bool = False) -> TargetTables:
         """The tables meant, named or found through the stack's outputs.
 
         Args:
@@ -82,7 +82,7 @@ class Target:
             )
         if reads_index and time_shards is None:
             tell_of_unknown_shards()
-        return Tables(session, self.endpoint_url, history_table, source_table, time_shards)
+        return TargetTables(session, self.endpoint_url, history_table, source_table, time_shards)
 
     def session(self) -> boto3.Session:
         """A session with the credentials and the region meant."""
@@ -216,12 +216,12 @@ def fixed_period_options(command: Command) -> Command:
 
 def _ranged(command: Command, otherwise: str, **until: Any) -> Command:
     @functools.wraps(command)
-    def with_period(since: datetime, until: datetime, **given: Any) -> Any:
+    def with_period(since: datetime, until: datetime, **options: Any) -> Any:
         if since > until:
             raise click.UsageError(
                 "--since is later than --until: swap them", click.get_current_context()
             )
-        return command(period=Period(since, until), **given)
+        return command(period=Period(since, until), **options)
 
     first = click.option(
         "--since", type=TimeType(), required=True, help="The first instant, itself included."
@@ -238,10 +238,10 @@ def targeted(
     """Add options that say what a command is about; they arrive as `target`, which is of a kind."""
 
     @functools.wraps(command)
-    def with_target(**given: Any) -> Any:
-        names = kind.__dataclass_fields__.keys() & given.keys()
-        chosen = _preferred({name: given.pop(name) for name in names})
-        return command(target=kind(**chosen), **given)
+    def with_target(**values: Any) -> Any:
+        names = kind.__dataclass_fields__.keys() & values.keys()
+        chosen = _preferred({name: values.pop(name) for name in names})
+        return command(target=kind(**chosen), **values)
 
     wrapped: Any = with_target
     for option in reversed(options):
@@ -249,7 +249,7 @@ def targeted(
     return wrapped  # type: ignore[no-any-return]
 
 
-def _preferred(given: dict[str, Any]) -> dict[str, Any]:
+def _preferred(values: dict[str, Any]) -> dict[str, Any]:
     """The tables meant: those of the command line or, where it names none, of the environment."""
     context = click.get_current_context()
 
@@ -257,7 +257,7 @@ def _preferred(given: dict[str, Any]) -> dict[str, Any]:
         return {
             name
             for name in ("stack", "history_table")
-            if given.get(name) is not None and context.get_parameter_source(name) is by
+            if values.get(name) is not None and context.get_parameter_source(name) is by
         }
 
     if len(named(ParameterSource.COMMANDLINE)) > 1:
@@ -266,7 +266,7 @@ def _preferred(given: dict[str, Any]) -> dict[str, Any]:
         # The environment's source table belongs to the environment's history.
         return {
             name: value
-            for name, value in given.items()
+            for name, value in values.items()
             if name not in _NAMED
             or context.get_parameter_source(name) is not ParameterSource.ENVIRONMENT
         }
@@ -276,4 +276,4 @@ def _preferred(given: dict[str, Any]) -> dict[str, Any]:
             "--stack or --history-table",
             context,
         )
-    return given
+    return values

@@ -8,34 +8,38 @@ from typing import TypeVar
 
 import click
 from rich.console import RenderableType
+from rich.text import Text
 
 from itemtrail.output import json_and_csv as writers
 from itemtrail.output import parquet
-from itemtrail.output.progress import Waiting
+from itemtrail.output.progress import ProgressBar
 from itemtrail.output.terminal import show
 from itemtrail.records.kinds import Record, RecordKind
 from itemtrail.tables.cells import printable
 
-Given = TypeVar("Given")
+Entry = TypeVar("Entry")
 
 FORMS = ("table", "json", "jsonl", "csv", "parquet")
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command found; of its forms only the one asked for is ever made.
+    """What a command has to say; of its forms only the one asked for is ever made.
 
     Attributes:
         kind: what the records are.
         records: the answer for programs, a record at a time.
         blocks: the answer for people, as tables that follow each other.
         document: what JSON shows instead of a list of the records.
+        summary: what it comes to, for people: below the tables, on stderr beside any other form;
+            made once all the rest is written.
     """
 
     kind: RecordKind
     records: Iterable[Record]
     blocks: Iterable[RenderableType]
     document: Callable[[], Record] | None = None
+    summary: Iterable[Text] = ()
 
 
 def chosen_form(output: str | None) -> str:
@@ -56,21 +60,16 @@ def chosen_form(output: str | None) -> str:
     return form
 
 
-def give(answer: Answer, form: str, waiting: Waiting | None = None) -> None:
-    """Write or show an answer as it arrives."""
-    waiting = waiting or Waiting()
+def give(answer: Answer, form: str, progress: ProgressBar | None = None) -> None:
+    """Write or show an answer as it arrives, and what it comes to."""
+    progress = progress or ProgressBar()
     if form == "table":
-        show(answer.blocks, waiting)
-    elif form == "json" and answer.document is not None:
-        document = answer.document()
-        waiting.answer_begins()
-        writers.write_document(document)
-    else:
-        arriving = iter(answer.records)
-        # Nothing is written, not even a header, before it is known that there is an answer.
-        first = list(islice(arriving, 1))
-        waiting.answer_begins()
-        _write(form, answer.kind, chain(first, arriving))
+        show(chain(answer.blocks, answer.summary), progress)
+        return
+    _write(answer, form, progress)
+    progress.end()
+    for line in answer.summary:
+        tell(line.plain)
 
 
 def tell(text: str) -> None:
@@ -78,7 +77,20 @@ def tell(text: str) -> None:
     click.echo(printable(text), err=True)
 
 
-def _write(form: str, kind: RecordKind, records: Iterable[Record]) -> None:
+def _write(answer: Answer, form: str, progress: ProgressBar) -> None:
+    if form == "json" and answer.document is not None:
+        document = answer.document()
+        progress.answer_begins()
+        writers.write_document(document)
+    else:
+        arriving = iter(answer.records)
+        # Nothing is written, not even a header, before it is known that there is an answer.
+        first = list(islice(arriving, 1))
+        progress.answer_begins()
+        _write_records(form, answer.kind, chain(first, arriving))
+
+
+def _write_records(form: str, kind: RecordKind, records: Iterable[Record]) -> None:
     match form:
         case "json":
             writers.write_json(records)
@@ -91,13 +103,13 @@ def _write(form: str, kind: RecordKind, records: Iterable[Record]) -> None:
 
 
 @dataclass
-class Counted(Iterable[Given]):
+class Counted(Iterable[Entry]):
     """What passes, and how many of it have passed."""
 
-    given: Iterable[Given]
+    entries: Iterable[Entry]
     count: int = field(default=0, init=False)
 
-    def __iter__(self) -> Iterator[Given]:
-        for one in self.given:
+    def __iter__(self) -> Iterator[Entry]:
+        for entry in self.entries:
             self.count += 1
-            yield one
+            yield entry

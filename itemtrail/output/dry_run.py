@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from rich.console import RenderableType
 
-from itemtrail.output.progress import Waiting
+from itemtrail.output.progress import ProgressBar
 from itemtrail.output.terminal import show
 
 
@@ -16,7 +16,7 @@ def show_plan(blocks: Iterable[RenderableType]) -> None:
         OSError: nobody reads it any more, so that nobody has seen what would be done.
     """
     try:
-        show(blocks, Waiting())
+        show(blocks, ProgressBar())
     except BrokenPipeError:
         why = "its reader left before the end of the plan; nothing was written"
         raise OSError(errno.EIO, why) from None

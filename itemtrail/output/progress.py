@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 _PATIENCE_S = 0.5
 
 
-class Waiting:
+class ProgressBar:
     """Shows on stderr how far long work is, where stderr is a terminal.
 
     Call it as a `reports.access.progress.Progress`. Where the answer goes to a terminal too, it

@@ -9,7 +9,7 @@ from pathlib import PurePath
 import click
 from rich.console import Console, RenderableType
 
-from itemtrail.output.progress import Waiting
+from itemtrail.output.progress import ProgressBar
 
 # On a wider line the eye gets lost.
 _WIDEST = 160
@@ -17,11 +17,11 @@ _WIDEST = 160
 _LESS = "FRX"
 
 
-def show(blocks: Iterable[RenderableType], waiting: Waiting) -> None:
+def show(blocks: Iterable[RenderableType], progress: ProgressBar) -> None:
     """Draw an answer as it arrives; on a terminal through the user's pager."""
     arriving = iter(blocks)
     first = list(islice(arriving, 1))
-    waiting.answer_begins()
+    progress.answer_begins()
     if not first:
         return
     console = Console(file=sys.stdout, highlight=False)

@@ -1,84 +1,45 @@
-"""TODO."""
+"""What `status` and `doctor` answer, as records."""
 
 from collections.abc import Iterator
 
-from itemtrail.records.kinds import STATUS_LINE, Record
+from itemtrail.records.kinds import (
+    ADVICE,
+    CONSUMER_STATUS,
+    KEPT_ASIDE,
+    STATUS,
+    STATUS_LINE,
+    TABLE_STATUS,
+    Record,
+    record_of,
+)
 from reports.deployment.advice import Advice
-from reports.deployment.status import ConsumerStatus, KeptAside, Status, TableStatus
+from reports.deployment.status import ConsumerStatus, Status
 
 
-def advice(one: Advice) -> Record:
+def advice_record(advice: Advice) -> Record:
     """Something of a deployment that was looked at."""
-    return {
-        "check": one.check,
-        "subject": one.subject,
-        "ok": one.ok,
-        "found": one.observation,
-        "to_do": one.to_do,
-    }
+    return record_of(ADVICE, advice, **{"found": advice.observation})  # noqa: PIE804 - the field's name
 
 
-def status(of: Status) -> Record:
+def status_record(status: Status) -> Record:
     """How a deployment is."""
-    return {
-        "stack": of.stack,
-        "region": of.region,
-        "at": of.at,
-        "clean": of.clean,
-        "horizon": of.horizon,
-        "tables": list(map(table_status, of.tables)),
-        "consumers": list(map(consumer_status, of.consumers)),
-        "kept_aside": list(map(kept_aside, of.kept_aside)),
-        "quarantine_bucket": of.quarantine_bucket,
-    }
+    return record_of(
+        STATUS,
+        status,
+        tables=[record_of(TABLE_STATUS, table) for table in status.tables],
+        consumers=[
+            record_of(CONSUMER_STATUS, consumer, lag_ms=_lag_ms(consumer))
+            for consumer in status.consumers
+        ],
+        kept_aside=[record_of(KEPT_ASIDE, kept) for kept in status.kept_aside],
+    )
 
 
-def table_status(one: TableStatus) -> Record:
-    """One table of a deployment."""
-    return {
-        "role": one.role.value,
-        "name": one.name,
-        "region": one.region,
-        "exists": one.exists,
-        "status": one.status,
-        "items": one.items,
-        "size_bytes": one.size_bytes,
-        "created_at": one.created_at,
-        "problem": one.problem,
-    }
-
-
-def consumer_status(one: ConsumerStatus) -> Record:
-    """One function of a deployment."""
-    return {
-        "consumer": one.consumer.value,
-        "function": one.function,
-        "mapping": one.mapping,
-        "state": one.state,
-        "last_result": one.last_result,
-        "problem": one.problem,
-        "lag_ms": None if one.lag_ms is None else round(one.lag_ms),
-        "lag_problem": one.lag_problem,
-    }
-
-
-def kept_aside(one: KeptAside) -> Record:
-    """What could not be written, of one kind."""
-    return {
-        "what": one.what,
-        "prefix": one.prefix,
-        "count": one.count,
-        "at_least": one.at_least,
-        "newest": one.newest,
-        "problem": one.problem,
-    }
-
-
-def status_lines(of: Status) -> Iterator[Record]:
+def status_line_records(status: Status) -> Iterator[Record]:
     """Every part of a deployment in one shape."""
-    nothing = dict.fromkeys(STATUS_LINE.fields)
-    for table in of.tables:
-        yield nothing | {
+    blank = dict.fromkeys(STATUS_LINE.fields)
+    for table in status.tables:
+        yield blank | {
             "part": "table",
             "name": table.role.value,
             "resource": table.name,
@@ -88,23 +49,27 @@ def status_lines(of: Status) -> Iterator[Record]:
             "size_bytes": table.size_bytes,
             "problem": table.problem,
         }
-    for one in of.consumers:
-        yield nothing | {
+    for consumer in status.consumers:
+        yield blank | {
             "part": "consumer",
-            "name": one.consumer.value,
-            "resource": one.function,
-            "state": one.state,
-            "clean": one.state == "Enabled",
-            "lag_ms": None if one.lag_ms is None else round(one.lag_ms),
-            "problem": one.problem or one.lag_problem,
+            "name": consumer.consumer.value,
+            "resource": consumer.function,
+            "state": consumer.state,
+            "clean": consumer.state == "Enabled",
+            "lag_ms": _lag_ms(consumer),
+            "problem": consumer.problem or consumer.lag_problem,
         }
-    for kept in of.kept_aside:
-        yield nothing | {
+    for kept in status.kept_aside:
+        yield blank | {
             "part": "kept aside",
             "name": kept.what,
-            "resource": f"{of.quarantine_bucket}/{kept.prefix}",
+            "resource": f"{status.quarantine_bucket}/{kept.prefix}",
             "clean": kept.count == 0,
             "count": kept.count,
             "newest": kept.newest,
             "problem": kept.problem,
         }
+
+
+def _lag_ms(consumer: ConsumerStatus) -> int | None:
+    return None if consumer.lag_ms is None else round(consumer.lag_ms)

@@ -1,12 +1,18 @@
-"""Every answer as flat records.
-
-A record is a dict from field name to value, with the fields of its kind in `record_kinds.py`: times
-as `datetime`, wire values as they are, None where there is nothing.
-"""
+"""What the commands about one item answer, as records; those about many use some of them too."""
 
 from collections.abc import Iterator, Sequence
 
-from itemtrail.records.kinds import ROW, Record
+from itemtrail.records.kinds import (
+    BLAME,
+    DIFFERENCE,
+    DIFFERENCE_LINE,
+    ROW,
+    SPAN,
+    STATE,
+    VERSION,
+    Record,
+    record_of,
+)
 from reports.inputs.paths import path_text
 from reports.states.actor import Actor
 from reports.states.blame import Blame
@@ -18,128 +24,100 @@ from stream_core.history_row import HistoryRow
 _NO_ROW: Record = dict.fromkeys(ROW.fields)
 
 
-def version(row: HistoryRow, following: HistoryRow | None) -> Record:
+def version_record(row: HistoryRow, following: HistoryRow | None) -> Record:
     """A recorded version of an item, and the row that ends it."""
-    return {
-        "key": row.change.keys,
-        "valid_from": row.change.created_at,
-        "valid_to": following.change.created_at if following else None,
-        "is_current": following is None and row.change.new_image is not None,
-        **_row(row),
-        **_images(row),
-        "user_identity": _identity(row),
-    }
+    return record_of(
+        VERSION,
+        row.change,
+        key=row.change.keys,
+        valid_from=row.change.created_at,
+        valid_to=following.change.created_at if following else None,
+        is_current=following is None and row.change.new_image is not None,
+        changed=changed_paths(row),
+        user_identity=identity_fields(row),
+    )
 
 
-def state(of: ItemState) -> Record:
+def state_record(state: ItemState) -> Record:
     """An item as of an instant."""
-    return {
-        "key": of.keys,
-        "at": of.at,
-        "exists": of.exists,
-        "item": of.image,
-        **_certainty(of),
-        "valid_from": of.valid_from,
-        "valid_to": of.valid_to,
-        "row": of.row and _row(of.row),
-    }
+    return record_of(
+        STATE,
+        state,
+        key=state.keys,
+        item=state.image,
+        row=state.row and record_of(ROW, state.row.change),
+    )
 
 
-def span(of: ItemState) -> Record:
+def span_record(state: ItemState) -> Record:
     """A state and how long it lasted."""
-    return {
-        "key": of.keys,
-        "valid_from": of.valid_from,
-        "valid_to": of.valid_to,
-        "is_current": of.is_current,
-        "exists": of.exists,
-        "item": of.image,
-        "changed": changed_paths(of.row) if of.row and began_with(of, of.row) else [],
-        **_certainty(of),
-        **(_row(of.row) if of.row else _NO_ROW),
-    }
+    began = state.row is not None and began_with(state, state.row)
+    return record_of(
+        SPAN,
+        state,
+        key=state.keys,
+        item=state.image,
+        changed=changed_paths(state.row) if state.row and began else [],
+        **_row_fields(state.row),
+    )
 
 
-def began_with(of: ItemState, row: HistoryRow) -> bool:
+def began_with(state: ItemState, row: HistoryRow) -> bool:
     """Whether a state began with a row's change; before the first row it only ended with it."""
-    return of.valid_from == row.change.created_at
+    return state.valid_from == row.change.created_at
 
 
-def comparison(old: ItemState, new: ItemState, found: Sequence[Difference]) -> Record:
+def comparison_record(old: ItemState, new: ItemState, differences: Sequence[Difference]) -> Record:
     """Two states and what differs between them."""
     return {
         "key": old.keys,
-        "from": state(old),
-        "to": state(new),
-        "differences": list(map(difference, found)),
+        "from": state_record(old),
+        "to": state_record(new),
+        "differences": list(map(difference_record, differences)),
     }
 
 
-def difference(one: Difference) -> Record:
+def difference_record(difference: Difference) -> Record:
     """One attribute path that differs."""
-    return {"path": path_text(one.path), "change": one.kind, "old": one.old, "new": one.new}
+    return record_of(
+        DIFFERENCE, difference, path=path_text(difference.path), change=difference.kind
+    )
 
 
-def difference_lines(
-    old: ItemState, new: ItemState, found: Sequence[Difference]
+def difference_line_records(
+    old: ItemState, new: ItemState, differences: Sequence[Difference]
 ) -> Iterator[Record]:
     """What differs between two states, each with the certainty of the weaker of them."""
     weaker = weaker_of(old, new)
-    for one in found:
-        yield {"key": old.keys, **difference(one), **_certainty(weaker)}
+    for difference in differences:
+        yield record_of(DIFFERENCE_LINE, weaker, key=old.keys, **difference_record(difference))
 
 
-def change(row: HistoryRow, actor: Actor) -> Record:
-    """A change, and who made it."""
-    return {
-        "key": row.change.keys,
-        "at": row.change.created_at,
-        **_row(row),
-        **_images(row),
-        **_actor(actor),
-        "user_identity": _identity(row),
-    }
-
-
-def blame(keys: Item, one: Blame) -> Record:
+def blame_record(keys: Item, blame: Blame) -> Record:
     """An attribute path, and the change that made it what it is."""
-    return {
-        "key": keys,
-        "path": path_text(one.path),
-        "value": one.value,
-        "since": one.row and one.row.change.created_at,
-        **(_row(one.row) if one.row else _NO_ROW),
-        **_actor(one.actor),
-        **_certainty(one),
-    }
+    return record_of(
+        BLAME,
+        blame,
+        key=keys,
+        path=path_text(blame.path),
+        since=blame.row and blame.row.change.created_at,
+        **_row_fields(blame.row),
+        **actor_fields(blame.actor),
+    )
 
 
-def _row(row: HistoryRow) -> Record:
-    return {
-        "event_name": row.change.event_name.value,
-        "sequence_number": row.change.sequence_number,
-        "event_id": row.change.event_id,
-    }
+def actor_fields(actor: Actor) -> Record:
+    """Who made a change, among the other fields of a record."""
+    return {"actor": actor.name, "actor_source": actor.source, "actor_caveat": actor.caveat}
 
 
-def _images(row: HistoryRow) -> Record:
-    return {
-        "changed": changed_paths(row),
-        "old_image": row.change.old_image,
-        "new_image": row.change.new_image,
-    }
-
-
-def _identity(row: HistoryRow) -> Record | None:
+def identity_fields(row: HistoryRow) -> Record | None:
+    """Who made a change as DynamoDB says it, which it does of an expiry alone."""
     identity = row.change.user_identity
     return (
         None if identity is None else {"type": identity.type, "principalId": identity.principal_id}
     )
 
 
-def _actor(actor: Actor) -> Record:
-    return {"actor": actor.name, "actor_source": actor.source, "actor_caveat": actor.caveat}
-
-
-def _certainty(of: ItemState | Blame) -> Record:
-    return {"certainty": of.certainty.value, "reason": of.reason}
+def _row_fields(row: HistoryRow | None) -> Record:
+    return record_of(ROW, row.change) if row else _NO_ROW

@@ -1,7 +1,8 @@
 """The kinds of record that answers are made of: the one place that names their fields.
 
-docs/json.md documents each field; fields may be added, none is taken away or changes its kind. How
-each kind of field is written is up to `writers.py` and `parquet.py`.
+A record is a dict from field name to value: times as `datetime`, wire values as they are, None
+where there is nothing. docs/json.md documents each field; fields may be added, none is taken away
+or changes its kind. How each kind of field is written is up to `itemtrail.output`.
 """
 
 from collections.abc import Mapping
@@ -30,6 +31,18 @@ class RecordKind:
 
     name: str
     fields: Mapping[str, FieldKind]
+
+
+def record_of(kind: RecordKind, value: object, **fields: Any) -> Record:
+    """A record of a kind: the fields that are given, and for the others the value's attributes."""
+    return {
+        name: fields[name] if name in fields else _plain(getattr(value, name))
+        for name in kind.fields
+    }
+
+
+def _plain(value: Any) -> Any:
+    return value.value if isinstance(value, Enum) else value
 
 
 _TIME, _TEXT, _FLAG = FieldKind.TIME, FieldKind.TEXT, FieldKind.FLAG

@@ -1,57 +1,44 @@
-"""TODO."""
+"""What `redrive` answers, as records."""
 
 from collections.abc import Iterator
 
-from itemtrail.records.kinds import REDRIVE_LINE, Record
+from itemtrail.records.kinds import LEFTOVER, LOST, REDRIVE, REDRIVE_LINE, Record, record_of
 from operations.redrive.run import Redriven
 from operations.redrive.unpacking import Leftover, Lost
 
 
-def redrive(of: Redriven) -> Record:
+def redrive_record(redriven: Redriven) -> Record:
     """What a redrive did, or would do."""
-    return {
-        "applied": of.applied,
-        "clean": of.is_clean,
-        "objects": of.objects,
-        "records": of.records,
-        "counts": dict(sorted(of.counts.items())),
-        "done": list(of.done),
-        "leftovers": list(map(leftover, of.leftovers)),
-        "lost": list(map(lost, of.lost)),
-    }
+    return record_of(
+        REDRIVE,
+        redriven,
+        clean=redriven.is_clean,
+        counts=dict(sorted(redriven.counts.items())),
+        leftovers=list(map(_leftover_record, redriven.leftovers)),
+        lost=list(map(_lost_record, redriven.lost)),
+    )
 
 
-def leftover(one: Leftover) -> Record:
-    """Something that stays where it is."""
-    return {
-        "where": one.where,
-        "why": one.why.value,
-        "reason": one.reason,
-        "consumer": one.consumer and one.consumer.value,
-        "sequence_number": one.sequence_number,
-        "key_digest": one.key_digest,
-    }
-
-
-def lost(one: Lost) -> Record:
-    """Part of a stream that nobody has any more."""
-    return {
-        "where": one.where,
-        "reason": one.reason,
-        "found": one.remaining,
-        "stream_arn": one.place.stream_arn,
-        "shard_id": one.place.shard_id,
-        "start": one.place.start,
-        "end": one.place.end,
-    }
-
-
-def redrive_lines(of: Redriven) -> Iterator[Record]:
+def redrive_line_records(redriven: Redriven) -> Iterator[Record]:
     """Every part of a redrive in one shape, what is lost first."""
-    nothing = dict.fromkeys(REDRIVE_LINE.fields)
-    for expired in of.lost:
-        yield nothing | {"outcome": "lost"} | lost(expired)
-    for one in of.leftovers:
-        yield nothing | {"outcome": "left"} | leftover(one)
-    for key in of.done:
-        yield nothing | {"outcome": "done", "where": key}
+    blank = dict.fromkeys(REDRIVE_LINE.fields)
+    for lost in redriven.lost:
+        yield blank | {"outcome": "lost"} | _lost_record(lost)
+    for leftover in redriven.leftovers:
+        yield blank | {"outcome": "left"} | _leftover_record(leftover)
+    for key in redriven.done:
+        yield blank | {"outcome": "done", "where": key}
+
+
+def _leftover_record(leftover: Leftover) -> Record:
+    return record_of(LEFTOVER, leftover)
+
+
+def _lost_record(lost: Lost) -> Record:
+    return record_of(
+        LOST,
+        lost.place,
+        where=lost.where,
+        reason=lost.reason,
+        **{"found": lost.remaining},  # noqa: PIE804 - the field's name
+    )

@@ -1,48 +1,43 @@
-"""TODO."""
+"""What `compare` and `repair` answer, as records."""
 
 from collections.abc import Iterator
 
-from itemtrail.records.kinds import Record
+from itemtrail.records.kinds import DISCREPANCY, REPAIR, UNHEALED, Record, record_of
 from operations.replica.discrepancies import Discrepancy, DiscrepancyKind
 from operations.replica.repair import Repaired
 
-RESTLESS = "it changed all the time: nothing can be said of it now"
+_RESTLESS = "it changed all the time: nothing can be said of it now"
 
 
-def discrepancy(one: Discrepancy) -> Record:
+def discrepancy_record(discrepancy: Discrepancy) -> Record:
     """An item of the replica that is not as in the source."""
-    told = one.explanation
-    return {
-        "key": one.keys,
-        "kind": one.kind.value,
-        "reason": one.reason and one.reason.value,
-        "meaning": told.meaning,
-        "to_do": told.to_do,
-        "at": one.at,
-        "changes_behind": told.changes_behind,
-        "behind_since": told.behind_since,
-        "behind_s": None if one.behind is None else round(one.behind.total_seconds()),
-        "source": one.source,
-        "replica": one.replica,
-    }
+    explanation, behind = discrepancy.explanation, discrepancy.behind
+    return record_of(
+        DISCREPANCY,
+        discrepancy,
+        key=discrepancy.keys,
+        meaning=explanation.meaning,
+        to_do=explanation.to_do,
+        changes_behind=explanation.changes_behind,
+        behind_since=explanation.behind_since,
+        behind_s=None if behind is None else round(behind.total_seconds()),
+    )
 
 
-def repair(of: Repaired) -> Record:
+def repair_record(repaired: Repaired) -> Record:
     """What a repair did, or would do."""
-    return {
-        "applied": of.applied,
-        "clean": of.is_clean,
-        "looked_at": of.looked_at,
-        "equal": of.equal,
-        **{kind.value: of.differing.get(kind, 0) for kind in DiscrepancyKind},
-        "healed": of.healed,
-        "unhealed": list(unhealed(of)),
-    }
+    return record_of(
+        REPAIR,
+        repaired,
+        clean=repaired.is_clean,
+        unhealed=list(unhealed_records(repaired)),
+        **{kind.value: repaired.differing.get(kind, 0) for kind in DiscrepancyKind},
+    )
 
 
-def unhealed(of: Repaired) -> Iterator[Record]:
+def unhealed_records(repaired: Repaired) -> Iterator[Record]:
     """The items that are not known to be equal."""
-    for one in of.unhealed:
-        yield {"key": one.keys, "reason": one.why}
-    for keys in of.restless:
-        yield {"key": keys, "reason": RESTLESS}
+    for item in repaired.unhealed:
+        yield record_of(UNHEALED, item, key=item.keys, reason=item.why)
+    for keys in repaired.restless:
+        yield {"key": keys, "reason": _RESTLESS}

@@ -1,32 +1,19 @@
-"""TODO."""
+"""What `verify` answers, as records."""
 
-from itemtrail.records.kinds import Record
+from itemtrail.records.kinds import FINDING, VERIFICATION, Record, record_of
 from reports.verification.continuity import Finding
 from reports.verification.verdicts import Verification
 
 
-def finding(one: Finding) -> Record:
-    """Something wrong with a history."""
-    return {
-        "finding": one.kind.value,
-        "key": one.keys,
-        "since": one.since,
-        "until": one.until,
-        "sort_key": one.sort_key,
-        "detail": one.detail,
-        "declared": one.declared,
-    }
+def finding_record(finding: Finding) -> Record:
+    """Something that is not as it must be in a history."""
+    return record_of(FINDING, finding, finding=finding.kind.value, key=finding.keys)
 
 
-def verification(of: Verification) -> Record:
-    """Both verdicts on a history, what was read for them, and what was found."""
-    return {
-        "clean": of.clean,
-        "integrity": of.integrity.value,
-        "completeness": of.completeness.value,
-        "items": of.items,
-        "rows": of.rows,
-        "overflow_objects": of.overflow_objects,
-        "findings": list(map(finding, of.findings)),
-        "notes": of.notes,
-    }
+def verification_record(verification: Verification) -> Record:
+    """Both verdicts on a history, what was read for them, and the findings."""
+    return record_of(
+        VERIFICATION,
+        verification,
+        findings=list(map(finding_record, verification.findings)),
+    )

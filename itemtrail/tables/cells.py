@@ -1,15 +1,8 @@
 """What tables for people are made of: values, times and verdicts as short texts."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import islice
-from time import monotonic
-from typing import TypeVar
 
-from rich import box
-from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from reports.inputs.keys import key_text
@@ -21,54 +14,22 @@ from reports.states.values import value_to_text
 from stream_core.attribute_values import AttributeValue, Item
 from stream_core.history_row import HistoryRow
 
-Given = TypeVar("Given")
-
 _WIDEST_VALUE = 60
 _WIDEST_ITEM = 200
 _MOST_CHANGES = 8
 _MARKS = {"added": ("+", "green"), "removed": ("-", "red"), "changed": ("~", "yellow")}
-_COLOURS = {Certainty.EXACT: "green", Certainty.BOUNDED: "yellow", Certainty.UNKNOWN: "red"}
+CERTAINTY_COLOURS = {
+    Certainty.EXACT: "green",
+    Certainty.BOUNDED: "yellow",
+    Certainty.UNKNOWN: "red",
+}
 _UNITS = (("day", "days", 86_400), ("h", "h", 3_600), ("min", "min", 60), ("s", "s", 1))
-_LARGEST_BLOCK = 128
-_PATIENCE_S = 0.2
 _RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 # Developer Guide, "Working with expired items": the principal of a deletion by TTL.
 _TTL = "dynamodb.amazonaws.com"
 WHEN_WIDTH = len("2018-03-03 18:46:00")
 EVENT_WIDTH = len("SNAPSHOT")
 CERTAINTY_WIDTH = max(map(len, Certainty))
-
-
-def new_table(*, header: bool = True) -> Table:
-    """An empty table in the look of all; without its header it continues one before."""
-    return Table(
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-        show_header=header,
-        header_style="bold",
-        expand=True,
-    )
-
-
-def titled(title: str, *parts: RenderableType) -> Group:
-    """A heading and what is under it, apart from what comes after."""
-    return Group(Text(printable(title), style="bold"), "", *parts)
-
-
-def blocks(given: Iterable[Given]) -> Iterator[list[Given]]:
-    """What arrives, in blocks to draw: the first is shown at once, later ones draw faster."""
-    arriving = iter(given)
-    size = 1
-    while block := list(islice(arriving, 1)):
-        began = monotonic()
-        for one in islice(arriving, size - 1):
-            block.append(one)
-            if monotonic() - began > _PATIENCE_S:
-                break
-        yield block
-        size = min(2 * size, _LARGEST_BLOCK)
 
 
 def plain(text: str) -> Text:
@@ -101,20 +62,20 @@ def when_after(moment: datetime | None, previous: datetime | None) -> Text:
 
 def lasting(span: timedelta) -> str:
     """How long, in two units at most: `3 days 4 h`."""
-    left = int(span.total_seconds())
+    rest = int(span.total_seconds())
     words: list[str] = []
-    for one, many, seconds in _UNITS:
-        count, left = divmod(left, seconds)
+    for singular, plural, seconds in _UNITS:
+        count, rest = divmod(rest, seconds)
         if count or words:
-            words.append(f"{count} {one if count == 1 else many}" if count else "")
+            words.append(f"{count} {singular if count == 1 else plural}" if count else "")
         if len(words) == 2:  # noqa: PLR2004
             break
     return " ".join(filter(None, words)) or "0 s"
 
 
-def count_of(number: int, one: str, many: str | None = None) -> str:
+def count_of(number: int, singular: str, plural: str | None = None) -> str:
     """A number of things: `1 item`, `1,234 items`."""
-    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+    return f"{number:,} {singular if number == 1 else plural or f'{singular}s'}"
 
 
 def event(row: HistoryRow) -> str:
@@ -132,27 +93,32 @@ def changes(row: HistoryRow, *, most: int = _MOST_CHANGES, hidden: Iterable[str]
         hidden: top-level attributes to leave out, because the key is told beside it.
     """
     left_out = set(hidden)
-    found = [
-        one
-        for one in differences(state_before(row), row.change.new_image)
-        if one.path[0] not in left_out
+    shown = [
+        difference
+        for difference in differences(state_before(row), row.change.new_image)
+        if difference.path[0] not in left_out
     ]
-    lines = [change_line(one) for one in found[:most]]
-    if len(found) > most:
-        lines.append(Text(f"… and {len(found) - most} more", style="dim"))
+    lines = [change_line(difference) for difference in shown[:most]]
+    if len(shown) > most:
+        lines.append(more(len(shown) - most))
     return Text("\n").join(lines)
 
 
-def change_line(one: Difference) -> Text:
+def more(number: int) -> Text:
+    """That a list goes on."""
+    return Text(f"… and {number:,} more", style="dim")
+
+
+def change_line(difference: Difference) -> Text:
     """One attribute path: `~ Name: old → new`."""
-    line = Text.assemble(mark(one), " ", plain(path_text(one.path)), ": ")
-    values = [brief(value) for value in (one.old, one.new) if value is not None]
+    line = Text.assemble(mark(difference), " ", plain(path_text(difference.path)), ": ")
+    values = [brief(value) for value in (difference.old, difference.new) if value is not None]
     return line.append_text(Text(" → ").join(values))
 
 
-def mark(one: Difference) -> Text:
+def mark(difference: Difference) -> Text:
     """`+` added, `-` removed, `~` changed."""
-    text, colour = _MARKS[one.kind]
+    text, colour = _MARKS[difference.kind]
     return Text(text, style=colour)
 
 
@@ -169,11 +135,11 @@ def brief(value: AttributeValue | None, *, widest: int = _WIDEST_VALUE) -> Text:
     return plain(f"{text[:widest]}… ({len(text):,} characters)")
 
 
-def summary(of: ItemState) -> Text:
+def item_cell(state: ItemState) -> Text:
     """An item in a few lines, without its key, which is told beside it."""
-    if of.image is None:
+    if state.image is None:
         return Text("no such item", style="dim")
-    return attributes(of.image, of.keys)
+    return attributes(state.image, state.keys)
 
 
 def attributes(item: Item, keys: Item) -> Text:
@@ -196,14 +162,14 @@ def key_cell(keys: Item) -> Text:
     return plain(key_text(keys))
 
 
-def certainty(of: ItemState) -> Text:
+def certainty(state: ItemState) -> Text:
     """How sure an answer is, and why."""
-    return Text.assemble(certainty_word(of.certainty), f": {printable(of.reason)}")
+    return Text.assemble(certainty_word(state.certainty), f": {printable(state.reason)}")
 
 
 def certainty_word(word: Certainty) -> Text:
     """How sure an answer is, in the colour of it."""
-    return Text(word.value, style=_COLOURS[word])
+    return Text(word.value, style=CERTAINTY_COLOURS[word])
 
 
 class Footnotes:
@@ -218,7 +184,7 @@ class Footnotes:
         number = self._numbers.setdefault(remark, len(self._numbers) + 1)
         return Text(f" {number}".translate(_RAISED), style="yellow")
 
-    def told(self) -> Iterator[Text]:
+    def lines(self) -> Iterator[Text]:
         """The remarks so far, a line each."""
         for remark, number in self._numbers.items():
             yield Text.assemble((f"{number} ".translate(_RAISED), "yellow"), printable(remark))
@@ -230,28 +196,3 @@ def actor_cell(actor: Actor, footnotes: Footnotes) -> Text:
     if actor.source == "userIdentity" and actor.name == _TTL:
         name = Text("TTL", style="cyan")
     return name.append_text(footnotes.mark(actor.caveat)) if actor.caveat else name
-
-
-def closing(text: str, *, good: bool) -> Text:
-    """What it has come to, under an answer."""
-    return Text(printable(text), style="green" if good else "yellow")
-
-
-@dataclass(frozen=True)
-class Line:
-    """A number and what it counts."""
-
-    count: int
-    what: str
-    look: str = ""
-
-
-def counted(lines: Iterable[Line]) -> Table:
-    """Numbers in a column, each with what it counts."""
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(justify="right")
-    table.add_column()
-    for line in lines:
-        look = line.look if line.count else "dim"
-        table.add_row(Text(f"{line.count:,}", style=look), Text(line.what, style=look))
-    return table

@@ -1,66 +1,67 @@
-"""TODO."""
+"""What `redrive` shows."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from rich.console import RenderableType
-from rich.table import Table
+from rich.table import Column
 from rich.text import Text
 
 from itemtrail.tables import cells
-from itemtrail.tables.backfill import _MOST_LISTED
-from itemtrail.tables.cells import Line, counted
+from itemtrail.tables.layout import (
+    CountLine,
+    Row,
+    capped,
+    count_table,
+    folded,
+    table_of,
+    titled,
+)
 from operations.redrive.delivery import Why
 from operations.redrive.run import Redriven
 from operations.redrive.unpacking import Leftover, Lost
 
-_WIDEST_WHY = max(map(len, Why))
+_LOST_COLUMNS = (
+    folded("shard and range", 3),
+    folded("what is missing", 4, "red"),
+    folded("named in", 3),
+)
+_LEFTOVER_COLUMNS = (
+    Column("left", width=max(map(len, Why))),
+    folded("why", 4),
+    folded("where", 5),
+)
 
 
-def redrive_blocks(of: Redriven, summary: Text) -> Iterator[RenderableType]:
+def redrive_blocks(redriven: Redriven) -> Iterator[RenderableType]:
     """What a redrive did, or would do; what is lost comes first."""
-    would = "" if of.applied else "would be "
+    would = "" if redriven.applied else "would be "
     lines = [
-        Line(of.objects, "objects and files"),
-        Line(of.records, "records in them"),
-        Line(len(of.done), f"{would}done with, and put away", "green"),
-        Line(len(of.leftovers), "left where they are", "yellow"),
-        Line(len(of.lost), "lost for good", "bold red"),
+        CountLine(redriven.objects, "objects and files"),
+        CountLine(redriven.records, "records in them"),
+        CountLine(len(redriven.done), f"{would}done with, and put away", "green"),
+        CountLine(len(redriven.leftovers), "left where they are", "yellow"),
+        CountLine(len(redriven.lost), "lost for good", "bold red"),
     ]
-    counts = [Line(number, name) for name, number in sorted(of.counts.items()) if number]
-    yield cells.titled("Redrive", counted([*lines, *counts]), "")
-    if of.lost:
+    lines += [CountLine(count, name) for name, count in sorted(redriven.counts.items()) if count]
+    yield titled("Redrive", count_table(lines), "")
+    if redriven.lost:
         yield from (Text("LOST: the stream has these no more", style="bold red"), "")
-        yield from (_lost(of.lost), "")
-    if of.leftovers:
-        yield from (_leftovers(of.leftovers), "")
-    yield summary
+        yield from (table_of(_LOST_COLUMNS, map(_lost_row, redriven.lost)), "")
+    if redriven.leftovers:
+        yield from (capped(_LEFTOVER_COLUMNS, redriven.leftovers, _leftover_row), "")
 
 
-def _lost(found: Sequence[Lost]) -> Table:
-    table = cells.new_table()
-    table.add_column("shard and range", overflow="fold", ratio=3)
-    table.add_column("what is missing", overflow="fold", ratio=4, style="red")
-    table.add_column("named in", overflow="fold", ratio=3)
-    for one in found:
-        place = f"{one.place.shard_id}\n{one.place.start}\n→ {one.place.end}"
-        parts = list(map(cells.plain, place.split("\n")))
-        table.add_row(Text("\n").join(parts), cells.plain(one.reason), cells.plain(one.where))
-    return table
+def _lost_row(lost: Lost) -> Row:
+    place = f"{lost.place.shard_id}\n{lost.place.start}\n→ {lost.place.end}"
+    parts = list(map(cells.plain, place.split("\n")))
+    return Text("\n").join(parts), cells.plain(lost.reason), cells.plain(lost.where)
 
 
-def _leftovers(found: Sequence[Leftover]) -> Table:
-    table = cells.new_table()
-    table.add_column("left", width=_WIDEST_WHY)
-    table.add_column("why", overflow="fold", ratio=4)
-    table.add_column("where", overflow="fold", ratio=5)
-    for one in found[:_MOST_LISTED]:
-        why = cells.plain(one.reason)
-        if one.consumer is not None:
-            why.append(f" ({one.consumer.value})", style="dim")
-        where = cells.plain(one.where)
-        if one.sequence_number is not None:
-            where.append(f"\nrecord {cells.printable(one.sequence_number)}", style="dim")
-        table.add_row(Text(one.why.value, style="yellow"), why, where)
-    if len(found) > _MOST_LISTED:
-        table.add_row("", Text(f"… and {len(found) - _MOST_LISTED:,} more", style="dim"))
-    return table
+def _leftover_row(leftover: Leftover) -> Row:
+    why = cells.plain(leftover.reason)
+    if leftover.consumer is not None:
+        why.append(f" ({leftover.consumer.value})", style="dim")
+    where = cells.plain(leftover.where)
+    if leftover.sequence_number is not None:
+        where.append(f"\nrecord {cells.printable(leftover.sequence_number)}", style="dim")
+    return Text(leftover.why.value, style="yellow"), why, where

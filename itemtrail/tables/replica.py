@@ -1,111 +1,113 @@
-"""TODO."""
+"""What `compare` and `repair` show."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from rich.console import RenderableType
-from rich.table import Table
+from rich.table import Column
 from rich.text import Text
 
-from itemtrail.records.kinds import Record
-from itemtrail.records.replica import unhealed
+from itemtrail.records.replica import unhealed_records
 from itemtrail.tables import cells
-from itemtrail.tables.backfill import _MOST_LISTED
-from itemtrail.tables.cells import Line, counted
+from itemtrail.tables.layout import (
+    CountLine,
+    Row,
+    capped,
+    count_table,
+    folded,
+    listing,
+    titled,
+)
 from operations.replica.discrepancies import Discrepancy, DiscrepancyKind
 from operations.replica.reasons import Reason
 from operations.replica.repair import Repaired
 from reports.states.differences import differences
 
 _MOST_CHANGES = 5
-_WIDEST_KIND = max(map(len, DiscrepancyKind))
-_WIDEST_REASON = max(map(len, Reason)) + 1
 _KINDS = {
     DiscrepancyKind.MISSING: "red",
     DiscrepancyKind.DIFFERENT: "yellow",
     DiscrepancyKind.EXTRANEOUS: "magenta",
 }
+_DISCREPANCY_COLUMNS = (
+    Column("the item is", width=max(map(len, DiscrepancyKind)) + 1),
+    Column("because of", width=max(map(len, Reason)) + 1),
+    folded("key", 2),
+    folded("source → replica", 4),
+)
+_UNHEALED_COLUMNS = (folded("key", 2), folded("not healed", 5))
 
 
-def discrepancy_blocks(title: str, found: Iterable[Discrepancy]) -> Iterator[RenderableType]:
-    """What differs, as it is found, and what to do about it below."""
+def discrepancy_blocks(
+    title: str, discrepancies: Iterable[Discrepancy]
+) -> Iterator[RenderableType]:
+    """What differs, as the comparison comes to it, and what to do about it below."""
     footnotes = cells.Footnotes()
-    is_first = True
-    for block in cells.blocks(found):
-        table = _discrepancy_table(header=is_first)
-        for one in block:
-            table.add_row(
-                Text(one.kind.value, style=_KINDS[one.kind]),
-                _reason(one, footnotes),
-                cells.key_cell(one.keys),
-                _differing(one),
-            )
-        yield cells.titled(title, table) if is_first else table
-        is_first = False
-    if is_first:
-        yield cells.titled(title)
+    rows = (_discrepancy_row(discrepancy, footnotes) for discrepancy in discrepancies)
+    is_empty = True
+    for block in listing(_DISCREPANCY_COLUMNS, rows, title):
+        yield block
+        is_empty = False
+    if is_empty:
+        yield titled(title)
         return
-    yield ""
-    yield from footnotes.told()
+    yield from footnotes.lines()
     yield ""
 
 
-def repair_blocks(of: Repaired, title: str, summary: Text) -> Iterator[RenderableType]:
+def repair_blocks(repaired: Repaired, title: str) -> Iterator[RenderableType]:
     """What a repair did, or would do."""
-    differing = [
-        Line(of.differing.get(kind, 0), f"{kind.value} in the replica", look)
-        for kind, look in _KINDS.items()
+    lines = [
+        CountLine(repaired.looked_at, "items looked at"),
+        CountLine(repaired.equal, "equal already"),
+        *(
+            CountLine(repaired.differing.get(kind, 0), f"{kind.value} in the replica", look)
+            for kind, look in _KINDS.items()
+        ),
     ]
-    lines = [Line(of.looked_at, "items looked at"), Line(of.equal, "equal already"), *differing]
-    if of.applied:
-        lines.append(Line(of.healed, "healed", "green"))
-    yield cells.titled(title, counted(lines), "")
-    left = list(unhealed(of))
-    if left:
-        yield _unhealed(left)
+    if repaired.applied:
+        lines.append(CountLine(repaired.healed, "healed", "green"))
+    yield titled(title, count_table(lines), "")
+    unhealed = list(unhealed_records(repaired))
+    if unhealed:
+        yield capped(
+            _UNHEALED_COLUMNS,
+            unhealed,
+            lambda record: (cells.key_cell(record["key"]), cells.plain(record["reason"])),
+        )
         yield ""
-    yield summary
 
 
-def _discrepancy_table(*, header: bool) -> Table:
-    table = cells.new_table(header=header)
-    table.add_column("the item is", width=_WIDEST_KIND + 1)
-    table.add_column("because of", width=_WIDEST_REASON)
-    table.add_column("key", overflow="fold", ratio=2)
-    table.add_column("source → replica", overflow="fold", ratio=4)
-    return table
+def _discrepancy_row(discrepancy: Discrepancy, footnotes: cells.Footnotes) -> Row:
+    return (
+        Text(discrepancy.kind.value, style=_KINDS[discrepancy.kind]),
+        _reason(discrepancy, footnotes),
+        cells.key_cell(discrepancy.keys),
+        _differing(discrepancy),
+    )
 
 
-def _reason(one: Discrepancy, footnotes: cells.Footnotes) -> Text:
-    word = Text("?", style="dim") if one.reason is None else Text(one.reason.value)
-    told = one.explanation
+def _reason(discrepancy: Discrepancy, footnotes: cells.Footnotes) -> Text:
+    reason, explanation = discrepancy.reason, discrepancy.explanation
+    word = Text("?", style="dim") if reason is None else Text(reason.value)
     # How far an item lags behind is its own; what to do about it is the same for all.
-    remark = told.to_do if one.behind is not None else f"{told.meaning}; {told.to_do}"
+    remark = explanation.to_do
+    if discrepancy.behind is None:
+        remark = f"{explanation.meaning}; {remark}"
     return word.append_text(footnotes.mark(remark))
 
 
-def _differing(one: Discrepancy) -> Text:
+def _differing(discrepancy: Discrepancy) -> Text:
     lines = []
-    if one.behind is not None:
-        number = one.explanation.changes_behind or 0
-        behind = f"{cells.lasting(one.behind)}, {cells.count_of(number, 'change')} behind"
+    if discrepancy.behind is not None:
+        number = discrepancy.explanation.changes_behind or 0
+        behind = f"{cells.lasting(discrepancy.behind)}, {cells.count_of(number, 'change')} behind"
         lines.append(Text(behind, style="dim"))
-    if one.kind is DiscrepancyKind.DIFFERENT:
-        found = differences(one.source, one.replica)
-        lines += map(cells.change_line, found[:_MOST_CHANGES])
-        if len(found) > _MOST_CHANGES:
-            lines.append(Text(f"… and {len(found) - _MOST_CHANGES} more", style="dim"))
+    if discrepancy.kind is DiscrepancyKind.DIFFERENT:
+        changes = differences(discrepancy.source, discrepancy.replica)
+        lines += map(cells.change_line, changes[:_MOST_CHANGES])
+        if len(changes) > _MOST_CHANGES:
+            lines.append(cells.more(len(changes) - _MOST_CHANGES))
     else:
-        item = one.source if one.source is not None else one.replica
-        lines.append(cells.attributes(item or {}, one.keys))
+        item = discrepancy.source if discrepancy.source is not None else discrepancy.replica
+        lines.append(cells.attributes(item or {}, discrepancy.keys))
     return Text("\n").join(lines)
-
-
-def _unhealed(found: Sequence[Record]) -> Table:
-    table = cells.new_table()
-    table.add_column("key", overflow="fold", ratio=2)
-    table.add_column("not healed", overflow="fold", ratio=5)
-    for one in found[:_MOST_LISTED]:
-        table.add_row(cells.key_cell(one["key"]), cells.plain(one["reason"]))
-    if len(found) > _MOST_LISTED:
-        table.add_row("", Text(f"… and {len(found) - _MOST_LISTED:,} more", style="dim"))
-    return table

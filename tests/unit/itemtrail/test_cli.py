@@ -765,7 +765,7 @@ def test_doctor_without_findings_exits_with_0(run, monkeypatch):
 def tables(monkeypatch):
     """Stand-in tables behind `--history-table`."""
 
-    class Stood(options.Tables):
+    class Stood(options.TargetTables):
         def open(self):
             return Trail(found=BROKEN)
 

@@ -210,16 +210,16 @@ class Library:
 
 SESSION = boto3.Session("test", "test", region_name="us-east-1")
 PLACES = {
-    "backfill": "operations.backfill.plan",
-    "enable": "operations.enable",
-    "compare": "operations.replica.compare",
-    "repair": "operations.replica.repair",
-    "redrive": "operations.redrive.run",
-    "plan_restore": "operations.recovery.restore_items",
-    "carry_out": "operations.recovery.restore_items",
-    "restore_table": "operations.recovery.restore_table",
-    "select_bad": "operations.recovery.undo",
-    "take_back": "operations.recovery.undo",
+    "backfill": "itemtrail.commands.backfill.backfill_table",
+    "enable": "itemtrail.commands.backfill.enable_stream",
+    "compare": "itemtrail.commands.replica.compare_tables",
+    "repair": "itemtrail.commands.replica.repair_items",
+    "redrive": "itemtrail.commands.redrive.redrive_failures",
+    "plan_restore": "itemtrail.commands.restore.plan_restore",
+    "carry_out": "itemtrail.commands.restore.carry_out",
+    "restore_table": "itemtrail.commands.restore.restore_table",
+    "select_bad": "itemtrail.commands.undo.select_bad",
+    "take_back": "itemtrail.commands.undo.take_back",
 }
 
 
@@ -238,7 +238,7 @@ def run_on(monkeypatch, tmp_path):
 
     def run_on(library, *arguments):
         for name, place in PLACES.items():
-            monkeypatch.setattr(f"{place}.{name}", getattr(library, name))
+            monkeypatch.setattr(place, getattr(library, name))
         monkeypatch.setattr(OperationTarget, "find", lambda _self: (deployment, None))
         monkeypatch.setattr(OperationTarget, "session", lambda _self: SESSION)
         with pytest.raises(SystemExit) as ended:
@@ -979,7 +979,7 @@ def ordered(monkeypatch, deployed, tmp_path):  # noqa: ARG001
     library = Library()
     monkeypatch.chdir(tmp_path)
     for command in ("backfill", "redrive"):
-        monkeypatch.setattr(f"{PLACES[command]}.{command}", getattr(library, command))
+        monkeypatch.setattr(PLACES[command], getattr(library, command))
 
     def ordered(command, *arguments):
         with pytest.raises(SystemExit) as ended:

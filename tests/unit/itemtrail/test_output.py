@@ -14,17 +14,17 @@ import pyarrow.parquet
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
+from rich.console import Console, Group
 from rich.text import Text
 
 from itemtrail.output import json_and_csv as writers
 from itemtrail.output import parquet, terminal
-from itemtrail.output import progress as waiting
+from itemtrail.output import progress as progress_module
 from itemtrail.output.answer import Answer, chosen_form, give
-from itemtrail.records import items as records
+from itemtrail.records.items import version_record
 from itemtrail.records.kinds import VERSION, FieldKind, RecordKind
-from itemtrail.tables import cells
-from itemtrail.tables import items as as_table
+from itemtrail.tables import cells, layout
+from itemtrail.tables.items import state_table, version_blocks
 from reports.errors import ReportError
 from reports.states.timeline import Certainty, Evidence, ItemState, judge
 from stream_core.history_row import HistoryRow
@@ -439,7 +439,7 @@ def test_text_from_a_table_cannot_control_the_terminal(screen):
     evil = item("1", Name=text("a\x1b[31mred\nnext[bold]b"), Lone=text("\ud800"))
     rows = [HistoryRow.from_change(change(None, evil))]
 
-    screen.give(Answer(VERSION, [], as_table.version_blocks({"Id": text("\x9b1")}, rows)), "table")
+    screen.give(Answer(VERSION, [], version_blocks({"Id": text("\x9b1")}, rows)), "table")
 
     shown = Text.from_ansi(screen.text).plain
     assert r"a\x1b[31mred\nnext[bold]b" in shown
@@ -451,7 +451,7 @@ def test_a_table_in_a_pipe_has_neither_colours_nor_a_pager(stdout, monkeypatch):
     """It is plain text then."""
     monkeypatch.setattr(terminal.click, "echo_via_pager", None)
 
-    stdout.give(Answer(VERSION, [], as_table.version_blocks(KEYS, [ROW])), "table")
+    stdout.give(Answer(VERSION, [], version_blocks(KEYS, [ROW])), "table")
 
     assert "+ Name: Murali" in stdout.text
     assert "\x1b" not in stdout.text
@@ -466,10 +466,10 @@ def test_long_values_are_cut_in_tables_with_their_size():
     rows = [HistoryRow.from_change(change(None, photo))]
     state = judge(Evidence(KEYS, AT, AT, AT, before=rows[0]))
 
-    for table in (as_table.versions(KEYS, rows), as_table.state(state)):
+    for table in (Group(*version_blocks(KEYS, rows)), state_table(state)):
         assert "… (5,000 bytes)" in drawn(table)
         assert "… (5,000 characters)" in " ".join(drawn(table).split())
-    assert len(records.version(rows[0], None)["new_image"]["Photo"]["B"]) == 5000
+    assert len(version_record(rows[0], None)["new_image"]["Photo"]["B"]) == 5000
 
 
 @pytest.mark.parametrize("width", [80, 140])
@@ -480,7 +480,7 @@ def test_columns_do_not_depend_on_the_rows(width):
         for length in (1, 30, 5, 200)
     ]
 
-    lines = drawn(*as_table.version_blocks(KEYS, rows), width=width).splitlines()
+    lines = drawn(*version_blocks(KEYS, rows), width=width).splitlines()
 
     places = {line.index("+ a:") for line in lines if "+ a:" in line}
     assert len(places) == 1
@@ -509,7 +509,7 @@ def test_columns_do_not_depend_on_the_rows(width):
 )
 def test_a_state_says_since_when_it_holds(state, expected):
     """Deleted, never there, and unknown beginnings are told apart."""
-    assert expected in drawn(as_table.state(state))
+    assert expected in drawn(state_table(state))
 
 
 @pytest.mark.parametrize(
@@ -530,7 +530,7 @@ def test_a_span_is_told_in_words(span, expected):
 
 def test_the_first_line_is_shown_at_once_and_later_ones_in_blocks():
     """Nobody waits for a first line, and long tables draw fast."""
-    sizes = [len(block) for block in cells.blocks(range(1000))]
+    sizes = [len(block) for block in layout.blocks(range(1000))]
 
     assert sizes[:5] == [1, 2, 4, 8, 16]
     assert max(sizes) == 128
@@ -540,9 +540,9 @@ def test_the_first_line_is_shown_at_once_and_later_ones_in_blocks():
 def test_slow_lines_do_not_wait_for_a_block_to_fill(monkeypatch):
     """When lines come slowly each is shown as it comes."""
     clock = iter(range(1000))
-    monkeypatch.setattr(cells, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(layout, "monotonic", lambda: next(clock))
 
-    assert max(len(block) for block in cells.blocks(range(20))) == 2
+    assert max(len(block) for block in layout.blocks(range(20))) == 2
 
 
 # ---- The pager -------------------------------------------------------------------------------
@@ -630,7 +630,7 @@ def stderr(monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.setenv("TERM", "xterm")
     clock = iter(range(0, 6000, 60))
-    monkeypatch.setattr(waiting.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(progress_module.time, "monotonic", lambda: next(clock))
     # The thread that redraws would tick on.
     monkeypatch.setattr("rich.live._RefreshThread.start", lambda _self: None)
     monkeypatch.setattr("rich.live._RefreshThread.join", lambda _self: None)
@@ -638,13 +638,13 @@ def stderr(monkeypatch):
 
 
 @contextlib.contextmanager
-def waiting_at(stderr, stdout):
+def progress_at(stderr, stdout):
     with (
         contextlib.redirect_stderr(stderr),
         contextlib.redirect_stdout(stdout),
-        waiting.Waiting() as wait,
+        progress_module.ProgressBar() as progress,
     ):
-        yield wait
+        yield progress
 
 
 @pytest.mark.parametrize(
@@ -653,8 +653,8 @@ def waiting_at(stderr, stdout):
 )
 def test_long_work_shows_how_far_it_is(stderr, stdout, told, expected):
     """What is done, how much of it, and of how much if that is known; nothing on stdout."""
-    with waiting_at(stderr, stdout) as wait:
-        wait(*told)
+    with progress_at(stderr, stdout) as progress:
+        progress(*told)
 
     shown = Text.from_ansi(stderr.text).plain
     assert told[0] in shown
@@ -664,11 +664,11 @@ def test_long_work_shows_how_far_it_is(stderr, stdout, told, expected):
 
 def test_waiting_is_over_when_the_answer_begins(stderr, screen):
     """On one terminal the two never mix: nothing is shown from the first line on."""
-    with waiting_at(stderr, screen) as wait:
-        wait("hours", 1, 9)
-        wait.answer_begins()
+    with progress_at(stderr, screen) as progress:
+        progress("hours", 1, 9)
+        progress.answer_begins()
         shown = stderr.text
-        wait("hours", 2, 9)
+        progress("hours", 2, 9)
 
     assert shown
     assert stderr.text == shown
@@ -676,30 +676,30 @@ def test_waiting_is_over_when_the_answer_begins(stderr, screen):
 
 def test_waiting_goes_on_while_the_answer_goes_into_a_file(stderr, stdout):
     """Whoever writes a large file wants to know how far it is."""
-    with waiting_at(stderr, stdout) as wait:
-        wait.answer_begins()
-        wait("hours", 1, 9)
+    with progress_at(stderr, stdout) as progress:
+        progress.answer_begins()
+        progress("hours", 1, 9)
 
     assert "1 of 9" in Text.from_ansi(stderr.text).plain
 
 
 def test_nothing_is_shown_in_a_pipe(stdout, monkeypatch):
     """Nobody looks at it there."""
-    monkeypatch.setattr(waiting, "_PATIENCE_S", 0)
+    monkeypatch.setattr(progress_module, "_PATIENCE_S", 0)
     pipe = Stdout()
 
-    with waiting_at(pipe, stdout) as wait:
-        wait("hours", 1, 9)
+    with progress_at(pipe, stdout) as progress:
+        progress("hours", 1, 9)
 
     assert pipe.text == stdout.text == ""
 
 
 def test_what_is_done_at_once_shows_nothing(stderr, stdout, monkeypatch):
     """A bar that flashes up tells nobody anything."""
-    monkeypatch.setattr(waiting.time, "monotonic", lambda: 0.0)
+    monkeypatch.setattr(progress_module.time, "monotonic", lambda: 0.0)
 
-    with waiting_at(stderr, stdout) as wait:
-        wait("hours", 1, 9)
+    with progress_at(stderr, stdout) as progress:
+        progress("hours", 1, 9)
 
     assert stderr.text == ""
 

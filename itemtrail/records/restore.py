@@ -1,0 +1,92 @@
+"""What `restore` answers, as records."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from itemtrail.records.items import difference_record
+from itemtrail.records.kinds import (
+    CONFLICT,
+    RESTORE,
+    TABLE_RESTORE,
+    TABLE_RESTORE_LINE,
+    Record,
+    record_of,
+)
+from operations.recovery.conditional_write import WriteOutcome
+from operations.recovery.conflicts import Conflict
+from operations.recovery.restore_items import ItemResult, Restored
+from operations.recovery.restore_table import TableRestored
+from reports.inputs.paths import path_text
+
+
+def restore_records(restored: Restored, at: datetime) -> Iterator[Record]:
+    """What was done to each item, or would be."""
+    for result in restored.items:
+        yield record_of(
+            RESTORE,
+            result,
+            key=result.plan.keys,
+            at=at,
+            outcome=restore_outcome(result),
+            reason=result.reason or None,
+            certainty=result.plan.then.certainty.value,
+            existed=result.plan.then.exists,
+            exists=result.plan.now.exists,
+            differences=list(map(difference_record, result.plan.differences)),
+            conflicts=list(map(conflict_record, result.conflicts)),
+        )
+
+
+def restore_outcome(result: ItemResult) -> str:
+    """What became of an item, or would."""
+    if result.outcome is not None:
+        return result.outcome.value
+    if result.plan.refusal is not None:
+        return WriteOutcome.REFUSED.value
+    return "planned" if result.plan.is_needed else "unneeded"
+
+
+def conflict_record(conflict: Conflict) -> Record:
+    """A place that somebody else has changed."""
+    return record_of(
+        CONFLICT,
+        conflict,
+        path=path_text(conflict.path),
+        **{"found": conflict.actual},  # noqa: PIE804 - the field's name
+        reason=conflict.reason or None,
+    )
+
+
+def table_restore_record(restored: TableRestored, at: datetime) -> Record:
+    """What a restore of a table did, or would do."""
+    return record_of(
+        TABLE_RESTORE,
+        restored,
+        clean=restored.is_clean,
+        at=at,
+        uncertain=restored.uncertain.total(),
+        unwritten=len(restored.unwritten),
+        reasons=dict(restored.uncertain.most_common()),
+        problems=list(table_restore_line_records(restored)),
+    )
+
+
+def table_restore_line_records(restored: TableRestored) -> Iterator[Record]:
+    """The items that the new table lacks, and those of which it is not sure."""
+    for unwritten in restored.unwritten:
+        yield record_of(
+            TABLE_RESTORE_LINE,
+            unwritten,
+            problem="unwritten",
+            key=unwritten.keys,
+            existed=True,
+            certainty=None,
+        )
+    for uncertain in restored.listed:
+        yield record_of(
+            TABLE_RESTORE_LINE,
+            uncertain,
+            problem="uncertain",
+            key=uncertain.keys,
+            existed=uncertain.exists,
+        )

@@ -1,0 +1,76 @@
+"""What `restore` shows: the plan, and the result."""
+
+from collections.abc import Iterator
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from itemtrail.records.restore import restore_outcome
+from itemtrail.tables import cells
+from itemtrail.tables.layout import CountLine, count_table, notes, table_of, titled
+from itemtrail.tables.outcomes import (
+    OutcomeRow,
+    outcome_blocks,
+    outcome_cells,
+    outcome_columns,
+    outcome_lines,
+)
+from operations.recovery.restore_items import ItemPlan, ItemResult, Restored
+from operations.recovery.restore_table import TableRestored
+from reports.states.differences import Difference
+
+_MOST_LISTED = 20
+
+
+def restore_blocks(restored: Restored, title: str) -> Iterator[RenderableType]:
+    """What is done to items, from what they are to what they were."""
+    return outcome_blocks(title, map(_outcome_row, restored.items))
+
+
+def table_restore_blocks(restored: TableRestored, title: str) -> Iterator[RenderableType]:
+    """What a new table has, or would have."""
+    would = "" if restored.applied else "would be "
+    uncertain = restored.uncertain
+    lines = [
+        CountLine(restored.items, f"items {would}in the new table", "green"),
+        CountLine(len(restored.unwritten), "items that it did not take", "red"),
+        CountLine(uncertain.total(), "items of which it is not certain what they were", "yellow"),
+    ]
+    yield titled(title, count_table(lines), "")
+    if uncertain:
+        reasons = [CountLine(number, reason) for reason, number in uncertain.most_common()]
+        yield from (Text("not certain, because", style="yellow"), count_table(reasons), "")
+    rows = [
+        *((item.keys, "unwritten", item.reason) for item in restored.unwritten),
+        *((item.keys, "uncertain", item.reason) for item in restored.listed),
+    ]
+    if rows:
+        listed = (
+            outcome_cells((cells.key_cell(keys), outcome, cells.plain(reason)))
+            for keys, outcome, reason in rows[:_MOST_LISTED]
+        )
+        yield table_of(outcome_columns("why"), listed)
+        if len(rows) > _MOST_LISTED:
+            yield cells.more(len(rows) - _MOST_LISTED)
+        yield ""
+    yield Text(f"by {restored.method}: {restored.reason}", style="dim")
+    yield from notes(restored.notes)
+
+
+def _outcome_row(result: ItemResult) -> OutcomeRow:
+    keys = result.plan.keys
+    what = outcome_lines(_changes(result.plan), keys, result.conflicts, result.reason)
+    return cells.key_cell(keys), restore_outcome(result), what
+
+
+def _changes(plan: ItemPlan) -> tuple[Difference, ...]:
+    """What changes, attribute by attribute; an item that comes or goes does so as a whole."""
+    if not plan.differences or plan.then.exists == plan.now.exists:
+        return plan.differences
+    item = {
+        "M": {
+            str(difference.path[0]): difference.new or difference.old
+            for difference in plan.differences
+        }
+    }
+    return (Difference((), None, item) if plan.then.exists else Difference((), item, None),)
