@@ -2,14 +2,13 @@
 
 import contextlib
 import json
-import os
-import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from operations.errors import StateFileError
+from reports.access.durable_file import replace_file
+from reports.access.file_lock import locked
 from stream_core.attribute_values import wire_json
 
 State: TypeAlias = dict[str, Any]
@@ -61,7 +60,7 @@ class StateFile:
         """
         content = {"format": 1, "about": self.about, "state": state}
         try:
-            self._replace(wire_json(content, sort_keys=False))
+            replace_file(self.path, wire_json(content, sort_keys=False))
         except OSError as error:
             raise self._error(f"cannot be written: {error.strerror}") from error
 
@@ -77,37 +76,17 @@ class StateFile:
         Raises:
             StateFileError: another run is using it.
         """
-        if sys.platform == "win32":
-            yield
-            return
         # A file beside it: the state file itself is replaced again and again.
         beside = self.path.with_name(f"{self.path.name}.lock")
-        try:
-            lock = beside.open("wb")
-        except OSError as error:
-            raise self._error(f"cannot be written: {error.strerror}") from error
-        with lock:
-            if not _locked(lock, beside):
-                raise self._error("is in use by another run: wait for it, or name another file")
+        with contextlib.ExitStack() as stack:
             try:
-                yield
-            finally:
-                beside.unlink(missing_ok=True)
-
-    def _replace(self, content: bytes) -> None:
-        # Made with mode 0600. In the same folder, so that the rename is one step.
-        descriptor, temporary = tempfile.mkstemp(prefix=f"{self.path.name}.", dir=self.path.parent)
-        try:
-            with open(descriptor, "wb") as file:  # noqa: PTH123 - mkstemp gives a descriptor
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(self.path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                Path(temporary).unlink()
-            raise
-        _sync_folder(self.path.parent)
+                stack.enter_context(locked(beside))
+            except BlockingIOError as error:
+                what = "is in use by another run: wait for it, or name another file"
+                raise self._error(what) from error
+            except OSError as error:
+                raise self._error(f"cannot be written: {error.strerror}") from error
+            yield
 
     def _require_same(self, about: State) -> None:
         differing = [
@@ -127,25 +106,3 @@ class StateFile:
 
 def _shown(about: State, name: str) -> str:
     return json.dumps(about[name]) if name in about else "nothing"
-
-
-def _locked(lock: IO[bytes], path: Path) -> bool:
-    """Whether this run now has the lock file to itself."""
-    import fcntl  # noqa: PLC0415 - Windows has none
-
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # The run that had it may have deleted it in between: then this locks nothing.
-        return os.path.samestat(os.fstat(lock.fileno()), path.stat())
-    except (BlockingIOError, FileNotFoundError):
-        return False
-
-
-def _sync_folder(folder: Path) -> None:
-    """Have the rename itself survive a power failure, where the system can."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

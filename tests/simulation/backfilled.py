@@ -25,9 +25,9 @@ from history_writer.writer import HistoryWriter
 from operations.backfill import run as backfill_run
 from operations.backfill.plan import backfill
 from operations.deployed_tables import DeployedTables
-from operations.execution import state_file
 from replica_writer.settle import Settler
 from replica_writer.tables import ReplicaTable, SourceTable
+from reports.access import durable_file
 from reports.access.machine import Machine
 from reports.access.row_reader import RowReader
 from stream_core.clients import CLIENT_CONFIG, dynamodb_client, take_answers_as_they_stand
@@ -178,7 +178,7 @@ def run(given, *, trace=False):
         if given.minutes:
             stack.enter_context(mock.patch.object(source, "stream_record", _to_the_minute))
         stack.enter_context(mock.patch.object(backfill_run, "PAGE_ITEMS", PAGE_ITEMS))
-        stack.enter_context(mock.patch.object(state_file.os, "fsync"))
+        stack.enter_context(mock.patch.object(durable_file.os, "fsync"))
         folder = Path(stack.enter_context(TemporaryDirectory()))
         world = _World(given.scenario, trace=trace)
         world.wire = _Wire(world, given)

@@ -4,7 +4,6 @@ A request is noted in the dataset's folder before it is sent and until its rows 
 an interruption the same export is waited for again, and no second one is made and paid for.
 """
 
-import contextlib
 import json
 import secrets
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from reports.access.durable_file import READABLE, replace_file
 from reports.access.export import ExportKind
 from reports.access.machine import Machine
 from reports.access.progress import Progress
@@ -236,14 +236,10 @@ class ExportRequests:
 
     def _keep(self, note: dict[str, Any]) -> None:
         content = json.dumps(note, default=datetime.isoformat)
-        new = self._note.with_name(f"{_NOTE}.new")
         try:
             self._note.parent.mkdir(parents=True, exist_ok=True)
-            new.write_text(content, "ascii")
-            new.replace(self._note)
+            replace_file(self._note, content.encode("ascii"), READABLE)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                new.unlink()
             raise DatasetError(f"{self._note} cannot be written: {error.strerror}") from error
 
     def _noted(self) -> dict[str, Any]:

@@ -9,7 +9,6 @@ import contextlib
 import os
 import secrets
 import shutil
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -19,7 +18,9 @@ from typing import TYPE_CHECKING
 import duckdb
 import pyarrow as pa
 
+from reports.access.durable_file import move_file
 from reports.access.export import Export, ExportKind
+from reports.access.file_lock import locked
 from reports.access.progress import Progress, silent
 from warehouse.archive.conversion import Conversion
 from warehouse.archive.export_rows import Loader, loader_of
@@ -31,7 +32,6 @@ from warehouse.dataset.manifest import (
     DataFile,
     Dataset,
     Ingested,
-    sync_folder,
 )
 from warehouse.dataset.schema import MONTH
 from warehouse.errors import DatasetError
@@ -167,10 +167,7 @@ class _Ingest:
         name = f"{ROWS_FOLDER}/{MONTH}={written.month}/{written.path.name}"
         path = self._dataset.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        with written.path.open("rb") as content:
-            os.fsync(content.fileno())
-        written.path.replace(path)
-        sync_folder(path.parent)
+        move_file(written.path, path)
         return DataFile(name, written.rows, path.stat().st_size, self._export.arn)
 
     def _commit(self, files: tuple[DataFile, ...]) -> None:
@@ -212,19 +209,14 @@ def _clear_away(folder: Path) -> None:
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Keep other ingests out of the dataset."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / _LOCK).open("wb")
-    except OSError as error:
-        raise DatasetError(f"{folder} cannot be written: {error.strerror}") from error
-    with lock:
-        if sys.platform != "win32":
-            import fcntl  # noqa: PLC0415 - Windows has none
-
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise DatasetError(
-                    f"{folder} is in use by another ingest: wait for it to end"
-                ) from error
+    with contextlib.ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(folder / _LOCK))
+        except BlockingIOError as error:
+            raise DatasetError(
+                f"{folder} is in use by another ingest: wait for it to end"
+            ) from error
+        except OSError as error:
+            raise DatasetError(f"{folder} cannot be written: {error.strerror}") from error
         yield

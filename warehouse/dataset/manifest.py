@@ -7,10 +7,7 @@ The manifest is replaced as a whole and as the last step of an ingest: a file th
 list, whatever its name, is no part of the dataset.
 """
 
-import contextlib
 import json
-import os
-import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -21,6 +18,7 @@ from typing import Any, Literal
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from reports.access.durable_file import READABLE, replace_file
 from warehouse.dataset.schema import MONTH, ROWS
 from warehouse.errors import DatasetError
 
@@ -155,7 +153,8 @@ class Dataset:
         del fields["folder"]
         content = json.dumps(fields, indent=1, default=datetime.isoformat) + "\n"
         try:
-            _replace(self.folder / MANIFEST, content.encode("ascii"))
+            # Spark, which reads it too, may run under another account.
+            replace_file(self.folder / MANIFEST, content.encode("ascii"), READABLE)
         except OSError as error:
             raise DatasetError(
                 f"{self.folder / MANIFEST} cannot be written: {error.strerror}"
@@ -205,31 +204,3 @@ class Dataset:
 
 def _time(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text).astimezone(UTC)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    # In the same folder, so that the rename is one step.
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with open(descriptor, "wb") as file:  # noqa: PTH123 - mkstemp gives a descriptor
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp keeps it from everybody else; Spark may run as somebody else.
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(temporary).unlink()
-        raise
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Have what was renamed in a folder survive a power failure, where the system can."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -1,14 +1,14 @@
 """The state file of an interrupted run: one state at any moment, and only for that run."""
 
 import json
-import os
 import stat
 
 import pytest
 
 from operations.errors import StateFileError
-from operations.execution.state_file import StateFile, _locked
+from operations.execution.state_file import StateFile
 from stream_core.attribute_values import read_item
+from tests.disk import durable_steps, full_disk, recorded_steps
 
 ABOUT = {"source": "Employee", "segments": 4, "replica": None}
 
@@ -65,10 +65,7 @@ def test_a_save_that_fails_leaves_what_was_there(path, monkeypatch):
     file = StateFile(path, ABOUT)
     file.save({"page": 1})
 
-    def full(_descriptor):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
+    full_disk(monkeypatch)
     with pytest.raises(StateFileError, match="cannot be written: No space left on device"):
         file.save({"page": 2})
 
@@ -128,30 +125,8 @@ def test_an_option_is_compared_as_it_is_written(path):
 
 def test_a_saved_state_survives_a_power_failure(path, monkeypatch):
     """Its content is on the disk before it takes its name, and the name before the save ends."""
-    steps = []
-    fsync, replace = os.fsync, type(path).replace
-
-    def noted_fsync(descriptor):
-        is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
-        steps.append("sync folder" if is_folder else "sync file")
-        return fsync(descriptor)
-
-    def noted_replace(source, target):
-        steps.append("rename")
-        return replace(source, target)
-
-    monkeypatch.setattr(os, "fsync", noted_fsync)
-    monkeypatch.setattr(type(path), "replace", noted_replace)
+    steps = recorded_steps(monkeypatch)
 
     StateFile(path).save({})
 
-    assert steps == ["sync file", "rename", "sync folder"]
-
-
-def test_a_lock_on_a_file_that_was_deleted_meanwhile_locks_nothing(path):
-    """Another run may hold the new file of that name."""
-    with path.open("wb") as deleted:
-        path.unlink()
-        path.touch()
-
-        assert not _locked(deleted, path)
+    assert steps == durable_steps(path)

@@ -20,6 +20,7 @@ from stream_core.errors import IntegrityError, ItemtrailError
 from stream_core.history_row import HistoryRow
 from stream_core.item_id import key_digest
 from tests import export_files as made
+from tests.disk import durable_steps, recorded_steps
 from tests.factories import item, lambda_form, number, text
 from tests.fakes import client_error
 from tests.recorded_history import History, baseline_of, resealed, row_of, rows_of
@@ -103,7 +104,7 @@ class Archive:
         return {
             path.relative_to(self.path).as_posix(): path.read_bytes()
             for path in self.path.rglob("*")
-            if path.is_file() and path.name != ".lock"
+            if path.is_file()
         }
 
     def refuses(self, export, error, message, **options):
@@ -162,7 +163,7 @@ def test_nothing_but_the_dataset_is_left(archive):
 
     files = {file.name for file in archive.open().files}
     assert archive.everything().keys() == files | {"manifest.json"}
-    assert {path.name for path in archive.path.iterdir()} == {"manifest.json", "rows", ".lock"}
+    assert {path.name for path in archive.path.iterdir()} == {"manifest.json", "rows"}
 
 
 def test_a_bucket_is_read_as_a_folder_is(archive, monkeypatch):
@@ -177,7 +178,7 @@ def test_a_bucket_is_read_as_a_folder_is(archive, monkeypatch):
     monkeypatch.setattr(conversion, "ProcessPoolExecutor", InThisProcess)
     archive.ingest("s3://exports/2026/AWSDynamoDB/01", objects, processes=2)
     assert archive.rows() == in_order(ROWS)
-    assert {path.name for path in archive.path.iterdir()} == {"manifest.json", "rows", ".lock"}
+    assert {path.name for path in archive.path.iterdir()} == {"manifest.json", "rows"}
 
 
 class Bucket:
@@ -788,6 +789,19 @@ def test_what_is_in_the_manifest_is_never_cleared_away(filled, monkeypatch, tidy
     assert filled.ingest(filled.full(ALL, 1)) == IngestResult(0, 0, 16)
     assert filled.rows() == in_order(ALL)
     assert not list(filled.path.glob(".ingest-*"))
+
+
+def test_rows_are_on_the_disk_before_the_manifest_that_lists_them(filled, monkeypatch):
+    """After a power failure there is no dataset whose files are empty."""
+    before = filled.open().files
+    steps = recorded_steps(monkeypatch)
+
+    filled.ingest(filled.full(ALL, 1))
+
+    added = [filled.path / file.name for file in filled.open().files if file not in before]
+    assert added
+    places = [*added, filled.path / "manifest.json"]
+    assert steps == [step for path in places for step in durable_steps(path)]
 
 
 def test_files_of_others_are_left_alone(filled):

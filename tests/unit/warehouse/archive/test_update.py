@@ -17,6 +17,7 @@ from reports.access.machine import Machine
 from reports.errors import TableNotFoundError
 from stream_core.errors import IntegrityError
 from tests import export_files as made
+from tests.disk import durable_steps, recorded_steps
 from tests.factories import item, number
 from tests.fakes import client_error, read_timeout
 from tests.recorded_history import StillClock, rows_of
@@ -386,6 +387,17 @@ def test_a_lost_answer_makes_no_second_export(place):
     assert first == again
     assert found.exports[0].export.arn == f"{ARN}/export/0001"
     assert found.dataset.complete_until == place.clock.now() - LAG
+
+
+def test_a_request_is_noted_on_the_disk_before_it_is_sent(place, monkeypatch):
+    """After a power failure the export that is paid for is known."""
+    place.service.lost_answers = 1
+    steps = recorded_steps(monkeypatch)
+
+    with pytest.raises(ReadTimeoutError):
+        place.archive()
+
+    assert steps == durable_steps(place.folder / ".export.json")
 
 
 def test_an_interrupted_ingest_is_taken_up(place, monkeypatch):

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tests.disk import durable_steps, full_disk, recorded_steps
 from tests.factories import item
 from tests.recorded_history import rows_of
-from warehouse.dataset import manifest as module
 from warehouse.dataset.manifest import DataFile, Dataset, Ingested
 from warehouse.dataset.schema import ROWS, record_batch
 from warehouse.errors import DatasetError
@@ -145,13 +145,18 @@ def test_a_file_with_other_columns_is_refused(dataset):
         Dataset.open(dataset.folder)
 
 
+def test_a_manifest_survives_a_power_failure(dataset, monkeypatch):
+    """The dataset is what it was, or what it is to be, and never without a manifest."""
+    steps = recorded_steps(monkeypatch)
+
+    dataset.save()
+
+    assert steps == durable_steps(dataset.folder / "manifest.json")
+
+
 def test_a_manifest_that_cannot_be_replaced_stays(dataset, monkeypatch):
     """And nothing is left beside it."""
-
-    def full(_descriptor):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(module.os, "fsync", full)
+    full_disk(monkeypatch)
 
     with pytest.raises(DatasetError, match="cannot be written: No space left on device"):
         replace(dataset, horizon=None).save()

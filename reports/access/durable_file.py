@@ -1,0 +1,55 @@
+"""Files that are replaced as a whole, in one step that survives a power failure.
+
+A rename may reach the disk before the content that it names, or not at all, unless both are
+asked for, one after the other: https://lwn.net/Articles/457667/.
+"""
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+PRIVATE, READABLE = 0o600, 0o644
+
+
+def replace_file(path: Path, content: bytes, mode: int = PRIVATE) -> None:
+    """Give a file this content: at any moment it has either the old one or the new one.
+
+    Args:
+        path: the file, which is made if need be.
+        content: all of it.
+        mode: who may read it.
+
+    Raises:
+        OSError: it cannot be written; it is as before, and nothing is left beside it.
+    """
+    # In the same folder, so that the rename is one step.
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    temporary = Path(name)
+    try:
+        with open(descriptor, "wb") as file:  # noqa: PTH123 - mkstemp gives a descriptor
+            file.write(content)
+        temporary.chmod(mode)
+        move_file(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def move_file(written: Path, path: Path) -> None:
+    """Bring a file that is complete to its place, in the same file system.
+
+    Raises:
+        OSError: it cannot be moved; it is where it was.
+    """
+    # To be written to, because Windows refuses to flush what is only read.
+    with written.open("rb+") as file:
+        os.fsync(file.fileno())
+    written.replace(path)
+    # The folder holds the name. Not every system can flush one.
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
