@@ -286,3 +286,15 @@ def test_nothing_is_said_next_to_a_row_that_cannot_be_read(text, head, found):
 def test_a_later_baseline_does_not_open_a_history():
     """Only one in the second of the first row tells what was there before it."""
     assert classes("AB BC =C@120 CD@120") == ["MISSING_START"]
+
+
+def test_an_order_may_explain_many_broken_links():
+    """All of seven rows turned round are one finding, also beside a change that is missing."""
+    assert classes("-A GH FG EF DE CD BC AB HI XY", "Y") == ["ORDER", "MISSING_CHANGE"]
+
+
+def test_several_links_that_fit_move_where_an_order_needs_them():
+    """Between two missing changes lives exchanged their first three rows."""
+    text = "-X YZ Z- -D DE EF CP PQ Q- -A AB BC FR RS S- XY"
+
+    assert sorted(classes(text, "Y")) == ["MISSING_CHANGE", "MISSING_INSERT", "ORDER"]

@@ -480,3 +480,23 @@ def test_a_limit_that_duckdb_does_not_take_is_one_line(engine_of):
     """As given on a command line."""
     with pytest.raises(DatasetError, match="DuckDB cannot answer"):
         engine_of(*ROWS, memory_limit="plenty")
+
+
+def test_a_first_state_that_ends_when_the_history_began_is_unknown(engine_of):
+    """Nobody recorded what was before; one that ends later had its beginning before the rows."""
+    first = row_of(OPEN, DONE, 60, 1)
+
+    def initial_state(horizon):
+        engine = engine_of(first, horizon=horizon)
+        return [line for line in lines(engine.versions(), "valid_from", "certainty") if not line[0]]
+
+    assert initial_state(moment(60)) == [(None, "unknown")]
+    assert initial_state(moment(59)) == [(None, "bounded")]
+
+
+def test_changes_with_one_stamp_and_number_are_in_the_order_of_their_items(engine_of):
+    """Shards of a stream number their records apart: an answer is the same each time."""
+    names = ["c", "a", "e", "b", "d"]
+    engine = engine_of(*(row_of(None, item(name), 60, 1) for name in names))
+
+    assert lines(engine.changes(moment(0), LATER), "id") == [(name,) for name in sorted(names)]
