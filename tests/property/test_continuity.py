@@ -301,9 +301,23 @@ def test_rows_in_any_order_are_never_taken_for_missing(presences, random):
 few_states = st.sampled_from([None, b"A", b"B", b"C"])
 
 
-@given(st.lists(st.tuples(few_states, few_states), min_size=1, max_size=6), few_states)
-def test_an_order_is_one_that_closes_the_chain(edges, live):
+@st.composite
+def displaced(draw):
+    """Rows that once led from one to the next, in some order now, a few lost or strange; the head.
+
+    Rows at random hardly ever close in another order, and would ask nothing of the search.
+    """
+    states = draw(st.lists(few_states, min_size=2, max_size=6))
+    edges = draw(st.permutations([*pairwise([None, *states])]))
+    lost = draw(st.sampled_from([0, 0, 0, 1]))
+    strange = draw(st.lists(st.tuples(few_states, few_states), max_size=1))
+    return edges[lost:] + strange, states[-1]
+
+
+@given(displaced())
+def test_an_order_is_one_that_closes_the_chain(rows):
     """Held against every order there is: each one that is told exists, and saves a finding."""
+    edges, live = rows
     links = links_of(edges)
     places = {link.sort_key: place for place, link in enumerate(links)}
     naive = sum(left != right for (_, left), (right, _) in pairwise([(0, None), *edges, (live, 0)]))
@@ -314,6 +328,7 @@ def test_an_order_is_one_that_closes_the_chain(edges, live):
     assert len(findings) <= naive
     orders = [finding for finding in findings if finding.kind is FindingKind.ORDER]
     if len(orders) == 1 and FindingKind.MISSING_START not in {one.kind for one in findings}:
+        event("one order is told")
         (order,) = orders
         start = places[order.sort_key]
         end = 1 + next(place for place, link in enumerate(links) if link.created_at == order.until)
