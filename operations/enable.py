@@ -2,7 +2,7 @@
 
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 import boto3
 from botocore.exceptions import ClientError
@@ -10,13 +10,13 @@ from botocore.exceptions import ClientError
 from operations.errors import OperationError, RefusedError
 from reports.access.clients import dynamodb_client
 from reports.access.machine import Machine, patience_of
-from reports.errors import TableNotFoundError
+from reports.access.table_description import TableDescription, describe
+from stream_core.change import VIEW_TYPE
 from stream_core.retry import Retry, classify, error_code
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-VIEW_TYPE: Literal["NEW_AND_OLD_IMAGES"] = "NEW_AND_OLD_IMAGES"
 PATIENCE_S = 300.0
 # Another caller is changing the table.
 _BUSY = frozenset({"ResourceInUseException", "LimitExceededException"})
@@ -65,10 +65,10 @@ def enable(  # noqa: PLR0913 - what people may choose
     with closing(dynamodb_client(session, endpoint_url)) as dynamodb:
         switch = _Switch(dynamodb, table, patience_s, machine or Machine())
         described = switch.describe()
-        if not _is_on(described):
+        if not described.has_stream:
             return switch.turn_on() if apply else Stream(table, None, was_on=False, applied=False)
         _require_both_images(described)
-        return Stream(table, described["LatestStreamArn"], was_on=True, applied=False)
+        return Stream(table, described.stream_arn, was_on=True, applied=False)
 
 
 @dataclass(frozen=True)
@@ -78,17 +78,9 @@ class _Switch:
     patience_s: float
     machine: Machine
 
-    def describe(self) -> Any:
+    def describe(self) -> TableDescription:
         """The table as it is."""
-        try:
-            return self.dynamodb.describe_table(TableName=self.table)["Table"]
-        except ClientError as error:
-            if error_code(error) != "ResourceNotFoundException":
-                raise
-            where = f"{self.dynamodb.meta.region_name} at {self.dynamodb.meta.endpoint_url}"
-            raise TableNotFoundError(
-                f"no table '{self.table}' in {where}: check its name, the region and the endpoint"
-            ) from error
+        return describe(self.dynamodb, self.table)
 
     def turn_on(self) -> Stream:
         """Have the stream on and the table ready."""
@@ -97,9 +89,9 @@ class _Switch:
         def attempt(pending: list[None]) -> list[None]:
             nonlocal is_asked
             described = self.describe()
-            if described["TableStatus"] != "ACTIVE":
+            if described.status != "ACTIVE":
                 return pending
-            if _is_on(described):
+            if described.has_stream:
                 return []
             # Asked twice it is refused; asked once it is at work, though it may not show at once.
             is_asked = is_asked or self._ask()
@@ -114,7 +106,7 @@ class _Switch:
         described = self.describe()
         # Another caller may have been faster, and have chosen otherwise.
         _require_both_images(described)
-        return Stream(self.table, described["LatestStreamArn"], was_on=False, applied=is_asked)
+        return Stream(self.table, described.stream_arn, was_on=False, applied=is_asked)
 
     def _ask(self) -> bool:
         """Turn the stream on; False: the table is busy."""
@@ -126,25 +118,19 @@ class _Switch:
         except ClientError as error:
             is_busy = error_code(error) in _BUSY or classify(error) is Retry.TRANSIENT
             # Refused as well when another caller has just done it.
-            if not is_busy and not _is_on(self.describe()):
+            if not is_busy and not self.describe().has_stream:
                 raise
             return False
         return True
 
 
-def _is_on(table: Any) -> bool:
-    return bool(table.get("StreamSpecification", {}).get("StreamEnabled"))
-
-
-def _require_both_images(table: Any) -> None:
-    specification = table.get("StreamSpecification", {})
-    view_type = specification.get("StreamViewType")
-    if view_type != VIEW_TYPE:
+def _require_both_images(table: TableDescription) -> None:
+    if table.view_type != VIEW_TYPE:
         raise RefusedError(
-            f"the stream of table '{table['TableName']}' is on with {view_type}, which cannot be "
+            f"the stream of table '{table.name}' is on with {table.view_type}, which cannot be "
             "changed. Its readers need to know first: to disable it ends it for all its "
             "consumers, with what they have not read yet; a new one has another ARN, and begins "
             "with the next change. Then: aws dynamodb update-table --table-name "
-            f"{table['TableName']} --stream-specification StreamEnabled=false, enable it here, "
+            f"{table.name} --stream-specification StreamEnabled=false, enable it here, "
             "and deploy every consumer with the new ARN"
         )

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from stream_core.attribute_values import Item, read_item, same_item
 from stream_core.errors import MalformedRecordError, ViewTypeError
@@ -22,7 +22,8 @@ StreamRecord: TypeAlias = Mapping[str, Any]
 MAX_SEQUENCE_DIGITS = 40
 # Far more than two images of 400 KB, and sure to fit into a number.
 _MAX_SIZE_BYTES = 2**53
-_VIEW_TYPE = "NEW_AND_OLD_IMAGES"
+VIEW_TYPE: Final = "NEW_AND_OLD_IMAGES"
+"""What a stream's records have to show."""
 
 
 class EventName(StrEnum):
@@ -124,11 +125,11 @@ def _body(record: StreamRecord) -> Mapping[str, Any]:
 
 def _require_both_images(body: Mapping[str, Any]) -> None:
     # Any other view type leaves an image out silently: what it delivers looks whole and is not.
-    view_type = body.get("StreamViewType", _VIEW_TYPE)
-    if view_type != _VIEW_TYPE:
+    view_type = body.get("StreamViewType", VIEW_TYPE)
+    if view_type != VIEW_TYPE:
         raise ViewTypeError(
-            f"the stream's view type is {view_type}, not {_VIEW_TYPE}: disable the stream, "
-            f"enable it with {_VIEW_TYPE} and deploy again with its new ARN"
+            f"the stream's view type is {view_type}, not {VIEW_TYPE}: disable the stream, "
+            f"enable it with {VIEW_TYPE} and deploy again with its new ARN"
         )
 
 

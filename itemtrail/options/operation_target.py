@@ -9,9 +9,8 @@ import click
 from itemtrail.options.target import WHERE, Command, Target, stack_option, targeted
 from operations.deployed_tables import DeployedTables
 from operations.errors import RefusedError
-from operations.recovery.new_table import key_schema_of
 from reports.access.by_time import MOST_SHARDS
-from reports.access.row_reader import RowReader
+from reports.access.table_description import describe
 from reports.deployment.stack import Consumer, Stack
 from reports.inputs.keys import KeySchema
 
@@ -144,8 +143,7 @@ def source_key_schema(deployment: DeployedTables) -> KeySchema:
     if deployment.history_table is not None:
         # A wrong history table must not pass for an empty one.
         return deployment.reader.key_schema
-    source = deployment.source_table
-    return key_schema_of(RowReader(deployment.dynamodb, deployment.s3, "", source).describe(source))
+    return describe(deployment.dynamodb, deployment.source_table).key_schema
 
 
 def _named(option: str, what: str, **more: Any) -> Callable[[Any], Any]:

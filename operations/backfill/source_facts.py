@@ -2,17 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
-
-from botocore.exceptions import ClientError
 
 from operations.backfill.dating import tick_of
 from operations.backfill.service_clock import ServiceClock
 from operations.deployed_tables import DeployedTables
-from reports.errors import TableNotFoundError
+from reports.access.table_description import describe
 from reports.inputs.keys import KeySchema
 from stream_core.attribute_values import Item
-from stream_core.retry import error_code
 
 
 @dataclass(frozen=True)
@@ -44,36 +40,18 @@ class SourceFacts:
             TableNotFoundError: there is no such table.
         """
         client, name = deployment.dynamodb, deployment.source_table
-        try:
-            answer, _, _ = clock.ask(lambda: client.describe_table(TableName=name))
-        except ClientError as error:
-            if error_code(error) != "ResourceNotFoundException":
-                raise
-            where = f"{client.meta.region_name} at {client.meta.endpoint_url}"
-            raise TableNotFoundError(
-                f"no table '{name}' in {where}: check its name, the region and the endpoint"
-            ) from error
-        return cls._from_description(answer["Table"], client.meta.region_name)
-
-    @classmethod
-    def _from_description(cls, table: Any, region: str) -> "SourceFacts":
-        types = {
-            attribute["AttributeName"]: attribute["AttributeType"]
-            for attribute in table["AttributeDefinitions"]
-        }
-        names = [attribute["AttributeName"] for attribute in table["KeySchema"]]
-        arn = table["TableArn"]
-        # The ARN of a stream is still given when it is long off.
-        has_stream = table.get("StreamSpecification", {}).get("StreamEnabled", False)
+        table = describe(client, name, lambda request: clock.ask(request)[0])
+        stream_arn = table.stream_arn if table.has_stream else None
         return cls(
-            name=table["TableName"],
-            key_schema=KeySchema({name: types[name] for name in names}),
-            arn=arn,
-            table_id=table.get("TableId", ""),
-            event_source_arn=table["LatestStreamArn"] if has_stream else arn,
-            region=region,
-            expected=table.get("ItemCount", 0),
-            tick=tick_of(arn),
+            name=table.name,
+            key_schema=table.key_schema,
+            arn=table.arn,
+            table_id=table.table_id,
+            # The ARN of a stream is still given when it is long off.
+            event_source_arn=stream_arn or table.arn,
+            region=client.meta.region_name,
+            expected=table.items or 0,
+            tick=tick_of(table.arn),
         )
 
     def key_of(self, item: Item) -> Item:

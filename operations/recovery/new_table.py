@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from operations.errors import RefusedError
+from reports.access.table_description import TableDescription, describe
+from reports.errors import TableNotFoundError
 from reports.inputs.keys import KeySchema
 from stream_core.retry import error_code
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import TableDescriptionTypeDef
 
-_NOT_FOUND = "ResourceNotFoundException"
 _KINDS = ("HASH", "RANGE")
 
 
@@ -32,16 +32,13 @@ class NewTable:
             RefusedError: it is there, and something would be overwritten or would not fit.
         """
         try:
-            description = self.client.describe_table(TableName=self.name)["Table"]
-        except ClientError as error:
-            if error_code(error) != _NOT_FOUND:
-                raise
+            table = describe(self.client, self.name)
+        except TableNotFoundError:
             return False
-        theirs = key_schema_of(description)
-        if list(theirs.types.items()) != list(keys.types.items()):
+        if table.key != tuple(keys.types.items()):
             raise RefusedError(
-                f"table '{self.name}' has the key {theirs}, not {keys}: name a table that does not "
-                "exist"
+                f"table '{self.name}' has the key {table.key_schema}, not {keys}: name a table "
+                "that does not exist"
             )
         if self.client.scan(TableName=self.name, Limit=1, ConsistentRead=True)["Items"]:
             raise RefusedError(
@@ -89,19 +86,9 @@ class NewTable:
         return problems
 
 
-def key_schema_of(table: "TableDescriptionTypeDef") -> KeySchema:
-    """A table's key, partition key first."""
-    types = {
-        attribute["AttributeName"]: attribute["AttributeType"]
-        for attribute in table["AttributeDefinitions"]
-    }
-    names = {attribute["KeyType"]: attribute["AttributeName"] for attribute in table["KeySchema"]}
-    return KeySchema({names[kind]: types[names[kind]] for kind in _KINDS if kind in names})
-
-
-def encryption_of(table: "TableDescriptionTypeDef") -> Mapping[str, Any] | None:
+def encryption_of(table: TableDescription) -> Mapping[str, Any] | None:
     """How to encrypt a new table as this one is; None for a key of DynamoDB's own."""
-    encryption = table.get("SSEDescription", {})
+    encryption = table.fields.get("SSEDescription", {})
     if encryption.get("SSEType") != "KMS" or "KMSMasterKeyArn" not in encryption:
         return None
     return {"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": encryption["KMSMasterKeyArn"]}

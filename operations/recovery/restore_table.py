@@ -17,13 +17,14 @@ from more_itertools import chunked
 from operations.deployed_tables import DeployedTables
 from operations.errors import RefusedError
 from operations.execution.rate import Rate
-from operations.recovery.new_table import NewTable, encryption_of, key_schema_of
+from operations.recovery.new_table import NewTable, encryption_of
 from replica_writer.tables import MAX_WRITES, ReplicaTable, own_attributes
 from reports.access.clients import CONCURRENCY
 from reports.access.machine import patience_of
 from reports.access.parallel import in_order
 from reports.access.progress import Progress, silent
 from reports.access.row_reader import RowReader
+from reports.access.table_description import describe
 from reports.errors import TableNotFoundError
 from reports.inputs.keys import KeySchema
 from reports.states.timeline import Certainty, ItemState
@@ -184,7 +185,7 @@ def _source(
     # Whatever else is wrong, a history table that is none must not pass for an empty one.
     _ = reader.horizon
     try:
-        table = reader.describe(deployment.source_table)
+        table = describe(reader.dynamodb, deployment.source_table)
     except TableNotFoundError as error:
         if key_schema is None:
             raise RefusedError(
@@ -195,7 +196,7 @@ def _source(
             deployment.dynamodb, deployment.s3, reader.history_table, None, deployment.time_shards
         )
         return alone, key_schema, None
-    return reader, key_schema_of(table), encryption_of(table)
+    return reader, table.key_schema, encryption_of(table)
 
 
 def _fill(

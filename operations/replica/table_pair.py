@@ -12,12 +12,11 @@ from operations.execution.request import answer_to
 from operations.replica.compared_table import ComparedTable, unreadable
 from replica_writer.tables import Keys, own_attributes
 from reports.access.machine import Machine, patience_of
-from reports.inputs.keys import KeySchema
+from reports.access.table_description import TableDescription
 from stream_core.attribute_values import Item, same_item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import TableDescriptionTypeDef
 
 _GIVE_UP_AFTER_S = 30.0
 
@@ -52,7 +51,7 @@ class TablePair:
                 f"'{replica_table}' is the source table itself: give the replica's name, its "
                 "region and, in another account, its role"
             )
-        if _key(source) != _key(replica):
+        if source.key != replica.key:
             raise RefusedError(
                 f"the key of the replica '{replica_table}' is {_key_text(replica)}, the source's is"
                 f" {_key_text(source)}: give the table that was made as the source's replica"
@@ -61,18 +60,18 @@ class TablePair:
 
         def compared(
             role: str,
-            described: "TableDescriptionTypeDef",
+            described: TableDescription,
             scanning: "DynamoDBClient",
             reading: "DynamoDBClient",
         ) -> ComparedTable:
             return ComparedTable(
                 role,
-                described["TableName"],
-                KeySchema({name: tag for name, _, tag in _key(described)}),
+                described.name,
+                described.key_schema,
                 scanning,
                 reading,
                 rate,
-                described.get("ItemCount", 0),
+                described.items or 0,
                 machine,
             )
 
@@ -101,31 +100,20 @@ def equal(source: Item | None, replica: Item | None) -> bool:
     return source == replica or same_item(own_attributes(source), own_attributes(replica))
 
 
-def _describe(
-    client: "DynamoDBClient", name: str, role: str, machine: Machine
-) -> "TableDescriptionTypeDef":
+def _describe(client: "DynamoDBClient", name: str, role: str, machine: Machine) -> TableDescription:
     patience = patience_of(_GIVE_UP_AFTER_S, clock=machine.clock, sleep=machine.sleep)
     try:
-        return answer_to(lambda: client.describe_table(TableName=name)["Table"], patience, name)
+        answer = answer_to(lambda: client.describe_table(TableName=name), patience, name)
     except (ClientError, BotoCoreError) as error:
         raise unreadable(role, name, client, error) from error
+    return TableDescription(answer["Table"])
 
 
-def _identity(table: "TableDescriptionTypeDef") -> str:
+def _identity(table: TableDescription) -> str:
     # Not every engine has ids; where there are some, a table made anew under a name is another.
-    return table.get("TableId") or table["TableArn"]
+    return table.table_id or table.arn
 
 
-def _key(table: "TableDescriptionTypeDef") -> list[tuple[str, str, str]]:
-    types = {
-        attribute["AttributeName"]: attribute["AttributeType"]
-        for attribute in table["AttributeDefinitions"]
-    }
-    return [
-        (attribute["AttributeName"], attribute["KeyType"], types[attribute["AttributeName"]])
-        for attribute in sorted(table["KeySchema"], key=lambda attribute: attribute["KeyType"])
-    ]
-
-
-def _key_text(table: "TableDescriptionTypeDef") -> str:
-    return ", ".join(f"{name} ({tag}, {kind})" for name, kind, tag in _key(table))
+def _key_text(table: TableDescription) -> str:
+    parts = zip(table.key, ("HASH", "RANGE"), strict=False)
+    return ", ".join(f"{name} ({tag}, {kind})" for (name, tag), kind in parts)

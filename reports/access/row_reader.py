@@ -1,7 +1,7 @@
 """Reading history rows and live items: queries, overflow objects, digests; no judgement."""
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from reports.access.by_time import ByTime
 from reports.access.machine import patience_of
+from reports.access.table_description import describe
 from reports.errors import ReportError, TableNotFoundError
 from reports.inputs.keys import KeySchema
 from reports.states.timeline import Evidence
@@ -22,7 +23,6 @@ from stream_core.retry import error_code
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import TableDescriptionTypeDef
     from mypy_boto3_s3 import S3Client
 
 _GONE = frozenset({"NoSuchKey", "NoSuchVersion", "NoSuchBucket", "404"})
@@ -68,13 +68,7 @@ class RowReader:
         # Every question starts here: a wrong history table must not pass for an empty one.
         _ = self.horizon
         if self.source_table is not None:
-            table = self.describe(self.source_table)
-            types = {
-                attribute["AttributeName"]: attribute["AttributeType"]
-                for attribute in table["AttributeDefinitions"]
-            }
-            names = [attribute["AttributeName"] for attribute in table["KeySchema"]]
-            return KeySchema({name: types[name] for name in names})
+            return describe(self.dynamodb, self.source_table).key_schema
         items = self.dynamodb.scan(TableName=self.history_table, Limit=1)["Items"]
         if not items:
             raise ReportError(
@@ -90,30 +84,14 @@ class RowReader:
         Raises:
             TableNotFoundError: there is no such table, or it is no history table.
         """
-        table = self.describe(self.history_table)
-        names = [attribute["AttributeName"] for attribute in table["KeySchema"]]
+        table = describe(self.dynamodb, self.history_table)
+        names = [name for name, _ in table.key]
         if names != [ID, SORT_KEY]:
             raise TableNotFoundError(
                 f"table '{self.history_table}' is not a history table: its key is "
                 f"{' and '.join(names)}, not {ID} and {SORT_KEY}"
             )
-        return table["CreationDateTime"].astimezone(UTC)
-
-    def describe(self, table: str) -> "TableDescriptionTypeDef":
-        """A table's description.
-
-        Raises:
-            TableNotFoundError: there is no such table.
-        """
-        try:
-            return self.dynamodb.describe_table(TableName=table)["Table"]
-        except ClientError as error:
-            if error_code(error) != "ResourceNotFoundException":
-                raise
-            where = f"{self.dynamodb.meta.region_name} at {self.dynamodb.meta.endpoint_url}"
-            raise TableNotFoundError(
-                f"no table '{table}' in {where}: check its name, the region and the endpoint"
-            ) from error
+        return table.created_at
 
     def items(
         self,

@@ -14,13 +14,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from reports.access.clients import CLIENT_CONFIG
+from reports.access.table_description import TableDescription
 from reports.deployment.stack import Consumer, Stack, TableRole
 from reports.errors import ReportError
 from stream_core.retry import error_code
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import TableDescriptionTypeDef, TimeToLiveDescriptionTypeDef
+    from mypy_boto3_dynamodb.type_defs import TimeToLiveDescriptionTypeDef
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_lambda.type_defs import (
         EventSourceMappingConfigurationResponseTypeDef,
@@ -114,10 +115,11 @@ class StackReader:
             return self.stack.history_writer_mapping
         return self.stack.replica_writer_mapping
 
-    def table(self, role: TableRole) -> "TableDescriptionTypeDef":
-        """A table's description."""
+    def table(self, role: TableRole) -> TableDescription:
+        """A table's description; that there is none is DynamoDB's own refusal."""
         client, name = self._client(role), self.table_name(role)
-        return self._once(("table", role), lambda: client.describe_table(TableName=name)["Table"])
+        answer = self._once(("table", role), lambda: client.describe_table(TableName=name))
+        return TableDescription(answer["Table"])
 
     def point_in_time_recovery(self, role: TableRole) -> bool:
         """Whether a table can be restored to any second of the last days."""
@@ -133,7 +135,7 @@ class StackReader:
 
     def resource_policy(self, role: TableRole) -> Any:
         """A table's own policy as a JSON document, None where it has none."""
-        arn = self.table(role)["TableArn"]
+        arn = self.table(role).arn
         try:
             policy = self._client(role).get_resource_policy(ResourceArn=arn)["Policy"]
         except ClientError as error:

@@ -9,6 +9,7 @@ from typing import TypeVar
 import boto3
 
 from reports.access.parallel import in_order
+from reports.access.table_description import NOT_FOUND
 from reports.deployment.stack import Consumer, Stack, TableRole
 from reports.deployment.stack_reader import (
     FAILED_BATCHES,
@@ -21,7 +22,6 @@ from stream_core.retry import error_code
 
 Read = TypeVar("Read")
 
-_GONE = "ResourceNotFoundException"
 _NOT_MEASURED = (
     f"no IteratorAge of the last {LAG_WINDOW.seconds // 60} minutes, as when nothing is invoked"
 )
@@ -173,17 +173,17 @@ def _table(reader: StackReader, role: TableRole) -> TableStatus:
     try:
         table = reader.table(role)
     except UNREADABLE as error:
-        exists = False if error_code(error) == _GONE else None
+        exists = False if error_code(error) == NOT_FOUND else None
         return TableStatus(role, name, region, exists, problem=reason_of(error))
     return TableStatus(
         role,
         name,
         region,
         exists=True,
-        status=table["TableStatus"],
-        items=table.get("ItemCount"),
-        size_bytes=table.get("TableSizeBytes"),
-        created_at=table["CreationDateTime"].astimezone(UTC),
+        status=table.status,
+        items=table.items,
+        size_bytes=table.size_bytes,
+        created_at=table.created_at,
     )
 
 

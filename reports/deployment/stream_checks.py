@@ -9,9 +9,9 @@ from botocore.exceptions import ClientError
 from reports.deployment.advice import DeploymentCheck, Judgement, failed, passed, unclear
 from reports.deployment.stack import Consumer, TableRole, extent_of
 from reports.deployment.stack_reader import StackReader, reason_of
+from stream_core.change import VIEW_TYPE
 from stream_core.retry import error_code
 
-_VIEW_TYPE = "NEW_AND_OLD_IMAGES"
 # Developer Guide, "Streams and Lambda triggers": no more than two readers of a shard at a time.
 _MOST_READERS = 2
 _STREAM_KEEPS_S = 24 * 60 * 60
@@ -51,16 +51,16 @@ def mapping_checks(reader: StackReader) -> Iterator[DeploymentCheck]:
 
 
 def _view(reader: StackReader) -> Judgement:
-    stream: Any = reader.table(TableRole.SOURCE).get("StreamSpecification", {})
-    view = stream.get("StreamViewType")
-    enable = _update_stream(reader, f"StreamEnabled=true,StreamViewType={_VIEW_TYPE}")
+    table = reader.table(TableRole.SOURCE)
+    view = table.view_type
+    enable = _update_stream(reader, f"StreamEnabled=true,StreamViewType={VIEW_TYPE}")
     redeploy = f"then deploy with the new stream: {_deploy(reader, 'ARN')}"
-    if not stream.get("StreamEnabled"):
+    if not table.has_stream:
         return failed(
             "the stream is off: no change is followed", f"Enable it: {enable}; {redeploy}"
         )
-    if view == _VIEW_TYPE:
-        return passed(view)
+    if view == VIEW_TYPE:
+        return passed(VIEW_TYPE)
     return failed(
         f"{view}: every consumer refuses it, no change is followed",
         f"Disable it: {_update_stream(reader, 'StreamEnabled=false')}; "
@@ -77,14 +77,14 @@ def _mapping_follows(reader: StackReader, consumer: Consumer) -> Judgement:
 
 
 def _latest(reader: StackReader, followed: str) -> Judgement:
-    latest = reader.table(TableRole.SOURCE).get("LatestStreamArn")
+    latest = reader.table(TableRole.SOURCE).stream_arn
     if followed == latest:
         return passed(followed)
     if latest is None:
         return failed(
             f"follows {followed}, and the table has no stream",
             "Enable the stream: "
-            + _update_stream(reader, f"StreamEnabled=true,StreamViewType={_VIEW_TYPE}"),
+            + _update_stream(reader, f"StreamEnabled=true,StreamViewType={VIEW_TYPE}"),
         )
     # The old stream stays readable for a day and then falls silent, without any error.
     return failed(
@@ -108,7 +108,7 @@ def _readers(reader: StackReader) -> Judgement:
             f"{text}; more than {_MOST_READERS} readers of a shard are throttled",
             _how_to_leave_two(reader, active),
         )
-    if len(active) > 1 and reader.table(TableRole.SOURCE).get("Replicas"):
+    if len(active) > 1 and reader.table(TableRole.SOURCE).fields.get("Replicas"):
         text += "; the table is a global one, for which AWS recommends a single reader"
     return passed(text)
 

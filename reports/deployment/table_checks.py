@@ -3,21 +3,18 @@
 import json
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from botocore.exceptions import ClientError
 
+from reports.access.by_time import INDEX
+from reports.access.table_description import NOT_FOUND
 from reports.deployment.advice import DeploymentCheck, Judgement, failed, passed, unclear
 from reports.deployment.stack import Consumer, TableRole
 from reports.deployment.stack_reader import FAILED_BATCHES, StackReader, reason_of
-from reports.inputs.keys import KeySchema
 from stream_core.history_row import ID, SORT_KEY
 from stream_core.retry import error_code
 
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.type_defs import TableDescriptionTypeDef
-
-_INDEX = "ByTime"
 _INDEX_KEY = ["TimeBucket", SORT_KEY]
 _INDEX_ATTRIBUTE = "EventName"
 _OURS = (TableRole.HISTORY, TableRole.REPLICA)
@@ -49,7 +46,7 @@ def table_checks(reader: StackReader) -> Iterator[DeploymentCheck]:
     yield from check("table", _state, *TableRole)
     yield from check("key", _replica_key, TableRole.REPLICA)
     yield from check("key", _history_key, TableRole.HISTORY)
-    yield from check(f"index {_INDEX}", _index, TableRole.HISTORY)
+    yield from check(f"index {INDEX}", _index, TableRole.HISTORY)
     yield from check("append-only", _append_only, TableRole.HISTORY)
     yield from check("deletion protection", _protection, *_OURS)
     yield from check("point-in-time recovery", _recovery, *_OURS, TableRole.SOURCE)
@@ -73,9 +70,9 @@ def bucket_checks(reader: StackReader) -> Iterator[DeploymentCheck]:
 
 def _state(reader: StackReader, role: TableRole) -> Judgement:
     try:
-        status = reader.table(role)["TableStatus"]
+        status = reader.table(role).status
     except ClientError as error:
-        if error_code(error) != "ResourceNotFoundException":
+        if error_code(error) != NOT_FOUND:
             raise
         return failed(
             f"there is no such {role} table in {reader.region(role)}: {reason_of(error)}",
@@ -88,14 +85,14 @@ def _state(reader: StackReader, role: TableRole) -> Judgement:
 
 
 def _replica_key(reader: StackReader, role: TableRole) -> Judgement:
-    source = _key_of(reader.table(TableRole.SOURCE))
-    replica = _key_of(reader.table(role))
-    if list(replica.types.items()) == list(source.types.items()):
-        return passed(str(replica))
-    names = zip(("Partition", "Sort"), source.types.items(), strict=False)
+    source, replica = reader.table(TableRole.SOURCE), reader.table(role)
+    if replica.key == source.key:
+        return passed(str(replica.key_schema))
+    names = zip(("Partition", "Sort"), source.key, strict=False)
     parameters = [f"{part}KeyName={name} {part}KeyType={tag}" for part, (name, tag) in names]
     return failed(
-        f"its key is {replica}, the source's is {source}: nothing can be written",
+        f"its key is {replica.key_schema}, the source's is {source.key_schema}: "
+        "nothing can be written",
         "A key cannot be changed: deploy another replica and then the stack with its name, e.g. "
         f"aws cloudformation deploy --region {reader.region(role)} --template-file "
         f"replica.yaml --stack-name {reader.stack.name}-replica-2 --parameter-overrides "
@@ -104,19 +101,19 @@ def _replica_key(reader: StackReader, role: TableRole) -> Judgement:
 
 
 def _history_key(reader: StackReader, role: TableRole) -> Judgement:
-    key = _key_of(reader.table(role))
-    if list(key.types.items()) == [(ID, "S"), (SORT_KEY, "S")]:
-        return passed(str(key))
+    table = reader.table(role)
+    if table.key == ((ID, "S"), (SORT_KEY, "S")):
+        return passed(str(table.key_schema))
     return failed(
-        f"its key is {key}: this is no history table",
+        f"its key is {table.key_schema}: this is no history table",
         "Look which table the stack made: aws cloudformation describe-stack-resources "
         f"--stack-name {reader.stack.name}",
     )
 
 
 def _index(reader: StackReader, role: TableRole) -> Judgement:
-    indexes = reader.table(role).get("GlobalSecondaryIndexes", [])
-    index: Any = next((entry for entry in indexes if entry.get("IndexName") == _INDEX), None)
+    indexes = reader.table(role).fields.get("GlobalSecondaryIndexes", [])
+    index: Any = next((entry for entry in indexes if entry.get("IndexName") == INDEX), None)
     if index is None:
         return failed(
             "there is none: what changed in a range of time cannot be asked",
@@ -163,7 +160,7 @@ def _append_only(reader: StackReader, role: TableRole) -> Judgement:
         "that can change what was recorded",
         "Ask CloudTrail who called DeleteResourcePolicy or PutResourcePolicy, then put the policy "
         "of template.yaml back: aws dynamodb put-resource-policy --policy file://policy.json "
-        f"--resource-arn {reader.table(role)['TableArn']}",
+        f"--resource-arn {reader.table(role).arn}",
     )
 
 
@@ -183,7 +180,7 @@ def _refuses_all(statement: Any) -> bool:
 
 def _protection(reader: StackReader, role: TableRole) -> Judgement:
     # An emulator may give a template's parameter back as the text it was.
-    if str(reader.table(role).get("DeletionProtectionEnabled")).lower() == "true":
+    if str(reader.table(role).fields.get("DeletionProtectionEnabled")).lower() == "true":
         return passed("on")
     return failed(
         "off: one call deletes the table and all that is in it",
@@ -279,19 +276,6 @@ def _kept_aside(reader: StackReader, prefix: str) -> Judgement:
     )
 
 
-def _key_of(table: "TableDescriptionTypeDef") -> KeySchema:
-    types = {
-        attribute["AttributeName"]: attribute["AttributeType"]
-        for attribute in table["AttributeDefinitions"]
-    }
-    return KeySchema(
-        {
-            attribute["AttributeName"]: types[attribute["AttributeName"]]
-            for attribute in table["KeySchema"]
-        }
-    )
-
-
 def _aws(reader: StackReader, role: TableRole, command: str, options: str = "") -> str:
     where = f"--region {reader.region(role)} --table-name {reader.table_name(role)}"
     return f"aws dynamodb {command} {where} {options}".rstrip()
@@ -303,7 +287,7 @@ def _index_command(reader: StackReader, role: TableRole) -> str:
         for name, kind in zip(_INDEX_KEY, ("HASH", "RANGE"), strict=True)
     ]
     projection = {"ProjectionType": "INCLUDE", "NonKeyAttributes": [_INDEX_ATTRIBUTE]}
-    made = [{"Create": {"IndexName": _INDEX, "KeySchema": key, "Projection": projection}}]
+    made = [{"Create": {"IndexName": INDEX, "KeySchema": key, "Projection": projection}}]
     types = " ".join(f"AttributeName={name},AttributeType=S" for name in _INDEX_KEY)
     options = (
         f"--attribute-definitions {types} --global-secondary-index-updates '{json.dumps(made)}'"

@@ -11,6 +11,7 @@ from reports.access.clients import CONCURRENCY
 from reports.access.parallel import in_order
 from reports.access.progress import Progress
 from reports.access.row_reader import MOST_A_CALL, RowReader
+from reports.access.table_description import describe
 from reports.errors import UncertainError
 from reports.inputs.keys import key_text
 from reports.states.timeline import Certainty, ItemState, judge
@@ -104,7 +105,7 @@ def _choose(
         return "history", "no source table was given to rewind from"
     if not reader.horizon <= at <= now:
         return "history", "the time lies outside the recorded history"
-    live_items = reader.describe(reader.source_table).get("ItemCount", 0)
+    live_items = describe(reader.dynamodb, reader.source_table).items or 0
     return _cheaper(reader, at, now, live_items)
 
 
@@ -116,8 +117,8 @@ def _cheaper(
     The live table is read either way, so it does not count. Changes are taken to be spread evenly
     over the time of the history.
     """
-    history = reader.describe(reader.history_table)
-    rows, size = history.get("ItemCount", 0), history.get("TableSizeBytes", 0)
+    history = describe(reader.dynamodb, reader.history_table)
+    rows, size = history.items or 0, history.size_bytes or 0
     if not rows:
         return "history", "AWS has not counted the history's rows yet, so they are few or young"
     row_bytes = size // rows

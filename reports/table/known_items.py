@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from reports.access.progress import Progress
 from reports.access.row_reader import MOST_A_CALL, RowReader
+from reports.access.table_description import describe
 from reports.access.table_scan import scan
 from reports.states.timeline import Certainty, Evidence, ItemState
 from reports.table.live_table import LiveTable
@@ -213,7 +214,7 @@ def is_contradicted(state: ItemState) -> bool:
 
 
 def _mark_all(reader: RowReader, marks: RowMarks, progress: Progress) -> None:
-    expected = reader.describe(reader.history_table).get("ItemCount", 0)
+    expected = describe(reader.dynamodb, reader.history_table).items or 0
     done = 0
     for page in scan(reader.dynamodb, reader.history_table, (ID, SORT_KEY, "EventName")):
         for row in page:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from reports.access.progress import Progress
 from reports.access.row_reader import RowReader
+from reports.access.table_description import describe
 from reports.access.table_scan import scan
 from reports.errors import ReportError
 from stream_core.attribute_values import Item
@@ -30,7 +31,7 @@ class LiveTable:
             raise ReportError("no source table was given")
         self._pages: deque[bytes] = deque()
         self.count = 0
-        expected = reader.describe(reader.source_table).get("ItemCount", 0)
+        expected = describe(reader.dynamodb, reader.source_table).items or 0
         for page in scan(reader.dynamodb, reader.source_table):
             self.count += len(page)
             # Written and read by this very process, so marshal's format is safe, and fast.

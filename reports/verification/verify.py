@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from reports.access.parallel import in_order
 from reports.access.progress import Progress, silent
 from reports.access.row_reader import RowReader
+from reports.access.table_description import describe
 from reports.access.table_scan import scan
 from reports.verification.continuity import Finding, FindingKind
 from reports.verification.gaps import Gap
@@ -160,7 +161,7 @@ class _Inspection:
     def _identifiers(self) -> set[str]:
         """The `Id` of every row, read from the table: an index could have lost some."""
         table = self.reader.history_table
-        total = self.reader.describe(table).get("ItemCount")
+        total = describe(self.reader.dynamodb, table).items
         identifiers: set[str] = set()
         done = 0
         for page in scan(self.reader.dynamodb, table, (ID,)):

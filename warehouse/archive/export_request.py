@@ -17,6 +17,7 @@ from reports.access.durable_file import READABLE, replace_file
 from reports.access.export import ExportKind
 from reports.access.machine import Machine
 from reports.access.progress import Progress
+from stream_core.change import VIEW_TYPE
 from stream_core.retry import error_code
 from warehouse.errors import DatasetError
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 # Developer Guide, "Requesting a table export": how long an incremental export's time may be.
 SHORTEST, LONGEST = timedelta(minutes=15), timedelta(hours=24)
 # With the new images alone a row that was changed would look like one that was written.
-_VIEW = "NEW_AND_OLD_IMAGES"
 _POLL_S = 20.0
 _NOTE = ".export.json"
 _S3 = "s3://"
@@ -277,7 +277,7 @@ def _what(step: Step) -> dict[str, Any]:
     span = {
         "ExportFromTime": step.since,
         "ExportToTime": step.until,
-        "ExportViewType": _VIEW,
+        "ExportViewType": VIEW_TYPE,
     }
     return {"ExportType": step.kind.value, "IncrementalExportSpecification": span}
 

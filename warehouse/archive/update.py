@@ -13,6 +13,7 @@ from reports.access.export_folder import ExportError, MissingFileError
 from reports.access.machine import Machine
 from reports.access.progress import Progress, silent
 from reports.access.row_reader import RowReader
+from reports.access.table_description import describe
 from stream_core.history_row import time_text
 from warehouse.archive.export_request import (
     SHORTEST,
@@ -79,7 +80,7 @@ class HistoryFacts:
         """
         reader = RowReader(dynamodb, s3, history_table, None)
         horizon = reader.horizon
-        return cls(reader.describe(history_table)["TableArn"], horizon)
+        return cls(describe(dynamodb, history_table).arn, horizon)
 
 
 _NO_HORIZON = (

@@ -13,6 +13,7 @@ from operations.errors import RefusedError
 from operations.execution.rate import Rate
 from operations.recovery.new_table import encryption_of
 from operations.recovery.restore_table import Uncertain, Unwritten, restore_table
+from reports.access.table_description import TableDescription
 from reports.errors import TableNotFoundError
 from reports.inputs.keys import KeySchema
 from reports.states.timeline import Certainty
@@ -294,7 +295,7 @@ def test_a_wrong_history_table_is_named(world):
 )
 def test_the_new_table_is_encrypted_as_the_source_is(described, expected):
     """With the owner's key, if the source is; else with one of DynamoDB's own."""
-    assert encryption_of(described) == expected
+    assert encryption_of(TableDescription(described)) == expected
 
 
 def test_the_replica_is_not_restored_into(world):

@@ -66,7 +66,9 @@ class Service:
     def describe_table(self, TableName):  # noqa: N803 - names of the API
         names = ("Id", "ApproximateCreationDateTime") if "trail" in TableName else ("Id",)
         keys = [{"AttributeName": name, "KeyType": "HASH"} for name in names]
-        return {"Table": {"KeySchema": keys, "CreationDateTime": BEGAN, "TableArn": ARN}}
+        types = [{"AttributeName": name, "AttributeType": "S"} for name in names]
+        table = {"KeySchema": keys, "AttributeDefinitions": types}
+        return {"Table": {**table, "CreationDateTime": BEGAN, "TableArn": ARN}}
 
     def describe_continuous_backups(self, TableName):  # noqa: N803
         assert TableName == ARN
