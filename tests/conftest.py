@@ -1,5 +1,6 @@
 """Fixtures of every kind of test: profiles, and an emulator with tables of one's own."""
 
+import contextlib
 import os
 import uuid
 from dataclasses import dataclass
@@ -7,8 +8,9 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import HealthCheck, settings
 
-from itemtrail.local.local_stack import LocalStack
+from itemtrail.local.local_stack import EMULATED, REPLICA_TEMPLATE, LocalStack
 from stream_core.clients import CLIENT_CONFIG, dynamodb_client
+from tests.deployed_stack import DeployedStack
 from tests.tables import create_history_table, create_table
 
 settings.register_profile(
@@ -51,6 +53,39 @@ def s3(local_stack):
     client = local_stack.session().client("s3", config=CLIENT_CONFIG)
     yield client
     client.close()
+
+
+@pytest.fixture(scope="session")
+def deploy(local_stack, built):
+    """A factory of deployed stacks with a sample table to follow."""
+    with contextlib.ExitStack() as closing:
+
+        def make(name, **parameters):
+            sample = EMULATED | {"SourceTableName": f"{name}-source"} | parameters
+            if "SourceStreamArn" not in parameters:
+                sample["CreateSampleSourceTable"] = "true"
+            return closing.enter_context(
+                contextlib.closing(DeployedStack(local_stack, name, built, sample))
+            )
+
+        yield make
+
+
+@pytest.fixture(scope="session")
+def deployed(local_stack, deploy):
+    """Both templates deployed once for all, the replica in another region, as in the README.
+
+    What happened before in it is of other tests: `empty()` takes it away.
+    """
+    region = "eu-west-1"
+    replica = local_stack.deploy("employee-trail-replica", template=REPLICA_TEMPLATE, region=region)
+    return deploy(
+        "employee-trail",
+        SourceTableName="Employee",
+        ReplicaTableName=replica["ReplicaTableName"],
+        ReplicaRegion=region,
+        ReplicaKmsKeyArn=replica["ReplicaKmsKeyArn"],
+    )
 
 
 @dataclass(frozen=True)

@@ -23,170 +23,24 @@ from botocore.exceptions import ClientError
 from rich.console import Console
 
 import itemtrail.local.demo
-from itemtrail.local.local_stack import EMULATED, REPLICA_TEMPLATE
+from tests.deployed_stack import DeployedStack, key_of
 from tests.eventually import eventually
-from tests.factories import lambda_form
+from tests.factories import lambda_form, sets_sorted
 
 pytestmark = pytest.mark.functional
 
-STACK, SOURCE = itemtrail.local.demo.STACK, "Employee"
-REGION, REPLICA_REGION = itemtrail.local.demo.REGION, itemtrail.local.demo.REPLICA_REGION
+STACK, SOURCE = "employee-trail", "Employee"
+REPLICA_REGION = itemtrail.local.demo.REPLICA_REGION
 PROGRAM = str(Path(sys.executable).with_name("itemtrail"))
 WRITERS = ("history_writer", "replica_writer")
 # Far from those the demo's workload uses.
 IDENTIFIERS = itertools.count(1_000)
 
 
-@dataclass(frozen=True)
-class Deployed:
-    """The system as somebody outside sees it: tables, buckets, functions."""
-
-    outputs: dict[str, str]
-    dynamodb: Any
-    streams: Any
-    replica: Any
-    functions: Any
-    s3: Any
-    logs: Any
-
-    def put(self, identifier, **attributes):
-        item = {"Id": {"N": str(identifier)}, **attributes}
-        self.dynamodb.put_item(TableName=SOURCE, Item=item)
-        return item
-
-    def delete(self, identifier):
-        self.dynamodb.delete_item(TableName=SOURCE, Key=_key(identifier))
-
-    def rows(self, identifier):
-        """An item's history rows as they are stored, in the order of their sort key."""
-        return self.dynamodb.query(
-            TableName=self.outputs["HistoryTableName"],
-            KeyConditionExpression="Id = :id",
-            ExpressionAttributeValues={":id": {"S": str(identifier)}},
-            ConsistentRead=True,
-        )["Items"]
-
-    def source_item(self, identifier):
-        return self.dynamodb.get_item(TableName=SOURCE, Key=_key(identifier)).get("Item")
-
-    def replica_item(self, identifier):
-        table = self.outputs["ReplicaTableName"]
-        return self.replica.get_item(TableName=table, Key=_key(identifier)).get("Item")
-
-    def caught_up(self, identifier, changes):
-        """Wait until both functions have done their work for an item; returns its rows."""
-        eventually(lambda: len(self.rows(identifier)) >= changes)
-        eventually(
-            lambda: _plain(self.replica_item(identifier)) == _plain(self.source_item(identifier))
-        )
-        rows = self.rows(identifier)
-        assert len(rows) == changes
-        return rows
-
-    def records(self, identifier):
-        """An item's stream records as Lambda delivers them."""
-        arn = self.outputs["SourceStreamArn"]
-        (shard,) = self.streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]
-        iterator = self.streams.get_shard_iterator(
-            StreamArn=arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
-        )["ShardIterator"]
-        found = []
-        while iterator:
-            page = self.streams.get_records(ShardIterator=iterator)
-            iterator = page.get("NextShardIterator") if page["Records"] else None
-            found += page["Records"]
-        mine = [one for one in found if one["dynamodb"]["Keys"] == _key(identifier)]
-        return [_as_delivered(one, arn) for one in mine]
-
-    def invoke(self, writer, records):
-        """Invoke a deployed function with some records; returns its answer, error and log."""
-        name = {"history_writer": "HistoryWriter", "replica_writer": "ReplicaWriter"}[writer]
-        response = self.functions.invoke(
-            FunctionName=self.outputs[f"{name}FunctionName"],
-            LogType="Tail",
-            Payload=json.dumps({"Records": records}),
-        )
-        log = base64.b64decode(response.get("LogResult", "")).decode()
-        return json.load(response["Payload"]), response.get("FunctionError"), log
-
-    def quarantined(self, writer, record):
-        """What the quarantine bucket holds of a record, as the writer put it there."""
-        prefix = f"quarantine/{writer}/{record['dynamodb']['SequenceNumber']}-"
-        bucket = self.outputs["QuarantineBucketName"]
-        listed = self.s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
-        return [
-            json.load(self.s3.get_object(Bucket=bucket, Key=one["Key"])["Body"]) for one in listed
-        ]
-
-    def log_text(self):
-        """Everything that both functions ever logged."""
-        lines = []
-        for name in ("HistoryWriter", "ReplicaWriter"):
-            group = f"/aws/lambda/{self.outputs[f'{name}FunctionName']}"
-            pages = self.logs.get_paginator("filter_log_events").paginate(logGroupName=group)
-            lines += [event["message"] for page in pages for event in page["events"]]
-        return "\n".join(lines)
-
-
-@pytest.fixture(scope="module")
-def deployed(local_stack, built, dynamodb, s3):
-    """Both templates deployed, the replica in another region, as in the README."""
-    replica = local_stack.deploy(
-        f"{STACK}-replica", template=REPLICA_TEMPLATE, region=REPLICA_REGION
-    )
-    outputs = local_stack.deploy(
-        STACK,
-        {
-            "SourceTableName": SOURCE,
-            "CreateSampleSourceTable": "true",
-            "ReplicaTableName": replica["ReplicaTableName"],
-            "ReplicaRegion": REPLICA_REGION,
-            "ReplicaKmsKeyArn": replica["ReplicaKmsKeyArn"],
-            **EMULATED,
-        },
-        template=built,
-    )
-    with contextlib.ExitStack() as closing:
-        clients = {
-            name: closing.enter_context(contextlib.closing(local_stack.client(service, region)))
-            for name, service, region in (
-                ("streams", "dynamodbstreams", None),
-                ("replica", "dynamodb", REPLICA_REGION),
-                ("functions", "lambda", None),
-                ("logs", "logs", None),
-            )
-        }
-        yield Deployed(outputs=outputs, dynamodb=dynamodb, s3=s3, **clients)
-
-
 @pytest.fixture
 def identifier():
     """The `Id` of an item that no other test knows."""
     return next(IDENTIFIERS)
-
-
-def _key(identifier):
-    return {"Id": {"N": str(identifier)}}
-
-
-def _plain(value):
-    """Wire values with sets in one order, so that `==` means the same item."""
-    if isinstance(value, dict):
-        return {
-            name: sorted(one)
-            if name in ("SS", "NS", "BS") and isinstance(one, list)
-            else _plain(one)
-            for name, one in value.items()
-        }
-    return [_plain(one) for one in value] if isinstance(value, list) else value
-
-
-def _as_delivered(record, stream_arn):
-    """A record of the streams API in the form that Lambda would give it."""
-    body = record["dynamodb"]
-    seconds = body["ApproximateCreationDateTime"].timestamp()
-    body = body | {"ApproximateCreationDateTime": seconds}
-    return lambda_form(record | {"dynamodb": body, "eventSourceARN": stream_arn})
 
 
 def _with_body(record, **fields):
@@ -211,7 +65,7 @@ def test_changes_become_rows_and_replica(deployed, identifier):
     }
     update = {
         "TableName": SOURCE,
-        "Key": _key(identifier),
+        "Key": key_of(identifier),
         "UpdateExpression": "SET #name = :name",
         "ExpressionAttributeNames": {"#name": "Name"},
     }
@@ -227,9 +81,9 @@ def test_changes_become_rows_and_replica(deployed, identifier):
     events = ["INSERT", "MODIFY", "MODIFY", "REMOVE", "INSERT"]
     assert [row["EventName"]["S"] for row in rows] == events
     for row, (old, new) in zip(rows, itertools.pairwise(states), strict=True):
-        assert _plain(row.get("OldImage", {}).get("M")) == _plain(old)
-        assert _plain(row.get("NewImage", {}).get("M")) == _plain(new)
-        assert row["Keys"] == {"M": _key(identifier)}
+        assert sets_sorted(row.get("OldImage", {}).get("M")) == sets_sorted(old)
+        assert sets_sorted(row.get("NewImage", {}).get("M")) == sets_sorted(new)
+        assert row["Keys"] == {"M": key_of(identifier)}
     assert deployed.replica_item(identifier) == states[-1]
 
 
@@ -383,7 +237,7 @@ def _forget(deployed, writer, identifier):
     """Remove what a writer keeps of an item, as nobody with its rights could."""
     if writer == "replica_writer":
         table = deployed.outputs["ReplicaTableName"]
-        deployed.replica.delete_item(TableName=table, Key=_key(identifier))
+        deployed.replica.delete_item(TableName=table, Key=key_of(identifier))
         return
     for row in deployed.rows(identifier):
         deployed.dynamodb.delete_item(
@@ -420,7 +274,7 @@ def test_altered_record_does_not_touch_the_row(deployed, identifier):
     deployed.put(identifier, Salary={"N": "1"})
     before = deployed.caught_up(identifier, changes=1)
     (record,) = deployed.records(identifier)
-    altered = _with_body(record, NewImage={**_key(identifier), "Salary": {"N": "1000000"}})
+    altered = _with_body(record, NewImage={**key_of(identifier), "Salary": {"N": "1000000"}})
 
     answers = [deployed.invoke(writer, [altered])[:2] for writer in WRITERS]
 
@@ -523,12 +377,12 @@ def test_no_item_data_reaches_a_log(deployed, local_stack):
     deployed.caught_up(key, changes=1)
     (record,) = deployed.records(key)
     broken = [
-        _with_body(record, NewImage={**_key(key), "Badge": {"B": value}}),
-        _with_body(record, NewImage={**_key(key), "Name": {"S": value, "N": value}}),
-        _with_body(record, NewImage={**_key(key), "Amount": {"N": value}}),
-        _with_body(record, NewImage={**_key(7), "Name": {"S": value}}),
+        _with_body(record, NewImage={**key_of(key), "Badge": {"B": value}}),
+        _with_body(record, NewImage={**key_of(key), "Name": {"S": value, "N": value}}),
+        _with_body(record, NewImage={**key_of(key), "Amount": {"N": value}}),
+        _with_body(record, NewImage={**key_of(7), "Name": {"S": value}}),
         _with_body(record, Keys={"Id": {"X": key}}),
-        _with_body(record, NewImage={**_key(key), "Name": {"S": value + "-altered"}}),
+        _with_body(record, NewImage={**key_of(key), "Name": {"S": value + "-altered"}}),
     ]
 
     for writer in WRITERS:
@@ -702,6 +556,7 @@ def _assert_one_line(ran, told):
 @pytest.fixture(scope="module")
 def sabotaged_demo(deployed, local_stack):
     """The demo on the deployed system with a forged row in its history; its status and output."""
+    deployed.empty()
     deployed.dynamodb.put_item(
         TableName=deployed.outputs["HistoryTableName"],
         Item={"Id": {"S": "forged"}, "ApproximateCreationDateTime": {"S": "2026"}},
@@ -710,6 +565,7 @@ def sabotaged_demo(deployed, local_stack):
     output = io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(itemtrail.local.demo, "LocalStack", lambda _: ready)
+        patch.setattr(itemtrail.local.demo, "STACK", STACK)
         patch.setattr(signal, "pause", _interrupt)
         patch.setattr(sys, "argv", [PROGRAM, "demo", "--keep"])
         demo = itemtrail.local.demo.Demo(Console(file=output, width=200), seed=1)
@@ -721,7 +577,7 @@ def sabotaged_demo(deployed, local_stack):
 class _Ready:
     """A local stack where everything is built and deployed already."""
 
-    deployed: Deployed
+    deployed: DeployedStack
     stack: Any
 
     @property

@@ -21,7 +21,7 @@ import pyarrow.parquet
 import pytest
 
 from itemtrail.cli import commands, main
-from itemtrail.local.local_stack import EMULATED, LocalStack
+from itemtrail.local.local_stack import EMULATED
 from operations.redrive.objects import StreamRange
 from operations.replica.compare import compare
 from reports import HistoryTable
@@ -103,25 +103,22 @@ EXAMPLES = sorted(
 
 
 @pytest.fixture(scope="module")
-def deployed():
+def asked(deployed, local_stack):
     """The stack that the examples name, its table written through the ordinary API."""
-    with LocalStack() as stack:
-        stack.build()
-        outputs = _deploy(stack, stack.region)
-        with contextlib.closing(stack.client("dynamodb")) as dynamodb:
-            _write(dynamodb)
-        _await_rows(stack, stack.region, outputs, 7)
-        yield stack
+    deployed.empty()
+    _write(deployed.dynamodb)
+    _await_rows(local_stack, local_stack.region, deployed.outputs, 7)
 
 
 @pytest.fixture(scope="module")
-def damaged(deployed):
+def damaged(local_stack, built):
     """The stack for what writes, after a bad job."""
-    outputs = _deploy(deployed, WRITING_REGION)
+    parameters = {"SourceTableName": SOURCE, "CreateSampleSourceTable": "true", **EMULATED}
+    outputs = local_stack.deploy(STACK, parameters, template=built, region=WRITING_REGION)
     with contextlib.ExitStack() as closing:
 
         def client(service):
-            made = deployed.client(service, WRITING_REGION)
+            made = local_stack.client(service, WRITING_REGION)
             return closing.enter_context(contextlib.closing(made))
 
         dynamodb = client("dynamodb")
@@ -131,7 +128,7 @@ def damaged(deployed):
         for identifier in ("42", "43"):
             _put(dynamodb, identifier, "Murali", "closed", "payroll")
         after = _next_second()
-        _await_rows(deployed, WRITING_REGION, outputs, 5)
+        _await_rows(local_stack, WRITING_REGION, outputs, 5)
         moments = {"2026-03-03T18:40Z": before, "2026-03-03T18:46Z": after}
         yield Damaged(dynamodb, client("s3"), client("dynamodbstreams"), outputs, moments)
 
@@ -196,15 +193,6 @@ class Damaged:
         return shard["ShardId"]
 
 
-def _deploy(stack, region):
-    parameters = {
-        "SourceTableName": SOURCE,
-        "CreateSampleSourceTable": "true",
-        **EMULATED,
-    }
-    return stack.deploy(STACK, parameters, region=region)
-
-
 def _await_rows(stack, region, outputs, rows):
     trail = HistoryTable(outputs["HistoryTableName"], SOURCE, session=stack.session(region))
     eventually(lambda: sum(len(list(trail.rows({"Id": key}))) for key in (42, 43, 44)) >= rows)
@@ -237,9 +225,9 @@ def _put(dynamodb, identifier, name, status, by):
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch, deployed):
+def folder(tmp_path, monkeypatch, local_stack):
     """Where the examples are typed: with the files they name, and the environment they need."""
-    for name, value in deployed.environment().items():
+    for name, value in local_stack.environment().items():
         if name.startswith("AWS_"):
             monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
@@ -273,8 +261,9 @@ def test_example_of_a_dataset(example, tmp_path, capsysbinary):
     _try(example, shlex.split(example)[1:], tmp_path, capsysbinary)
 
 
+@pytest.mark.usefixtures("asked")
 @pytest.mark.parametrize(
-    "example", [one for one in EXAMPLES if _command(one) not in WRITING | OF_A_DATASET]
+    "example", [line for line in EXAMPLES if _command(line) not in WRITING | OF_A_DATASET]
 )
 def test_example(example, folder, capsysbinary):
     """It ends as it should, and gives what it asks for: nothing else is on stdout."""

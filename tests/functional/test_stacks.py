@@ -5,56 +5,36 @@ import shutil
 
 import pytest
 
-from itemtrail.local.local_stack import EMULATED, LocalStack
+from itemtrail.cli import main
+from reports.deployment.stack import Consumer
 from tests.eventually import eventually
 
 pytestmark = pytest.mark.functional
 
-SAMPLE = EMULATED | {"CreateSampleSourceTable": "true"}
+
+@pytest.fixture(scope="module")
+def halves(deploy):
+    """The history of a table in one stack, its replica in another."""
+    audit = deploy("audit", SourceTableName="Halved", Consumers="history")
+    stream = audit.outputs["SourceStreamArn"]
+    second = deploy("second", SourceTableName="Halved", Consumers="replica", SourceStreamArn=stream)
+    return audit, second
 
 
-class Trail:
-    """One deployed stack, as somebody outside sees it."""
+@pytest.fixture
+def cli(local_stack, monkeypatch, capsys, tmp_path):
+    """Run a command line against the emulator; gives the exit status, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+    for name, value in local_stack.environment().items():
+        monkeypatch.setenv(name, value)
 
-    def __init__(self, local_stack: LocalStack, name, built, **parameters):
-        self._stack, self._name, self.built = local_stack, name, built
-        self.parameters = SAMPLE | {"SourceTableName": f"{name}-source"} | parameters
-        self.outputs = {}
+    def cli(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        captured = capsys.readouterr()
+        return ended.value.code, captured.out, captured.err
 
-    def deploy(self, **changed):
-        """Create the stack, or update it."""
-        self.parameters |= changed
-        self.outputs = self._stack.deploy(self._name, self.parameters, template=self.built)
-        return self
-
-    def client(self, service):
-        return contextlib.closing(self._stack.client(service))
-
-    def put(self, *identifiers):
-        with self.client("dynamodb") as dynamodb:
-            for one in identifiers:
-                dynamodb.put_item(
-                    TableName=self.outputs["SourceTableName"], Item={"Id": {"N": str(one)}}
-                )
-
-    def items(self, output, attribute):
-        with self.client("dynamodb") as dynamodb:
-            pages = dynamodb.get_paginator("scan").paginate(
-                TableName=self.outputs[output], ConsistentRead=True
-            )
-            return sorted(
-                int(next(iter(item[attribute].values())))
-                for page in pages
-                for item in page["Items"]
-            )
-
-    def recorded(self):
-        """Ids of the items of all history rows, one for each row."""
-        return self.items("HistoryTableName", "Id")
-
-    def replicated(self):
-        """Ids of the replica's items."""
-        return self.items("ReplicaTableName", "Id")
+    return cli
 
 
 def _becomes(read, wanted):
@@ -71,57 +51,52 @@ def _resources(local_stack, name):
         }
 
 
-def test_two_stacks_share_nothing(local_stack, built):
+def test_two_stacks_share_nothing(deployed, deploy, local_stack):
     """Two stacks side by side have no resource in common, and each follows its own table alone."""
-    one = Trail(local_stack, "side-by-side", built).deploy()
-    other = Trail(local_stack, "other-side", built).deploy()
+    deployed.empty()
+    other = deploy("other-side")
 
-    one.put(1, 2)
+    deployed.put(1)
+    deployed.put(2)
     other.put(3)
 
-    _becomes(one.recorded, [1, 2])
-    _becomes(one.replicated, [1, 2])
+    _becomes(deployed.recorded, [1, 2])
+    _becomes(deployed.replicated, [1, 2])
     _becomes(other.recorded, [3])
     _becomes(other.replicated, [3])
-    resources = [_resources(local_stack, name) for name in ("side-by-side", "other-side")]
-    assert resources[0].keys() == resources[1].keys()
+    resources = [_resources(local_stack, stack.name) for stack in (deployed, other)]
+    # The replica of one of them is in a stack of its own.
+    assert resources[0].keys() <= resources[1].keys()
     assert set(resources[0].values()).isdisjoint(resources[1].values())
 
 
-def test_update_in_place_loses_nothing(local_stack, built, tmp_path):
+def test_update_in_place_loses_nothing(halves, local_stack, tmp_path):
     """A stack with a history alone is updated while a replica's stack follows the same table.
 
     Code and settings of its function are others afterwards; tables, buckets and mappings, and what
     they hold, are the same, and no change is left out. (A mapping's own numbers are left alone: of
     an updated mapping the emulator makes texts of them, and reads no more.)
     """
-    history = Trail(local_stack, "updated", built).deploy(Consumers="history")
-    replica = Trail(
-        local_stack,
-        "updated-replica",
-        built,
-        Consumers="replica",
-        CreateSampleSourceTable="false",
-        SourceTableName=history.outputs["SourceTableName"],
-        SourceStreamArn=history.outputs["SourceStreamArn"],
-    ).deploy()
-    assert not {one for one in history.outputs if "Replica" in one}
-    assert not {one for one in replica.outputs if "History" in one or "Overflow" in one}
-    history.put(*range(10))
+    history, replica = halves
+    assert not {name for name in history.outputs if "Replica" in name}
+    assert not {name for name in replica.outputs if "History" in name or "Overflow" in name}
+    for identifier in range(10):
+        history.put(identifier)
     _becomes(history.recorded, list(range(10)))
-    outputs, resources = history.outputs, _resources(local_stack, "updated")
+    outputs, resources = history.outputs, _resources(local_stack, "audit")
 
-    history.built = _newer(built, tmp_path)
+    history.template = _newer(history.template, tmp_path)
     history.deploy(MemorySize="512", Timeout="30", LogLevel="WARNING")
-    history.put(*range(10, 20))
+    for identifier in range(10, 20):
+        history.put(identifier)
 
     _becomes(history.recorded, list(range(20)))
     _becomes(replica.replicated, list(range(20)))
     assert history.outputs == outputs
-    assert _resources(local_stack, "updated") == resources
-    with history.client("lambda") as functions:
-        function = functions.get_function(FunctionName=outputs["HistoryWriterFunctionName"])
-    now = function["Configuration"]
+    assert _resources(local_stack, "audit") == resources
+    now = history.functions.get_function_configuration(
+        FunctionName=outputs["HistoryWriterFunctionName"]
+    )
     assert (now["MemorySize"], now["Timeout"]) == (512, 30)
     assert now["Environment"]["Variables"]["LOG_LEVEL"] == "WARNING"
 
@@ -132,3 +107,43 @@ def _newer(built, folder):
     with (template.parent / "HistoryWriterFunction/history_writer/app.py").open("a") as code:
         code.write("\n# newer\n")
     return template
+
+
+def test_a_stack_of_one_consumer_is_well(halves):
+    """Of two stacks on a table, each has its own part, and nothing is missing in either."""
+    for watched, consumer, role in zip(halves, Consumer, ("history", "replica"), strict=True):
+        status = watched.status()
+
+        assert watched.stack.consumers == (consumer,)
+        assert [one.role for one in status.tables] == ["source", role]
+        assert [one.consumer for one in status.consumers] == [consumer]
+        assert [one.count for one in status.kept_aside] == [0, 0]
+        assert (status.clean, status.horizon is None) == (True, role == "replica")
+
+
+def test_two_stacks_of_one_consumer_are_two_readers(halves):
+    """They are all that a shard takes, and no finding in either."""
+    for watched, role in zip(halves, ("history", "replica"), strict=True):
+        assert watched.findings() == []
+        (readers,) = [one for one in watched.advice() if one.check == "readers"]
+        assert readers.observation.startswith("2 event source mappings read the stream: ")
+        assert readers.observation.endswith(f"{role} only (Consumers={role})")
+
+
+def test_the_commands_of_the_other_half_say_so(halves, cli):
+    """One clear line and exit 2; what the stack has is done without being told."""
+    del halves
+    for arguments, expected in (
+        (("compare", "--stack", "audit"), "stack 'audit' follows 'Halved' with its history writer"),
+        (("verify", "--stack", "second"), "stack 'second' follows 'Halved' with its replica writ"),
+    ):
+        status, out, err = cli(*arguments)
+
+        assert (status, out, err.count("\n")) == (2, "", 1)
+        assert expected in err
+    for name in ("audit", "second"):
+        for command in ("backfill", "redrive"):
+            status, _, err = cli(command, "--stack", name)
+
+            assert status == 0, err
+    assert cli("verify", "--stack", "audit")[0] == cli("compare", "--stack", "second")[0] == 0
