@@ -24,6 +24,7 @@ from rich.table import Table
 from benchmarks.running import Served, ask, serving
 from operations.backfill.plan import backfill
 from operations.deployed_tables import DeployedTables
+from operations.execution.pace import Pace
 from operations.replica.compare import compare
 from operations.replica.discrepancies import DiscrepancyKind
 
@@ -165,7 +166,9 @@ def _require(actual: object, expected: object, what: str) -> None:
 
 def _backfilled(items: int) -> tuple[int, list[int]]:
     with tempfile.TemporaryDirectory() as folder:
-        done = backfill(_deployment(items), apply=True, state_path=Path(folder, "state.json"))
+        done = backfill(
+            _deployment(items), apply=True, state_path=Path(folder, "state.json"), pace=Pace()
+        )
     counts = done.counts
     if not done.finished or done.problems or done.unfinished:
         troubles = (done.problems + done.unfinished)[:3]
@@ -175,7 +178,7 @@ def _backfilled(items: int) -> tuple[int, list[int]]:
 
 
 def _compared(items: int, replica: str = "replica") -> tuple[int, list[int]]:
-    comparison = compare(_deployment(items, replica), patience_s=_PATIENCE_S)
+    comparison = compare(_deployment(items, replica), pace=Pace(patience_s=_PATIENCE_S))
     differences = list(comparison)
     summary = comparison.summary
     _require(

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-@dataclass(frozen=True)
+@dataclass
 class DeployedTables:
-    """A source table and what was deployed next to it; each part is made when it is asked for.
+    """A source table and what was deployed next to it; a part that is not set is made at need.
 
     Attributes:
         time_shards: partitions an hour of the index `ByTime`, which rows are written under.

@@ -8,8 +8,8 @@ import boto3
 from botocore.exceptions import ClientError
 
 from operations.errors import OperationError, RefusedError
+from operations.execution.pace import Pace
 from reports.access.clients import dynamodb_client
-from reports.access.machine import Machine, patience_of
 from reports.access.table_description import TableDescription, describe
 from stream_core.change import VIEW_TYPE
 from stream_core.retry import Retry, classify, error_code
@@ -38,14 +38,13 @@ class Stream:
     applied: bool
 
 
-def enable(  # noqa: PLR0913 - what people may choose
+def enable(
     session: boto3.Session,
     endpoint_url: str | None,
     table: str,
     *,
     apply: bool = False,
-    patience_s: float = PATIENCE_S,
-    machine: Machine | None = None,
+    pace: Pace,
 ) -> Stream:
     """Turn a table's stream on, with old and new images, unless it is so already.
 
@@ -54,8 +53,7 @@ def enable(  # noqa: PLR0913 - what people may choose
         endpoint_url: another endpoint than AWS.
         table: the table's name.
         apply: do it; otherwise only say what would be done.
-        patience_s: how long to wait until the table is ready before and after.
-        machine: the machine to run on.
+        pace: how long to wait until the table is ready before and after.
 
     Raises:
         RefusedError: the stream is on with another view type, which cannot be changed.
@@ -63,7 +61,7 @@ def enable(  # noqa: PLR0913 - what people may choose
         TableNotFoundError: there is no such table.
     """
     with closing(dynamodb_client(session, endpoint_url)) as dynamodb:
-        switch = _Switch(dynamodb, table, patience_s, machine or Machine())
+        switch = _Switch(dynamodb, table, pace)
         described = switch.describe()
         if not described.has_stream:
             return switch.turn_on() if apply else Stream(table, None, was_on=False, applied=False)
@@ -75,8 +73,7 @@ def enable(  # noqa: PLR0913 - what people may choose
 class _Switch:
     dynamodb: "DynamoDBClient"
     table: str
-    patience_s: float
-    machine: Machine
+    pace: Pace
 
     def describe(self) -> TableDescription:
         """The table as it is."""
@@ -97,11 +94,10 @@ class _Switch:
             is_asked = is_asked or self._ask()
             return pending
 
-        patience = patience_of(self.patience_s, clock=self.machine.clock, sleep=self.machine.sleep)
-        if patience.work_off([None], attempt):
+        if self.pace.patience(PATIENCE_S).work_off([None], attempt):
             raise OperationError(
-                f"table '{self.table}' was not ready within {self.patience_s:.0f} seconds: run "
-                "this again"
+                f"table '{self.table}' was not ready within {self.pace.wait_s(PATIENCE_S):.0f} "
+                "seconds: run this again"
             )
         described = self.describe()
         # Another caller may have been faster, and have chosen otherwise.

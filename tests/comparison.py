@@ -170,12 +170,10 @@ class World:
 
     def use(self, client):
         """Have the deployment's parts made with a client."""
-        self.deployment.__dict__.update(
-            dynamodb=client,
-            replica_client=client,
-            source=SourceTable(client, SOURCE),
-            s3=None,
-        )
+        self.deployment.dynamodb = client
+        self.deployment.replica_client = client
+        self.deployment.source = SourceTable(client, SOURCE)
+        self.deployment.s3 = None
 
     def close(self):
         self.deployment.pool.shutdown()

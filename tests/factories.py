@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
+from reports.access.machine import Machine
 from stream_core.batch import Delivery
 from stream_core.change import read_record
 from stream_core.retry import Patience
@@ -187,6 +188,13 @@ class Clock:
 
     def remaining_ms(self):
         return int(self.left_ms)
+
+    @property
+    def machine(self):
+        """A machine with this time."""
+        return Machine(
+            clock=lambda: -self.left_ms / 1000, sleep=self.sleep, jitter=lambda: self.jitter
+        )
 
     @property
     def patience(self):

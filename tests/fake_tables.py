@@ -170,12 +170,12 @@ class World:
         )
         pool, tables = self.deployment.pool, self.tables
         bucket = OverflowBucket(self.s3, OVERFLOW)
-        self.deployment.__dict__.update(
-            dynamodb=tables,
-            s3=self.s3,
-            reader=RowReader(tables, self.s3, HISTORY, SOURCE),
-            history_writer=HistoryWriter(tables, bucket, HISTORY, 4, pool),
-            settler=Settler(ReplicaTable(tables, REPLICA), SourceTable(tables, SOURCE), pool),
+        self.deployment.dynamodb = tables
+        self.deployment.s3 = self.s3
+        self.deployment.reader = RowReader(tables, self.s3, HISTORY, SOURCE)
+        self.deployment.history_writer = HistoryWriter(tables, bucket, HISTORY, 4, pool)
+        self.deployment.settler = Settler(
+            ReplicaTable(tables, REPLICA), SourceTable(tables, SOURCE), pool
         )
 
     def close(self):

@@ -29,6 +29,7 @@ from operations.backfill.plan import Backfill
 from operations.backfill.plan import backfill as backfill_table
 from operations.enable import Stream
 from operations.enable import enable as enable_stream
+from operations.execution.pace import Pace
 from reports.access.clients import CONCURRENCY
 from reports.deployment.stack import Consumer
 
@@ -52,7 +53,7 @@ def enable(table: str, output: str | None, target: Target, *, apply: bool) -> in
       itemtrail enable Employee --apply
     """  # noqa: D301
     form, session = chosen_form(output), target.session()
-    stream = enable_stream(session, target.endpoint_url, table, apply=apply)
+    stream = enable_stream(session, target.endpoint_url, table, apply=apply, pace=Pace())
     record = stream_record(stream)
     summary = summary_line(_stream_summary(stream), good=stream.was_on or stream.applied)
     give(Answer(STREAM, [record], stream_blocks(stream), lambda: record, [summary]), form)
@@ -130,10 +131,9 @@ def backfill(  # noqa: PLR0913 - an option each
                 segments=segments,
                 apply=apply,
                 state_path=state,
-                rate=rate,
                 history=Consumer.HISTORY_WRITER in consumers,
                 replica=Consumer.REPLICA_WRITER in consumers,
-                progress=progress,
+                pace=Pace(rate, progress=progress),
             )
     except KeyboardInterrupt:
         if apply and state.exists():

@@ -23,7 +23,7 @@ from itemtrail.records.redrive import redrive_line_records, redrive_record
 from itemtrail.tables import cells
 from itemtrail.tables.layout import summary_line
 from itemtrail.tables.redrive import redrive_blocks
-from operations.execution.rate import Rate
+from operations.execution.pace import Pace
 from operations.redrive.run import Redriven, names_of
 from operations.redrive.run import redrive as redrive_failures
 from operations.redrive.unpacking import Lost
@@ -85,8 +85,7 @@ def redrive(  # noqa: PLR0913 - an option each
             there=there,
             names=names_of(stack) if stack else None,
             files=files,
-            rate=Rate(rate),
-            progress=progress,
+            pace=Pace(rate, progress=progress),
         )
     good = redriven.applied and redriven.is_clean
     lost = redriven.lost[:_MOST_LISTED] if form != "table" else ()

@@ -29,6 +29,7 @@ from itemtrail.tables import cells
 from itemtrail.tables.layout import summary_line
 from itemtrail.tables.replica import discrepancy_blocks, repair_blocks
 from operations.deployed_tables import DeployedTables
+from operations.execution.pace import Pace
 from operations.replica.compare import SEGMENTS, Comparison
 from operations.replica.compare import compare as compare_tables
 from operations.replica.discrepancies import Discrepancy
@@ -89,7 +90,11 @@ def compare(  # noqa: PLR0913 - an option each
     form, (deployment, _) = chosen_form(output), target.find()
     with ProgressBar() as progress:
         comparison = compare_tables(
-            deployment, segments=segments, sample=sample, seed=seed, rate=rate, progress=progress
+            deployment,
+            segments=segments,
+            sample=sample,
+            seed=seed,
+            pace=Pace(rate, progress=progress),
         )
         answer = Answer(
             DISCREPANCY,
@@ -138,7 +143,8 @@ def repair(  # noqa: PLR0913 - an option each
     if keys is None:
         keys = _compared(deployment, segments, rate, form)
     with ProgressBar() as progress:
-        repaired = repair_items(deployment, keys, apply=apply, rate=rate, progress=progress)
+        pace = Pace(rate, progress=progress)
+        repaired = repair_items(deployment, keys, apply=apply, pace=pace)
     good = repaired.applied and repaired.is_clean
     answer = Answer(
         UNHEALED,
@@ -157,7 +163,8 @@ def _compared(
     """The keys of what differs, or never held still, shown to a person as they are found."""
     keys: list[Item] = []
     with ProgressBar() as progress:
-        comparison = compare_tables(deployment, segments=segments, rate=rate, progress=progress)
+        pace = Pace(rate, progress=progress)
+        comparison = compare_tables(deployment, segments=segments, pace=pace)
 
         def noted() -> Iterator[Discrepancy]:
             for discrepancy in comparison:

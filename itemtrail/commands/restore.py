@@ -30,7 +30,7 @@ from itemtrail.tables import cells
 from itemtrail.tables.layout import summary_line
 from itemtrail.tables.restore import restore_blocks, table_restore_blocks
 from operations.deployed_tables import DeployedTables
-from operations.execution.rate import Rate
+from operations.execution.pace import Pace
 from operations.recovery.restore_items import (
     ItemPlan,
     ItemResult,
@@ -108,7 +108,7 @@ def restore(  # noqa: PLR0913 - an option each
         )
     schema = _schema(key_attributes, new_table)
     form, (deployment, _) = chosen_form(output), target.find()
-    order = _RestoreOrder(deployment, at, form, Rate(rate), apply)
+    order = _RestoreOrder(deployment, at, form, rate, apply)
     if new_table is not None:
         return order.whole_table(new_table, schema)
     keys = given_keys(deployment.reader.key_schema, key, keys_file) or []
@@ -137,14 +137,18 @@ class _RestoreOrder:
     deployment: DeployedTables
     at: datetime
     form: str
-    rate: Rate
+    rate: float | None
     apply: bool
 
     def items(self, keys: list[Item], *, allow_uncertain: bool) -> int:
         """Restore items; returns the exit status."""
         with ProgressBar() as progress:
             plans = plan_restore(
-                self.deployment, keys, self.at, allow_uncertain=allow_uncertain, progress=progress
+                self.deployment,
+                keys,
+                self.at,
+                allow_uncertain=allow_uncertain,
+                pace=Pace(progress=progress),
             )
         restored = Restored(
             False, tuple(ItemResult(plan, reason=plan.refusal or "") for plan in plans)
@@ -173,8 +177,7 @@ class _RestoreOrder:
                 new_table,
                 apply=self.apply,
                 key_schema=schema,
-                rate=self.rate,
-                progress=progress,
+                pace=Pace(self.rate, progress=progress),
             )
         source, at = self.deployment.source_table, cells.when(self.at)
         good = restored.applied and restored.is_clean
@@ -192,7 +195,8 @@ class _RestoreOrder:
         if self.form == "table":
             show_plan(restore_blocks(planned, f"Plan: {self._title(planned)}"))
         with ProgressBar() as progress:
-            return carry_out(self.deployment, plans, rate=self.rate, progress=progress)
+            pace = Pace(self.rate, progress=progress)
+            return carry_out(self.deployment, plans, pace=pace)
 
     def _title(self, restored: Restored) -> str:
         return f"{_subject(restored)} back to {cells.when(self.at)} UTC"

@@ -31,7 +31,7 @@ from itemtrail.tables import cells
 from itemtrail.tables.layout import summary_line
 from itemtrail.tables.undo import undo_blocks
 from operations.deployed_tables import DeployedTables
-from operations.execution.rate import Rate
+from operations.execution.pace import Pace
 from operations.recovery.undo import Selected, Undone, select_bad, take_back
 from reports.states.selection import Selection
 from stream_core.attribute_values import Item
@@ -89,7 +89,7 @@ def undo(  # noqa: PLR0913 - an option each
         )
     form, (deployment, _) = chosen_form(output), target.find()
     keys = given_keys(deployment.reader.key_schema, key, keys_file)
-    order = _UndoOrder(deployment, period, form, Rate(rate))
+    order = _UndoOrder(deployment, period, form, rate)
     undone = order.carried_out(order.selected(where, keys), apply=apply)
     order.give(undone)
     return CLEAN if undone.is_clean else FINDINGS
@@ -102,7 +102,7 @@ class _UndoOrder:
     deployment: DeployedTables
     period: Period
     form: str
-    rate: Rate
+    rate: float | None
 
     def selected(self, where: Selection, keys: list[Item] | None) -> Selected:
         """The changes to take back."""
@@ -115,7 +115,7 @@ class _UndoOrder:
                 until=self.period.until,
                 where=where,
                 keys=keys,
-                progress=progress,
+                pace=Pace(progress=progress),
             )
 
     def carried_out(self, selected: Selected, *, apply: bool) -> Undone:
@@ -139,7 +139,7 @@ class _UndoOrder:
     def _take_back(self, selected: Selected, *, apply: bool) -> Undone:
         with ProgressBar() as progress:
             return take_back(
-                self.deployment, selected, apply=apply, rate=self.rate, progress=progress
+                self.deployment, selected, apply=apply, pace=Pace(self.rate, progress=progress)
             )
 
     @property

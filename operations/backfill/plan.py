@@ -20,15 +20,12 @@ from operations.backfill.service_clock import ServiceClock
 from operations.backfill.source_facts import SourceFacts
 from operations.deployed_tables import DeployedTables
 from operations.errors import RefusedError
-from operations.execution.rate import Rate
+from operations.execution.pace import Pace
 from operations.execution.state_file import StateFile
 from reports.access.clients import CONCURRENCY
 from reports.access.export import Export
-from reports.access.machine import Machine
-from reports.access.progress import Progress, silent
 from stream_core.history_row import time_text
 
-PATIENCE_S = 120.0
 _MOST_SEGMENTS = 256
 _GO_ON = "run the same command again: it goes on from {}"
 
@@ -64,12 +61,9 @@ def backfill(  # noqa: PLR0913 - what people may choose
     segments: int = CONCURRENCY,
     apply: bool = False,
     state_path: str | Path | None = None,
-    rate: float | None = None,
     history: bool = True,
     replica: bool = True,
-    progress: Progress = silent,
-    patience_s: float = PATIENCE_S,
-    machine: Machine | None = None,
+    pace: Pace,
 ) -> Backfill:
     """Bring the items of a table into its history and its replica; run again, it adds nothing.
 
@@ -81,12 +75,9 @@ def backfill(  # noqa: PLR0913 - what people may choose
         segments: how many parts of the table, or files of the export, to work on side by side.
         apply: write; otherwise what would be written is counted.
         state_path: where to keep how far it is. When it is interrupted the same call goes on.
-        rate: no more items a second than this.
         history: write baselines.
         replica: settle the replica.
-        progress: called with the items done.
-        patience_s: how long a page is tried while tables are throttled or out of reach.
-        machine: the machine to run on.
+        pace: how fast, how long a page is tried, what is called with the items done.
 
     Raises:
         RefusedError: it would do harm, or there is nothing to do.
@@ -99,12 +90,10 @@ def backfill(  # noqa: PLR0913 - what people may choose
         deployment,
         segments=segments,
         apply=apply,
-        rate=rate,
         history=history,
         replica=replica,
-        patience_s=patience_s,
-        machine=machine or Machine(),
-        clock=ServiceClock((machine or Machine()).now),
+        pace=pace,
+        clock=ServiceClock(pace.machine.now),
     )
     plan.require_sense(state_path)
     facts = SourceFacts.read(deployment, plan.clock)
@@ -112,10 +101,10 @@ def backfill(  # noqa: PLR0913 - what people may choose
     if full_export is not None:
         _require_fit(full_export, facts, deployment.reader.horizon if history else None)
     if not apply or state_path is None:
-        return plan.carry_out(facts, full_export, None, progress)
+        return plan.carry_out(facts, full_export, None)
     file = StateFile(state_path, plan.about(facts, full_export))
     with file.alone():
-        return plan.carry_out(facts, full_export, file, progress)
+        return plan.carry_out(facts, full_export, file)
 
 
 @dataclass(frozen=True)
@@ -125,11 +114,9 @@ class _Plan:
     deployment: DeployedTables
     segments: int
     apply: bool
-    rate: float | None
     history: bool
     replica: bool
-    patience_s: float
-    machine: Machine
+    pace: Pace
     clock: ServiceClock
 
     def require_sense(self, state_path: str | Path | None) -> None:
@@ -167,16 +154,12 @@ class _Plan:
         }
 
     def carry_out(
-        self,
-        facts: SourceFacts,
-        export: Export | None,
-        file: StateFile | None,
-        progress: Progress,
+        self, facts: SourceFacts, export: Export | None, file: StateFile | None
     ) -> Backfill:
         """Go as far as it gets."""
         parts = self.segments if export is None else len(export.files)
         expected = facts.expected if export is None else export.items
-        journal = Journal(parts, file, expected, progress)
+        journal = Journal(parts, file, expected, self.pace.progress)
         run = BackfillRun(
             facts,
             self.deployment.dynamodb,
@@ -185,16 +168,14 @@ class _Plan:
             settler=self.deployment.settler if self.replica and self.apply else None,
             replica=self.replica,
             apply=self.apply,
-            rate=Rate(self.rate, self.machine.clock, self.machine.sleep),
-            patience_s=self.patience_s,
-            machine=self.machine,
+            pace=self.pace,
             clock=self.clock,
         )
         if export is None:
             if self.apply and self.history:
                 client = self.deployment.dynamodb
                 self.clock.tune(
-                    lambda: client.describe_table(TableName=facts.name), self.machine.sleep
+                    lambda: client.describe_table(TableName=facts.name), self.pace.machine.sleep
                 )
             run.side_by_side(run.segment, self.segments)
         else:
@@ -219,7 +200,7 @@ class _Plan:
             deployment.dynamodb,
             deployment.history_writer,
             self.clock,
-            self.machine.sleep,
+            self.pace.machine.sleep,
         )
 
     def _replica_is_source(self) -> bool:

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from operations.backfill.baselines import Baselines
@@ -11,12 +11,11 @@ from operations.backfill.journal import BackfillPart, Journal
 from operations.backfill.results import PageResult
 from operations.backfill.service_clock import ServiceClock
 from operations.backfill.source_facts import SourceFacts
-from operations.execution.rate import Rate
+from operations.execution.pace import Pace
 from operations.execution.request import answer_to
 from operations.execution.settlement import by_id, settle_all
 from replica_writer.settle import Settler
 from reports.access.export import Export, ExportFile
-from reports.access.machine import Machine, patience_of
 from stream_core.attribute_values import Item
 from stream_core.item_id import item_id
 from stream_core.retry import Patience
@@ -24,6 +23,7 @@ from stream_core.retry import Patience
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+PATIENCE_S = 120.0
 PAGE_ITEMS = 250
 """So many are in memory, and in the journal, for each part under way."""
 # Longer than any patience: who is stopped has none left.
@@ -40,7 +40,7 @@ class BackfillRun:
         settler: None: the replica is left alone, or only counted.
         replica: whether the replica is part of the run.
         apply: whether to write.
-        patience_s: how long a page is tried.
+        pace: how fast, and how long a page is tried.
         clock: the service's time.
     """
 
@@ -51,9 +51,7 @@ class BackfillRun:
     settler: Settler | None
     replica: bool
     apply: bool
-    rate: Rate
-    patience_s: float
-    machine: Machine
+    pace: Pace
     clock: ServiceClock
     stopped: threading.Event = field(default_factory=threading.Event)
 
@@ -69,7 +67,7 @@ class BackfillRun:
                 self.stopped.set()
                 raise
 
-        with self.machine.threads(threads) as pool:
+        with self.pace.machine.threads(threads) as pool:
             try:
                 for _ in pool.map(guarded, parts):
                     pass
@@ -112,7 +110,7 @@ class BackfillRun:
     @property
     def page_items(self) -> int:
         """How many items a page has: with a rate no more than a second's."""
-        return min(PAGE_ITEMS, max(1, int(self.rate.per_second or PAGE_ITEMS)))
+        return min(PAGE_ITEMS, max(1, int(self.pace.per_second or PAGE_ITEMS)))
 
     def _read(self, number: int, place: Item | None) -> tuple[dict[str, Observation], Item | None]:
         """The next page of a segment, and the key that the one after it goes on from."""
@@ -141,7 +139,7 @@ class BackfillRun:
     def _page(self, number: int | None, observations: Mapping[str, Observation]) -> PageResult:
         """Do all there is to do about some items."""
         result = PageResult()
-        self.rate.take(len(observations))
+        self.pace.rate.take(len(observations))
         result.counts.scanned = len(observations)
         if observations and self.baselines is not None:
             result.add(self.baselines.add(observations, self._patience(), apply=self.apply))
@@ -165,9 +163,7 @@ class BackfillRun:
         if self.settler is None:
             result.counts.settled = len(keys)
             return result
-        settled = settle_all(
-            self.settler, keys, self.patience_s, clock=self._clock, sleep=self.machine.sleep
-        )
+        settled = settle_all(self.settler, keys, self._patience)
         codes = ", ".join(sorted(settled.errors)) or "no answer"
         result.undone += [
             (identifier, f"not settled in the replica: {codes}")
@@ -185,7 +181,7 @@ class BackfillRun:
         return result
 
     def _patience(self) -> Patience:
-        return patience_of(self.patience_s, clock=self._clock, sleep=self.machine.sleep)
+        return replace(self.pace.machine, clock=self._clock).patience(self.pace.wait_s(PATIENCE_S))
 
     def _clock(self) -> float:
-        return self.machine.clock() + (_FOR_EVER_S if self.stopped.is_set() else 0.0)
+        return self.pace.machine.clock() + (_FOR_EVER_S if self.stopped.is_set() else 0.0)

@@ -6,7 +6,6 @@ caller: the consumer may have handled that record before the last write from her
 whatever is restless is settled again, and what stays so is reported.
 """
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +17,6 @@ from more_itertools import chunked
 
 from replica_writer.settle import Settled, Settler
 from replica_writer.tables import MAX_WRITES, Keys
-from reports.access.machine import patience_of
 from stream_core.attribute_values import Item
 from stream_core.clients import CONCURRENCY
 from stream_core.errors import RefusedRecordError
@@ -55,14 +53,7 @@ class SettledAll:
         return self.restless | self.unstored | self.refused.keys()
 
 
-def settle_all(
-    settler: Settler,
-    keys: Keys,
-    patience_s: float,
-    *,
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], object] = time.sleep,
-) -> SettledAll:
+def settle_all(settler: Settler, keys: Keys, patience: Callable[[], Patience]) -> SettledAll:
     """Make items of the replica equal to the source; harmless to repeat, at any time.
 
     An interrupt takes effect when the call under way has ended: between a write and the read
@@ -71,17 +62,14 @@ def settle_all(
     Args:
         settler: the two tables; it must be allowed to read the source.
         keys: the items' keys by id, any number.
-        patience_s: for how many seconds each call of some hundred items goes on trying.
-        clock: seconds that only go forward.
-        sleep: pauses for so many seconds.
+        patience: makes the patience for each call of some hundred items.
 
     Raises:
         ValueError: the settler has no source to read.
     """
     total = Settled()
     for portion in map(dict, chunked(keys.items(), KEYS_A_CALL)):
-        patience = patience_of(patience_s, clock=clock, sleep=sleep)
-        _to_its_end(partial(_settle, settler, portion, patience, total))
+        _to_its_end(partial(_settle, settler, portion, patience(), total))
     return SettledAll(
         total.writes,
         total.corrections,

@@ -25,7 +25,6 @@ from operations.recovery.conditions import (
     update_request,
 )
 from replica_writer.tables import own_attributes
-from reports.access.machine import patience_of
 from reports.inputs.paths import value_at
 from reports.states.differences import Difference
 from stream_core.attribute_values import AttributeValue, Item, same_item
@@ -79,17 +78,6 @@ class ConditionalWriter:
     table: str
     read: Callable[[Item], Item | None]
     patience: Callable[[], Patience]
-
-    @classmethod
-    def lasting(
-        cls,
-        client: "DynamoDBClient",
-        table: str,
-        read: Callable[[Item], Item | None],
-        patience_s: float,
-    ) -> "ConditionalWriter":
-        """A writer that tries each item for so many seconds."""
-        return cls(client, table, read, lambda: patience_of(patience_s))
 
     def change(
         self, keys: Item, edits: Sequence[Difference], before: Item, after: Item, *, whole: bool

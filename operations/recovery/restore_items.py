@@ -9,17 +9,17 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 
 from operations.deployed_tables import DeployedTables
+from operations.execution.pace import Pace
 from operations.execution.rate import Rate
 from operations.recovery.conditional_write import ConditionalWriter, WriteOutcome, WriteResult
 from operations.recovery.conditions import edits_at
 from operations.recovery.conflicts import Conflict, conflicts_of
 from replica_writer.tables import own_attributes
 from reports.access.parallel import in_order
-from reports.access.progress import Progress, silent
 from reports.access.row_reader import RowReader
 from reports.states.differences import Difference, differences
 from reports.states.timeline import Certainty, ItemState, judge
@@ -94,77 +94,54 @@ class Restored:
         return Counter(item.outcome for item in self.items if item.outcome is not None)
 
 
-def restore(  # noqa: PLR0913 - the whole order, as it is given
-    deployment: DeployedTables,
-    keys: Iterable[Item],
-    at: datetime,
-    *,
-    apply: bool = False,
-    allow_uncertain: bool = False,
-    rate: Rate | None = None,
-    patience_s: float = 60.0,
-    progress: Progress = silent,
-) -> Restored:
-    """Bring items back to what they were, changes stamped at the instant included.
-
-    Args:
-        deployment: the source table, which is written, and its history.
-        keys: the items' keys in wire form.
-        at: the instant.
-        apply: without it nothing is written: the result has the plans.
-        allow_uncertain: also where the state then is not exact.
-        rate: so many items a second.
-        patience_s: for how many seconds each item is tried.
-        progress: called with the items done.
-
-    Raises:
-        RefusedError: a table is not named.
-        TableNotFoundError: there is no such table.
-    """
-    plans = plan_restore(deployment, keys, at, allow_uncertain=allow_uncertain, progress=progress)
-    if not apply:
-        return Restored(False, tuple(map(_not_written, plans)))
-    return carry_out(deployment, plans, rate=rate, patience_s=patience_s, progress=progress)
-
-
 def plan_restore(
     deployment: DeployedTables,
     keys: Iterable[Item],
     at: datetime,
     *,
     allow_uncertain: bool = False,
-    progress: Progress = silent,
+    pace: Pace,
 ) -> list[ItemPlan]:
-    """What a restore would do, to be shown and then carried out; arguments as for `restore`."""
-    reader, now = deployment.reader, datetime.now(UTC)
+    """What would bring items back to what they were, changes stamped at the instant included.
+
+    Args:
+        deployment: the source table and its history.
+        keys: the items' keys in wire form.
+        at: the instant.
+        allow_uncertain: also where the state then is not exact.
+        pace: what is called with the items compared.
+
+    Raises:
+        RefusedError: a table is not named.
+        TableNotFoundError: there is no such table.
+    """
     distinct = {item_id(key): key for key in keys}
     plans: list[ItemPlan] = []
-    plan = partial(_plan, reader, at, now, allow_uncertain)
+    plan = partial(_plan, deployment.reader, at, pace.machine.now(), allow_uncertain)
     with closing(in_order(plan, distinct.values())) as compared:
         for item_plan in compared:
             plans.append(item_plan)
-            progress("items compared", len(plans), len(distinct))
+            pace.progress("items compared", len(plans), len(distinct))
     return plans
 
 
-def carry_out(
-    deployment: DeployedTables,
-    plans: Sequence[ItemPlan],
-    *,
-    rate: Rate | None = None,
-    patience_s: float = 60.0,
-    progress: Progress = silent,
-) -> Restored:
-    """Do what some plans have shown, wherever the item still is what they showed."""
-    reader, budget = deployment.reader, rate or Rate(None)
-    writer = ConditionalWriter.lasting(
-        deployment.dynamodb, deployment.source_table, reader.live, patience_s
+def carry_out(deployment: DeployedTables, plans: Sequence[ItemPlan], *, pace: Pace) -> Restored:
+    """Do what some plans have shown, wherever the item still is what they showed.
+
+    Args:
+        deployment: the source table, which is written.
+        plans: what to do.
+        pace: how fast, how long each item is tried, what is called with the items done.
+    """
+    reader = deployment.reader
+    writer = ConditionalWriter(
+        deployment.dynamodb, deployment.source_table, reader.live, pace.patience
     )
     results: list[ItemResult] = []
-    with closing(in_order(partial(_carry_out, writer, budget), plans)) as carried_out:
+    with closing(in_order(partial(_carry_out, writer, pace.rate), plans)) as carried_out:
         for result in carried_out:
             results.append(result)
-            progress("items", len(results), len(plans))
+            pace.progress("items", len(results), len(plans))
     return Restored(True, tuple(results))
 
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any, Literal, TypeAlias, cast
 
@@ -16,13 +16,12 @@ from more_itertools import chunked
 
 from operations.deployed_tables import DeployedTables
 from operations.errors import RefusedError
-from operations.execution.rate import Rate
+from operations.execution.pace import Pace
 from operations.recovery.new_table import NewTable, encryption_of
 from replica_writer.tables import MAX_WRITES, ReplicaTable, own_attributes
 from reports.access.clients import CONCURRENCY
-from reports.access.machine import patience_of
 from reports.access.parallel import in_order
-from reports.access.progress import Progress, silent
+from reports.access.progress import Progress
 from reports.access.row_reader import RowReader
 from reports.access.table_description import describe
 from reports.errors import TableNotFoundError
@@ -134,9 +133,7 @@ def restore_table(  # noqa: PLR0913 - the whole order, as it is given
     *,
     apply: bool = False,
     key_schema: KeySchema | None = None,
-    rate: Rate | None = None,
-    patience_s: float = 60.0,
-    progress: Progress = silent,
+    pace: Pace,
 ) -> TableRestored:
     """Write every item as it was at an instant into a new table, made for it.
 
@@ -150,9 +147,8 @@ def restore_table(  # noqa: PLR0913 - the whole order, as it is given
         apply: without it nothing is written.
         key_schema: the source's key, partition key first; needed where the source is gone. What
             its last rows say is uncertain then, because nothing confirms them.
-        rate: so many items a second.
-        patience_s: for how many seconds each call is tried.
-        progress: called with the items written, and what is read for them.
+        pace: how fast, how long each call is tried, what is called with the items written and
+            what is read for them.
 
     Raises:
         RefusedError: the new table is not empty, has another key, or is one of the deployment's.
@@ -163,15 +159,14 @@ def restore_table(  # noqa: PLR0913 - the whole order, as it is given
     reader, keys, encryption = _source(deployment, key_schema)
     target = NewTable(deployment.dynamodb, new_table)
     was_there = target.is_there(keys)
-    as_of = table_states(reader, at, datetime.now(UTC), certain=False, progress=progress)
+    as_of = table_states(reader, at, pace.machine.now(), certain=False, progress=pace.progress)
     if not apply:
-        totals = _fill(as_of, lambda _batch: [], progress)
+        totals = _fill(as_of, lambda _batch: [], pace.progress)
         return totals.result(new_table, as_of, applied=False, notes=())
     if not was_there:
         target.create(keys, encryption)
     replica = ReplicaTable(deployment.source.client, new_table)
-    write = partial(_write, replica, rate or Rate(None), patience_s)
-    totals = _fill(as_of, write, progress)
+    totals = _fill(as_of, partial(_write, replica, pace), pace.progress)
     there = f"'{new_table}' was there before: its settings are as they were"
     notes = [there] if was_there else target.protect()
     return totals.result(new_table, as_of, applied=True, notes=notes)
@@ -224,11 +219,11 @@ def _batch(states: Iterable[ItemState]) -> _Batch:
     return {item_id(state.keys): state for state in states}
 
 
-def _write(replica: ReplicaTable, rate: Rate, patience_s: float, batch: _Batch) -> list[Unwritten]:
-    rate.take(len(batch))
+def _write(replica: ReplicaTable, pace: Pace, batch: _Batch) -> list[Unwritten]:
+    pace.rate.take(len(batch))
     keys = {identifier: state.keys for identifier, state in batch.items()}
     wanted = {identifier: own_attributes(state.image) for identifier, state in batch.items()}
-    problems = replica.write(list(batch), wanted, keys, patience_of(patience_s))
+    problems = replica.write(list(batch), wanted, keys, pace.patience())
     unstored = ", ".join(sorted(problems.errors)) or "no answer in time"
     return [
         *(

@@ -16,12 +16,12 @@ from functools import partial
 from botocore.exceptions import BotoCoreError, ClientError
 
 from operations.deployed_tables import DeployedTables
+from operations.execution.pace import Pace
 from operations.execution.rate import Rate
 from operations.recovery.compensation import Compensation, compensate, touch_of
 from operations.recovery.conditional_write import ConditionalWriter, WriteOutcome, WriteResult
 from operations.recovery.conflicts import Conflict
 from reports.access.parallel import in_order
-from reports.access.progress import Progress, silent
 from reports.access.row_reader import RowReader
 from reports.states.differences import Difference
 from reports.states.selection import Selection
@@ -120,54 +120,30 @@ class Undone:
         return Counter(item.outcome for item in self.items if item.outcome is not None)
 
 
-def undo(  # noqa: PLR0913 - the whole order, as it is given
+def select_bad(  # noqa: PLR0913 - the whole selection
     deployment: DeployedTables,
     *,
     since: datetime,
     until: datetime,
     where: Selection | None = None,
     keys: Iterable[Item] | None = None,
-    apply: bool = False,
-    rate: Rate | None = None,
-    patience_s: float = 60.0,
-    progress: Progress = silent,
-) -> Undone:
-    """Take back the changes of a range of time that are selected, both ends included.
+    pace: Pace,
+) -> Selected:
+    """The changes of a range of time that an undo is to take back, both ends included.
 
     Args:
-        deployment: the source table, which is written, and its history.
+        deployment: the source table and its history.
         since: when the first bad change was stamped.
         until: when the last one was.
-        where: what else must be true of them; by default every change is taken back.
+        where: what else must be true of them; by default every change is selected.
         keys: only of these items.
-        apply: without it nothing is written: the result shows what would be.
-        rate: so many items a second.
-        patience_s: for how many seconds each write is tried.
-        progress: called with the changes selected, and the items done.
+        pace: what is called with the changes selected.
 
     Raises:
         RefusedError: a table is not named.
         ReportError: the range ends before it starts.
-        IntegrityError: the history is not what was written; nothing was undone.
+        IntegrityError: the history is not what was written.
     """
-    selected = select_bad(
-        deployment, since=since, until=until, where=where, keys=keys, progress=progress
-    )
-    return take_back(
-        deployment, selected, apply=apply, rate=rate, patience_s=patience_s, progress=progress
-    )
-
-
-def select_bad(  # noqa: PLR0913 - the whole selection, as it is given
-    deployment: DeployedTables,
-    *,
-    since: datetime,
-    until: datetime,
-    where: Selection | None = None,
-    keys: Iterable[Item] | None = None,
-    progress: Progress = silent,
-) -> Selected:
-    """The changes that an undo would take back; arguments as for `undo`."""
     items: dict[str, tuple[Item, list[str]]] = {}
     undecided: list[Undecided] = []
 
@@ -180,7 +156,7 @@ def select_bad(  # noqa: PLR0913 - the whole selection, as it is given
         since,
         until,
         where or Selection(),
-        progress=progress,
+        progress=pace.progress,
         undecided=note,
     )
     rows = search() if keys is None else _of_each(search, keys)
@@ -189,7 +165,7 @@ def select_bad(  # noqa: PLR0913 - the whole selection, as it is given
             # A baseline is no change, even if its event name was selected.
             if row.change.event_name is not EventName.SNAPSHOT:
                 items.setdefault(row.id, (row.change.keys, []))[1].append(row.sort_key)
-            progress("changes selected", count, None)
+            pace.progress("changes selected", count, None)
     bad = tuple(BadItem(key, tuple(changes)) for key, changes in items.values())
     return Selected(bad, tuple(undecided))
 
@@ -206,26 +182,31 @@ def _of_each(
             yield from rows
 
 
-def take_back(  # noqa: PLR0913 - the whole order, as it is given
+def take_back(
     deployment: DeployedTables,
     selected: Selected,
     *,
     apply: bool = False,
-    rate: Rate | None = None,
-    patience_s: float = 60.0,
-    progress: Progress = silent,
+    pace: Pace,
 ) -> Undone:
-    """Take selected changes back, wherever what they left is still there."""
+    """Take selected changes back, wherever what they left is still there.
+
+    Args:
+        deployment: the source table, which is written, and its history.
+        selected: the changes.
+        apply: without it nothing is written: the result shows what would be.
+        pace: how fast, how long each write is tried, what is called with the items done.
+    """
     reader = deployment.reader
-    writer = ConditionalWriter.lasting(
-        deployment.dynamodb, deployment.source_table, reader.live, patience_s
+    writer = ConditionalWriter(
+        deployment.dynamodb, deployment.source_table, reader.live, pace.patience
     )
-    work = _Work(reader, writer, rate or Rate(None))
+    work = _Work(reader, writer, pace.rate)
     results: list[ItemUndone] = []
     with closing(in_order(work.undo if apply else work.plan, selected.items)) as items:
         for item in items:
             results.append(item)
-            progress("items", len(results), len(selected.items))
+            pace.progress("items", len(results), len(selected.items))
     return Undone(apply, tuple(results), selected.undecided)
 
 

@@ -5,7 +5,7 @@ several records stand for is sent once.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
@@ -87,14 +87,16 @@ def to_history(
     return redelivery
 
 
-def to_replica(settler: Settler, deliveries: Sequence[Delivery], patience_s: float) -> Redelivery:
+def to_replica(
+    settler: Settler, deliveries: Sequence[Delivery], patience: Callable[[], Patience]
+) -> Redelivery:
     """Have the items that records are about equal to the source; nothing of a record is written."""
     redelivery = Redelivery()
     by_item: dict[str, list[Delivery]] = {}
     for delivery in deliveries:
         by_item.setdefault(delivery.change.item_id, []).append(delivery)
     keys = {identifier: group[0].change.keys for identifier, group in by_item.items()}
-    settled = settle_all(settler, keys, patience_s)
+    settled = settle_all(settler, keys, patience)
     redelivery.counts["Settled"] = len(keys) - len(settled.failed)
     unstored = Undelivered(Why.UNSTORED, _codes(settled.errors))
     restless = Undelivered(Why.RESTLESS, "the item changes all the time")

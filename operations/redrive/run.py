@@ -14,15 +14,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from operations.deployed_tables import DeployedTables
 from operations.errors import OperationError, RefusedError
-from operations.execution.rate import Rate
+from operations.execution.pace import Pace
 from operations.redrive.bucket import FailureBucket, FailureObject, UnmovedError
 from operations.redrive.delivery import Redelivery, Why, to_history, to_replica
 from operations.redrive.stream_reader import StreamReader
 from operations.redrive.unpacking import Leftover, Load, Lost, Unpacking
 from reports.access.clients import CONCURRENCY
-from reports.access.machine import patience_of
 from reports.access.parallel import in_order
-from reports.access.progress import Progress, silent
 from reports.deployment.stack import Consumer, Stack
 from stream_core.batch import Delivery
 from stream_core.clients import CLIENT_CONFIG
@@ -107,9 +105,7 @@ def redrive(  # noqa: PLR0913 - the whole order, as it is given
     there: Collection[Consumer] = tuple(Consumer),
     names: Mapping[str, Consumer] | None = None,
     files: Collection[Path] = (),
-    rate: Rate | None = None,
-    patience_s: float = 60.0,
-    progress: Progress = silent,
+    pace: Pace,
 ) -> Redriven:
     """Bring back quarantined records and failed batches; harmless to repeat.
 
@@ -126,9 +122,8 @@ def redrive(  # noqa: PLR0913 - the whole order, as it is given
         there: those that were deployed; what is not known to be of one goes to all of them.
         names: see `names_of`.
         files: invocation records of an older set-up, or messages with them, on this machine.
-        rate: so many records a second.
-        patience_s: for how many seconds a hundred records, or a page of the stream, are tried.
-        progress: called with the objects done.
+        pace: how many records a second, how long a hundred of them, or a page of the stream, are
+            tried, what is called with the objects done.
 
     Raises:
         RefusedError: a table, a bucket or a consumer is not named.
@@ -142,11 +137,11 @@ def redrive(  # noqa: PLR0913 - the whole order, as it is given
         consumers,
         there,
         names or {},
-        _stream_reader(deployment, patience_s),
+        _stream_reader(deployment, pace),
         None if deployment.endpoint_url else deployment.session.region_name,
     )
     bucket = _bucket(deployment, files)
-    deliver = _Delivering(deployment, consumers, rate or Rate(None), patience_s) if apply else None
+    deliver = _Delivering(deployment, consumers, pace) if apply else None
     totals = _RedriveTotals()
     loads = _loads(bucket, files, unpacking)
     with closing(loads):
@@ -159,7 +154,7 @@ def redrive(  # noqa: PLR0913 - the whole order, as it is given
                 totals.leftovers += load.leftovers
                 totals.lost += load.lost
                 totals.done += [load.where] if load.is_finished_with else []
-            progress("objects", totals.objects, None)
+            pace.progress("objects", totals.objects, None)
     return totals.result(applied=apply)
 
 
@@ -171,11 +166,11 @@ def _bucket(deployment: DeployedTables, files: Collection[Path]) -> FailureBucke
     return None
 
 
-def _stream_reader(deployment: DeployedTables, patience_s: float) -> StreamReader:
+def _stream_reader(deployment: DeployedTables, pace: Pace) -> StreamReader:
     streams = deployment.session.client(
         "dynamodbstreams", endpoint_url=deployment.endpoint_url, config=CLIENT_CONFIG
     )
-    return StreamReader(streams, lambda: patience_of(patience_s))
+    return StreamReader(streams, pace.patience)
 
 
 def _loads(
@@ -236,24 +231,20 @@ class _Delivering:
     """Brings loads to the consumers' tables."""
 
     def __init__(
-        self,
-        deployment: DeployedTables,
-        consumers: Collection[Consumer],
-        rate: Rate,
-        patience_s: float,
+        self, deployment: DeployedTables, consumers: Collection[Consumer], pace: Pace
     ) -> None:
-        self._rate = rate
+        self._rate = pace.rate
         self._ways: dict[Consumer, Callable[[list[Delivery]], Redelivery]] = {}
         # Made now, so that what is not named is missed before anything is written.
         if Consumer.HISTORY_WRITER in consumers:
             writer = deployment.history_writer
             self._ways[Consumer.HISTORY_WRITER] = lambda deliveries: to_history(
-                writer, deliveries, patience_of(patience_s)
+                writer, deliveries, pace.patience()
             )
         if Consumer.REPLICA_WRITER in consumers:
             settler = deployment.settler
             self._ways[Consumer.REPLICA_WRITER] = lambda deliveries: to_replica(
-                settler, deliveries, patience_s
+                settler, deliveries, pace.patience
             )
 
     def __call__(self, group: list[Load]) -> Counter[str]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from more_itertools import chunked
 
 from operations.deployed_tables import DeployedTables
+from operations.execution.pace import Pace
 from operations.replica.compared_table import (
     ComparedTable,
     Place,
@@ -24,10 +25,10 @@ from operations.replica.discrepancies import ComparisonSummary, Discrepancy, Dis
 from operations.replica.explainer import Explainer
 from operations.replica.sampling import Sample
 from operations.replica.table_pair import TablePair, equal
-from operations.replica.watch import MOST_SUSPECTS, PATIENCE_S, Conclusion, Watch, WatchResult
+from operations.replica.watch import MOST_SUSPECTS, Conclusion, Watch, WatchResult
 from replica_writer.tables import MAX_READS
-from reports.access.machine import Machine, Threads
-from reports.access.progress import Progress, silent
+from reports.access.machine import Threads
+from reports.access.progress import Progress
 from stream_core.attribute_values import Item
 from stream_core.clients import CONCURRENCY
 from stream_core.item_id import item_id
@@ -46,21 +47,18 @@ class _Seen(NamedTuple):
     suspects: dict[str, Item]
 
 
-def compare(  # noqa: PLR0913 - options are many, and clocks are arguments
+def compare(
     deployment: DeployedTables,
     *,
     segments: int = SEGMENTS,
     sample: float | None = None,
     seed: int | None = None,
-    rate: float | None = None,
-    patience_s: float = PATIENCE_S,
-    progress: Progress = silent,
-    machine: Machine | None = None,
+    pace: Pace,
 ) -> "Comparison":
     """Compare a source and its replica; nothing is written.
 
     A difference counts when it lasts: while items are written to, the replica is a little behind,
-    and that is no finding. What is behind for longer than `patience_s` is one, with the reason
+    and that is no finding. What is behind for longer than the patience is one, with the reason
     LAGGING. Reads are consistent. Attributes that global tables add are not compared.
 
     Args:
@@ -69,10 +67,8 @@ def compare(  # noqa: PLR0913 - options are many, and clocks are arguments
         sample: a share of the items to look at, chosen at random; by default all. Both tables are
             still scanned, but only so many items are read by their keys, which is what costs.
         seed: what an earlier comparison's sample was chosen by, to look at the same items.
-        rate: no more items a second than this, of both tables together.
-        patience_s: for how long a difference has to last.
-        progress: called with how far it is.
-        machine: the machine to run on.
+        pace: how many items a second, of both tables together; for how long a difference has to
+            last; what is called with how far it is.
 
     Returns:
         The discrepancies, to be iterated over once, and their summary.
@@ -84,15 +80,16 @@ def compare(  # noqa: PLR0913 - options are many, and clocks are arguments
     """
     require_segments(segments)
     chosen = Sample.draw(sample, seed)
-    machine = machine or Machine()
-    tables = TablePair.open(deployment, rate, machine)
+    tables = TablePair.open(deployment, pace)
     history = None if deployment.history_table is None else deployment.reader
-    explainer = Explainer(history, tables.source, machine)
+    explainer = Explainer(history, tables.source, pace.machine)
 
     def watch(threads: Threads) -> Watch:
-        return Watch(tables, threads, machine, patience_s, explainer.version)
+        return Watch(tables, threads, pace, explainer.version)
 
-    return Comparison(tables, watch, explainer, segments=segments, sample=chosen, progress=progress)
+    return Comparison(
+        tables, watch, explainer, segments=segments, sample=chosen, progress=pace.progress
+    )
 
 
 class Comparison(Iterator[Discrepancy]):

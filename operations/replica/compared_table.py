@@ -14,7 +14,7 @@ from operations.errors import OperationError, RefusedError
 from operations.execution.rate import Rate
 from operations.execution.request import answer_to
 from replica_writer.tables import MAX_READS, Keys
-from reports.access.machine import Machine, patience_of
+from reports.access.machine import Machine
 from reports.inputs.keys import KeySchema
 from stream_core.attribute_values import Item
 from stream_core.item_id import item_id
@@ -123,8 +123,7 @@ class ComparedTable:
             raise unreadable(self.role, self.name, self.reading, error) from error
 
     def _patience(self) -> Patience:
-        machine = self.machine
-        return patience_of(_GIVE_UP_AFTER_S, clock=machine.clock, sleep=machine.sleep)
+        return self.machine.patience(_GIVE_UP_AFTER_S)
 
     def _most(self, items: int) -> int:
         """No more than a second's worth at once: a slow rate is an even one, and soon ended."""

@@ -9,19 +9,20 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from more_itertools import chunked
 
 from operations.deployed_tables import DeployedTables
+from operations.execution.pace import Pace
 from operations.execution.settlement import KEYS_A_CALL, by_id, settle_all
 from operations.replica.discrepancies import Discrepancy, DiscrepancyKind
 from operations.replica.table_pair import TablePair, equal
-from operations.replica.watch import MOST_SUSPECTS, PATIENCE_S, Conclusion, Watch
+from operations.replica.watch import MOST_SUSPECTS, Conclusion, Watch
 from replica_writer.settle import Settler
 from replica_writer.tables import Keys
 from reports.access.clients import CONCURRENCY
 from reports.access.machine import Machine
-from reports.access.progress import Progress, silent
 from stream_core.attribute_values import Item
 
 _SETTLE_FOR_S = 60.0
@@ -71,15 +72,12 @@ class Repaired:
         return self.looked_at == self.equal + self.healed
 
 
-def repair(  # noqa: PLR0913 - what people may choose
+def repair(
     deployment: DeployedTables,
     requested: Iterable[Item | Discrepancy],
     *,
     apply: bool = False,
-    rate: float | None = None,
-    patience_s: float = PATIENCE_S,
-    progress: Progress = silent,
-    machine: Machine | None = None,
+    pace: Pace,
 ) -> Repaired:
     """Heal items of the replica by settling them; harmless to repeat, and to interrupt.
 
@@ -87,25 +85,22 @@ def repair(  # noqa: PLR0913 - what people may choose
         deployment: names the tables.
         requested: keys, or what `compare` finds while it finds it; any number. Only the keys count.
         apply: write; otherwise it is counted what would be written.
-        rate: no more items a second than this, of both tables together.
-        patience_s: for how long an item that still differs afterwards has to do so.
-        progress: called with the items done.
-        machine: the machine to run on.
+        pace: how many items a second, of both tables together; for how long an item that still
+            differs afterwards has to do so; what is called with the items done.
 
     Raises:
         RefusedError: no replica is named, it is the source itself, or it has another key.
         KeyShapeError: something requested is no key of the table.
         OperationError: a table cannot be read.
     """
-    machine = machine or Machine()
-    tables = TablePair.open(deployment, rate, machine)
+    tables = TablePair.open(deployment, pace)
     with ThreadPoolExecutor(CONCURRENCY) as threads:
-        watch = Watch(tables, threads, machine, patience_s)
-        run = _RepairRun(tables, deployment.settler if apply else None, watch, machine)
+        watch = Watch(tables, threads, pace)
+        run = _RepairRun(tables, deployment.settler if apply else None, watch, pace.machine)
         for keys in map(by_id, chunked(_keys(requested, tables), KEYS_A_CALL)):
             run.look_at(keys)
             run.look_again(MOST_SUSPECTS)
-            progress("items", run.looked_at, None)
+            pace.progress("items", run.looked_at, None)
         run.look_again(0)
     return run.result()
 
@@ -178,13 +173,8 @@ class _RepairRun:
         if self._settler is None or not keys:
             return
         self._tables.source.rate.take(_TOUCHES * len(keys))
-        settled = settle_all(
-            self._settler,
-            keys,
-            _SETTLE_FOR_S,
-            clock=self._machine.clock,
-            sleep=self._machine.sleep,
-        )
+        patience = partial(self._machine.patience, _SETTLE_FOR_S)
+        settled = settle_all(self._settler, keys, patience)
         codes = ", ".join(sorted(settled.errors)) or "no answer"
         failed = dict.fromkeys(settled.unstored, f"it could not be settled now: {codes}")
         failed |= {

@@ -7,11 +7,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from operations.deployed_tables import DeployedTables
 from operations.errors import RefusedError
-from operations.execution.rate import Rate
+from operations.execution.pace import Pace
 from operations.execution.request import answer_to
 from operations.replica.compared_table import ComparedTable, unreadable
 from replica_writer.tables import Keys, own_attributes
-from reports.access.machine import Machine, patience_of
+from reports.access.machine import Machine
 from reports.access.table_description import TableDescription
 from stream_core.attribute_values import Item, same_item
 
@@ -29,23 +29,20 @@ class TablePair:
     replica: ComparedTable
 
     @classmethod
-    def open(
-        cls, deployment: DeployedTables, per_second: float | None, machine: Machine
-    ) -> "TablePair":
+    def open(cls, deployment: DeployedTables, pace: Pace) -> "TablePair":
         """The tables of a deployment.
 
         Args:
             deployment: names both tables.
-            per_second: items a second, of both tables together; None for no limit.
-            machine: the machine to run on.
+            pace: how many items a second, of both tables together.
 
         Raises:
             RefusedError: no replica is named, it is the source itself, or it has another key.
             OperationError: one of them cannot be read.
         """
         replica_table, replica_client = deployment.replica.name, deployment.replica_client
-        source = _describe(deployment.dynamodb, deployment.source_table, "source", machine)
-        replica = _describe(replica_client, replica_table, "replica", machine)
+        source = _describe(deployment.dynamodb, deployment.source_table, "source", pace.machine)
+        replica = _describe(replica_client, replica_table, "replica", pace.machine)
         if _identity(source) == _identity(replica):
             raise RefusedError(
                 f"'{replica_table}' is the source table itself: give the replica's name, its "
@@ -56,7 +53,6 @@ class TablePair:
                 f"the key of the replica '{replica_table}' is {_key_text(replica)}, the source's is"
                 f" {_key_text(source)}: give the table that was made as the source's replica"
             )
-        rate = Rate(per_second, machine.clock, machine.sleep)
 
         def compared(
             role: str,
@@ -70,9 +66,9 @@ class TablePair:
                 described.key_schema,
                 scanning,
                 reading,
-                rate,
+                pace.rate,
                 described.items or 0,
-                machine,
+                pace.machine,
             )
 
         # Two clients for the source: one reads pages fast, the other writes requests fast.
@@ -101,7 +97,7 @@ def equal(source: Item | None, replica: Item | None) -> bool:
 
 
 def _describe(client: "DynamoDBClient", name: str, role: str, machine: Machine) -> TableDescription:
-    patience = patience_of(_GIVE_UP_AFTER_S, clock=machine.clock, sleep=machine.sleep)
+    patience = machine.patience(_GIVE_UP_AFTER_S)
     try:
         answer = answer_to(lambda: client.describe_table(TableName=name), patience, name)
     except (ClientError, BotoCoreError) as error:

@@ -1,7 +1,7 @@
 """Items that differ at first sight, looked at again until it is clear what to think of them.
 
 While the source is written to, the replica is always a little behind, and two reads are never of
-one moment. So a difference counts only when it stays: at every look for as long as `patience_s`
+one moment. So a difference counts only when it stays: at every look for as long as the patience
 the source showed one state and the replica another one. An item that moves meanwhile has to hold
 still longer the next time, and one that never does is reported as restless.
 """
@@ -13,9 +13,10 @@ from typing import Any, NamedTuple, TypeAlias
 
 from more_itertools import chunked
 
+from operations.execution.pace import Pace
 from operations.replica.table_pair import TablePair, equal
 from replica_writer.tables import MAX_READS, Keys, own_attributes
-from reports.access.machine import Machine, Threads
+from reports.access.machine import Threads
 from stream_core.attribute_values import Item, digest
 
 PATIENCE_S = 10.0
@@ -82,8 +83,7 @@ class Watch:
         self,
         tables: TablePair,
         threads: Threads,
-        machine: Machine,
-        patience_s: float = PATIENCE_S,
+        pace: Pace,
         version: Callable[[str], Any] = lambda _: None,
     ) -> None:
         """Watch nothing yet.
@@ -91,16 +91,15 @@ class Watch:
         Args:
             tables: where to look.
             threads: for looks side by side.
-            machine: its clock.
-            patience_s: how long a difference has to last.
+            pace: how long a difference has to last, and by which clock.
             version: for an id, something that changes whenever the source does. It tells an item
                 that rests from one that is back in the state it had at the look before.
         """
         self._tables = tables
         self._threads = threads
-        self._clock = machine.clock
-        self._sleep = machine.sleep
-        self._patience_s = patience_s
+        self._clock = pace.machine.clock
+        self._sleep = pace.machine.sleep
+        self._patience_s = pace.wait_s(PATIENCE_S)
         self._version = version
         self._suspects: dict[str, Suspect] = {}
 

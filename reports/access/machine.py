@@ -33,12 +33,18 @@ class Machine:
         clock: seconds that only ever grow.
         sleep: pauses for so many seconds.
         threads: so many threads, for as long as a `with` block lasts.
+        jitter: a random number in [0, 1).
     """
 
     now: Callable[[], datetime] = _now
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], object] = time.sleep
     threads: Callable[[int], AbstractContextManager[Threads]] = ThreadPoolExecutor
+    jitter: Callable[[], float] = random.random
+
+    def patience(self, seconds: float) -> Patience:
+        """Patience of this machine, see `patience_of`."""
+        return patience_of(seconds, clock=self.clock, sleep=self.sleep, jitter=self.jitter)
 
 
 def patience_of(

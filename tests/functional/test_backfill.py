@@ -19,6 +19,7 @@ from operations.backfill.plan import backfill
 from operations.deployed_tables import DeployedTables
 from operations.enable import Stream, enable
 from operations.errors import RefusedError
+from operations.execution.pace import Pace
 from replica_writer.settle import Settler
 from replica_writer.tables import ReplicaTable, SourceTable
 from replica_writer.writer import ReplicaWriter
@@ -74,6 +75,7 @@ import boto3
 from botocore.client import BaseClient
 from operations.backfill.plan import backfill
 from operations.deployed_tables import DeployedTables
+from operations.execution.pace import Pace
 given = json.loads(sys.argv[1])
 replace, request = os.replace, BaseClient._make_api_call
 saves = requests = 0
@@ -90,7 +92,8 @@ def counted_request(*arguments):
 if given["saves"]:
     os.replace, BaseClient._make_api_call = counted_replace, counted_request
 session = boto3.Session("test", "test", region_name=given["region"])
-result = backfill(DeployedTables(session=session, **given["deployment"]), **given["options"])
+deployment = DeployedTables(session=session, **given["deployment"])
+result = backfill(deployment, pace=Pace(given["rate"]), **given["options"])
 print(json.dumps(dataclasses.asdict(result)))
 """
 
@@ -132,12 +135,13 @@ class System:
             text=True,
         )
 
-    def backfill(self, state_path, *, killed_after=None, **options):
+    def backfill(self, state_path, *, killed_after=None, rate=None, **options):
         """Backfill in a program of its own; gives its exit status and what it printed.
 
         Args:
             state_path: the state that is saved, and gone on from.
             killed_after: after how many saves, and how many requests after that, it is killed.
+            rate: items a second.
             options: those of `backfill`.
         """
         names = self.names
@@ -153,7 +157,13 @@ class System:
         saves, requests = killed_after or (None, None)
         program = self.program(
             BACKFILL,
-            {"deployment": deployment, "options": options, "saves": saves, "requests": requests},
+            {
+                "deployment": deployment,
+                "options": options,
+                "rate": rate,
+                "saves": saves,
+                "requests": requests,
+            },
         )
         output, _ = program.communicate(timeout=GIVEN_UP_AFTER_S)
         return program.returncode, output
@@ -245,7 +255,7 @@ def following(system, arn):
 def test_a_backfill_beside_a_writer_is_whole(system, tmp_path):
     """Killed and resumed several times: replica = source, every item explained, none undead."""
     system.put(*(item(f"{n:04d}", Count=number(9)) for n in range(ITEMS)))
-    arn = enable(system.deployment.session, None, system.names.source, apply=True).arn
+    arn = enable(system.deployment.session, None, system.names.source, apply=True, pace=Pace()).arn
     path = tmp_path / "state"
     writing = {"table": system.names.source, "first": CHANGED_FIRST + NEVER_CHANGED}
     writing |= {"items": ITEMS, "writes": WRITES, "seed": 7}
@@ -300,8 +310,8 @@ def test_a_second_backfill_adds_nothing(system, tmp_path):
         item("2", Deep={"L": [{"M": {"n": number("9" * 38), "s": {"SS": ["a", "b"]}}}]}),
         item("3", Data=text("x" * 409_500)),
     )
-    options = {"segments": 2, "apply": True, "state_path": tmp_path / "state"}
-    dry = backfill(system.deployment, segments=2)
+    options = {"segments": 2, "apply": True, "state_path": tmp_path / "state", "pace": Pace()}
+    dry = backfill(system.deployment, segments=2, pace=Pace())
     assert system.scan(system.names.replica) == {}
     assert system.rows() == []
 
@@ -336,7 +346,12 @@ def test_an_export_in_a_bucket_is_a_beginning_too(system, tmp_path):
     place = made.put_into(system.s3, system.names.quarantine, files)
 
     result = backfill(
-        system.deployment, export=place, apply=True, segments=2, state_path=tmp_path / "state"
+        system.deployment,
+        export=place,
+        apply=True,
+        segments=2,
+        state_path=tmp_path / "state",
+        pace=Pace(),
     )
 
     assert result.finished
@@ -350,9 +365,9 @@ def test_a_stream_is_turned_on_once(system):
     """It is off, then on, and then it is said to be on; another view type is refused."""
     table, session = system.names.source, system.deployment.session
 
-    before = enable(session, None, table)
-    turned_on = enable(session, None, table, apply=True)
-    again = enable(session, None, table, apply=True)
+    before = enable(session, None, table, pace=Pace())
+    turned_on = enable(session, None, table, apply=True, pace=Pace())
+    again = enable(session, None, table, apply=True, pace=Pace())
 
     described = system.dynamodb.describe_table(TableName=table)["Table"]
     assert before == Stream(table, None, was_on=False, applied=False)
@@ -364,4 +379,4 @@ def test_a_stream_is_turned_on_once(system):
     ):
         system.dynamodb.update_table(TableName=table, StreamSpecification=enabled)
     with pytest.raises(RefusedError, match="is on with KEYS_ONLY"):
-        enable(session, None, table, apply=True)
+        enable(session, None, table, apply=True, pace=Pace())

@@ -13,6 +13,7 @@ import history_writer.app
 import replica_writer.app
 from operations.deployed_tables import DeployedTables
 from operations.errors import RefusedError
+from operations.execution.pace import Pace
 from operations.replica.compare import compare
 from operations.replica.discrepancies import DiscrepancyKind
 from operations.replica.reasons import Reason
@@ -32,6 +33,8 @@ AT_ONCE = 20
 ROUNDS = 60
 # A difference counts when it lasts for so many records: longer than a change is on its way.
 PATIENCE = 3 * (MOST_ON_THEIR_WAY + AT_ONCE)
+# Where there are no writes meanwhile.
+SOON = Pace(patience_s=0.4)
 
 
 class System:
@@ -43,7 +46,8 @@ class System:
         self.written = self.handled = 0
         self._slept = 0
         # Time is what the handlers have done: a fast machine and a busy one see the same.
-        self.machine = Machine(clock=self._clock, sleep=self._sleep)
+        machine = Machine(clock=self._clock, sleep=self._sleep)
+        self.pace = Pace(patience_s=PATIENCE, machine=machine)
         self.is_written_to = False
         self.deleted = set()
         described = dynamodb.update_table(
@@ -146,7 +150,7 @@ class System:
         return self.of(self.names.replica)
 
     def compare(self, **options):
-        comparison = compare(self.deployment, **{"patience_s": 0.4} | options)
+        comparison = compare(self.deployment, **{"pace": SOON} | options)
         found = {one.keys["Id"]["S"]: one for one in comparison}
         assert comparison.summary.is_complete
         return found, comparison.summary
@@ -251,9 +255,9 @@ def test_every_class_is_found_and_healed(system):
     system.put_replica(version("bent", 99), version("foreign", 1))
 
     found, summary = system.compare()
-    dry = repair(system.deployment, found.values(), patience_s=0.4)
+    dry = repair(system.deployment, found.values(), pace=SOON)
     unchanged, _ = system.compare()
-    result = repair(system.deployment, found.values(), apply=True, patience_s=0.4)
+    result = repair(system.deployment, found.values(), apply=True, pace=SOON)
     left, _ = system.compare()
 
     assert (
@@ -288,7 +292,7 @@ def test_heavy_live_writing_makes_no_finding(system):
     system.put_replica(*(version(name, 99) for name in planted))
 
     with system.followed(), system.written_to(hot):
-        found, summary = system.compare(patience_s=PATIENCE, segments=2, machine=system.machine)
+        found, summary = system.compare(pace=system.pace, segments=2)
     changes = system.written - 200
     left, at_rest = system.compare()
 
@@ -303,7 +307,7 @@ def test_a_repair_never_undoes_a_newer_write(system):
     """Items under repair are written to all the while, and the handlers follow: all ends equal."""
     hot, cold = ([f"{kind}{n:03d}" for n in range(60)] for kind in ("hot", "cold"))
     names = [*hot, *cold]
-    options = {"apply": True, "patience_s": PATIENCE, "machine": system.machine}
+    options = {"apply": True, "pace": system.pace}
     system.put(*(version(name, 0) for name in names))
     system.follow(*BOTH)
 
@@ -354,8 +358,8 @@ def test_a_replica_in_another_region(local_stack, make_system):
             replica_region="eu-west-1",
         )
 
-        found = {one.keys["Id"]["S"]: one.reason for one in compare(deployment, patience_s=0.2)}
-        result = repair(deployment, [item("1"), item("2")], apply=True, patience_s=0.2)
+        found = {one.keys["Id"]["S"]: one.reason for one in compare(deployment, pace=SOON)}
+        result = repair(deployment, [item("1"), item("2")], apply=True, pace=SOON)
         copies = there.scan(TableName=system.names.source)["Items"]
         deployment.pool.shutdown()
 
@@ -374,6 +378,6 @@ def test_the_source_itself_is_refused(system):
     )
 
     with pytest.raises(RefusedError, match="the source table itself"):
-        compare(itself)
+        compare(itself, pace=SOON)
     with pytest.raises(RefusedError, match="the source table itself"):
-        repair(itself, [{"Id": text("1")}], apply=True)
+        repair(itself, [{"Id": text("1")}], apply=True, pace=SOON)

@@ -23,7 +23,6 @@ import pytest
 from itemtrail.cli import commands, main
 from itemtrail.local.local_stack import EMULATED
 from operations.redrive.objects import StreamRange
-from operations.replica.compare import compare
 from reports import HistoryTable
 from tests.eventually import eventually
 from tests.export_files import export_files, write_to
@@ -275,7 +274,7 @@ def test_example_of_what_writes(example, folder, damaged, monkeypatch, capsysbin
     """The same, on a stack where something is wrong; the times are those of a real mistake."""
     monkeypatch.setenv("AWS_REGION", WRITING_REGION)
     # Nobody writes meanwhile: what differs does not have to last.
-    monkeypatch.setitem(compare.__kwdefaults__, "patience_s", 1.0)
+    monkeypatch.setattr("operations.replica.watch.PATIENCE_S", 1.0)
     damaged.write_files(folder)
     damaged.damage()
     if "--sample" in example:

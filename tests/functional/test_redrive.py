@@ -8,6 +8,7 @@ import pytest
 from history_writer.overflow_bucket import OverflowBucket
 from history_writer.writer import HistoryWriter
 from operations.deployed_tables import DeployedTables
+from operations.execution.pace import Pace
 from operations.redrive.delivery import Why
 from operations.redrive.objects import StreamRange
 from operations.redrive.run import redrive
@@ -118,7 +119,11 @@ class System:
         return [found for page in pages for found in page["Items"]]
 
     def redrive(self, **options):
-        options = {"apply": True, "names": MAPPING, "patience_s": GIVEN_UP_AFTER_S} | options
+        options = {
+            "apply": True,
+            "names": MAPPING,
+            "pace": Pace(patience_s=GIVEN_UP_AFTER_S),
+        } | options
         return redrive(self.deployment, **options)
 
     def write(self, records, table):

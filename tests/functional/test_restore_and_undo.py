@@ -12,10 +12,11 @@ import pytest
 
 import history_writer.app
 from operations.deployed_tables import DeployedTables
+from operations.execution.pace import Pace
 from operations.recovery.conditional_write import WriteOutcome
-from operations.recovery.restore_items import restore
+from operations.recovery.restore_items import carry_out, plan_restore
 from operations.recovery.restore_table import restore_table
-from operations.recovery.undo import undo
+from operations.recovery.undo import select_bad, take_back
 from reports.states.selection import Selection
 from stream_core.attribute_values import same_item
 from stream_core.change import EventName
@@ -63,6 +64,16 @@ class Trail:
             time_shards=4,
             overflow_bucket=names.overflow,
         )
+
+    def undo(self, *, apply=False, **selection):
+        selected = select_bad(self.deployment, pace=Pace(), **selection)
+        return take_back(self.deployment, selected, apply=apply, pace=Pace())
+
+    def plans(self, keys, at):
+        return plan_restore(self.deployment, keys, at, pace=Pace())
+
+    def restore(self, keys, at):
+        return carry_out(self.deployment, self.plans(keys, at), pace=Pace())
 
     def put(self, new):
         self.dynamodb.put_item(TableName=self.names.source, Item=new)
@@ -219,8 +230,8 @@ def test_a_bad_bulk_update_is_undone_among_500_good_writes(trail):
     writer = threading.Thread(target=go_on)
     writer.start()
     by_job = Selection(actor=JOB, actor_attribute=("By",))
-    planned = undo(trail.deployment, since=since, until=until, where=by_job)
-    result = undo(trail.deployment, since=since, until=until, where=by_job, apply=True)
+    planned = trail.undo(since=since, until=until, where=by_job)
+    result = trail.undo(since=since, until=until, where=by_job, apply=True)
     stop.set()
     writer.join()
 
@@ -251,7 +262,7 @@ def test_a_bad_bulk_update_is_undone_among_500_good_writes(trail):
         one.keys["Id"]["S"] for one in result.items if one.edits
     }
     trail.record()
-    again = undo(trail.deployment, since=since, until=until, where=by_job, apply=True)
+    again = trail.undo(since=since, until=until, where=by_job, apply=True)
     assert again.outcomes == {}
     assert trail.items() == found
 
@@ -269,7 +280,7 @@ def test_deleted_items_are_put_back_exactly(trail):
     until = trail.moment()
 
     deletes = Selection(frozenset({EventName.REMOVE}))
-    result = undo(trail.deployment, since=since, until=until, where=deletes, apply=True)
+    result = trail.undo(since=since, until=until, where=deletes, apply=True)
 
     found = trail.items()
     assert [one.keys for one in result.conflicts] == [{"Id": text("3")}]
@@ -290,11 +301,11 @@ def test_items_are_restored_exactly(trail):
     trail.moment()
     keys = [{"Id": text(one)} for one in ("changed", "deleted", "inserted", "same", "never")]
 
-    planned = restore(trail.deployment, keys, at)
-    result = restore(trail.deployment, keys, at, apply=True)
+    planned = trail.plans(keys, at)
+    result = trail.restore(keys, at)
 
-    assert planned.is_clean
-    assert len([one for one in planned.items if one.plan.is_needed]) == 3
+    assert all(plan.refusal is None for plan in planned)
+    assert len([plan for plan in planned if plan.is_needed]) == 3
     assert result.is_clean
     assert result.outcomes == {WriteOutcome.WRITTEN: 3}
     found = trail.items()
@@ -310,7 +321,7 @@ def test_a_full_item_is_restored(trail):
     trail.put(now)
     trail.moment()
 
-    result = restore(trail.deployment, [{"Id": text("1")}], at, apply=True)
+    result = trail.restore([{"Id": text("1")}], at)
 
     assert result.outcomes == {WriteOutcome.WRITTEN: 1}
     assert trail.items()["1"] == then
@@ -329,8 +340,8 @@ def test_a_whole_table_is_restored_into_a_new_one(trail):
     trail.moment()
     now, new_table = trail.items(), f"{trail.names.source}-then"
 
-    planned = restore_table(trail.deployment, at, new_table)
-    result = restore_table(trail.deployment, at, new_table, apply=True)
+    planned = restore_table(trail.deployment, at, new_table, pace=Pace())
+    result = restore_table(trail.deployment, at, new_table, apply=True, pace=Pace())
 
     assert (planned.items, result.items) == (60, 60)
     assert result.is_clean

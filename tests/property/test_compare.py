@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from operations.execution.pace import Pace
 from operations.replica.compare import compare
 from operations.replica.repair import repair
 from operations.replica.sampling import Sample, share_at_most
@@ -48,7 +49,7 @@ def differing(pairs):
 
 
 def found_in(world, **options):
-    comparison = compare(world.deployment, machine=world.machine, **options)
+    comparison = compare(world.deployment, pace=Pace(machine=world.machine), **options)
     return [one.keys["Id"]["S"] for one in comparison]
 
 
@@ -59,7 +60,9 @@ def test_exactly_what_differs_is_found_and_healed(pairs, segments, page, batch):
         fill(world, pairs)
 
         found = found_in(world, segments=segments)
-        result = repair(world.deployment, map(_key, found), apply=True, machine=world.machine)
+        result = repair(
+            world.deployment, map(_key, found), apply=True, pace=Pace(machine=world.machine)
+        )
 
         assert sorted(found) == sorted(differing(pairs))
         assert result.healed == len(found)

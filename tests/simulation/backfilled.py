@@ -25,6 +25,7 @@ from history_writer.writer import HistoryWriter
 from operations.backfill import run as backfill_run
 from operations.backfill.plan import backfill
 from operations.deployed_tables import DeployedTables
+from operations.execution.pace import Pace
 from replica_writer.settle import Settler
 from replica_writer.tables import ReplicaTable, SourceTable
 from reports.access import durable_file
@@ -240,8 +241,7 @@ class _Starter:
             segments=self._given.segments,
             apply=True,
             state_path=self._path,
-            patience_s=20,
-            machine=machine,
+            pace=Pace(patience_s=20, machine=machine),
         )
 
     def _kill(self, invocation):
@@ -378,12 +378,14 @@ def _deployment():
     )
     dynamodb, s3 = _clients()
     pool = deployment.pool
-    deployment.__dict__.update(
-        dynamodb=dynamodb,
-        s3=s3,
-        reader=RowReader(dynamodb, s3, "history", "source"),
-        history_writer=HistoryWriter(dynamodb, OverflowBucket(s3, "overflow"), "history", 4, pool),
-        settler=Settler(ReplicaTable(dynamodb, "replica"), SourceTable(dynamodb, "source"), pool),
+    deployment.dynamodb = dynamodb
+    deployment.s3 = s3
+    deployment.reader = RowReader(dynamodb, s3, "history", "source")
+    deployment.history_writer = HistoryWriter(
+        dynamodb, OverflowBucket(s3, "overflow"), "history", 4, pool
+    )
+    deployment.settler = Settler(
+        ReplicaTable(dynamodb, "replica"), SourceTable(dynamodb, "source"), pool
     )
     return deployment
 

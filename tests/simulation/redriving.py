@@ -8,17 +8,16 @@ import hashlib
 import io
 import json
 import random
-from contextlib import ExitStack
 from functools import partial
 from types import SimpleNamespace
-from unittest import mock
 
 from botocore.exceptions import ClientError
 
 import operations.redrive.delivery
 import operations.redrive.run
 from operations.deployed_tables import DeployedTables
-from reports.access.machine import patience_of
+from operations.execution.pace import Pace
+from reports.access.machine import Machine
 from reports.deployment.stack import Consumer
 from tests.simulation.consumers import _parts, in_world
 from tests.simulation.scheduler import HOUR, SECOND, KilledError
@@ -116,13 +115,15 @@ def redrive(world, *, names=None, failing=0.0):
     writer, settler = _parts("history")[0], _parts("replica")[0].settler
     session = SimpleNamespace(client=lambda *_, **__: None, region_name="eu-west-1")
     deployment = DeployedTables("Employee", session, quarantine_bucket="kept-aside", time_shards=4)
-    deployment.__dict__.update(s3=bucket, history_writer=writer, settler=settler)
+    deployment.s3 = bucket
+    deployment.history_writer = writer
+    deployment.settler = settler
     order = partial(
         operations.redrive.run.redrive,
         deployment,
         apply=True,
         names=CONSUMERS if names is None else names,
-        patience_s=_PATIENCE_S,
+        pace=Pace(patience_s=_PATIENCE_S, machine=_machine(world)),
     )
     world.stats["invocations"] += 1
     bucket.invocation = Invocation(
@@ -130,7 +131,7 @@ def redrive(world, *, names=None, failing=0.0):
     )
     ended = []
     begin = partial(world.scheduler.spawn, order, bucket.invocation, ended.append)
-    with in_world(world), _time_of(world):
+    with in_world(world):
         # The stream has lost everything by then.
         world.scheduler.after(48 * HOUR, begin)
         world.scheduler.run()
@@ -142,30 +143,13 @@ def redrive(world, *, names=None, failing=0.0):
     return task.result
 
 
-def _time_of(world):
+def _machine(world):
     """The operation's own pauses and deadlines are in the world's time."""
-    dice = world.rng("operator")
-    time = {
-        "clock": lambda: world.scheduler.now / SECOND,
-        "sleep": lambda seconds: world.scheduler.pause(int(seconds * SECOND)),
-    }
-    stack = ExitStack()
-    patched = {
-        operations.redrive.run: ("patience_of", partial(patience_of, **time, jitter=dice.random)),
-        operations.redrive.delivery: (
-            "settle_all",
-            partial(operations.redrive.delivery.settle_all, **time),
-        ),
-    }
-    for module, (name, replacement) in patched.items():
-        stack.enter_context(mock.patch.object(module, name, replacement))
-    # Settling has a patience of its own making.
-    stack.enter_context(
-        mock.patch.object(
-            operations.execution.settlement, "patience_of", partial(patience_of, jitter=dice.random)
-        )
+    return Machine(
+        clock=lambda: world.scheduler.now / SECOND,
+        sleep=lambda seconds: world.scheduler.pause(int(seconds * SECOND)),
+        jitter=world.rng("operator").random,
     )
-    return stack
 
 
 def mend(world):

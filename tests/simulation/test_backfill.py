@@ -14,6 +14,7 @@ from operations.backfill import run as backfill_run
 from operations.backfill.dating import Dated, Dating, stamp
 from operations.backfill.journal import Journal
 from operations.backfill.service_clock import ServiceClock
+from reports.access.machine import Machine
 from reports.states.timeline import Certainty, Evidence, judge, state_before
 from reports.verification.continuity import FindingKind, Head, Link, judge_chain
 from stream_core.attribute_values import digest, read_item
@@ -125,7 +126,7 @@ def without_settling():
 
 
 def patience():
-    return backfill_run.patience_of(0, sleep=lambda _seconds: None)
+    return Machine().patience(0)
 
 
 def backfill_run_settled(count):

@@ -191,11 +191,10 @@ class Library:
         self.order = []
 
     def __getattr__(self, name):
-        def ask(*given, progress=None, **named):
+        def ask(*given, pace, **named):
             self.order.append(name)
-            self.asked[name] = given, named
-            if progress is not None:
-                progress("items", 1, None)
+            self.asked[name] = given, named | {"rate": pace.per_second}
+            pace.progress("items", 1, None)
             answer = self.answers[name]
             if isinstance(answer, BaseException):
                 raise answer
@@ -709,7 +708,7 @@ def test_redrive_is_asked_for_by_what_the_options_say(run, tmp_path):
 
     _, named = library.asked["redrive"]
     assert (named["consumers"], named["files"]) == (tuple(Consumer), ())
-    assert named["rate"].per_second == 3
+    assert named["rate"] == 3
 
 
 # ---- Restore ---------------------------------------------------------------------------------
@@ -782,7 +781,7 @@ def test_restore_is_asked_for_by_what_the_options_say(run, tmp_path):
     run("restore", "--keys-file", "keys.txt", "--at", AGO, "--allow-uncertain", library=library)
 
     (_, keys, at), named = library.asked["plan_restore"]
-    assert (keys, at, named) == ([ONE, TWO], AT, {"allow_uncertain": True})
+    assert (keys, at, named) == ([ONE, TWO], AT, {"allow_uncertain": True, "rate": None})
 
 
 def test_restore_into_a_new_table(run):

@@ -10,6 +10,7 @@ from moto import mock_aws
 from operations import enable as enabling
 from operations.enable import Stream, enable
 from operations.errors import OperationError, RefusedError
+from operations.execution.pace import Pace
 from reports.access.machine import Machine
 from reports.errors import TableNotFoundError
 from tests.fakes import client_error
@@ -87,12 +88,15 @@ def table(monkeypatch):
 
 
 def turn_on(**options):
-    return enable(None, None, TABLE, apply=True, machine=Machines().machine, **options)
+    pace = Pace(machine=Machines().machine, **options)
+    return enable(None, None, TABLE, apply=True, pace=pace)
 
 
 def test_without_apply_nothing_is_changed(table):
     """It says that there is no stream, not the ARN of one that was on long ago."""
-    assert enable(None, None, TABLE) == Stream(TABLE, None, was_on=False, applied=False)
+    planned = enable(None, None, TABLE, pace=Pace())
+
+    assert planned == Stream(TABLE, None, was_on=False, applied=False)
     assert table.updates == []
 
 
@@ -113,7 +117,7 @@ def test_a_stream_that_is_on_is_left_alone(table, apply):
     """With both images there is nothing to do but to tell its ARN."""
     table.states = [a_table("UPDATING", BOTH)]
 
-    found = enable(None, None, TABLE, apply=apply)
+    found = enable(None, None, TABLE, apply=apply, pace=Pace())
 
     assert found == Stream(TABLE, ARN, was_on=True, applied=False)
     assert table.updates == []
@@ -126,7 +130,7 @@ def test_a_stream_of_another_view_type_is_refused_with_the_way_out(table, apply,
     table.states = [a_table("ACTIVE", view_type)]
 
     with pytest.raises(RefusedError, match=f"is on with {view_type}") as refused:
-        enable(None, None, TABLE, apply=apply)
+        enable(None, None, TABLE, apply=apply, pace=Pace())
 
     for hint in ("all its consumers", "another ARN", "StreamEnabled=false", "new ARN"):
         assert hint in str(refused.value)
@@ -199,7 +203,7 @@ def test_moto_turns_it_on():
             BillingMode="PAY_PER_REQUEST",
         )
 
-        found = enable(session, None, TABLE, apply=True, machine=Machines().machine)
+        found = enable(session, None, TABLE, apply=True, pace=Pace(machine=Machines().machine))
 
         described = dynamodb.describe_table(TableName=TABLE)["Table"]
         dynamodb.close()

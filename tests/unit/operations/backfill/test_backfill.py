@@ -7,11 +7,12 @@ from itertools import count
 import pytest
 from botocore.exceptions import ClientError
 
-from operations.backfill import plan as backfilling
 from operations.backfill import run as backfill_run
 from operations.backfill.plan import backfill
 from operations.errors import OperationError, RefusedError, StateFileError
+from operations.execution.pace import Pace
 from reports.access.export_folder import ExportError
+from reports.access.progress import silent
 from reports.errors import TableNotFoundError
 from reports.inputs.keys import KeySchema
 from reports.verification.continuity import FindingKind, Link, judge_chain
@@ -59,14 +60,14 @@ def world():
 def run(world, tmp_path):
     """Run a backfill of the world, one segment after the other by default."""
 
-    def start(**options):
+    def start(rate=None, patience_s=None, progress=silent, **options):
         return backfill(
             world.deployment,
             **{
                 "segments": 1,
                 "apply": True,
                 "state_path": tmp_path / "state",
-                "machine": world.machine,
+                "pace": Pace(rate, patience_s, progress, world.machine),
                 **options,
             },
         )
@@ -247,7 +248,7 @@ def test_keys_of_two_attributes(tmp_path):
         segments=2,
         apply=True,
         state_path=tmp_path / "state",
-        machine=world.machine,
+        pace=Pace(machine=world.machine),
     )
 
     assert result.counts.baselines == 3
@@ -494,7 +495,7 @@ def test_a_table_that_does_not_answer_ends_the_run(world, run, operation):
     world.tables.always(operation, None)
 
     assert run().counts.scanned == PAGE_ITEMS + 5
-    assert sum(world.pauses_s) > backfilling.PATIENCE_S / 2
+    assert sum(world.pauses_s) > backfill_run.PATIENCE_S / 2
 
 
 def test_an_error_of_one_segment_ends_the_others(world, run):
@@ -654,7 +655,7 @@ def test_a_stopped_run_has_no_patience_left(world, run):
     with pytest.raises((ClientError, OperationError)):
         run(segments=2)
 
-    assert sum(world.pauses_s) < backfilling.PATIENCE_S
+    assert sum(world.pauses_s) < backfill_run.PATIENCE_S
 
 
 # ---- What is refused ------------------------------------------------------------------------

@@ -4,13 +4,14 @@ import os
 import signal
 import threading
 import time
+from functools import partial
 
 import pytest
 
 from operations.execution.settlement import KEYS_A_CALL, settle_all
 from replica_writer.settle import Settler
 from replica_writer.tables import ReplicaTable, SourceTable
-from reports.access.machine import patience_of
+from reports.access.machine import Machine, patience_of
 from stream_core.errors import RefusedRecordError
 from tests.factories import item, number, text
 from tests.fakes import DENIED, THROTTLED, FakeDynamoDB, client_error, refuse_call
@@ -37,7 +38,8 @@ class Tables:
 
     def settle_all(self, *identifiers, patience_s=60.0):
         keys = {identifier: item(identifier) for identifier in identifiers}
-        return settle_all(self.settler, keys, patience_s, clock=lambda: self.now, sleep=self.sleep)
+        machine = Machine(clock=lambda: self.now, sleep=self.sleep)
+        return settle_all(self.settler, keys, partial(machine.patience, patience_s))
 
     def put(self, *items):
         for one in items:

@@ -7,7 +7,7 @@ import pytest
 from moto import mock_aws
 
 from operations.deployed_tables import DeployedTables
-from operations.execution.rate import Rate
+from operations.execution.pace import Pace
 from operations.recovery.conditional_write import WriteOutcome
 from operations.recovery.conditions import (
     UnwritableError,
@@ -16,7 +16,8 @@ from operations.recovery.conditions import (
     update_request,
 )
 from operations.recovery.conflicts import Conflict
-from operations.recovery.restore_items import carry_out, plan_restore, restore
+from operations.recovery.restore_items import carry_out, plan_restore
+from reports.access.machine import Machine
 from reports.states.differences import Difference, differences
 from reports.states.timeline import Certainty
 from stream_core.attribute_values import same_item
@@ -28,6 +29,7 @@ from tests.tables import create_table
 
 HISTORY, SOURCE = "EmployeeHistory", "Employee"
 KEY = {"Id": text("1")}
+IMPATIENT = Pace(patience_s=0)
 EVERYTHING = {
     "no text": text(""),
     "digits": number("9" * 38),
@@ -60,7 +62,7 @@ class World:
             create_table(self.client, name, types)
         self.racing = RacingClient(self.client)
         self.deployment = DeployedTables(SOURCE, session, history_table=HISTORY)
-        self.deployment.__dict__["dynamodb"] = self.racing
+        self.deployment.dynamodb = self.racing
         self.began = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
         self.deployment.reader.__dict__["horizon"] = self.began - timedelta(days=1)
         self.sequence = 0
@@ -103,9 +105,11 @@ class World:
         answer = self.client.get_item(TableName=SOURCE, Key={"Id": text(identifier)})
         return answer.get("Item")
 
-    def restore(self, minute=0, keys=(KEY,), **options):
-        options = {"apply": True, "patience_s": 0} | options
-        return restore(self.deployment, keys, self.at(minute), **options)
+    def plans(self, minute=0, keys=(KEY,), **options):
+        return plan_restore(self.deployment, keys, self.at(minute), pace=Pace(), **options)
+
+    def restore(self, *which, pace=IMPATIENT, **options):
+        return carry_out(self.deployment, self.plans(*which, **options), pace=pace)
 
 
 @pytest.fixture
@@ -181,13 +185,12 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(world):
     """The states then and now, and what differs, by path."""
     world.live(ada(Tags={"M": {"a": number(1)}}), eve(Tags={"M": {"a": number(2)}}))
 
-    result = world.restore(apply=False)
+    (plan,) = world.plans()
 
-    (one,) = result.items
-    assert (result.applied, result.is_clean, one.outcome) == (False, True, None)
-    assert one.plan.then.image["Name"] == text("Ada")
-    assert one.plan.now.image["Name"] == text("Eve")
-    assert one.plan.differences == (
+    assert (plan.is_needed, plan.refusal) == (True, None)
+    assert plan.then.image["Name"] == text("Ada")
+    assert plan.now.image["Name"] == text("Eve")
+    assert plan.differences == (
         Difference(("Name",), text("Eve"), text("Ada")),
         Difference(("Tags", "a"), number(2), number(1)),
     )
@@ -239,10 +242,10 @@ def test_an_altered_history_restores_nothing(world):
 def test_a_change_after_the_plan_is_a_conflict(world):
     """Nothing is written, and every path says what was expected, found and wanted."""
     world.live(ada(), eve())
-    plans = plan_restore(world.deployment, [KEY], world.at(0))
+    plans = world.plans()
     world.put(item("1", Name=text("Eva"), Salary=number(2)))
 
-    result = carry_out(world.deployment, plans, patience_s=0)
+    result = carry_out(world.deployment, plans, pace=IMPATIENT)
 
     (one,) = result.items
     assert (one.outcome, one.reason) == (WriteOutcome.CONFLICT, "it has changed meanwhile")
@@ -340,15 +343,12 @@ def test_an_item_that_cannot_be_put_back_is_told(world):
         ("delete_item", (None, ada())),
     ],
 )
-def test_a_lost_answer_is_no_conflict(world, monkeypatch, operation, states):
+def test_a_lost_answer_is_no_conflict(world, operation, states):
     """Sent again, the request meets its own effect."""
-    monkeypatch.setattr(
-        "operations.recovery.conditional_write.patience_of", lambda _s: Clock().patience
-    )
     world.live(*states)
     world.racing.script(operation, LostAnswer(read_timeout()))
 
-    result = world.restore()
+    result = world.restore(pace=Pace(machine=Clock().machine))
 
     assert result.outcomes == {WriteOutcome.WRITTEN: 1}
     assert world.item() == states[0]
@@ -460,15 +460,14 @@ class TestMoreThanAnUpdateCanExpress:
         assert "could not be put back: see its history" in one.reason
         assert same_item(world.item(), third)
 
-    def test_a_lost_answer_is_no_conflict(self, world, monkeypatch, before, after):
+    def test_a_lost_answer_is_no_conflict(self, world, before, after):
         """Sent again, the put meets its own effect."""
-        monkeypatch.setattr(
-            "operations.recovery.conditional_write.patience_of", lambda _s: Clock().patience
-        )
         world.live(before, after)
         world.racing.script("put_item", LostAnswer(read_timeout()))
 
-        assert world.restore().outcomes == {WriteOutcome.WRITTEN: 1}
+        result = world.restore(pace=Pace(machine=Clock().machine))
+
+        assert result.outcomes == {WriteOutcome.WRITTEN: 1}
 
 
 def test_many_items_are_restored_at_a_rate(world):
@@ -482,8 +481,11 @@ def test_many_items_are_restored_at_a_rate(world):
 
     result = world.restore(
         keys=[*keys, *keys],
-        rate=Rate(1, clock=lambda: sum(pauses), sleep=pauses.append),
-        progress=lambda *what: told.append(what),
+        pace=Pace(
+            1,
+            progress=lambda *what: told.append(what),
+            machine=Machine(clock=lambda: sum(pauses), sleep=pauses.append),
+        ),
     )
 
     assert [one.is_clean for one in result.items] == [True, True, False, True, True]

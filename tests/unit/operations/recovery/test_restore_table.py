@@ -10,9 +10,10 @@ from moto import mock_aws
 
 from operations.deployed_tables import DeployedTables
 from operations.errors import RefusedError
-from operations.execution.rate import Rate
+from operations.execution.pace import Pace
 from operations.recovery.new_table import encryption_of
 from operations.recovery.restore_table import Uncertain, Unwritten, restore_table
+from reports.access.machine import Machine
 from reports.access.table_description import TableDescription
 from reports.errors import TableNotFoundError
 from reports.inputs.keys import KeySchema
@@ -68,7 +69,7 @@ class World:
         return name in self.client.list_tables()["TableNames"]
 
     def restore(self, minute, new_table=NEW, **options):
-        options = {"apply": True, "patience_s": 0} | options
+        options = {"apply": True, "pace": Pace(patience_s=0)} | options
         return restore_table(self.deployment, self.at(minute), new_table, **options)
 
 
@@ -216,7 +217,7 @@ def test_an_interrupted_table_is_not_protected(world):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        world.restore(1, progress=interrupt)
+        world.restore(1, pace=Pace(progress=interrupt))
 
     assert not world.client.describe_table(TableName=NEW)["Table"]["DeletionProtectionEnabled"]
     with pytest.raises(RefusedError, match="may be deleted"):
@@ -251,9 +252,9 @@ def test_it_keeps_to_a_rate(world):
     for n in range(30):
         world.live(str(n), version(str(n), 1))
     pauses = []
-    rate = Rate(10, clock=lambda: sum(pauses), sleep=pauses.append)
+    pace = Pace(10, machine=Machine(clock=lambda: sum(pauses), sleep=pauses.append))
 
-    assert world.restore(1, rate=rate).items == 30
+    assert world.restore(1, pace=pace).items == 30
     assert sum(pauses) > 0
 
 
@@ -279,7 +280,7 @@ def test_a_wrong_history_table_is_named(world):
     deployment = DeployedTables(SOURCE, world.session, history_table="Nothing", time_shards=4)
 
     with pytest.raises(TableNotFoundError, match="Nothing"):
-        restore_table(deployment, world.at(1), NEW)
+        restore_table(deployment, world.at(1), NEW, pace=Pace())
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,12 @@ import pytest
 from moto import mock_aws
 
 from operations.deployed_tables import DeployedTables
-from operations.execution.rate import Rate
+from operations.execution.pace import Pace
 from operations.recovery.compensation import compensate, touch_of
 from operations.recovery.conditional_write import WriteOutcome
 from operations.recovery.conflicts import Conflict
-from operations.recovery.undo import Undecided, select_bad, take_back, undo
+from operations.recovery.undo import Undecided, select_bad, take_back
+from reports.access.machine import Machine
 from reports.errors import ReportError
 from reports.states.differences import Difference
 from reports.states.selection import Selection
@@ -26,6 +27,7 @@ from tests.tables import create_history_table, create_table
 
 HISTORY, SOURCE = "EmployeeHistory", "Employee"
 KEY = {"Id": text("1")}
+IMPATIENT = Pace(patience_s=0)
 NIGHTLY = Selection(actor="nightly job", actor_attribute=("By",))
 
 
@@ -44,7 +46,7 @@ class World:
         create_history_table(self.client, HISTORY)
         self.racing = RacingClient(self.client)
         self.deployment = DeployedTables(SOURCE, session, history_table=HISTORY, time_shards=4)
-        self.deployment.__dict__["dynamodb"] = self.racing
+        self.deployment.dynamodb = self.racing
         self.began = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=20)
         self.deployment.reader.__dict__["horizon"] = self.began - timedelta(days=1)
         self.written = 0
@@ -87,15 +89,13 @@ class World:
         """A selection of just the changes that were marked."""
         return Marked(frozenset(self.bad))
 
-    def undo(self, **options):
-        given = {
-            "since": self.began,
-            "until": self.now,
-            "where": self.only_bad(),
-            "apply": True,
-            "patience_s": 0,
-        }
-        return undo(self.deployment, **given | options)
+    def select(self, **options):
+        chosen = {"since": self.began, "until": self.now, "pace": Pace()} | options
+        return select_bad(self.deployment, **chosen)
+
+    def undo(self, *, apply=True, pace=IMPATIENT, **options):
+        selected = self.select(**{"where": self.only_bad(), "pace": pace} | options)
+        return take_back(self.deployment, selected, apply=apply, pace=pace)
 
 
 class Marked(Selection):
@@ -489,13 +489,13 @@ def test_an_altered_history_undoes_nothing(world):
     """A forged old image must not be put into the table."""
     world.write(item("1", A=number(1)))
     row = world.write(item("1", A=number(2)), bad=True)
-    selected = select_bad(world.deployment, since=world.began, until=world.now)
+    selected = world.select()
     forged = row.to_item(4) | {"OldImage": {"M": item("1", A=number(1_000_000))}}
     world.client.put_item(TableName=HISTORY, Item=forged)
 
     with pytest.raises(IntegrityError):
         world.undo()
-    result = take_back(world.deployment, selected, apply=True, patience_s=0)
+    result = take_back(world.deployment, selected, apply=True, pace=IMPATIENT)
 
     assert result.outcomes == {WriteOutcome.REFUSED: 1}
     assert "its history is not intact" in result.items[0].reason
@@ -506,13 +506,13 @@ def test_rows_that_are_gone_undo_nothing(world):
     """What the change was cannot be told any more."""
     world.write(item("1", A=number(1)))
     row = world.write(item("1", A=number(2)), bad=True)
-    selected = select_bad(world.deployment, since=world.began, until=world.now)
+    selected = world.select()
     world.client.delete_item(
         TableName=HISTORY,
         Key={"Id": text("1"), "ApproximateCreationDateTime": text(row.sort_key)},
     )
 
-    result = take_back(world.deployment, selected, patience_s=0)
+    result = take_back(world.deployment, selected, pace=IMPATIENT)
 
     assert "are gone" in result.items[0].reason
     assert not result.is_clean
@@ -524,9 +524,9 @@ def test_it_keeps_to_a_rate_and_tells_how_far_it_is(world):
         world.write(item(str(n), A=number(1)), str(n))
         world.write(item(str(n), A=number(2)), str(n), bad=True)
     pauses, told = [], []
-    rate = Rate(1, clock=lambda: sum(pauses), sleep=pauses.append)
+    machine = Machine(clock=lambda: sum(pauses), sleep=pauses.append)
 
-    world.undo(rate=rate, progress=lambda *what: told.append(what))
+    world.undo(pace=Pace(1, progress=lambda *what: told.append(what), machine=machine))
 
     assert sum(pauses) >= 2
     assert ("changes selected", 4, None) in told

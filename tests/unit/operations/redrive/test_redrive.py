@@ -15,12 +15,13 @@ from history_writer.overflow_bucket import OverflowBucket
 from history_writer.writer import HistoryWriter
 from operations.deployed_tables import DeployedTables
 from operations.errors import OperationError, RefusedError
-from operations.execution.rate import Rate
+from operations.execution.pace import Pace
 from operations.redrive.delivery import Why
 from operations.redrive.run import names_of, redrive
 from operations.redrive.unpacking import Leftover, Lost
 from replica_writer.settle import Settler
 from replica_writer.tables import ReplicaTable, SourceTable
+from reports.access.machine import Machine
 from reports.deployment.stack import Consumer, Stack
 from stream_core.attribute_values import read_item
 from stream_core.change import read_record
@@ -46,6 +47,7 @@ from tests.left_behind import FakeStreams, Shard, invocation
 BUCKET = "quarantine"
 HISTORY, REPLICA = Consumer.HISTORY_WRITER, Consumer.REPLICA_WRITER
 HISTORY_FUNCTION = "arn:aws:lambda:eu-west-1:123456789012:function:trail-history-writer"
+IMPATIENT = Pace(patience_s=0)
 NAMES = {"uuid-h": HISTORY, "uuid-r": REPLICA, "trail-history-writer": HISTORY}
 OF_HISTORY = "aws/lambda/uuid-h/shardId-0/2026/11/25/2026-11-25T10.00.00-1"
 OF_REPLICA = "aws/lambda/uuid-r/shardId-0/2026/11/25/2026-11-25T10.00.00-1"
@@ -77,7 +79,7 @@ class World:
         deployment = DeployedTables("Employee", self, **options)
         writer = HistoryWriter(self.tables, OverflowBucket(self.s3, "overflow"), "history", 4)
         settler = Settler(ReplicaTable(self.tables, "replica"), SourceTable(self.tables, "source"))
-        deployment.__dict__.update(s3=self.s3, history_writer=writer, settler=settler)
+        deployment.s3, deployment.history_writer, deployment.settler = self.s3, writer, settler
         return deployment
 
     def client(self, service, **_options):
@@ -102,7 +104,7 @@ class World:
             return body.read()
 
     def redrive(self, **options):
-        options = {"apply": True, "names": NAMES, "patience_s": 0} | options
+        options = {"apply": True, "names": NAMES, "pace": IMPATIENT} | options
         return redrive(self.deployment, **options)
 
     def rows(self):
@@ -647,7 +649,7 @@ class TestPointers:
             apply=True,
             names=NAMES,
             files=[file],
-            patience_s=0,
+            pace=IMPATIENT,
         )
 
         assert (result.is_clean, result.done) == (True, (str(file),))
@@ -666,7 +668,7 @@ def test_many_objects_go_in_few_calls(world):
         world.quarantine(record)
     told = []
 
-    result = world.redrive(progress=lambda *what: told.append(what))
+    result = world.redrive(pace=Pace(progress=lambda *what: told.append(what)))
 
     assert len(result.done) == len(world.rows()) == 60
     assert len(world.tables.requests("batch_execute_statement")) == 3
@@ -678,9 +680,9 @@ def test_it_keeps_to_a_rate(world):
     for n in range(3):
         world.put(f"{OF_HISTORY}{n}", batch(inserts(100, first=1000 * n)))
     pauses = []
-    rate = Rate(50, clock=lambda: sum(pauses), sleep=pauses.append)
+    machine = Machine(clock=lambda: sum(pauses), sleep=pauses.append)
 
-    world.redrive(rate=rate)
+    world.redrive(pace=Pace(50, machine=machine))
 
     assert pauses == [2, 2]
 
@@ -690,15 +692,17 @@ def test_what_is_not_named_is_refused_before_anything_is_done(session):
     deployment = DeployedTables("Employee", session)
 
     with pytest.raises(RefusedError, match=r"quarantine bucket.*--quarantine-bucket"):
-        redrive(deployment)
+        redrive(deployment, pace=Pace())
     with mock_aws(), pytest.raises(RefusedError, match="time-shards"):
-        redrive(DeployedTables("Employee", session, quarantine_bucket=BUCKET), apply=True)
+        redrive(
+            DeployedTables("Employee", session, quarantine_bucket=BUCKET), apply=True, pace=Pace()
+        )
 
 
 def test_a_bucket_that_is_not_there_is_an_error(world):
     """An empty list would pass for nothing left behind."""
     with pytest.raises(ClientError, match="NoSuchBucket"):
-        redrive(world.deploy(quarantine_bucket="nowhere"))
+        redrive(world.deploy(quarantine_bucket="nowhere"), pace=IMPATIENT)
 
 
 def test_a_stack_names_its_consumers():

@@ -16,10 +16,12 @@ import operations.replica.compared_table
 import operations.replica.reasons
 import operations.replica.watch
 from operations.errors import OperationError, RefusedError
+from operations.execution.pace import Pace
 from operations.replica.compare import compare
 from operations.replica.discrepancies import DiscrepancyKind
 from operations.replica.reasons import Reason, past_of
 from operations.replica.sampling import Sample, share_at_most
+from reports.access.progress import silent
 from reports.errors import TableNotFoundError
 from stream_core.change import EventName
 from stream_core.history_row import HistoryRow
@@ -48,11 +50,10 @@ def version(identifier, number_):
     return item(identifier, Version=number(number_))
 
 
-def compared(world, **options):
+def compared(world, rate=None, patience_s=PATIENCE_S, progress=silent, **options):
     """A comparison, carried out: what it found by id, and its summary."""
-    comparison = compare(
-        world.deployment, **({"patience_s": PATIENCE_S, "machine": world.machine} | options)
-    )
+    pace = Pace(rate, patience_s, progress, world.machine)
+    comparison = compare(world.deployment, pace=pace, **options)
     found = {one.keys["Id"]["S"]: one for one in comparison}
     return found, comparison.summary
 
@@ -122,7 +123,7 @@ def test_composite_keys_find_their_items():
         world.put(SOURCE, one, other)
         world.put(REPLICA, one, one | {"At": text("3")})
 
-        found = list(compare(world.deployment, machine=world.machine))
+        found = list(compare(world.deployment, pace=Pace(machine=world.machine)))
 
     assert sorted((one.kind, one.keys["At"]["S"]) for one in found) == [
         (EXTRANEOUS, "3"),
@@ -617,7 +618,7 @@ def test_a_sample_has_its_share():
 def test_no_sample_is_refused(world, share):
     """A share is more than nothing and at most everything."""
     with pytest.raises(RefusedError, match=r"0\.01 for one item in a hundred"):
-        compare(world.deployment, sample=share)
+        compare(world.deployment, sample=share, pace=Pace())
 
 
 @pytest.mark.parametrize(
@@ -728,7 +729,7 @@ def weigh(size, **options):
     with a_world(history=False) as world:
         world.use(Endless(size, **options))
         found = 0
-        for one in compare(world.deployment, segments=2, machine=world.machine):
+        for one in compare(world.deployment, segments=2, pace=Pace(machine=world.machine)):
             found += 1
             del one
         return found, Weighed.most
@@ -801,7 +802,7 @@ def test_throttling_without_end_ends_it(blind_world, operation):
     blind_world.put(SOURCE, version("1", 1))
 
     blind_world.client.always(operation, THROTTLED)
-    comparison = compare(blind_world.deployment, segments=1, machine=blind_world.machine)
+    comparison = compare(blind_world.deployment, segments=1, pace=Pace(machine=blind_world.machine))
 
     with pytest.raises(OperationError, match="try again later, or slower"):
         list(comparison)
@@ -815,7 +816,7 @@ def test_a_missing_permission_is_told(blind_world):
     blind_world.client.always("scan", DENIED)
 
     with pytest.raises(OperationError) as raised:
-        list(compare(blind_world.deployment, machine=blind_world.machine))
+        list(compare(blind_world.deployment, pace=Pace(machine=blind_world.machine)))
 
     assert str(raised.value) == (
         "the source table 'Employee' in us-east-1 cannot be read (AccessDeniedException): check "
@@ -826,7 +827,7 @@ def test_a_missing_permission_is_told(blind_world):
 def test_ending_it_early_reads_no_more(blind_world):
     """Whoever has seen enough closes it: what is under way ends, nothing new begins."""
     blind_world.put(SOURCE, *(version(f"{n:03d}", 1) for n in range(50)))
-    comparison = compare(blind_world.deployment, machine=blind_world.machine)
+    comparison = compare(blind_world.deployment, pace=Pace(machine=blind_world.machine))
 
     first = next(comparison)
     comparison.close()
@@ -860,7 +861,7 @@ def test_the_source_is_no_replica_of_itself(world):
     world.client.descriptions[REPLICA]["TableId"] = f"id-{SOURCE}"
 
     with pytest.raises(RefusedError, match="'EmployeeReplica' is the source table itself"):
-        compare(world.deployment)
+        compare(world.deployment, pace=Pace())
 
 
 def test_tables_without_ids_are_told_apart_by_name(world):
@@ -874,7 +875,7 @@ def test_tables_without_ids_are_told_apart_by_name(world):
 
     assert found == {}
     with pytest.raises(RefusedError, match="the source table itself"):
-        compare(world.deployment)
+        compare(world.deployment, pace=Pace())
 
 
 @pytest.mark.parametrize("names", [["Name"], ["Id", "At"], ["At", "Id"]])
@@ -883,7 +884,7 @@ def test_another_key_is_refused(world, names):
     world.client.descriptions[REPLICA] = describe(REPLICA, names)
 
     with pytest.raises(RefusedError, match=r"the source's is Id \(S, HASH\)"):
-        compare(world.deployment)
+        compare(world.deployment, pace=Pace())
 
 
 def test_a_table_that_is_not_there_is_told(world):
@@ -891,7 +892,7 @@ def test_a_table_that_is_not_there_is_told(world):
     del world.client.descriptions[REPLICA]
 
     with pytest.raises(OperationError, match=r"the replica table 'EmployeeReplica'.*ResourceNot"):
-        compare(world.deployment)
+        compare(world.deployment, pace=Pace())
 
 
 def test_a_history_that_is_none_is_told_at_once(world):
@@ -899,7 +900,7 @@ def test_a_history_that_is_none_is_told_at_once(world):
     world.client.descriptions[HISTORY] = describe(HISTORY, ["Id"])
 
     with pytest.raises(TableNotFoundError, match="not a history table"):
-        compare(world.deployment)
+        compare(world.deployment, pace=Pace())
 
 
 def test_a_history_that_may_not_be_read_is_told_at_once(world):
@@ -907,23 +908,23 @@ def test_a_history_that_may_not_be_read_is_told_at_once(world):
     world.client.script("describe_table", None, None, DENIED)
 
     with pytest.raises(OperationError, match=r"history table .* DescribeTable and Query on it"):
-        compare(world.deployment)
+        compare(world.deployment, pace=Pace())
 
 
 def test_no_replica_is_refused(world):
     """It has to be named."""
     with pytest.raises(RefusedError, match="which replica table"):
-        compare(replace(world.deployment, replica_table=None))
+        compare(replace(world.deployment, replica_table=None), pace=Pace())
 
 
 @pytest.mark.parametrize("segments", [0, -1, 1_000_001])
 def test_impossible_segments_are_refused(world, segments):
     """As many as DynamoDB allows."""
     with pytest.raises(RefusedError, match="from 1 to 1,000,000"):
-        compare(world.deployment, segments=segments)
+        compare(world.deployment, segments=segments, pace=Pace())
 
 
 def test_a_rate_of_nothing_is_refused(world):
     """It would never end."""
     with pytest.raises(RefusedError, match="give more than 0"):
-        compare(world.deployment, rate=0)
+        compared(world, rate=0)

@@ -7,9 +7,11 @@ import pytest
 
 import operations.replica.repair
 from operations.errors import OperationError, RefusedError
+from operations.execution.pace import Pace
 from operations.replica.compare import compare
 from operations.replica.discrepancies import DiscrepancyKind
 from operations.replica.repair import repair
+from reports.access.progress import silent
 from reports.errors import KeyShapeError
 from tests.comparison import REPLICA, SOURCE, a_world, describe
 from tests.factories import item, number, text
@@ -29,9 +31,10 @@ def version(identifier, number_):
     return item(identifier, Version=number(number_))
 
 
-def repaired(world, *identifiers, **options):
+def repaired(world, *identifiers, rate=None, progress=silent, **options):
     """A repair of items, applied unless told otherwise."""
-    options = {"apply": True, "patience_s": PATIENCE_S, "machine": world.machine} | options
+    pace = Pace(rate, PATIENCE_S, progress, world.machine)
+    options = {"apply": True, "pace": pace} | options
     return repair(world.deployment, map(item, identifiers), **options)
 
 
@@ -43,7 +46,8 @@ def plant(world):
 
 
 def found_in(world, **options):
-    return list(compare(world.deployment, patience_s=PATIENCE_S, machine=world.machine, **options))
+    pace = Pace(patience_s=PATIENCE_S, machine=world.machine)
+    return list(compare(world.deployment, pace=pace, **options))
 
 
 def writes(world):
@@ -54,7 +58,7 @@ def test_what_compare_finds_is_healed(world):
     """Every kind; what is equal already is not written."""
     plant(world)
 
-    result = repair(world.deployment, found_in(world), apply=True, machine=world.machine)
+    result = repair(world.deployment, found_in(world), apply=True, pace=Pace(machine=world.machine))
 
     assert world.of(REPLICA) == world.of(SOURCE)
     assert result.applied
@@ -97,9 +101,9 @@ def test_findings_are_healed_while_more_are_found(world, monkeypatch):
     monkeypatch.setattr(operations.replica.repair, "KEYS_A_CALL", 10)
     world.put(SOURCE, *(version(f"{n:03d}", 1) for n in range(80)))
     world.put(REPLICA, *(version(f"{n:03d}", 2) for n in range(40, 120)))
-    comparison = compare(world.deployment, patience_s=PATIENCE_S, machine=world.machine)
+    comparison = compare(world.deployment, pace=Pace(patience_s=PATIENCE_S, machine=world.machine))
 
-    result = repair(world.deployment, comparison, apply=True, machine=world.machine)
+    result = repair(world.deployment, comparison, apply=True, pace=Pace(machine=world.machine))
 
     assert comparison.summary.differing == result.healed == 120
     assert world.of(REPLICA) == world.of(SOURCE)
@@ -112,7 +116,7 @@ def test_what_was_found_is_not_what_is_written(world):
     world.put(SOURCE, version("missing", 7), version("extraneous", 7))
     world.client.remove(SOURCE, {"Id": text("different")})
 
-    result = repair(world.deployment, found, apply=True, machine=world.machine)
+    result = repair(world.deployment, found, apply=True, pace=Pace(machine=world.machine))
 
     assert world.of(REPLICA) == world.of(SOURCE)
     assert result.is_clean
@@ -264,7 +268,7 @@ def test_a_key_given_twice_is_one_item():
             numbered.deployment,
             [{"Id": number("1.0")}, {"Id": 1}, {"Id": number("1")}],
             apply=True,
-            machine=numbered.machine,
+            pace=Pace(machine=numbered.machine),
         )
 
         assert (result.looked_at, result.healed) == (1, 1)
@@ -275,7 +279,7 @@ def test_a_key_given_twice_is_one_item():
 def test_what_is_no_key_is_refused(world, key):
     """Before anything is written."""
     with pytest.raises(KeyShapeError):
-        repair(world.deployment, [key], apply=True, machine=world.machine)
+        repair(world.deployment, [key], apply=True, pace=Pace(machine=world.machine))
 
     assert writes(world) == 0
 
@@ -337,4 +341,4 @@ def test_another_key_is_refused(world):
 def test_no_replica_is_refused(world):
     """It has to be named."""
     with pytest.raises(RefusedError, match="which replica table"):
-        repair(replace(world.deployment, replica_table=None), [])
+        repair(replace(world.deployment, replica_table=None), [], pace=Pace())

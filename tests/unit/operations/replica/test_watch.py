@@ -5,6 +5,7 @@ from itertools import chain
 
 import pytest
 
+from operations.execution.pace import Pace
 from operations.replica.watch import Conclusion, Watch
 from tests.comparison import a_world
 from tests.factories import text
@@ -34,7 +35,7 @@ def watched():
     def start(look_s, patience_s):
         with a_world() as world, ThreadPoolExecutor(1) as threads:
             tables = SlowTables(world, look_s)
-            watch = Watch(tables, threads, world.machine, patience_s=patience_s)
+            watch = Watch(tables, threads, Pace(patience_s=patience_s, machine=world.machine))
             watch.add({"1": {"Id": text("1")}})
             results = list(chain.from_iterable(watch.results(0)))
         return tables.looks_s, results
