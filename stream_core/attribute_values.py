@@ -90,6 +90,13 @@ def same_item(first: Item | None, second: Item | None) -> bool:
     return first == second or canonical_json(first) == canonical_json(second)
 
 
+def same_value(first: AttributeValue | None, second: AttributeValue | None) -> bool:
+    """Whether two values are the same, whatever the order and spelling; None: there is none."""
+    if first is None or second is None:
+        return first is second
+    return same_item({"": first}, {"": second})
+
+
 def wire_json(value: object, *, sort_keys: bool = True) -> bytes:
     """Wire values as JSON text, binary as base64, everything else exactly as it is."""
     encoder = _SORTED_WIRE_JSON if sort_keys else _WIRE_JSON

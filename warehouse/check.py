@@ -3,13 +3,12 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 
 import pyarrow as pa
 
 from reports.access.by_time import MOST_SHARDS
 from reports.access.progress import Progress, silent
-from reports.access.row_reader import RowReader
 from reports.inputs.keys import KeySchema
 from reports.verification.continuity import INTEGRITY, Finding, FindingKind
 from reports.verification.gaps import Gap, declare
@@ -147,6 +146,4 @@ def _time_of(line: dict[str, Any]) -> datetime | None:
 def _misplaced(row: HistoryRow, now: datetime) -> dict[FindingKind, list[str]]:
     # As `verify` looks at a stored row. The images are in it, so that nothing has to be fetched.
     stored = replace(row, overflow=None).to_item(1)
-    no_client = cast("Any", None)
-    reader = RowReader(no_client, no_client, "", None)
-    return RowChecks(reader, row.id, None, MOST_SHARDS, now).check(stored).faults
+    return RowChecks(HistoryRow.from_item, row.id, None, MOST_SHARDS, now).check(stored).faults

@@ -20,7 +20,7 @@ from operations.recovery.conflicts import Conflict, as_value
 from replica_writer.tables import own_attributes
 from reports.inputs.paths import Path
 from reports.states.differences import Difference, differences
-from stream_core.attribute_values import AttributeValue, Item, same_item
+from stream_core.attribute_values import AttributeValue, Item, same_value
 from stream_core.history_row import HistoryRow
 
 _WRITTEN_SINCE = "it was written again since"
@@ -134,7 +134,9 @@ class _TakingBack:
         What is as it was before is none: another writer, perhaps an earlier undo, was quicker.
         """
         conflicts = [open_conflict.conflict for open_conflict in self._open]
-        return [conflict for conflict in conflicts if not _same(conflict.actual, conflict.wanted)]
+        return [
+            conflict for conflict in conflicts if not same_value(conflict.actual, conflict.wanted)
+        ]
 
     def keep(self, path: Path) -> None:
         """Leave a place, and whatever it is in, to who wrote there."""
@@ -152,7 +154,7 @@ class _TakingBack:
         current, reason = _value_at(self.state, step.path)
         if not reason and any(_overlap(step.path, place) for place in self._kept):
             reason = _WRITTEN_SINCE
-        if not reason and _same(current, step.new):
+        if not reason and same_value(current, step.new):
             self.state = _with(self.state, step.path, step.old)
             self._pending = {place for place in self._pending if not _is_within(place, step.path)}
             self._pending.add(step.path)
@@ -178,7 +180,7 @@ class _TakingBack:
             if not _is_within(path, step.path):
                 continue
             value, reason = _value_at(step.new, within)
-            if not reason and _same(value, _value_at(self.state, path)[0]):
+            if not reason and same_value(value, _value_at(self.state, path)[0]):
                 live = _value_at(self._live, path)[0]
                 self.state = _with(self.state, path, live)
                 expected = _with(expected, within, live)
@@ -195,12 +197,12 @@ def _goes_on(open_conflict: _OpenConflict, step: Difference) -> bool:
     if not _is_within(step.path, conflict.path):
         # It may have led to more: that has to be looked at as well.
         within = conflict.path[len(step.path) :]
-        if _same(conflict.wanted, _value_at(step.new, within)[0]):
+        if same_value(conflict.wanted, _value_at(step.new, within)[0]):
             open_conflict.conflict = replace(conflict, wanted=_value_at(step.old, within)[0])
         return False
     within = step.path[len(conflict.path) :]
     value, reason = _value_at(conflict.wanted, within)
-    if reason or not _same(value, step.new):
+    if reason or not same_value(value, step.new):
         return False
     open_conflict.conflict = replace(conflict, wanted=_with(conflict.wanted, within, step.old))
     return True
@@ -241,9 +243,3 @@ def _with(
     else:
         members[name] = inner
     return {"M": members}
-
-
-def _same(first: AttributeValue | None, second: AttributeValue | None) -> bool:
-    if first is None or second is None:
-        return first is second
-    return same_item({"": first}, {"": second})

@@ -27,7 +27,7 @@ from operations.recovery.conditions import (
 from replica_writer.tables import own_attributes
 from reports.inputs.paths import value_at
 from reports.states.differences import Difference
-from stream_core.attribute_values import AttributeValue, Item, same_item
+from stream_core.attribute_values import Item, same_item, same_value
 from stream_core.retry import Patience, Retry, classify, error_code
 
 if TYPE_CHECKING:
@@ -181,14 +181,8 @@ class ConditionalWriter:
 
 def _has_all(current: Item | None, edits: Sequence[Difference]) -> bool:
     return current is not None and all(
-        _same(value_at(current, edit.path), edit.new) for edit in edits
+        same_value(value_at(current, edit.path), edit.new) for edit in edits
     )
-
-
-def _same(first: AttributeValue | None, second: AttributeValue | None) -> bool:
-    if first is None or second is None:
-        return first is second
-    return same_item({"": first}, {"": second})
 
 
 def _refused(error: ClientError | BotoCoreError) -> WriteResult:

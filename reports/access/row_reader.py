@@ -5,10 +5,9 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
 from reports.access.by_time import ByTime
 from reports.access.machine import patience_of
+from reports.access.overflow import overflow_body
 from reports.access.table_description import describe
 from reports.errors import ReportError, TableNotFoundError
 from reports.inputs.keys import KeySchema
@@ -19,13 +18,11 @@ from stream_core.errors import IntegrityError
 from stream_core.history_row import ID, SORT_KEY, HistoryRow, sort_key_after
 from stream_core.item_id import item_id
 from stream_core.overflow_object import unpack
-from stream_core.retry import error_code
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
 
-_GONE = frozenset({"NoSuchKey", "NoSuchVersion", "NoSuchBucket", "404"})
 # API reference, BatchGetItem.
 MOST_A_CALL = 100
 _GIVE_UP_AFTER_S = 60
@@ -218,22 +215,8 @@ class RowReader:
         """
         row = HistoryRow.from_item(item)
         if row.overflow is not None:
-            row = row.with_images(*unpack(row.overflow, self._overflow_body(row)))
+            owner = f" of the history row {row.sort_key}"
+            body = overflow_body(self._s3, row.overflow, owner)
+            row = row.with_images(*unpack(row.overflow, body))
         row.check()
         return row
-
-    def _overflow_body(self, row: HistoryRow) -> bytes:
-        pointer = row.overflow
-        if pointer is None:
-            raise ReportError(f"the history row {row.sort_key} has no overflow object")
-        where: dict[str, Any] = {"Bucket": pointer.bucket, "Key": pointer.key}
-        if pointer.version_id is not None:
-            where["VersionId"] = pointer.version_id
-        try:
-            return self._s3.get_object(**where)["Body"].read()
-        except ClientError as error:
-            if error_code(error) not in _GONE:
-                raise
-            raise IntegrityError(
-                f"overflow object {pointer.key} of the history row {row.sort_key} is missing"
-            ) from error

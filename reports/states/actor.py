@@ -10,7 +10,7 @@ from typing import Literal
 
 from reports.inputs.paths import Path, path_text, value_at
 from reports.states.values import value_to_text
-from stream_core.attribute_values import same_item
+from stream_core.attribute_values import same_value
 from stream_core.change import EventName
 from stream_core.history_row import HistoryRow
 
@@ -69,6 +69,6 @@ def _doubt(row: HistoryRow, attribute: Path) -> str | None:
     old, new = (
         value_at(image, attribute) for image in (row.change.old_image, row.change.new_image)
     )
-    if old is not None and new is not None and same_item({path: old}, {path: new}):
+    if old is not None and new is not None and same_value(old, new):
         return f"the change left {path} as it was: it may name who wrote before"
     return None

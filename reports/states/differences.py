@@ -6,7 +6,7 @@ from typing import Literal
 
 from reports.inputs.paths import Path, path_text
 from reports.states.timeline import state_before
-from stream_core.attribute_values import AttributeValue, Item, same_item
+from stream_core.attribute_values import AttributeValue, Item, same_value
 from stream_core.history_row import HistoryRow
 
 
@@ -59,7 +59,7 @@ def _between_values(
                     (*path, index), _at(old_list, index), _at(new_list, index)
                 )
         case _:
-            if old is None or new is None or not same_item({"": old}, {"": new}):
+            if not same_value(old, new):
                 yield Difference(path, old, new)
 
 

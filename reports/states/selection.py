@@ -10,7 +10,7 @@ from reports.errors import ReportError
 from reports.inputs.paths import Path, value_at
 from reports.states.actor import actor_of
 from reports.states.timeline import state_before
-from stream_core.attribute_values import AttributeValue, canonical_number, read_item, same_item
+from stream_core.attribute_values import AttributeValue, canonical_number, read_item, same_value
 from stream_core.change import EventName
 from stream_core.errors import MalformedRecordError
 from stream_core.history_row import HistoryRow
@@ -96,13 +96,7 @@ class Selection:
             return True
         old = value_at(state_before(row), self.attribute)
         new = value_at(row.change.new_image, self.attribute)
-        return not _same(old, new) and self._fits_old(old) and self._fits_new(new)
-
-
-def _same(first: AttributeValue | None, second: AttributeValue | None) -> bool:
-    if first is None or second is None:
-        return first is second
-    return same_item({"value": first}, {"value": second})
+        return not same_value(old, new) and self._fits_old(old) and self._fits_new(new)
 
 
 def _test_for(expected: str | Mapping[str, Any] | None) -> _Test:
@@ -110,7 +104,7 @@ def _test_for(expected: str | Mapping[str, Any] | None) -> _Test:
         return lambda _value: True
     exact = _wire_value(expected)
     if exact is not None:
-        return lambda value: _same(value, exact)
+        return lambda value: same_value(value, exact)
     text = str(expected)
     number = _number(text)
     return lambda value: value is not None and _spelled(value, text, number)

@@ -100,7 +100,9 @@ class ItemChecks:
         """
         has_source = self.reader.source_table is not None
         schema = self.reader.key_schema if has_source else None
-        checks = RowChecks(self.reader, subject.identifier, schema, self.reader.by_time.shards, now)
+        checks = RowChecks(
+            self.reader.load, subject.identifier, schema, self.reader.by_time.shards, now
+        )
         report = ItemReport(subject, now, sighting=sighting)
         links, faulty = _read_rows(self.reader, checks, report)
         keys = report.subject.keys

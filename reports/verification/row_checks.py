@@ -1,18 +1,18 @@
 """One stored row held against itself: its digest, its place, its format, its overflow object."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from reports.access.by_time import MOST_SHARDS
-from reports.access.row_reader import RowReader
 from reports.inputs.keys import KeySchema
 from reports.states.timeline import state_before
 from reports.verification.chain_order import Link, StateDigest
 from reports.verification.continuity import FindingKind, Unreadable
+from reports.verification.row_format import has_its_images, surplus
 from stream_core.attribute_values import Item, digest, same_item
 from stream_core.change import Change, EventName
 from stream_core.errors import IntegrityError, MalformedRecordError
@@ -61,7 +61,7 @@ class RowChecks:
 
     def __init__(
         self,
-        reader: RowReader,
+        load: Callable[[Item], HistoryRow],
         identifier: str,
         key_schema: KeySchema | None,
         time_shards: int,
@@ -70,13 +70,13 @@ class RowChecks:
         """Check rows that stand under an `Id`.
 
         Args:
-            reader: reads the overflow objects.
+            load: gives the row in an item with its images, its digest checked.
             identifier: the `Id`.
             key_schema: the source table's key, None where it is not known.
             time_shards: partitions an hour that `changes` reads.
             now: rows stamped later are from the future.
         """
-        self._reader = reader
+        self._load_row = load
         self._identifier = identifier
         self._key_schema = key_schema
         self._time_shards = time_shards
@@ -138,7 +138,7 @@ class RowChecks:
     def _load(self, item: Item) -> tuple[HistoryRow | None, list[str], str | None]:
         """The row with its images; or what is wrong with them, or why they may not be read."""
         try:
-            return self._reader.load(item), [], None
+            return self._load_row(item), [], None
         except (IntegrityError, MalformedRecordError, ParamValidationError) as error:
             return None, [_one_line(error)], None
         except (ClientError, BotoCoreError) as error:
@@ -218,30 +218,10 @@ def _is_number(text: str) -> bool:
 
 
 def _misshapen(row: HistoryRow, loaded: HistoryRow | None, item: Item) -> Iterator[str]:
-    """What the digest does not cover: more than a writer ever writes is an alteration too."""
-    written = row.to_item(1)
-    bucket = item.get("TimeBucket")
-    if bucket is not None:
-        written["TimeBucket"] = bucket
-    else:
-        del written["TimeBucket"]
-    if unknown := item.keys() - written.keys():
-        yield f"no row of the format: it has {', '.join(sorted(unknown))} besides"
-    elif not same_item(item, written):
-        yield "no row of the format: a field of it holds more"
-    if loaded is not None:
-        name = loaded.change.event_name
-        images = loaded.change.old_image is not None, loaded.change.new_image is not None
-        if images != _HAS_IMAGES[name]:
-            yield f"no row of the format: {name} has other images"
-
-
-_HAS_IMAGES = {
-    EventName.INSERT: (False, True),
-    EventName.MODIFY: (True, True),
-    EventName.REMOVE: (True, False),
-    EventName.SNAPSHOT: (False, True),
-}
+    if fault := surplus(row, item, "it"):
+        yield fault
+    if loaded is not None and not has_its_images(loaded):
+        yield f"no row of the format: {loaded.change.event_name} has other images"
 
 
 def _is_of_its_keys(change: Change) -> bool:

@@ -8,8 +8,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from reports.access.export import Export, ExportFile, ExportKind
 from reports.access.export_folder import ExportError
+from reports.access.overflow import overflow_body
+from reports.verification.row_format import has_its_images, surplus
 from stream_core.attribute_values import Item, read_item, same_item
-from stream_core.change import EventName
 from stream_core.errors import IntegrityError, MalformedRecordError
 from stream_core.history_row import ID, SORT_KEY, HistoryRow, OverflowPointer
 from stream_core.overflow_object import unpack
@@ -21,14 +22,6 @@ if TYPE_CHECKING:
 
 Loader: TypeAlias = Callable[[OverflowPointer], bytes]
 """Gives the body of an overflow object; raises IntegrityError where it is gone."""
-
-_GONE = frozenset({"NoSuchKey", "NoSuchVersion", "NoSuchBucket", "404"})
-_HAS_IMAGES = {
-    EventName.INSERT: (False, True),
-    EventName.MODIFY: (True, True),
-    EventName.REMOVE: (True, False),
-    EventName.SNAPSHOT: (False, True),
-}
 
 
 def stored_items(export: Export, file: ExportFile) -> Iterator[tuple[int, Item]]:
@@ -64,7 +57,9 @@ def stored_row(item: Item) -> HistoryRow:
     row = HistoryRow.from_item(item)
     if row.change.created_at.tzinfo is None:
         raise IntegrityError("not a history row: its sort key does not begin with a time in UTC")
-    _require_nothing_more(row, item)
+    # What the digest does not cover must not hold what would get lost here.
+    if fault := surplus(row, item, row.sort_key):
+        raise IntegrityError(fault)
     if row.overflow is None:
         _require_images(row)
         row.check()
@@ -92,14 +87,9 @@ def loader_of(overflow: "Loader | S3Client") -> Loader:
         return overflow
 
     def load(pointer: OverflowPointer) -> bytes:
-        where: dict[str, Any] = {"Bucket": pointer.bucket, "Key": pointer.key}
-        if pointer.version_id is not None:
-            where["VersionId"] = pointer.version_id
         try:
-            return overflow.get_object(**where)["Body"].read()
+            return overflow_body(overflow, pointer)
         except (ClientError, BotoCoreError) as error:
-            if error_code(error) in _GONE:
-                raise IntegrityError(f"overflow object {pointer.key} is missing") from error
             raise DatasetError(
                 f"overflow object {pointer.key} cannot be read: {error_code(error)}; try again "
                 "later"
@@ -123,25 +113,7 @@ def _written(export: Export, file: ExportFile, number: int, fields: Any, keys: I
     return item
 
 
-def _require_nothing_more(row: HistoryRow, item: Item) -> None:
-    """What the digest does not cover must not hold what would get lost here.
-
-    The bucket of the index stays behind: it repeats the hour, and no question here needs it.
-    """
-    written = row.to_item(1)
-    if "TimeBucket" in item:
-        written["TimeBucket"] = item["TimeBucket"]
-    else:
-        del written["TimeBucket"]
-    if unknown := item.keys() - written.keys():
-        raise IntegrityError(
-            f"no row of the format: {row.sort_key} has {', '.join(sorted(unknown))} besides"
-        )
-    if not same_item(item, written):
-        raise IntegrityError(f"no row of the format: a field of {row.sort_key} holds more")
-
-
 def _require_images(row: HistoryRow) -> None:
-    name = row.change.event_name
-    if (row.change.old_image is not None, row.change.new_image is not None) != _HAS_IMAGES[name]:
+    if not has_its_images(row):
+        name = row.change.event_name
         raise IntegrityError(f"no row of the format: the {name} {row.sort_key} has other images")
