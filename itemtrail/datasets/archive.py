@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import click
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import RenderableType
-from rich.table import Table
-from rich.text import Text
+from rich.table import Column
 
+from itemtrail.exit_status import CLEAN, FINDINGS
 from itemtrail.options.target import TargetTables
 from itemtrail.output import json_and_csv as writers
 from itemtrail.output.answer import Answer, give, tell
@@ -21,7 +21,7 @@ from itemtrail.records import kinds as record_kinds
 from itemtrail.records.kinds import Record
 from itemtrail.records.verify import finding_record, verification_record
 from itemtrail.tables import cells
-from itemtrail.tables.layout import summary_line, table_of, titled
+from itemtrail.tables.layout import Row, folded, notes, summary_line, table_of, titled
 from itemtrail.tables.verify import verdict_line, verification_blocks
 from reports.access.clients import dynamodb_client
 from reports.access.machine import Machine
@@ -45,7 +45,12 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _COUNTS = ("rows_read", "rows_added", "already_there")
-FINDINGS = 1
+_EXPORT_COLUMNS = (
+    Column("export", width=len("incremental")),
+    folded("since (UTC)"),
+    folded("until (UTC)"),
+    *(Column(name, justify="right", width=9) for name in ("read", "added", "there")),
+)
 
 
 @dataclass(frozen=True)
@@ -139,7 +144,7 @@ def check_dataset(folder: Path, gaps_file: Path | None, form: str) -> int:
         give(answer, form, progress)
     if form not in ("table", "json"):
         tell(verdict_line(verification))
-    return 0 if is_clean else FINDINGS
+    return CLEAN if is_clean else FINDINGS
 
 
 def _give(archived: Archived, form: str) -> None:
@@ -169,29 +174,21 @@ def _give_round(archived: Archived, form: str) -> None:
 
 def _blocks(archived: Archived) -> Iterator[RenderableType]:
     title = f"{archived.dataset.folder}, of {archived.dataset.history_table}"
-    yield titled(title, _table(archived.exports) if archived.exports else "")
+    rows = map(_export_row, archived.exports)
+    yield titled(title, table_of(_EXPORT_COLUMNS, rows) if archived.exports else "")
     yield summary_line(_summary(archived), good=bool(archived.exports))
-    for note in archived.notes:
-        yield Text.assemble(("note ", "yellow"), cells.printable(note))
+    yield from notes(archived.notes)
     yield ""
 
 
-def _table(exports: Sequence[ArchivedExport]) -> Table:
-    table = table_of(())
-    table.add_column("export", width=len("incremental"))
-    table.add_column("since (UTC)", overflow="fold", ratio=1)
-    table.add_column("until (UTC)", overflow="fold", ratio=1)
-    for name in ("read", "added", "there"):
-        table.add_column(name, justify="right", width=9)
-    for archived_export in exports:
-        since = archived_export.export.since
-        table.add_row(
-            archived_export.export.kind.partition("_")[0].lower(),
-            "" if since is None else cells.when(since),
-            cells.when(archived_export.export.time),
-            *(f"{count:,}" for count in _counts(archived_export).values()),
-        )
-    return table
+def _export_row(archived_export: ArchivedExport) -> Row:
+    since = archived_export.export.since
+    return (
+        archived_export.export.kind.partition("_")[0].lower(),
+        "" if since is None else cells.when(since),
+        cells.when(archived_export.export.time),
+        *(f"{count:,}" for count in _counts(archived_export).values()),
+    )
 
 
 def _summary(archived: Archived) -> str:

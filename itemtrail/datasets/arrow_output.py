@@ -1,12 +1,12 @@
 """Answers that come as Arrow record batches, in the form asked for, batch by batch."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import chain, islice
 from typing import Any
 
 import pyarrow as pa
-from rich.console import RenderableType
-from rich.table import Table
+from rich.console import JustifyMethod, RenderableType
+from rich.table import Column
 from rich.text import Text
 
 from itemtrail.datasets.arrow_values import Plain, plain_lines
@@ -16,7 +16,7 @@ from itemtrail.output.json_and_csv import flat_text
 from itemtrail.output.progress import ProgressBar
 from itemtrail.records.kinds import FieldKind, Record, RecordKind
 from itemtrail.tables import cells
-from itemtrail.tables.layout import blocks, table_of
+from itemtrail.tables.layout import listing, table_of
 from reports.errors import ReportError
 
 _LONGEST_CELL = 200
@@ -84,23 +84,19 @@ def _row_groups(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
 
 def _blocks(kind: RecordKind, reader: pa.RecordBatchReader) -> Iterator[RenderableType]:
     """An answer for people, as tables that continue each other; without lines just its columns."""
-    is_first = True
-    for block in blocks(plain_lines(reader)):
-        yield _table(kind, block, header=is_first)
-        is_first = False
-    if is_first:
-        yield _table(kind, [], header=True)
-    yield ""
+    columns = [_column(name, holds) for name, holds in kind.fields.items()]
+    rows = (list(map(_cell, kind.fields.values(), line)) for line in plain_lines(reader))
+    is_empty = True
+    for block in listing(columns, rows):
+        yield block
+        is_empty = False
+    if is_empty:
+        yield from (table_of(columns), "")
 
 
-def _table(kind: RecordKind, lines: Iterable[list[Plain]], *, header: bool) -> Table:
-    table = table_of((), header=header)
-    for name, holds in kind.fields.items():
-        justify: Any = "right" if holds is FieldKind.INTEGER else "left"
-        table.add_column(cells.plain(name), justify=justify, overflow="fold", ratio=1)
-    for line in lines:
-        table.add_row(*map(_cell, kind.fields.values(), line))
-    return table
+def _column(name: str, holds: FieldKind) -> Column:
+    justify: JustifyMethod = "right" if holds is FieldKind.INTEGER else "left"
+    return Column(cells.plain(name), justify=justify, overflow="fold", ratio=1)
 
 
 def _cell(kind: FieldKind, value: Plain) -> Text:

@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from itemtrail.datasets.extras import load
+from itemtrail.exit_status import CLEAN
 from itemtrail.options.kinds import DurationType, PathType, TimeType
 from itemtrail.options.target import (
     WHERE,
@@ -110,12 +111,12 @@ def archive(  # noqa: PLR0913 - an option each
     with _interruptible():
         if exports:
             work.ingest(exports, form)
-            return 0
+            return CLEAN
         place = dataset_archive.destination(to, bucket_owner, kms_key, every)
         if every:
             work.keep_up_to_date(tables, place, every, form)
         work.bring_up_to_date(tables, place, form)
-    return 0
+    return CLEAN
 
 
 @click.command(short_help="SQL over a dataset: its rows, and views such as table_as_of.")
@@ -183,14 +184,14 @@ def query(  # noqa: PLR0913 - an option each
         if location is None:
             raise _usage("where will Athena find the dataset? give --location s3://BUCKET/PREFIX")
         dataset_query.print_athena(sql, dataset, location, views)
-        return 0
+        return CLEAN
     opened = dataset_query.open_engine(engine, dataset, memory)
     with _interruptible():
         if is_list or sql is None:
             dataset_query.list_views(opened, views, form)
         else:
             dataset_query.run_query(opened, sql, views, form)
-    return 0
+    return CLEAN
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ from itemtrail.output.progress import ProgressBar
 from itemtrail.records import kinds as record_kinds
 from itemtrail.records.kinds import Record
 from itemtrail.tables import cells
-from itemtrail.tables.layout import table_of
+from itemtrail.tables.layout import Row, folded, table_of
 from reports.errors import ReportError
 from reports.inputs.paths import Path as AttributePath
 from warehouse import engines
@@ -33,6 +33,7 @@ from warehouse.questions.question import Question, text_literal, time_literal
 
 _ROWS = "rows"
 _FINDINGS = "findings"
+_VIEW_COLUMNS = (folded("view", 2), folded("column", 2), folded("type", 2))
 # They become part of a query's text.
 _MOST_FINDINGS = 10_000
 
@@ -138,17 +139,17 @@ def _columns(engine: Engine, name: str) -> Iterator[Record]:
 
 
 def _blocks(lines: Sequence[Record]) -> Iterator[RenderableType]:
-    table = table_of(())
-    for name, ratio in (("view", 2), ("column", 2), ("type", 2)):
-        table.add_column(name, overflow="fold", ratio=ratio)
+    yield table_of(_VIEW_COLUMNS, _rows(lines))
+    yield ""
+
+
+def _rows(lines: Sequence[Record]) -> Iterator[Row]:
     view = None
     for line in lines:
         is_next = line["view"] != view
         view = line["view"]
         texts = (view if is_next else "", line["column"], line["type"])
-        table.add_row(*map(cells.plain, texts))
-    yield table
-    yield ""
+        yield list(map(cells.plain, texts))
 
 
 def _names(text: str, table: str) -> bool:

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Kinds of values on the command line: times, paths, shares, durations."""
 
 import re
 from datetime import datetime, timedelta

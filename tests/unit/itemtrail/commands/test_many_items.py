@@ -1,0 +1,113 @@
+"""The commands about many items."""
+
+import json
+from datetime import UTC, datetime
+
+from stream_core.history_row import HistoryRow
+from tests.factories import change
+from tests.unit.itemtrail.outputs import only_line
+from tests.unit.itemtrail.trail import KEYS, NEW, OLD, ROWS, SINCE, Trail
+
+
+def test_changes_are_asked_for_by_what_the_options_say(run):
+    """Range, key and every choice reach the history as they were given."""
+    trail = Trail()
+    choice = ("--event", "modify", "--attribute", "Name", "--from", "Murali", "--actor", "ada")
+
+    run("changes", "1", *SINCE, "--until", "2018-04-01", *choice, trail=trail)
+
+    (start, end, where, key), _ = trail.asked
+    assert (start, end) == (datetime(2018, 3, 1, tzinfo=UTC), datetime(2018, 4, 1, tzinfo=UTC))
+    assert key == KEYS
+    assert (where.event_names, where.attribute) == ({"MODIFY"}, ("Name",))
+    assert (where.old, where.new, where.actor) == ("Murali", None, "ada")
+
+
+def test_changes_say_who_made_them_and_why_that_is_not_known(run):
+    """An expiry is DynamoDB's, a delete names nobody, and a name may be an older one's."""
+    deleted = HistoryRow.from_change(change(NEW, None, sequence=4))
+    trail = Trail(rows=[*ROWS, deleted])
+
+    _, out, _ = run("changes", *SINCE, "--actor-attribute", "Name", trail=trail)
+
+    actors = [(one["actor"], one["actor_source"], one["actor_caveat"]) for one in json.loads(out)]
+    assert actors[0] == ("Murali", "attribute", None)
+    assert actors[2] == ("dynamodb.amazonaws.com", "userIdentity", None)
+    assert actors[3][0] is None
+    assert "a delete does not name who made it" in actors[3][2]
+
+
+def test_changes_as_a_table_explain_a_missing_name_once(run):
+    """Footnotes stand under the table, however often they are needed."""
+    deletes = [HistoryRow.from_change(change(NEW, None, sequence=number_)) for number_ in (4, 5)]
+
+    _, out, _ = run(
+        *("changes", *SINCE, "--actor-attribute", "Name", "--output", "table"),
+        trail=Trail(rows=[*ROWS, *deletes]),
+    )
+
+    assert out.count("? ¹") == 2
+    assert out.count("a delete does not name who made it") == 1
+    assert "TTL" in out
+
+
+def test_no_change_is_an_answer(run):
+    """Nothing having happened is no failure; a person is told, a program reads a list."""
+    status, out, err = run("changes", *SINCE, "--until", "2018-03-02", trail=Trail(rows=[]))
+
+    assert (status, json.loads(out)) == (0, [])
+    assert only_line(err) == "no such change from 2018-03-01 00:00:00 to 2018-03-02 00:00:00 UTC"
+
+
+def test_changes_by_an_actor_tell_of_those_that_name_nobody(run):
+    """A delete may be anybody's: an answer without it must not look complete."""
+    deleted = HistoryRow.from_change(change(NEW, None, sequence=4))
+    by_murali = ("--actor", "Murali", "--actor-attribute", "Name")
+
+    _, out, err = run("changes", *SINCE, *by_murali, trail=Trail(rows=[ROWS[0], deleted]))
+
+    assert len(json.loads(out)) == 1
+    assert only_line(err) == (
+        "nothing tells who made 1 delete in the range: any may be Murali's too; "
+        "leave --actor out to see them"
+    )
+
+
+def test_between_gives_versions_with_their_span(run):
+    """A version says since when and until when it was active, and how sure that is."""
+    _, out, _ = run("between", *SINCE)
+
+    first = json.loads(out)[0]
+    assert first["item"] == OLD
+    assert (first["valid_from"], first["valid_to"]) == ("2018-03-03T14:06:00.000000Z",) * 2
+    assert first["changed"] == ["Id", "Name", "Salary"]
+    assert first["certainty"] == "exact"
+
+
+def test_between_with_nothing_there_is_an_answer(run):
+    """As for `changes`."""
+    status, out, err = run("between", "1", *SINCE, trail=Trail(rows=[]))
+
+    assert (status, json.loads(out)) == (0, [])
+    assert only_line(err).startswith("nothing of Id=1 was there from 2018-03-01 00:00:00 to ")
+
+
+def test_table_as_of_says_which_way_it_took_and_what_is_not_exact(run):
+    """On a terminal below the table; else on stderr, where no program reads it."""
+    _, table, silent = run("table-as-of", "--at", "now", "--output", "table")
+    _, out, err = run("table-as-of", "--at", "now")
+
+    summary = "1 item, 1 of the answers not exact; by history: it is short"
+    assert summary in table
+    assert "bounded: a change is missing" in table
+    assert silent == ""
+    assert only_line(err) == summary
+    assert [one["exists"] for one in json.loads(out)] == [True, False]
+
+
+def test_a_table_without_items_is_an_answer(run):
+    """Exit 0, an empty list, and the summary."""
+    status, out, err = run("table-as-of", "--at", "now", trail=Trail(rows=[]))
+
+    assert (status, json.loads(out)) == (0, [])
+    assert only_line(err) == "0 items; by history: it is short"

@@ -1,0 +1,97 @@
+"""Restore: the plan comes first, and what was not done is not hidden."""
+
+from dataclasses import replace
+
+from itemtrail.output import dry_run as plan_first
+from tests.unit.itemtrail.library import AGO, AT, EVERY_ORDER, ONE, RANGE, REFUSED, TWO, Library
+from tests.unit.itemtrail.outputs import lines_of, only_line
+
+
+def test_restore_shows_the_plan_before_it_is_carried_out(run):
+    """What would become different first, then what became of it."""
+    library = Library()
+
+    status, out, _ = run(
+        "restore", "1", "--at", AGO, "--apply", "--output", "table", library=library
+    )
+
+    lines = lines_of(out)
+    assert (status, library.order) == (1, ["plan_restore", "carry_out"])
+    assert lines[0] == "Plan: 3 items back to 2018-03-03 14:06:00 UTC"
+    assert "Id=1 planned ~ Name: Murali Allada → Murali" in lines
+    assert "Id=1 conflict ~ Name: Murali Allada → Murali" in lines
+    assert "! Name is Grace, not Murali Allada; wanted Murali (again)" in lines
+    assert lines[-1] == "0 items written, 1 conflict, 1 refused, 1 unneeded"
+
+
+def test_restore_of_an_item_that_was_not_there_says_so(run):
+    """The item goes as a whole, and why nothing is done about it is told."""
+    _, out, _ = run("restore", "1", "--at", AGO, "--output", "table")
+
+    lines = lines_of(out)
+    assert "Id=2 refused - the item: nothing but its key" in lines
+    assert "what it was is only bounded: a change is missing" in lines
+    assert lines[-1] == (
+        "dry run, nothing was written: with --apply 1 item would be written, 1 refused, 1 unneeded"
+    )
+
+
+def test_restore_of_an_altered_history_shows_no_change_at_all(run):
+    """What the item was is not known: it is not as if it had not been there."""
+    altered = replace(REFUSED, differences=(), refusal="its history is not intact: digest")
+
+    _, out, _ = run("restore", "2", "--at", AGO, "--output", "table", plan_restore=[altered])
+
+    assert "Id=2 refused its history is not intact: digest" in lines_of(out)
+    assert "the item:" not in out
+
+
+def test_a_plan_that_nobody_reads_is_not_carried_out(run, monkeypatch):
+    """Whoever pipes it into a program that ends has not seen what would be done."""
+
+    def leave(*_):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(plan_first, "show", leave)
+    monkeypatch.setattr("itemtrail.cli._drop_output", lambda: None)
+    library = Library()
+    order = ("--at", AGO, "--apply", "--output", "table")
+
+    status, _, err = run("restore", "1", *order, library=library)
+    undone, _, _ = run("undo", "1", *RANGE, *order[2:], library=library)
+
+    assert (status, undone) == (2, 2)
+    assert "its reader left before the end of the plan; nothing was written" in only_line(err)
+    assert "carry_out" not in library.order
+    assert library.asked["take_back"][1]["apply"] is False
+
+
+def test_restore_is_asked_for_by_what_the_options_say(run, tmp_path):
+    """Keys, the instant and the permission reach the library as they were given."""
+    (tmp_path / "keys.txt").write_text("1\n2\n")
+    library = Library()
+
+    run("restore", "--keys-file", "keys.txt", "--at", AGO, "--allow-uncertain", library=library)
+
+    (_, keys, at), named = library.asked["plan_restore"]
+    assert (keys, at, named) == ([ONE, TWO], AT, {"allow_uncertain": True, "rate": None})
+
+
+def test_restore_into_a_new_table(run):
+    """The key is given where the source is gone; what is uncertain is told, and why."""
+    library = Library()
+    gone = ("--key-attribute", "Id:N", "--key-attribute", "a:b:S")
+
+    status, out, _ = run(
+        *EVERY_ORDER["restore --into"], *gone, "--output", "table", "--apply", library=library
+    )
+
+    (_, at, new_table), named = library.asked["restore_table"]
+    assert (at, new_table, named["apply"]) == (AT, "Employee-march", True)
+    assert list(named["key_schema"].types.items()) == [("Id", "N"), ("a:b", "S")]
+    lines = lines_of(out)
+    assert status == 1
+    assert "2 a change is missing" in lines
+    assert "Id=2 unwritten the table answers ValidationException" in lines
+    assert "note deletion protection is not on" in lines
+    assert lines[-1] == "7 items in Employee-march, 1 not taken, 2 uncertain"

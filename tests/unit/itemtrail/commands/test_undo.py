@@ -1,0 +1,89 @@
+"""Undo: what is chosen, the plan, and the same range again."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from operations.recovery.undo import Undone
+from tests.unit.itemtrail.library import ONE, RANGE, Library
+from tests.unit.itemtrail.outputs import lines_of, only_line
+
+
+def test_undo_is_asked_for_by_what_the_options_say(run):
+    """The range, the choice and the key reach the library as they were given."""
+    library = Library()
+    choice = ("--event", "modify", "--attribute", "Name", "--from", "a", "--actor", "payroll")
+
+    run("undo", "1", *RANGE, *choice, "--actor-attribute", "by", library=library)
+
+    _, named = library.asked["select_bad"]
+    assert (named["since"], named["until"]) == (
+        datetime(2018, 3, 1, tzinfo=UTC),
+        datetime(2018, 4, 1, tzinfo=UTC),
+    )
+    assert named["keys"] == [ONE]
+    where = named["where"]
+    assert (where.event_names, where.attribute, where.old) == ({"MODIFY"}, ("Name",), "a")
+    assert (where.actor, where.actor_attribute) == ("payroll", ("by",))
+
+
+def test_undo_of_everything_in_a_range_has_to_be_asked_for(run):
+    """The good writes of the range would go too: that is never what is meant by leaving out."""
+    library = Library()
+
+    status, out, err = run("undo", *RANGE, "--apply", library=library)
+    allowed, _, _ = run("undo", *RANGE, "--all", library=library)
+
+    assert (status, out) == (2, "")
+    assert "this would take back every change of the range, the good ones too: choose by KEY" in (
+        only_line(err)
+    )
+    assert allowed == 1
+    assert library.order == ["select_bad", "take_back"]
+
+
+@pytest.mark.parametrize(
+    "choice", [("1",), ("--event", "remove"), ("--attribute", "a"), ("--actor", "payroll")]
+)
+def test_undo_of_a_choice_needs_no_other_word(run, choice):
+    """Each kind of choice will do; together with --all it is not clear what is meant."""
+    chosen, _, _ = run("undo", *RANGE, *choice)
+    unclear, _, err = run("undo", *RANGE, *choice, "--all")
+
+    assert (chosen, unclear) == (1, 2)
+    assert "--all and a choice exclude each other: leave one of them out" in err
+
+
+def test_undo_shows_the_plan_before_it_is_carried_out(run):
+    """Edits, conflicts, and the changes of which nothing tells whose they were."""
+    library = Library()
+
+    _, out, _ = run("undo", "1", *RANGE, "--apply", "--output", "table", library=library)
+
+    lines = lines_of(out)
+    assert library.order == ["select_bad", "take_back", "take_back"]
+    assert lines[0] == ("Plan: Undo of changes from 2018-03-01 00:00:00 to 2018-04-01 00:00:00 UTC")
+    assert "Id=1 written + Salary: 1" in lines
+    assert "! Name is Grace, not Murali Allada; wanted Murali (again)" in lines
+    assert "Id=3 planned - the item: Name: Murali Allada Photo: base64:AAE=" in lines
+    assert "Id=2 undecided REMOVE: nothing tells who made the change: it is not taken back" in lines
+
+
+def test_undo_says_how_to_have_the_same_range_again(run):
+    """`1h ago` is another moment when the command is run again with --apply."""
+    _, _, err = run("undo", "1", *RANGE)
+
+    assert only_line(err) == (
+        "dry run, nothing was written: with --apply 1 item would be written, 1 undecided; "
+        "1 place in conflict; the same range again: --since "
+        "2018-03-01T00:00:00.000000Z --until 2018-04-01T00:00:00.000000Z"
+    )
+
+
+def test_undo_of_nothing_says_so(run):
+    """No such change is an answer."""
+    status, out, err = run("undo", "1", *RANGE, take_back=Undone(False, (), ()))
+
+    assert (status, json.loads(out)) == (0, [])
+    assert only_line(err) == "there is no such change: nothing to take back"

@@ -1,0 +1,215 @@
+"""A stand-in for the operations, and the command lines that order them."""
+
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import boto3
+
+from operations.backfill.plan import Backfill
+from operations.backfill.results import Counts, Problem
+from operations.enable import Stream
+from operations.recovery.conditional_write import WriteOutcome
+from operations.recovery.conflicts import Conflict
+from operations.recovery.restore_items import ItemPlan, ItemResult, Restored
+from operations.recovery.restore_table import TableRestored, Uncertain, Unwritten
+from operations.recovery.undo import BadItem, ItemUndone, Selected, Undecided, Undone
+from operations.redrive.delivery import Why
+from operations.redrive.objects import StreamRange
+from operations.redrive.run import Redriven
+from operations.redrive.unpacking import Leftover, Lost
+from operations.replica.discrepancies import ComparisonSummary, Discrepancy, DiscrepancyKind
+from operations.replica.reasons import Explanation, Reason
+from operations.replica.repair import Repaired, Unhealed
+from reports.deployment.stack import Consumer
+from reports.states.differences import Difference, differences
+from reports.states.timeline import Certainty, ItemState
+from stream_core.change import EventName
+from tests.factories import item, number, text
+
+AT = datetime(2018, 3, 3, 14, 6, tzinfo=UTC)
+AGO = "2018-03-03T14:06:00Z"
+ONE, TWO, THREE = ({"Id": text(each)} for each in ("1", "2", "3"))
+OLD = item("1", Name=text("Murali"), Salary=number("4200.50"))
+NEW = item("1", Name=text("Murali Allada"), Photo={"B": b"\x00\x01"})
+SORT_KEY = "2018-03-03T14:06:00.000000Z#1"
+ARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/Employee/stream/2018-03-01T10:00:00.000"
+GAP = {"class": "MISSING_START", "to": "2018-03-03T14:06:00.000000Z", "cause": "backfilled"}
+BACKFILLED = Backfill(
+    applied=True,
+    finished=False,
+    counts=Counts(10, 4, 3, 1, 2, 9),
+    problems=[Problem("0123456789abcdef", "the table answers ValidationException")],
+    unfinished=[Problem("fedcba9876543210", "not settled in the replica: no answer")],
+    go_on="run the same command again: it goes on from state.json",
+    gap=None,
+)
+LAGS = Explanation(Reason.LAGGING, "an old state", "`repair` it", 2, AT - timedelta(seconds=90))
+CORRUPT = Explanation(Reason.CORRUPT, "it never was so", "find out who writes")
+DISCREPANCIES = [
+    Discrepancy(ONE, DiscrepancyKind.DIFFERENT, AT, LAGS, NEW, OLD),
+    Discrepancy(TWO, DiscrepancyKind.MISSING, AT, Explanation(None, "?", "`repair`"), item("2")),
+    Discrepancy(THREE, DiscrepancyKind.EXTRANEOUS, AT, CORRUPT, None, item("3", A=text("\x1b[2J"))),
+]
+SUMMARY = ComparisonSummary(
+    source_items=100,
+    replica_items=100,
+    looked_at=100,
+    kinds=dict.fromkeys(DiscrepancyKind, 1),
+    reasons={Reason.LAGGING: 1, Reason.CORRUPT: 1, None: 1},
+    restless=({"Id": text("9")},),
+    passing=2,
+    sample=1.0,
+    seed=7,
+    is_complete=True,
+)
+CLEAN = replace(SUMMARY, kinds={}, reasons={}, restless=())
+REPAIRED = Repaired(
+    applied=True,
+    looked_at=5,
+    equal=1,
+    differing={DiscrepancyKind.MISSING: 3, DiscrepancyKind.DIFFERENT: 1},
+    healed=2,
+    restless=(ONE,),
+    unhealed=(Unhealed(TWO, "the replica refuses it: ValidationException"),),
+)
+REDRIVEN = Redriven(
+    applied=True,
+    objects=3,
+    records=5,
+    done=("quarantine/history_writer/1.json",),
+    leftovers=(
+        Leftover(
+            "quarantine/history_writer/2.json",
+            *(Why.CONFLICT, "another digest", Consumer.HISTORY_WRITER, "12", "0123456789abcdef"),
+        ),
+    ),
+    lost=(Lost("letters.json", StreamRange(ARN, "shard-1", "3", "9", 7), 2, "3 have expired"),),
+    counts=Counter(RowsWritten=4, Duplicates=1),
+)
+
+
+def state(keys, image, certainty=Certainty.EXACT, reason="the live item"):
+    return ItemState(keys, AT, image, certainty, reason)
+
+
+PLAN = ItemPlan(ONE, state(ONE, OLD), state(ONE, NEW), tuple(differences(NEW, OLD)))
+REFUSED = ItemPlan(
+    TWO,
+    state(TWO, None, Certainty.BOUNDED, "a change is missing"),
+    state(TWO, item("2")),
+    tuple(differences(item("2"), None)),
+    "what it was is only bounded: a change is missing",
+)
+NEEDLESS = ItemPlan(THREE, state(THREE, None), state(THREE, None), ())
+CONFLICT = Conflict(ONE, ("Name",), text("Murali Allada"), text("Grace"), text("Murali"), "again")
+RESTORED = Restored(
+    True,
+    (
+        ItemResult(PLAN, WriteOutcome.CONFLICT, "it has changed meanwhile", (CONFLICT,)),
+        ItemResult(REFUSED, reason=REFUSED.refusal),
+        ItemResult(NEEDLESS, reason="it is what it was"),
+    ),
+)
+WHOLE = TableRestored(
+    applied=True,
+    new_table="Employee-march",
+    method="history",
+    reason="it is short",
+    items=7,
+    uncertain=Counter({"a change is missing": 2}),
+    listed=(Uncertain(ONE, True, Certainty.BOUNDED, "a change is missing"),),
+    unwritten=(Unwritten(TWO, "the table answers ValidationException"),),
+    notes=("deletion protection is not on",),
+)
+SELECTED = Selected((BadItem(ONE, (SORT_KEY,)),), (Undecided(TWO, SORT_KEY, EventName.REMOVE),))
+UNDONE = Undone(
+    True,
+    (
+        ItemUndone(
+            ONE,
+            (SORT_KEY,),
+            (Difference(("Salary",), None, number(1)),),
+            (CONFLICT,),
+            WriteOutcome.WRITTEN,
+        ),
+        ItemUndone(THREE, (SORT_KEY,), (Difference((), {"M": NEW}, None),), (), None),
+    ),
+    SELECTED.undecided,
+)
+
+
+class Comparison:
+    """Stands in for a comparison under way."""
+
+    def __init__(self, found, summary):
+        self._found = iter(found)
+        self.summary = summary
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        return next(self._found)
+
+
+class Library:
+    """Stands in for the operations: notes what they are asked for, and gives what is set."""
+
+    def __init__(self, **answers):
+        self.answers = {
+            "backfill": BACKFILLED,
+            "enable": Stream("Employee", ARN, was_on=False, applied=True),
+            "compare": (DISCREPANCIES, SUMMARY),
+            "repair": REPAIRED,
+            "redrive": REDRIVEN,
+            "plan_restore": [PLAN, REFUSED, NEEDLESS],
+            "carry_out": RESTORED,
+            "restore_table": WHOLE,
+            "select_bad": SELECTED,
+            "take_back": UNDONE,
+        } | answers
+        self.asked = {}
+        self.order = []
+
+    def __getattr__(self, name):
+        def ask(*given, pace, **named):
+            self.order.append(name)
+            self.asked[name] = given, named | {"rate": pace.per_second}
+            pace.progress("items", 1, None)
+            answer = self.answers[name]
+            if isinstance(answer, BaseException):
+                raise answer
+            if name == "compare":
+                return Comparison(*answer)
+            if "apply" in named and hasattr(answer, "applied"):
+                return replace(answer, applied=named["apply"] and answer.applied)
+            return answer
+
+        return ask
+
+
+SESSION = boto3.Session("test", "test", region_name="us-east-1")
+PLACES = {
+    "backfill": "itemtrail.commands.backfill.backfill_table",
+    "enable": "itemtrail.commands.backfill.enable_stream",
+    "compare": "itemtrail.commands.replica.compare_tables",
+    "repair": "itemtrail.commands.replica.repair_items",
+    "redrive": "itemtrail.commands.redrive.redrive_failures",
+    "plan_restore": "itemtrail.commands.restore.plan_restore",
+    "carry_out": "itemtrail.commands.restore.carry_out",
+    "restore_table": "itemtrail.commands.restore.restore_table",
+    "select_bad": "itemtrail.commands.undo.select_bad",
+    "take_back": "itemtrail.commands.undo.take_back",
+}
+RANGE = ("--since", "2018-03-01", "--until", "2018-04-01")
+EVERY_ORDER = {
+    "enable": ("enable", "Employee"),
+    "backfill": ("backfill",),
+    "compare": ("compare",),
+    "repair": ("repair", "1"),
+    "redrive": ("redrive",),
+    "restore": ("restore", "1", "--at", AGO),
+    "restore --into": ("restore", "--into", "Employee-march", "--at", AGO),
+    "undo": ("undo", "1", *RANGE),
+}
