@@ -7,6 +7,7 @@ from rich.text import Text
 
 from reports.inputs.keys import key_text
 from reports.inputs.paths import path_text
+from reports.inputs.times import moment_text
 from reports.states.actor import Actor
 from reports.states.differences import Difference, differences
 from reports.states.timeline import Certainty, ItemState, state_before
@@ -46,9 +47,7 @@ def printable(text: str) -> str:
 
 def when(moment: datetime) -> str:
     """A time in UTC; the stamps of a stream are whole seconds, those of people need not be."""
-    text = f"{moment:%Y-%m-%d %H:%M:%S}"
-    milliseconds = moment.microsecond // 1000
-    return f"{text}.{milliseconds:03d}" if milliseconds else text
+    return moment_text(moment)
 
 
 def when_after(moment: datetime | None, previous: datetime | None) -> Text:

@@ -20,6 +20,8 @@ from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 
+from more_itertools import constrained_batches
+
 from reports.access.export_folder import (
     BESIDE,
     SUMMARY,
@@ -148,16 +150,11 @@ class Export:
         Raises:
             ExportError: the file is missing or damaged, or has items of another table.
         """
-        batch: list[Item] = []
-        size = 0
-        for number, line in self.lines(file):
-            batch.append(self._item(file, number, line, key_schema))
-            size += len(line)
-            if len(batch) >= most or size >= _BATCH_BYTES:
-                yield batch
-                batch, size = [], 0
-        if batch:
-            yield batch
+        batches = constrained_batches(
+            self.lines(file), _BATCH_BYTES, most, get_len=lambda line: len(line[1]), strict=False
+        )
+        for batch in batches:
+            yield [self._item(file, number, line, key_schema) for number, line in batch]
 
     def lines(self, file: ExportFile) -> Iterator[tuple[int, bytes]]:
         """The lines of a file with their numbers, from 1; the whole file is checked before.

@@ -131,18 +131,13 @@ class Status:
         )
 
 
-def read_status(
-    session: boto3.Session,
-    stack: Stack,
-    endpoint_url: str | None = None,
-    now: datetime | None = None,
-) -> Status:
+def read_status(session: boto3.Session, stack: Stack, endpoint_url: str | None = None) -> Status:
     """Ask AWS how a deployment is; what cannot be read has its reason beside it, never a zero.
 
     Raises:
         ReportError: the stack lacks an output that says where something is.
     """
-    at = now or datetime.now(UTC)
+    at = datetime.now(UTC)
     with StackReader(session, stack, endpoint_url) as reader:
         tables = [partial(_table, reader, role) for role in stack.table_roles]
         consumers = [partial(_consumer, reader, consumer, at) for consumer in stack.consumers]

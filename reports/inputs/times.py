@@ -1,4 +1,4 @@
-"""Reading the times people give: ISO 8601, or so long ago; always UTC inside."""
+"""Times as people write and read them: ISO 8601, or so long ago; always UTC inside."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -41,6 +41,13 @@ def read_time(time: str | datetime, now: datetime | None = None) -> datetime:
         raise TimeFormatError(
             f"'{time}' is not a time: use ISO 8601, e.g. 2026-01-31T18:46:00Z, or e.g. '2h ago'"
         ) from None
+
+
+def moment_text(moment: datetime) -> str:
+    """A moment for a person to read, in UTC, to the millisecond where it is no whole second."""
+    utc = moment.astimezone(UTC)
+    milliseconds = utc.microsecond // 1000
+    return f"{utc:%Y-%m-%d %H:%M:%S}" + (f".{milliseconds:03d}" if milliseconds else "")
 
 
 def _utc(moment: datetime) -> datetime:

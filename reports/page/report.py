@@ -11,10 +11,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from reports.inputs.keys import key_text
 from reports.inputs.paths import Path, path_text
+from reports.inputs.times import moment_text
 from reports.page import activity_chart as drawn_activity
 from reports.page import timeline_chart as drawn_timeline
 from reports.page.activity_chart import Activity
-from reports.page.text import count_of, moment_text, plain, shown, value_html, when
+from reports.page.text import count_of, plain, shown, value_html, when
 from reports.page.words import CERTAINTIES, CLASSES, TERMS, VERDICTS
 from reports.states.actor import Actor, actor_of
 from reports.states.differences import Difference, differences
@@ -98,7 +99,6 @@ def item_report(  # noqa: PLR0913 - each argument is one answer of the library
     blames: Sequence["Blame"],
     verification: "Verification",
     actor_attribute: Path | None = None,
-    most_rows: int = MOST_ROWS,
 ) -> str:
     """The report on one item, as an HTML page.
 
@@ -110,9 +110,8 @@ def item_report(  # noqa: PLR0913 - each argument is one answer of the library
         blames: for every attribute path of `state`, the change it comes from.
         verification: of this item alone.
         actor_attribute: the attribute that names who makes a change.
-        most_rows: print no more rows than these, the newest; the page says how many it leaves out.
     """
-    first = max(len(rows) - most_rows, 0)
+    first = max(len(rows) - MOST_ROWS, 0)
     lines = _printed_rows(rows, first, verification.findings, actor_attribute)
     return _page(
         "item.html.j2",

@@ -1,10 +1,11 @@
 """Text of a table made fit for a page: nothing in it is markup, nothing in it is invisible."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import groupby
 
 from markupsafe import Markup, escape
 
+from reports.inputs.times import moment_text
 from reports.states.values import value_to_text
 from stream_core.attribute_values import AttributeValue
 
@@ -69,13 +70,6 @@ def when(moment: datetime | None, unknown: str = "not known") -> Markup:
     if moment is None:
         return Markup('<span class="none">{}</span>').format(unknown)
     return Markup('<span class="when">{}</span>').format(moment_text(moment))
-
-
-def moment_text(moment: datetime) -> str:
-    """A moment in UTC, with as much of its second as it has."""
-    utc = moment.astimezone(UTC)
-    text = f"{utc:%Y-%m-%d %H:%M:%S}"
-    return f"{text}.{utc.microsecond:06d}".rstrip("0") if utc.microsecond else text
 
 
 def count_of(number: int, noun: str) -> str:

@@ -85,7 +85,7 @@ def draw(
     rows: Iterable[HistoryRow],
     horizon: datetime,
     until: datetime,
-    instant: datetime | None = None,
+    instant: datetime | None,
 ) -> DrawnTimeline:
     """Lay out the states of an item.
 

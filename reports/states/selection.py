@@ -55,11 +55,6 @@ class Selection:
             )
         _ = self._fits_old, self._fits_new
 
-    @property
-    def needs_images(self) -> bool:
-        """Whether a change's event name is not enough to decide."""
-        return self.attribute is not None or self.actor is not None
-
     def takes(self, event_name: EventName) -> bool:
         """Whether changes of this kind can be accepted at all."""
         return event_name in (self.event_names or _CHANGES)

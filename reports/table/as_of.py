@@ -1,6 +1,6 @@
 """The whole table as it was at an instant, the cheaper of two ways."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -147,7 +147,7 @@ def _cost(requests: int, size: int) -> float:
 def _from_history(
     reader: RowReader, at: datetime, now: datetime, progress: Progress
 ) -> Generator[ItemState, None, None]:
-    def judged(batch: list[KnownItem]) -> list[ItemState]:
+    def judged(batch: Sequence[KnownItem]) -> list[ItemState]:
         states = []
         for evidence in evidence_of_each(reader, batch, at, now):
             state = judge(evidence)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from more_itertools import constrained_batches
+
 from reports.access.progress import Progress
 from reports.access.row_reader import MOST_A_CALL, RowReader
 from reports.access.table_description import describe
@@ -160,18 +162,11 @@ def keys_of(reader: RowReader, item: Item) -> Item:
     return {name: item[name] for name in reader.key_schema.types}
 
 
-def in_batches(items: Iterable[KnownItem]) -> Iterator[list[KnownItem]]:
+def in_batches(items: Iterable[KnownItem]) -> Iterator[tuple[KnownItem, ...]]:
     """Items in groups whose rows one call can read."""
-    batch: list[KnownItem] = []
-    weight = 0
-    for item in items:
-        if batch and (weight + item.weight > MOST_A_CALL or len(batch) == MOST_A_CALL):
-            yield batch
-            batch, weight = [], 0
-        batch.append(item)
-        weight += item.weight
-    if batch:
-        yield batch
+    return constrained_batches(
+        items, MOST_A_CALL, MOST_A_CALL, get_len=lambda item: item.weight, strict=False
+    )
 
 
 def evidence_of_each(

@@ -1,6 +1,6 @@
 """The versions of items that were active within a range of time."""
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
@@ -100,7 +100,7 @@ def _table_versions(
     def of_one(keys: Item) -> Iterator[ItemState]:
         return _item_versions(reader, keys, start, end, now)
 
-    def of_batch(batch: list[KnownItem]) -> list[ItemState]:
+    def of_batch(batch: Sequence[KnownItem]) -> list[ItemState]:
         active = []
         for known, evidence in zip(batch, evidence_of_each(reader, batch, end, now), strict=True):
             states = _between_neighbours(reader, known, evidence, start, end)

@@ -198,7 +198,7 @@ def test_nothing_is_drawn_after_the_reading():
     read_at = START + timedelta(seconds=5)
     newest = Evidence({"Id": text("1")}, read_at, read_at, START, None, None, True, None)
 
-    drawing = drawn_timeline.draw(list(timeline([], newest)), [], START, read_at)
+    drawing = drawn_timeline.draw(list(timeline([], newest)), [], START, read_at, instant=None)
 
     assert stretches(drawing) == [("absent", 0, 50, False)]
 

@@ -402,11 +402,13 @@ def test_baseline_is_told_as_no_change():
     assert "a baseline: the item as it was found, no change" in page.text
 
 
-def test_long_history_prints_its_newest_rows_and_says_so():
+def test_long_history_prints_its_newest_rows_and_says_so(monkeypatch):
     """Of a long history the newest rows are printed under their own numbers, the rest counted."""
     rows = rows_of(*named("a", "b", "c"))
 
-    page = Page(report(rows, most_rows=2))
+    monkeypatch.setattr("reports.page.report.MOST_ROWS", 2)
+
+    page = Page(report(rows))
 
     assert "3 rows, the oldest first. Only the newest 2 are printed here" in page.text
     assert rows[0].digest.hex() not in page.text

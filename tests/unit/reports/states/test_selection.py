@@ -151,10 +151,3 @@ def test_a_value_that_is_none_is_refused(given):
     """What looks like a wire value and is not one does not pass for a text."""
     with pytest.raises(ReportError, match=r"not an attribute value: .* write e\.g"):
         Selection(attribute=STATUS, new=given)
-
-
-def test_images_are_needed_for_more_than_the_event_name():
-    """So a caller knows what an answer costs."""
-    assert not Selection(event_names=frozenset({EventName.REMOVE})).needs_images
-    assert Selection(attribute=STATUS).needs_images
-    assert Selection(actor="ada").needs_images
