@@ -1,6 +1,6 @@
 """A client next to which somebody else writes, and whose requests fail as they are told to."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 
 class RacingClient:
@@ -47,3 +47,8 @@ class LostAnswer:
 
     def __init__(self, error):
         self.error = error
+
+
+def outcomes_of(result):
+    """How many items of a restore or an undo were written, in conflict, and so on."""
+    return Counter(item.outcome for item in result.items if item.outcome is not None)

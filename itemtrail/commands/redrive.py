@@ -24,9 +24,9 @@ from itemtrail.tables import cells
 from itemtrail.tables.layout import summary_line
 from itemtrail.tables.redrive import redrive_blocks
 from operations.execution.pace import Pace
+from operations.redrive.contents import Lost
 from operations.redrive.run import Redriven, names_of
 from operations.redrive.run import redrive as redrive_failures
-from operations.redrive.unpacking import Lost
 from reports.deployment.stack import Consumer
 
 _MOST_LISTED = 10

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from itemtrail.records.kinds import LEFTOVER, LOST, REDRIVE, REDRIVE_LINE, Record, record_of
+from operations.redrive.contents import Leftover, Lost
 from operations.redrive.run import Redriven
-from operations.redrive.unpacking import Leftover, Lost
 
 
 def redrive_record(redriven: Redriven) -> Record:

@@ -16,9 +16,9 @@ from itemtrail.tables.layout import (
     table_of,
     titled,
 )
+from operations.redrive.contents import Leftover, Lost
 from operations.redrive.delivery import Why
 from operations.redrive.run import Redriven
-from operations.redrive.unpacking import Leftover, Lost
 
 _LOST_COLUMNS = (
     folded("shard and range", 3),

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from history_writer.writer import HistoryWriter
-from operations.backfill.dating import Dated, Observation, date, stamp
+from operations.backfill.observation import Dated, Observation, date, stamp
 from operations.backfill.results import PageResult
 from operations.backfill.service_clock import ServiceClock
 from operations.backfill.source_facts import SourceFacts
@@ -123,14 +123,13 @@ class Baselines:
                 lambda identifier: self._sight(before[identifier].keys), list(before), patience
             )
 
-        dating = date(observations, look_again, self.facts.tick)
-        result.counts.gone += len(dating.gone)
+        dates = date(observations, look_again, self.facts.tick)
+        result.counts.gone += len(dates.gone)
         result.undone += [
-            (identifier, "it changed each time it was read") for identifier in dating.restless
+            (identifier, "it changed each time it was read") for identifier in dates.restless
         ]
         return {
-            identifier: self._change(identifier, dated)
-            for identifier, dated in dating.dated.items()
+            identifier: self._change(identifier, dated) for identifier, dated in dates.dated.items()
         }
 
     def _change(self, identifier: str, dated: Dated) -> Change:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from operations.backfill.baselines import Baselines
-from operations.backfill.dating import Observation
 from operations.backfill.journal import BackfillPart, Journal
+from operations.backfill.observation import Observation
 from operations.backfill.results import PageResult
 from operations.backfill.service_clock import ServiceClock
 from operations.backfill.source_facts import SourceFacts

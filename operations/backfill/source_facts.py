@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from operations.backfill.dating import tick_of
+from operations.backfill.observation import tick_of
 from operations.backfill.service_clock import ServiceClock
 from operations.deployed_tables import DeployedTables
 from reports.access.table_description import describe

@@ -1,7 +1,6 @@
 """So much a second and no more, however many threads ask."""
 
 import threading
-import time
 from collections.abc import Callable
 
 from operations.errors import RefusedError
@@ -13,8 +12,8 @@ class Rate:
     def __init__(
         self,
         per_second: float | None,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], object] = time.sleep,
+        clock: Callable[[], float],
+        sleep: Callable[[float], object],
     ) -> None:
         """Begin with nothing taken.
 

@@ -21,7 +21,7 @@ class StateFile:
     It holds keys of items, and is readable by its owner alone.
     """
 
-    def __init__(self, path: str | Path, about: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, path: str | Path, about: Mapping[str, Any]) -> None:
         """Name the file; nothing is read or written yet.
 
         Args:
@@ -30,7 +30,7 @@ class StateFile:
                 a run that was about something else is refused.
         """
         self.path = Path(path)
-        self.about: State = json.loads(wire_json(dict(about or {})))
+        self.about: State = json.loads(wire_json(dict(about)))
 
     def load(self) -> State | None:
         """What was saved last; None: there is no file.

@@ -74,16 +74,16 @@ def compensate(keys: Item, live: Item | None, touches: Sequence[Touch]) -> Compe
         touches: what changes did, the first bad one and all after it, in the order they were made.
     """
     before = own_attributes(live)
-    taking = _TakingBack(keys, as_value(before))
+    rollback = _Rollback(keys, as_value(before))
     for touch in reversed(touches):
         for step in touch.steps:
             if touch.is_bad:
-                taking.back(step)
+                rollback.take_back(step)
             else:
-                taking.keep(step.path)
-    after = None if taking.state is None else taking.state["M"]
+                rollback.keep(step.path)
+    after = None if rollback.state is None else rollback.state["M"]
     edits = tuple(_steps(before, after))
-    return Compensation(edits, tuple(taking.conflicts), before, after)
+    return Compensation(edits, tuple(rollback.conflicts), before, after)
 
 
 def _steps(old: Item | None, new: Item | None) -> Iterable[Difference]:
@@ -115,7 +115,7 @@ class _OpenConflict:
     kept: set[Path] = field(default_factory=set)
 
 
-class _TakingBack:
+class _Rollback:
     """An item from which changes are taken, in thought, the last one first."""
 
     def __init__(self, keys: Item, live: AttributeValue | None) -> None:
@@ -145,7 +145,7 @@ class _TakingBack:
             open_conflict.kept.add(path)
         self._pending = {place for place in self._pending if not _overlap(place, path)}
 
-    def back(self, step: Difference) -> None:
+    def take_back(self, step: Difference) -> None:
         """Take one step back, or note why not."""
         # All are asked: several conflicts may go back to one step.
         goes_on = [_goes_on(open_conflict, step) for open_conflict in self._open]

@@ -5,7 +5,6 @@ plan showed; an attribute that another writer adds in the same moment, which no 
 is kept, and the item is then reported as mixed.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -87,11 +86,6 @@ class Restored:
     def is_clean(self) -> bool:
         """Whether every item is, or can be, what it was."""
         return all(item.is_clean for item in self.items)
-
-    @property
-    def outcomes(self) -> Counter[WriteOutcome]:
-        """How many items were written, in conflict, and so on."""
-        return Counter(item.outcome for item in self.items if item.outcome is not None)
 
 
 def plan_restore(

@@ -6,7 +6,6 @@ to that place since: then it is left as it is, and listed as a conflict. See `co
 Repeating it does no harm. A change that is not recorded yet, or at all, is not taken back.
 """
 
-from collections import Counter
 from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass
@@ -113,11 +112,6 @@ class Undone:
     def conflicts(self) -> list[Conflict]:
         """All of them."""
         return [conflict for item in self.items for conflict in item.conflicts]
-
-    @property
-    def outcomes(self) -> Counter[WriteOutcome]:
-        """How many items were written, in conflict, and so on."""
-        return Counter(item.outcome for item in self.items if item.outcome is not None)
 
 
 def select_bad(  # noqa: PLR0913 - the whole selection

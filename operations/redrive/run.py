@@ -16,9 +16,9 @@ from operations.deployed_tables import DeployedTables
 from operations.errors import OperationError, RefusedError
 from operations.execution.pace import Pace
 from operations.redrive.bucket import FailureBucket, FailureObject, UnmovedError
+from operations.redrive.contents import Leftover, Load, Lost, Unpacker
 from operations.redrive.delivery import Redelivery, Why, to_history, to_replica
 from operations.redrive.stream_reader import StreamReader
-from operations.redrive.unpacking import Leftover, Load, Lost, Unpacking
 from reports.access.clients import CONCURRENCY
 from reports.access.parallel import in_order
 from reports.deployment.stack import Consumer, Stack
@@ -132,7 +132,7 @@ def redrive(  # noqa: PLR0913 - the whole order, as it is given
     """
     if not consumers:
         raise RefusedError("redrive for whom? name a consumer, or leave it out for both")
-    unpacking = Unpacking(
+    unpacker = Unpacker(
         deployment.source_table,
         consumers,
         there,
@@ -141,9 +141,9 @@ def redrive(  # noqa: PLR0913 - the whole order, as it is given
         None if deployment.endpoint_url else deployment.session.region_name,
     )
     bucket = _bucket(deployment, files)
-    deliver = _Delivering(deployment, consumers, pace) if apply else None
+    deliver = _Courier(deployment, consumers, pace) if apply else None
     totals = _RedriveTotals()
-    loads = _loads(bucket, files, unpacking)
+    loads = _loads(bucket, files, unpacker)
     with closing(loads):
         for group in _groups(loads):
             totals.objects += len(group)
@@ -174,16 +174,16 @@ def _stream_reader(deployment: DeployedTables, pace: Pace) -> StreamReader:
 
 
 def _loads(
-    bucket: FailureBucket | None, files: Iterable[Path], unpacking: Unpacking
+    bucket: FailureBucket | None, files: Iterable[Path], unpacker: Unpacker
 ) -> Generator[Load, None, None]:
     for path in files:
         body = _content(path)
         load = Load(str(path), None, len(body))
-        if unpacking.unpack(load, body):
+        if unpacker.unpack(load, body):
             yield load
     if bucket is None:
         return
-    keys = (key for key in bucket.waiting() if unpacking.concerns(key))
+    keys = (key for key in bucket.waiting() if unpacker.concerns(key))
     with closing(
         in_order(lambda key: (key, _read(bucket, key)), keys, ahead=CONCURRENCY)
     ) as objects:
@@ -194,7 +194,7 @@ def _loads(
                 yield load
             elif read is not None:
                 load = Load(key, read, len(read.body))
-                if unpacking.unpack(load, read.body):
+                if unpacker.unpack(load, read.body):
                     yield load
 
 
@@ -227,7 +227,7 @@ def _groups(loads: Iterable[Load]) -> Iterator[list[Load]]:
         yield group
 
 
-class _Delivering:
+class _Courier:
     """Brings loads to the consumers' tables."""
 
     def __init__(

@@ -23,7 +23,7 @@ from operations.replica.compared_table import (
 )
 from operations.replica.discrepancies import ComparisonSummary, Discrepancy, DiscrepancyKind
 from operations.replica.explainer import Explainer
-from operations.replica.sampling import Sample
+from operations.replica.sample import Sample
 from operations.replica.table_pair import TablePair, equal
 from operations.replica.watch import MOST_SUSPECTS, Conclusion, Watch, WatchResult
 from replica_writer.tables import MAX_READS

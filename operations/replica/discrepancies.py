@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from operations.replica.reasons import Explanation, Reason
-from operations.replica.sampling import CONFIDENCE, share_at_most
+from operations.replica.sample import CONFIDENCE, share_at_most
 from stream_core.attribute_values import Item
 
 

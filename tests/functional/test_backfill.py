@@ -182,17 +182,12 @@ def system(local_stack, dynamodb, s3, make_tables):
     )
     # The clients of the session, instead of ones to be closed.
     pool = deployment.pool
-    deployment.__dict__.update(
-        dynamodb=dynamodb,
-        s3=s3,
-        reader=RowReader(dynamodb, s3, names.history, names.source),
-        history_writer=HistoryWriter(
-            dynamodb, OverflowBucket(s3, names.overflow), names.history, 4, pool
-        ),
-        settler=Settler(
-            ReplicaTable(dynamodb, names.replica), SourceTable(dynamodb, names.source), pool
-        ),
-    )
+    deployment.dynamodb, deployment.s3 = dynamodb, s3
+    deployment.reader = RowReader(dynamodb, s3, names.history, names.source, 4)
+    overflow = OverflowBucket(s3, names.overflow)
+    deployment.history_writer = HistoryWriter(dynamodb, overflow, names.history, 4, pool)
+    replica, source = ReplicaTable(dynamodb, names.replica), SourceTable(dynamodb, names.source)
+    deployment.settler = Settler(replica, source, pool)
     yield System(local_stack, dynamodb, s3, names, deployment)
     pool.shutdown()
 
@@ -288,9 +283,7 @@ def _check_history(system, result, source, tmp_path):
     gaps_path.write_text(json.dumps([result["gap"]]))
     gaps = read_gaps(gaps_path, reader.key_schema)
     # Every record has become a row: there is nothing to wait for.
-    verification = verify(
-        reader, None, gaps, time_shards=4, clock=VerifyClock(sleep=lambda _seconds: None)
-    )
+    verification = verify(reader, None, gaps, clock=VerifyClock(sleep=lambda _seconds: None))
     assert [one for one in verification.findings if one.declared is None] == []
     assert verification.integrity is Verdict.HOLDS
     # Some were changed before the backfill came to them, and some were not.

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from operations.execution.pace import Pace
 from operations.replica.compare import compare
 from operations.replica.repair import repair
-from operations.replica.sampling import Sample, share_at_most
+from operations.replica.sample import Sample, share_at_most
 from replica_writer.tables import own_attributes
 from stream_core.attribute_values import same_item
 from tests.comparison import REPLICA, SOURCE, a_world

@@ -11,8 +11,8 @@ import pytest
 
 from operations.backfill import baselines, source_facts
 from operations.backfill import run as backfill_run
-from operations.backfill.dating import Dated, Dating, stamp
 from operations.backfill.journal import Journal
+from operations.backfill.observation import Dated, DatedItems, stamp
 from operations.backfill.service_clock import ServiceClock
 from reports.access.machine import Machine
 from reports.states.timeline import Certainty, Evidence, judge, state_before
@@ -88,7 +88,7 @@ def date_by(end, sightings, _look_again, tick):
         identifier: Dated(one.keys, one.item, stamp(getattr(one, end), tick))
         for identifier, one in sightings.items()
     }
-    return Dating(tick, found)
+    return DatedItems(tick, found)
 
 
 @contextmanager

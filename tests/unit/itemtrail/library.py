@@ -14,10 +14,10 @@ from operations.recovery.conflicts import Conflict
 from operations.recovery.restore_items import ItemPlan, ItemResult, Restored
 from operations.recovery.restore_table import TableRestored, Uncertain, Unwritten
 from operations.recovery.undo import BadItem, ItemUndone, Selected, Undecided, Undone
+from operations.redrive.contents import Leftover, Lost
 from operations.redrive.delivery import Why
 from operations.redrive.objects import StreamRange
 from operations.redrive.run import Redriven
-from operations.redrive.unpacking import Leftover, Lost
 from operations.replica.discrepancies import ComparisonSummary, Discrepancy, DiscrepancyKind
 from operations.replica.reasons import Explanation, Reason
 from operations.replica.repair import Repaired, Unhealed

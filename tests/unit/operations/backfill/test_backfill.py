@@ -263,8 +263,8 @@ def test_either_part_can_be_left_out(world, run):
 
     run(replica=False)
     assert (len(world.rows()), world.replica()) == (2, [])
-    object.__setattr__(world.deployment, "history_table", None)
-    del world.deployment.__dict__["history_writer"], world.deployment.__dict__["reader"]
+    world.deployment.history_table = None
+    del world.deployment.history_writer, world.deployment.reader
     result = run(history=False)
 
     assert world.replica() == world.source()

@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from operations.errors import RefusedError
+from operations.execution.pace import Pace
 from operations.execution.rate import Rate
 
 
@@ -101,4 +102,4 @@ def test_all_threads_share_it():
 def test_a_rate_that_never_ends_is_refused(per_second):
     """Zero would wait for ever; so says the message."""
     with pytest.raises(RefusedError, match="give more than 0"):
-        Rate(per_second)
+        Pace(per_second)

@@ -34,9 +34,9 @@ def test_binary_keys_come_back_as_they_were(path):
     """Bytes are base64 in the file, and `read_item` makes them bytes again."""
     key = {"Id": {"B": b"\x00\xff"}, "At": {"S": "é\udcff"}}
 
-    StateFile(path).save({"start": key})
+    StateFile(path, {}).save({"start": key})
 
-    assert read_item(StateFile(path).load()["start"]) == key
+    assert read_item(StateFile(path, {}).load()["start"]) == key
 
 
 def test_the_file_of_another_run_is_refused(path):
@@ -75,14 +75,14 @@ def test_a_save_that_fails_leaves_what_was_there(path, monkeypatch):
 
 def test_nobody_else_may_read_it(path):
     """It holds keys of items."""
-    StateFile(path).save({})
+    StateFile(path, {}).save({})
 
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path):
     """Before anything is done, not after an hour of work."""
-    file = StateFile(tmp_path / "nowhere" / "state")
+    file = StateFile(tmp_path / "nowhere" / "state", {})
 
     with pytest.raises(StateFileError, match=r"nowhere.* cannot be written: No such file"):
         file.save({})
@@ -93,12 +93,12 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
 def test_a_second_run_may_not_use_it_meanwhile(path):
     """Two at once would overwrite what the other knows; afterwards it is free again."""
     with (
-        StateFile(path).alone(),
+        StateFile(path, {}).alone(),
         pytest.raises(StateFileError, match="in use by another run"),
-        StateFile(path).alone(),
+        StateFile(path, {}).alone(),
     ):
         pass
-    with StateFile(path).alone():
+    with StateFile(path, {}).alone():
         pass
 
     assert list(path.parent.iterdir()) == []
@@ -106,7 +106,7 @@ def test_a_second_run_may_not_use_it_meanwhile(path):
 
 def test_a_finished_run_is_forgotten(path):
     """And to forget it twice is no error."""
-    file = StateFile(path)
+    file = StateFile(path, {})
     file.save({"page": 1})
 
     file.remove()
@@ -127,6 +127,6 @@ def test_a_saved_state_survives_a_power_failure(path, monkeypatch):
     """Its content is on the disk before it takes its name, and the name before the save ends."""
     steps = recorded_steps(monkeypatch)
 
-    StateFile(path).save({})
+    StateFile(path, {}).save({})
 
     assert steps == durable_steps(path)

@@ -24,7 +24,7 @@ from stream_core.attribute_values import same_item
 from stream_core.history_row import HistoryRow
 from tests.factories import Clock, change, item, nested, number, text
 from tests.fakes import DENIED, INVALID, THROTTLED, read_timeout
-from tests.racing import LostAnswer, RacingClient
+from tests.racing import LostAnswer, RacingClient, outcomes_of
 from tests.tables import create_table
 
 HISTORY, SOURCE = "EmployeeHistory", "Employee"
@@ -64,7 +64,7 @@ class World:
         self.deployment = DeployedTables(SOURCE, session, history_table=HISTORY)
         self.deployment.dynamodb = self.racing
         self.began = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
-        self.deployment.reader.__dict__["horizon"] = self.began - timedelta(days=1)
+        self.deployment.reader.horizon = self.began - timedelta(days=1)
         self.sequence = 0
 
     def at(self, minute):
@@ -133,7 +133,7 @@ def test_a_changed_item_is_what_it_was(world):
     result = world.restore()
 
     assert result.is_clean
-    assert result.outcomes == {WriteOutcome.WRITTEN: 1}
+    assert outcomes_of(result) == {WriteOutcome.WRITTEN: 1}
     assert world.item() == ada(Old=text("x"))
     ((operation, request),) = world.racing.writes()
     assert operation == "update_item"
@@ -177,7 +177,7 @@ def test_an_item_that_was_not_there_is_deleted(world):
 
     result = world.restore()
 
-    assert result.outcomes == {WriteOutcome.WRITTEN: 1}
+    assert outcomes_of(result) == {WriteOutcome.WRITTEN: 1}
     assert world.item() is None
 
 
@@ -276,7 +276,7 @@ def test_an_attribute_that_comes_at_the_same_moment_is_kept(world):
 
     result = world.restore()
 
-    assert result.outcomes == {WriteOutcome.MIXED: 1}
+    assert outcomes_of(result) == {WriteOutcome.MIXED: 1}
     assert not result.is_clean
     assert world.item() == ada(Theirs=text("theirs"))
 
@@ -350,7 +350,7 @@ def test_a_lost_answer_is_no_conflict(world, operation, states):
 
     result = world.restore(pace=Pace(machine=Clock().machine))
 
-    assert result.outcomes == {WriteOutcome.WRITTEN: 1}
+    assert outcomes_of(result) == {WriteOutcome.WRITTEN: 1}
     assert world.item() == states[0]
 
 
@@ -429,7 +429,7 @@ class TestMoreThanAnUpdateCanExpress:
 
         result = world.restore()
 
-        assert result.outcomes == {WriteOutcome.WRITTEN: 1}
+        assert outcomes_of(result) == {WriteOutcome.WRITTEN: 1}
         assert same_item(world.item(), before)
         ((operation, request),) = world.racing.writes()
         assert operation == "put_item"
@@ -467,7 +467,7 @@ class TestMoreThanAnUpdateCanExpress:
 
         result = world.restore(pace=Pace(machine=Clock().machine))
 
-        assert result.outcomes == {WriteOutcome.WRITTEN: 1}
+        assert outcomes_of(result) == {WriteOutcome.WRITTEN: 1}
 
 
 def test_many_items_are_restored_at_a_rate(world):

@@ -42,7 +42,7 @@ class World:
         self.session = session
         self.deployment = DeployedTables(SOURCE, session, history_table=HISTORY, time_shards=4)
         self.began = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
-        self.deployment.reader.__dict__["horizon"] = self.began
+        self.deployment.reader.horizon = self.began
         self.sequence = 0
 
     def at(self, minute):

@@ -22,7 +22,7 @@ from stream_core.errors import IntegrityError
 from stream_core.history_row import HistoryRow
 from tests.factories import FIRST_SEQUENCE, change, item, number, text
 from tests.fakes import DENIED, THROTTLED
-from tests.racing import RacingClient
+from tests.racing import RacingClient, outcomes_of
 from tests.tables import create_history_table, create_table
 
 HISTORY, SOURCE = "EmployeeHistory", "Employee"
@@ -48,7 +48,7 @@ class World:
         self.deployment = DeployedTables(SOURCE, session, history_table=HISTORY, time_shards=4)
         self.deployment.dynamodb = self.racing
         self.began = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=20)
-        self.deployment.reader.__dict__["horizon"] = self.began - timedelta(days=1)
+        self.deployment.reader.horizon = self.began - timedelta(days=1)
         self.written = 0
         self.bad = []
 
@@ -124,7 +124,7 @@ def test_a_bad_change_is_taken_back_and_later_ones_stay(world):
     result = world.undo()
 
     assert result.is_clean
-    assert result.outcomes == {WriteOutcome.WRITTEN: 1}
+    assert outcomes_of(result) == {WriteOutcome.WRITTEN: 1}
     assert world.item() == item("1", Price=number(10), Stock=number(4), Note=text("good"))
     ((operation, request),) = world.racing.writes()
     assert operation == "update_item"
@@ -404,7 +404,7 @@ class TestOthersWhoWrite:
         result = world.undo()
 
         assert [one.path for one in result.conflicts] == [("A",)]
-        assert result.outcomes == {WriteOutcome.WRITTEN: 1}
+        assert outcomes_of(result) == {WriteOutcome.WRITTEN: 1}
         assert world.item() == item("1", A=number(7), B=number(1))
 
     def test_a_change_of_another_attribute_is_no_obstacle(self, world):
@@ -438,7 +438,7 @@ class TestOthersWhoWrite:
 
         result = world.undo()
 
-        assert result.outcomes == {WriteOutcome.CONFLICT: 1}
+        assert outcomes_of(result) == {WriteOutcome.CONFLICT: 1}
         assert result.items[0].reason == "it has changed meanwhile"
         assert world.item() == theirs[0]
 
@@ -454,7 +454,7 @@ def test_a_second_undo_finds_nothing_to_do(world):
     again = world.undo()
 
     assert again.is_clean
-    assert again.outcomes == {}
+    assert outcomes_of(again) == {}
     assert world.item() == after
 
 
@@ -467,7 +467,7 @@ def test_what_cannot_be_written_is_told(world, error):
 
     result = world.undo()
 
-    assert result.outcomes == {WriteOutcome.UNSENT: 1}
+    assert outcomes_of(result) == {WriteOutcome.UNSENT: 1}
     assert not result.is_clean
     assert world.undo().is_clean
 
@@ -481,7 +481,7 @@ def test_an_item_that_cannot_be_read_does_not_stop_the_others(world):
 
     result = world.undo()
 
-    assert sorted(result.outcomes.elements()) == [WriteOutcome.UNSENT, WriteOutcome.WRITTEN]
+    assert sorted(outcomes_of(result).elements()) == [WriteOutcome.UNSENT, WriteOutcome.WRITTEN]
     assert {world.item(one)["A"]["N"] for one in ("1", "2")} == {"1", "2"}
 
 
@@ -497,7 +497,7 @@ def test_an_altered_history_undoes_nothing(world):
         world.undo()
     result = take_back(world.deployment, selected, apply=True, pace=IMPATIENT)
 
-    assert result.outcomes == {WriteOutcome.REFUSED: 1}
+    assert outcomes_of(result) == {WriteOutcome.REFUSED: 1}
     assert "its history is not intact" in result.items[0].reason
     assert world.item() == item("1", A=number(2))
 

@@ -16,9 +16,9 @@ from history_writer.writer import HistoryWriter
 from operations.deployed_tables import DeployedTables
 from operations.errors import OperationError, RefusedError
 from operations.execution.pace import Pace
+from operations.redrive.contents import Leftover, Lost
 from operations.redrive.delivery import Why
 from operations.redrive.run import names_of, redrive
-from operations.redrive.unpacking import Leftover, Lost
 from replica_writer.settle import Settler
 from replica_writer.tables import ReplicaTable, SourceTable
 from reports.access.machine import Machine

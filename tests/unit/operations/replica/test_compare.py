@@ -20,7 +20,7 @@ from operations.execution.pace import Pace
 from operations.replica.compare import compare
 from operations.replica.discrepancies import DiscrepancyKind
 from operations.replica.reasons import Reason, past_of
-from operations.replica.sampling import Sample, share_at_most
+from operations.replica.sample import Sample, share_at_most
 from reports.access.progress import silent
 from reports.errors import TableNotFoundError
 from stream_core.change import EventName

@@ -8,6 +8,7 @@ from secrets import randbits
 from operations.errors import RefusedError
 
 CONFIDENCE = 0.95
+"""How often what a sample says is true."""
 _SEED_BITS = 64
 # Enough halvings for every bit of a float between 0 and 1.
 _HALVINGS = 60
@@ -58,24 +59,23 @@ class Sample:
         return number < self.share * (1 << _SEED_BITS)
 
 
-def share_at_most(differing: int, looked_at: int, confidence: float = CONFIDENCE) -> float:
-    """The share of all items that is not exceeded, with this confidence, by those that differ.
+def share_at_most(differing: int, looked_at: int) -> float:
+    """The share of all items that is not exceeded, with that confidence, by those that differ.
 
     The one-sided bound of Clopper and Pearson (1934): the greatest share under which so few would
-    still be found with a probability of 1 - confidence. It holds for any share and any number
+    still be found with a probability of 1 - CONFIDENCE. It holds for any share and any number
     looked at, and errs to the safe side. Without a find it is about 3 / n, the rule of three.
 
     Args:
         differing: how many of those looked at differ.
         looked_at: how many were looked at, chosen at random.
-        confidence: how often such a statement is true.
     """
     if differing >= looked_at:
         return 1.0
     low, high = differing / looked_at, 1.0
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        if _at_most(differing, looked_at, middle) > 1 - confidence:
+        if _at_most(differing, looked_at, middle) > 1 - CONFIDENCE:
             low = middle
         else:
             high = middle

@@ -49,7 +49,7 @@ class Dated:
 
 
 @dataclass
-class Dating:
+class DatedItems:
     """What became of some observations, by id.
 
     Attributes:
@@ -92,7 +92,7 @@ def date(
     observations: Mapping[str, Observation],
     look_again: Callable[[Mapping[str, Observation]], Mapping[str, Observation]],
     tick: timedelta,
-) -> Dating:
+) -> DatedItems:
     """Find a time for each observation of an item that was there; most need no second look.
 
     Args:
@@ -100,25 +100,25 @@ def date(
         look_again: reads some of the items once more, surely later than before.
         tick: how exactly the engine stamps changes.
     """
-    dating = Dating(tick)
+    dates = DatedItems(tick)
     before: Mapping[str, Observation] = {}
     undated = {
         identifier: observation
         for identifier, observation in observations.items()
-        if not dating.take(identifier, observation)
+        if not dates.take(identifier, observation)
     }
     for _ in range(_READS):
         if not undated:
-            return dating
+            return dates
         before = undated
         undated = {
             identifier: later
             for identifier, later in look_again(before).items()
-            if not dating.take_later(identifier, later)
+            if not dates.take_later(identifier, later)
         }
     for identifier, later in undated.items():
-        dating.take_both(identifier, before[identifier], later)
-    return dating
+        dates.take_both(identifier, before[identifier], later)
+    return dates
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -104,7 +104,7 @@ class Load:
 
 
 @dataclass(frozen=True)
-class Unpacking:
+class Unpacker:
     """Reads what is in objects and files, for some consumers.
 
     Attributes:

@@ -6,7 +6,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from operations.backfill.dating import Observation, date, stamp, tick_of
+from operations.backfill.observation import Observation, date, stamp, tick_of
 from operations.backfill.service_clock import ServiceClock
 from tests.factories import item, number
 
@@ -42,36 +42,36 @@ def dated(*sightings, tick=SECOND):
 
 def test_a_read_within_a_second_needs_no_other():
     """Wherever within it: a baseline shows some moment of its second."""
-    dating, looks = dated(seen(3.1, 3.9))
+    dates, looks = dated(seen(3.1, 3.9))
 
-    assert (dating.dated["1"].at, looks) == (at(3), 0)
+    assert (dates.dated["1"].at, looks) == (at(3), 0)
 
 
 def test_a_read_across_the_turn_of_a_second_is_made_again():
     """The next one stands for itself, whether the item is the same or not."""
     for version in (1, 2):
-        dating, looks = dated(seen(3.9, 4.1), seen(4.9, 5.1), seen(5.2, 5.9, version))
+        dates, looks = dated(seen(3.9, 4.1), seen(4.9, 5.1), seen(5.2, 5.9, version))
 
-        assert (dating.dated["1"].at, looks) == (at(5), 2)
-        assert dating.dated["1"].item["Version"] == number(version)
+        assert (dates.dated["1"].at, looks) == (at(5), 2)
+        assert dates.dated["1"].item["Version"] == number(version)
 
 
 def test_where_every_read_takes_seconds_two_that_agree_have_to_do():
     """It was so when the first answer was there. Else a slow network would never be done."""
     slow = [seen(10 * n, 10 * n + 3) for n in range(9)]
 
-    dating, looks = dated(*slow)
+    dates, looks = dated(*slow)
 
-    assert (dating.dated["1"].at, looks) == (at(73), 8)
+    assert (dates.dated["1"].at, looks) == (at(73), 8)
 
 
 def test_an_item_that_was_deleted_meanwhile_is_gone():
     """And one that never was the same twice is restless."""
-    dating, _ = dated(seen(3.9, 4.1), seen(4.2, 4.3, None))
-    assert (dating.dated, dating.gone, dating.restless) == ({}, {"1"}, set())
+    dates, _ = dated(seen(3.9, 4.1), seen(4.2, 4.3, None))
+    assert (dates.dated, dates.gone, dates.restless) == ({}, {"1"}, set())
 
-    dating, _ = dated(*(seen(n - 0.1, n + 0.1, n) for n in range(9)))
-    assert (dating.dated, dating.gone, dating.restless) == ({}, set(), {"1"})
+    dates, _ = dated(*(seen(n - 0.1, n + 0.1, n) for n in range(9)))
+    assert (dates.dated, dates.gone, dates.restless) == ({}, set(), {"1"})
 
 
 def test_a_minute_is_a_tick_where_changes_are_stamped_so():
@@ -99,9 +99,9 @@ def test_no_change_is_on_the_wrong_side_of_a_baseline():
             sightings.append(seen(now, until, version))
             now = until + 0.01
 
-        dating, _ = dated(*sightings)
+        dates, _ = dated(*sightings)
 
-        found = dating.dated["1"]
+        found = dates.dated["1"]
         before = [change for change in life if stamp(at(change), SECOND) < found.at]
         within = [change for change in life if stamp(at(change), SECOND) == found.at]
         versions = {(len(before) + n) % 2 for n in range(len(within) + 1)}
