@@ -6,16 +6,24 @@
 import re
 from collections import defaultdict
 from copy import deepcopy
+from itertools import islice
 from threading import Lock
 
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from stream_core.attribute_values import canonical_json
+from tests.service_limits import (
+    MAX_BATCH_BYTES,
+    MAX_READS,
+    MAX_STATEMENTS,
+    MAX_WRITES,
+    check_batch,
+    check_expressions,
+    check_item,
+    within,
+)
 
 _INSERT = re.compile(r'INSERT INTO "([^"]+)" VALUE \{(.*)\}')
-_MAX_STATEMENTS = 25
-_MAX_WRITES = 25
-_MAX_READS = 100
 
 
 def client_error(code, status=400, operation="Operation", message="refused"):
@@ -78,12 +86,17 @@ class _Scripted:
 
 
 class FakeDynamoDB(_Scripted):
-    """Tables by name, each a dictionary of items by key."""
+    """Tables by name, each a dictionary of items by key; refuses what the service refuses.
+
+    Attributes:
+        stale: what reads that are not consistent are answered from, where it is not what is stored.
+    """
 
     def __init__(self, **key_names):
         super().__init__()
         self.key_names = key_names
         self.tables = {name: {} for name in key_names}
+        self.stale = {}
 
     def batch_execute_statement(self, **request):
         return self._call("batch_execute_statement", request, self._insert_all)
@@ -106,28 +119,39 @@ class FakeDynamoDB(_Scripted):
         """The items of a table, ordered by key."""
         return [deepcopy(found) for _, found in sorted(self.tables[table].items())]
 
+    def fall_behind(self):
+        """From now on, reads that are not consistent show what is stored now."""
+        self.stale = {name: dict(items) for name, items in self.tables.items()}
+
     def _key(self, table, item):
         return canonical_json({name: item[name] for name in self.key_names[table]})
 
     def _insert_all(self, Statements):  # noqa: N803 - names of the API
         parsed = [parse_insert(statement) for statement in Statements]
         keys = [self._key(table, item) for table, item in parsed]
-        if len(Statements) > _MAX_STATEMENTS or len(set(keys)) < len(keys):
-            raise client_error("ValidationException")
-        answers = []
-        for (table, item), key in zip(parsed, keys, strict=True):
-            if key in self.tables[table]:
-                answers.append({"Error": {"Code": "DuplicateItem", "Message": "exists"}})
-            else:
-                self.tables[table][key] = deepcopy(item)
-                answers.append({"TableName": table})
-        return {"Responses": answers}
+        check_batch(Statements, keys, MAX_STATEMENTS)
+        return {
+            "Responses": [self._insert(*row, key) for row, key in zip(parsed, keys, strict=True)]
+        }
+
+    def _insert(self, table, item, key):
+        try:
+            check_item(item, self.key_names[table])
+        except ClientError as refusal:
+            # Inside of an answer, this code is another one.
+            return {"Error": {**refusal.response["Error"], "Code": "ValidationError"}}
+        if key in self.tables[table]:
+            return {"Error": {"Code": "DuplicateItem", "Message": "exists"}}
+        self.tables[table][key] = deepcopy(item)
+        return {"TableName": table}
 
     def _write_all(self, RequestItems):  # noqa: N803
+        check_batch(RequestItems, RequestItems, MAX_WRITES)
         for table, requests in RequestItems.items():
             keys = [self._key(table, written_item(request)) for request in requests]
-            if len(requests) > _MAX_WRITES or len(set(keys)) < len(keys):
-                raise client_error("ValidationException")
+            check_batch(requests, keys, MAX_WRITES)
+            for put in filter(None, (request.get("PutRequest") for request in requests)):
+                check_item(put["Item"], self.key_names[table])
             for request, key in zip(requests, keys, strict=True):
                 if "PutRequest" in request:
                     self.tables[table][key] = deepcopy(request["PutRequest"]["Item"])
@@ -136,14 +160,24 @@ class FakeDynamoDB(_Scripted):
         return {"UnprocessedItems": {}}
 
     def _get_all(self, RequestItems):  # noqa: N803
-        found = {}
+        responses, unprocessed = {}, {}
+        check_batch(RequestItems, RequestItems, MAX_READS)
         for table, request in RequestItems.items():
-            keys = [self._key(table, key) for key in request["Keys"]]
-            if len(keys) > _MAX_READS or len(set(keys)) < len(keys):
-                raise client_error("ValidationException")
-            items = [self.tables[table][key] for key in keys if key in self.tables[table]]
-            found[table] = [_projected(item, request) for item in items]
-        return {"Responses": found, "UnprocessedKeys": {}}
+            keys = {self._key(table, key): key for key in request["Keys"]}
+            check_batch(
+                request["Keys"], [self._key(table, key) for key in request["Keys"]], MAX_READS
+            )
+            check_expressions(request)
+            stored = self.tables[table]
+            if not request.get("ConsistentRead"):
+                stored = self.stale.get(table, stored)
+            items = {key: stored[key] for key in keys if key in stored}
+            answered = dict(islice(items.items(), within(items.values(), MAX_BATCH_BYTES)))
+            responses[table] = [_projected(item, request) for item in answered.values()]
+            left = [key for place, key in keys.items() if place in items.keys() - answered.keys()]
+            if left:
+                unprocessed[table] = request | {"Keys": left}
+        return {"Responses": responses, "UnprocessedKeys": unprocessed}
 
 
 class FakeS3(_Scripted):
@@ -220,17 +254,18 @@ def leave_unprocessed(is_left):
     """Writes or reads of some items are handed back instead of being carried out."""
 
     def entry(request, carry_out):
-        ((table, asked),) = request["RequestItems"].items()
-        if isinstance(asked, dict):
-            left = [key for key in asked["Keys"] if is_left(key)]
-            done = [key for key in asked["Keys"] if not is_left(key)]
-            answer = carry_out(RequestItems={table: asked | {"Keys": done}})
-            unprocessed = {table: asked | {"Keys": left}} if left else {}
-            return answer | {"UnprocessedKeys": unprocessed}
-        left = [write for write in asked if is_left(written_item(write))]
-        done = [write for write in asked if not is_left(written_item(write))]
-        answer = carry_out(RequestItems={table: done} if done else {})
-        return answer | {"UnprocessedItems": {table: left} if left else {}}
+        ((table, batch),) = request["RequestItems"].items()
+        is_read = isinstance(batch, dict)
+        entries = batch["Keys"] if is_read else batch
+        item_of = dict if is_read else written_item
+        left = [entry for entry in entries if is_left(item_of(entry))]
+        done = [entry for entry in entries if not is_left(item_of(entry))]
+
+        def some(entries):
+            return {table: batch | {"Keys": entries} if is_read else entries} if entries else {}
+
+        answer = carry_out(RequestItems=some(done)) if done else {"Responses": {table: []}}
+        return answer | {"UnprocessedKeys" if is_read else "UnprocessedItems": some(left)}
 
     return entry
 

@@ -2,6 +2,8 @@
 
 from collections import Counter, defaultdict
 
+from tests.service_limits import check_expressions
+
 
 class RacingClient:
     """Passes calls on; the next entry of an operation's script is what happens to its next call.
@@ -25,6 +27,8 @@ class RacingClient:
 
         def call(**request):
             self.requests.append((name, request))
+            # Moto takes conditions of any size.
+            check_expressions(request)
             entry = self._scripts[name].pop(0) if self._scripts[name] else None
             if isinstance(entry, LostAnswer):
                 real(**request)

@@ -1,10 +1,14 @@
 """The unit tests' stand-ins answer as an emulator does, wherever the writers rely on it."""
 
+import uuid
+
 import pytest
 from botocore.exceptions import ClientError
 
+from tests import refusals
 from tests.factories import item, number, text
 from tests.fakes import FakeDynamoDB, FakeS3
+from tests.tables import create_history_table, create_table
 
 pytestmark = pytest.mark.functional
 
@@ -125,3 +129,21 @@ def test_versions_of_an_object_are_told_apart(request, kind):
 
     assert len(set(versions)) == 2
     assert all(versions)
+
+
+@pytest.fixture(scope="module")
+def probed(dynamodb):
+    """Two tables on the emulator, with what the probes that read need."""
+    suffix = uuid.uuid4().hex[:12]
+    names = f"items-{suffix}", f"history-{suffix}"
+    create_table(dynamodb, names[0], {"Id": "S"})
+    create_history_table(dynamodb, names[1])
+    for big in refusals.MANY:
+        dynamodb.put_item(TableName=names[0], Item=big)
+    return names
+
+
+@pytest.mark.parametrize("name", refusals.ALL)
+def test_the_emulator_is_otherwise_only_where_that_is_known(name, dynamodb, probed):
+    """It refuses what AWS documents, as the doubles do; what it does otherwise is listed."""
+    refusals.check(name, dynamodb, *probed, engine="ministack")

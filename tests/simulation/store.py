@@ -10,10 +10,12 @@ import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
-from stream_core.attribute_values import item_size, read_item
+from botocore.exceptions import ClientError
 
-MAX_STATEMENTS, MAX_WRITES, MAX_READS = 25, 25, 100
-MAX_BYTES, MAX_DEPTH = 400 * 1024, 32
+from stream_core.attribute_values import item_size, read_item
+from tests.service_limits import MAX_ITEM_BYTES, check_values
+
+MAX_DEPTH = 32
 _INSERT = re.compile(r'INSERT INTO "([^"]+)" VALUE \{(.*)\}', re.DOTALL)
 _NAME = re.compile(r"'((?:[^']|'')*)': \?")
 
@@ -104,8 +106,14 @@ class Store:
         if self.refuses(table, item):
             raise RefusedError("ValidationException")
         text = json.dumps(item)
-        if len(text) > MAX_BYTES and item_size(read_item(item)) > MAX_BYTES:
+        if len(text) > MAX_ITEM_BYTES and item_size(read_item(item)) > MAX_ITEM_BYTES:
             raise RefusedError("ValidationException", "Item size has exceeded the maximum")
+        try:
+            check_values(item)
+        except ClientError as refusal:
+            raise RefusedError(
+                "ValidationException", refusal.response["Error"]["Message"]
+            ) from None
         if max(map(_depth, item.values())) > MAX_DEPTH:
             raise RefusedError("ValidationException", "Nesting Levels have exceeded the limit")
 

@@ -12,9 +12,10 @@ from urllib.parse import unquote, urlsplit
 
 from botocore.awsrequest import AWSResponse
 
+from tests.service_limits import MAX_READS, MAX_STATEMENTS, MAX_WRITES
 from tests.simulation.faults import lost_answer, no_connection
 from tests.simulation.scheduler import MS, SECOND, KilledError
-from tests.simulation.store import MAX_READS, MAX_STATEMENTS, MAX_WRITES, RefusedError
+from tests.simulation.store import RefusedError
 
 
 @dataclass(frozen=True)

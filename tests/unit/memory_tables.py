@@ -22,11 +22,18 @@ from stream_core.change import EventName
 from stream_core.history_row import ID, SORT_KEY, HistoryRow
 from tests.factories import NOON, change
 from tests.fakes import client_error
+from tests.service_limits import (
+    MAX_BATCH_BYTES,
+    MAX_PAGE_BYTES,
+    MAX_READS,
+    check_batch,
+    check_expressions,
+    within,
+)
 
 START = datetime.fromtimestamp(NOON, UTC)
 HISTORY, SOURCE = "EmployeeHistory", "Employee"
 _CONDITION = re.compile(r"(#\w+) = (:\w+)(?: AND (#\w+) BETWEEN (:\w+) AND (:\w+))?")
-_MOST_KEYS = 100
 _PAGINATION = {
     "input_token": "ExclusiveStartKey",
     "output_token": "LastEvaluatedKey",
@@ -52,15 +59,17 @@ class MemoryTables:
         lagging: rows, as (`Id`, sort key), that the index does not show yet.
         before: what to do once, before the next call of an operation is carried out.
         calls: how often each operation was called.
+        stale: what reads that are not consistent are answered from, where it is not what is stored.
         requests: every request, in order, with the operation's name.
     """
 
-    def __init__(self, *, page=1000, batch=_MOST_KEYS, **descriptions):
+    def __init__(self, *, page=1000, batch=MAX_READS, **descriptions):
         self.page = page
         self.batch = batch
         self.descriptions = descriptions
         self.items = {name: {} for name in descriptions}
         self.lagging = set()
+        self.stale = {}
         self.before = defaultdict(list)
         self.calls = Counter()
         self.requests = []
@@ -84,17 +93,19 @@ class MemoryTables:
 
     def get_item(self, TableName, Key, ConsistentRead):  # noqa: N803
         self._note("get_item", TableName=TableName, ConsistentRead=ConsistentRead)
-        item = self.get(TableName, Key)
+        item = self._stored(TableName, ConsistentRead).get(self._place(TableName, Key))
         return {} if item is None else {"Item": item}
 
     def batch_get_item(self, RequestItems):  # noqa: N803
         self._note("batch_get_item", RequestItems=RequestItems)
         ((table, request),) = RequestItems.items()
         keys = request["Keys"]
-        if len(keys) > _MOST_KEYS or len({self._place(table, key) for key in keys}) < len(keys):
-            raise client_error("ValidationException")
-        found = [self.get(table, key) for key in keys[: self.batch]]
-        left = keys[self.batch :]
+        check_batch(keys, [self._place(table, key) for key in keys], MAX_READS)
+        check_expressions(request)
+        stored = self._stored(table, request.get("ConsistentRead"))
+        found = [stored.get(self._place(table, key)) for key in keys[: self.batch]]
+        size = within([item or {} for item in found], MAX_BATCH_BYTES)
+        found, left = found[:size], keys[size:]
         return {
             "Responses": {table: [item for item in reversed(found) if item is not None]},
             "UnprocessedKeys": {table: {**request, "Keys": left}} if left else {},
@@ -106,7 +117,7 @@ class MemoryTables:
         items = sorted(
             (
                 item
-                for item in self._stored(TableName)
+                for item in self._stored(TableName, request.get("ConsistentRead")).values()
                 if _hash(item[names[0]]["S"]) % TotalSegments == Segment
             ),
             key=lambda item: self._place_in_scan(TableName, item),
@@ -119,12 +130,11 @@ class MemoryTables:
         self._note("query", TableName=TableName, **request)
         names, values = request["ExpressionAttributeNames"], request["ExpressionAttributeValues"]
         partition, value, sort, low, high = _CONDITION.fullmatch(KeyConditionExpression).groups()
+        check_expressions({"KeyConditionExpression": KeyConditionExpression, **request})
         index = request.get("IndexName")
-        if index and request.get("ConsistentRead"):
-            raise client_error("ValidationException")
         found = [
             item
-            for item in self._stored(TableName)
+            for item in self._stored(TableName, request.get("ConsistentRead")).values()
             if item[names[partition]] == values[value]
             and (sort is None or values[low]["S"] <= item[names[sort]]["S"] <= values[high]["S"])
             and not (index and (item[ID]["S"], item[SORT_KEY]["S"]) in self.lagging)
@@ -155,14 +165,21 @@ class MemoryTables:
         elif start is not None:
             items = items[1 + [self._key(key_names, item) for item in items].index(start) :]
         size = min(self.page, limit or self.page)
+        size = within(items[:size], MAX_PAGE_BYTES)
         page = items[:size]
         answer = {"Items": [_projected(item, request) for item in page], "Count": len(page)}
         if page and (len(page) == limit or len(items) > size):
             answer["LastEvaluatedKey"] = self._key(key_names, page[-1])
         return answer
 
-    def _stored(self, table):
-        return list(self.items[table].values())
+    def fall_behind(self):
+        """From now on, reads that are not consistent show what is stored now."""
+        self.stale = {name: dict(items) for name, items in self.items.items()}
+
+    def _stored(self, table, is_consistent):
+        items = self.items[table]
+        # A copy: others may write meanwhile.
+        return dict(items if is_consistent else self.stale.get(table, items))
 
     def _key_names(self, table):
         return [one["AttributeName"] for one in self.descriptions[table]["KeySchema"]]
