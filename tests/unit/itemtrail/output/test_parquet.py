@@ -1,10 +1,12 @@
 """Parquet, and what it needs."""
 
 import contextlib
+import gc
 import importlib
 import io
 
 import click
+import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
@@ -76,3 +78,19 @@ def test_the_form_depends_on_who_reads_it(is_terminal, form):
     with contextlib.redirect_stdout(Stdout(is_terminal=is_terminal)):
         assert chosen_form(None) == form
         assert chosen_form("csv") == "csv"
+
+
+def test_a_parquet_file_that_was_cut_short_cannot_be_read(stdout):
+    """A footer would make a whole file of what was written until then."""
+    batch = pa.RecordBatch.from_pylist([{"x": 1}])
+
+    def interrupted():
+        yield batch
+        raise KeyboardInterrupt
+
+    with contextlib.redirect_stdout(stdout), pytest.raises(KeyboardInterrupt):
+        parquet.write_batches(batch.schema, interrupted())
+    gc.collect()
+
+    with pytest.raises(pa.ArrowInvalid):
+        _ = stdout.table

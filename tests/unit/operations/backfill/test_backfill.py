@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from operations.backfill import run as backfill_run
 from operations.backfill.plan import backfill
+from operations.backfill.service_clock import ServiceClock
 from operations.errors import OperationError, RefusedError, StateFileError
 from operations.execution.pace import Pace
 from reports.access.export_folder import ExportError
@@ -926,3 +927,42 @@ def test_an_item_that_changes_whenever_it_is_settled_is_not_done(world, run):
     assert [problem.reason for problem in result.unfinished] == [
         "it changed whenever it was settled"
     ]
+
+
+def test_patience_ends_when_the_run_is_stopped(world):
+    """Also that of a page which is waited for already."""
+    unused = dict.fromkeys(
+        ("facts", "reading", "journal", "baselines", "settler", "replica", "apply", "clock")
+    )
+    stopped = backfill_run.BackfillRun(**unused, pace=Pace(patience_s=120, machine=world.machine))
+    patience = stopped._patience()
+
+    stopped.stopped.set()
+
+    assert patience.work_off(["page"], lambda pending: pending) == ["page"]
+    assert world.pauses_s == []
+
+
+def test_a_file_that_could_not_be_done_is_gone_on_with(world, run, export):
+    """It is not passed for done because its later items were."""
+    world.put(*items(60))
+    folder = export(items(60))
+    world.tables.script("batch_write_item", THROTTLED)
+
+    result = run(export=folder, history=False, patience_s=0)
+
+    assert not result.finished
+    assert result.unfinished
+    assert run(export=folder, history=False).finished
+    assert world.replica() == world.source()
+
+
+def test_a_second_read_is_later_by_the_clock_of_the_service_too(world, run, monkeypatch):
+    """It waits for as long as that clock is in doubt."""
+    monkeypatch.setattr(ServiceClock, "doubt", timedelta(seconds=3))
+    world.put(FIRST)
+    world.tables.script("scan", during(world, 1))
+
+    run()
+
+    assert world.pauses_s[-1] == 3

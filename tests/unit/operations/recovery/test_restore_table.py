@@ -305,3 +305,32 @@ def test_the_replica_is_not_restored_into(world):
 
     with pytest.raises(RefusedError, match="is in use here"):
         world.restore(1, "Replica")
+
+
+def test_a_table_that_is_there_is_asked_consistently_whether_it_is_empty(world):
+    """An item that was just written into it must show."""
+    world.live("1", version("1", 1))
+    create_table(world.client, NEW, {"Id": "S"})
+    scans = []
+    world.deployment.dynamodb.meta.events.register(
+        "provide-client-params.dynamodb.Scan", lambda params, **_: scans.append(params)
+    )
+
+    world.restore(1)
+
+    assert [scan.get("ConsistentRead") for scan in scans if scan["TableName"] == NEW] == [True]
+
+
+def test_a_new_table_is_waited_for(world):
+    """DynamoDB refuses what is written into one that it is still making."""
+    world.live("1", version("1", 1))
+    calls = []
+    world.deployment.dynamodb.meta.events.register(
+        "provide-client-params.dynamodb",
+        lambda params, model, **_: calls.append((model.name, params.get("TableName"))),
+    )
+
+    world.restore(1)
+
+    following = calls[calls.index(("CreateTable", NEW)) + 1]
+    assert following == ("DescribeTable", NEW)

@@ -550,3 +550,16 @@ def test_what_global_tables_add_is_left_alone():
 
     assert found.edits == (Difference(("A",), number(1), number(0)),)
     assert found.conflicts == ()
+
+
+def test_a_change_made_while_an_item_is_looked_at_is_known_by_its_row(world):
+    """The live item is read before the rows: these may say more than it shows, and never less."""
+    world.write(item("1", Price=number(10)))
+    world.write(item("1", Price=number(99)), bad=True)
+    bad_until = world.now
+    world.racing.script("get_item", lambda: world.write(item("1", Price=number(50))))
+
+    (undone,) = world.undo(until=bad_until).items
+
+    assert [conflict.reason for conflict in undone.conflicts] == ["it was written again since"]
+    assert world.item() == item("1", Price=number(50))

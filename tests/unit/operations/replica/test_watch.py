@@ -56,3 +56,27 @@ def test_a_difference_counts_as_soon_as_it_has_lasted(watched):
 
     assert looks_s[-1] - looks_s[0] == 15
     assert result.conclusion is Conclusion.DIFFERS
+
+
+def test_an_item_that_never_moved_is_not_restless():
+    """However late it is looked at for the first time."""
+    with a_world() as world, ThreadPoolExecutor(1) as threads:
+        watch = Watch(SlowTables(world, 0), threads, Pace(patience_s=15, machine=world.machine))
+        watch.add({"1": {"Id": text("1")}})
+        world.now += 1000
+        (result,) = chain.from_iterable(watch.results(0))
+
+    assert result.conclusion is Conclusion.DIFFERS
+
+
+def test_an_item_that_is_watched_already_stays_as_it_is():
+    """It is looked at when it was to be looked at."""
+    with a_world() as world, ThreadPoolExecutor(1) as threads:
+        tables = SlowTables(world, 0)
+        watch = Watch(tables, threads, Pace(patience_s=15, machine=world.machine))
+        watch.add({"1": {"Id": text("1")}})
+        world.now += 0.5
+        watch.add({"1": {"Id": text("1")}})
+        list(watch.results(0))
+
+    assert tables.looks_s[0] == 1

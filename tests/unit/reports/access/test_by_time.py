@@ -1,6 +1,7 @@
 """Changes of a range of time: found through the index, read from the table, in order, streamed."""
 
 import threading
+from datetime import timedelta, timezone
 from itertools import islice
 
 import pytest
@@ -350,3 +351,23 @@ def test_an_index_that_lags_shows_the_rest_later():
     assert changes(world) == world.rows[:2]
     world.client.lagging.clear()
     assert changes(world) == world.rows
+
+
+def test_a_history_may_have_the_most_shards_there_are():
+    """A stack may be deployed with a hundred."""
+    client = Recorded().client
+
+    assert ByTime(client, HISTORY, 100).shards == 100
+    with pytest.raises(ReportError, match="101 time shards"):
+        ByTime(client, HISTORY, 101)
+
+
+def test_hours_are_those_of_utc_wherever_a_time_is_from():
+    """In Kathmandu they begin at a quarter past."""
+    world = Recorded()
+    world.write("1", item("1"), at=0)
+    nepal = timezone(timedelta(hours=5, minutes=45))
+    start, end = (moment(at).astimezone(nepal) for at in (-60, 60))
+
+    assert [entry.identifier for entry in entries(world, start, end)] == ["1"]
+    assert count_hours(moment(-1800).astimezone(nepal), end) == 2

@@ -222,3 +222,21 @@ def test_the_weaker_of_two_states_is_the_less_certain_one():
 
     assert weaker_of(exact, bounded) is weaker_of(bounded, exact) is bounded
     assert weaker_of(bounded, unknown) is weaker_of(unknown, exact) is unknown
+
+
+def test_the_present_is_no_future_and_the_history_has_its_first_moment():
+    """Both ends of what is known are part of it."""
+    at_once = {"live_was_read": True, "live": TWO}
+
+    assert state(at=NOW, before=row(ONE, TWO), **at_once).certainty is Certainty.EXACT
+    assert state(at=NOW, live_was_read=True).certainty is Certainty.EXACT
+    assert state(at=HORIZON, live_was_read=True).certainty is Certainty.EXACT
+    assert state(at=HORIZON, after=row(None, ONE)).certainty is Certainty.EXACT
+
+
+def test_an_item_that_is_gone_is_not_current():
+    """Nothing ends its absence, and yet there is no item."""
+    gone = state(before=row(ONE, None), live_was_read=True)
+
+    assert (gone.valid_to, gone.is_current) == (None, False)
+    assert state(before=row(ONE, TWO), live_was_read=True, live=TWO).is_current

@@ -510,3 +510,22 @@ def test_the_live_table_is_read_before_the_history(method):
         if operation in {"scan", "query"}
     ]
     assert read[0] == ("scan", SOURCE)
+
+
+@pytest.mark.parametrize("items", [1_000_000, 0])
+def test_a_changed_item_costs_three_requests(items):
+    """So one change in a hundred is dear enough, also where AWS has not counted the items yet."""
+    world = Recorded()
+    world.counted(rows=1_000_000, items=items)
+
+    assert ask(world, -270).method == "history"
+    assert ask(world, -120).method == "rewind"
+
+
+def test_the_moment_the_history_began_is_within_it():
+    """It can be rewound to."""
+    world = Recorded()
+    world.counted(rows=1_000_000, items=1)
+
+    assert "outside the recorded history" not in ask(world, -DAY).reason
+    assert "outside the recorded history" in ask(world, -DAY - 1).reason

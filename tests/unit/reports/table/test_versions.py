@@ -320,3 +320,14 @@ def test_progress_is_told():
 
     assert told["items"] == (1, 1)
     assert told["history rows"] == (1, 1)
+
+
+@either
+def test_nobody_knows_the_versions_of_a_range_in_the_future(ask):
+    """What is so now is shown, and may have changed by then."""
+    world = lived((0, 0))
+
+    (future,) = ask(world, 700, 800)
+
+    assert future.certainty is Certainty.UNKNOWN
+    assert "lies in the future" in future.reason

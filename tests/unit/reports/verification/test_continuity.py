@@ -298,3 +298,12 @@ def test_several_links_that_fit_move_where_an_order_needs_them():
     text = "-X YZ Z- -D DE EF CP PQ Q- -A AB BC FR RS S- XY"
 
     assert sorted(classes(text, "Y")) == ["MISSING_CHANGE", "MISSING_INSERT", "ORDER"]
+
+
+def test_a_displaced_row_far_away_is_found_beside_a_missing_change():
+    """The search has steps enough for both."""
+    states = [chr(0x100 + n) for n in range(2000)]
+    words = [f"{old}{new}" for old, new in zip(["-", *states], states, strict=False)]
+    words[3], words[1900] = words[1900], words[3]
+
+    assert classes(" ".join([*words, "XY"]), "Y") == ["ORDER", "MISSING_CHANGE"]

@@ -1,6 +1,7 @@
 """A verification finds what is missing or altered, and nothing else."""
 
 from copy import deepcopy
+from datetime import timedelta
 
 import boto3
 import pytest
@@ -762,3 +763,14 @@ def test_every_read_is_consistent():
     verify(past.reader, clock=StillClock())
 
     require_consistent_reads(past.tables)
+
+
+@pytest.mark.parametrize(("ahead_s", "is_clean"), [(299, True), (301, False)])
+def test_a_clock_may_be_five_minutes_wrong(ahead_s, is_clean):
+    """A row stamped a little later than this machine's present is no row of the future."""
+    ahead = (LATER - moment(0)) / timedelta(seconds=1) + ahead_s
+    inserted = row_of(None, item("1"), ahead)
+
+    past = History(inserted, live=[item("1")])
+
+    assert verified(past).clean is is_clean
