@@ -10,21 +10,20 @@ from reports.access.by_time import IndexEntry
 from reports.access.clients import CLIENT_CONFIG, dynamodb_client
 from reports.access.progress import Progress, silent
 from reports.access.row_reader import RowReader
-from reports.errors import UncertainError
-from reports.inputs.keys import KeySchema, key_text
+from reports.inputs.keys import KeySchema
 from reports.inputs.paths import Path
 from reports.inputs.times import read_time
 from reports.states.blame import Blame, blame
 from reports.states.differences import Difference, differences
 from reports.states.selection import Selection
-from reports.states.timeline import Certainty, ItemState, judge, timeline, weaker_of
-from reports.table.as_of import TableAsOf, table_states
+from reports.states.timeline import ItemState, judge, timeline, weaker_of
+from reports.table.as_of import TableAsOf, require_exact, table_states
 from reports.table.changes import changed_rows
 from reports.table.versions import item_versions, table_versions
 from reports.verification.gaps import Gap
 from reports.verification.verdicts import Verification
 from reports.verification.verify import verify
-from stream_core.history_row import HistoryRow, sort_key_after, time_text
+from stream_core.history_row import HistoryRow, sort_key_after
 from stream_core.item_id import item_id
 
 if TYPE_CHECKING:
@@ -116,13 +115,10 @@ class HistoryTable:
             UncertainError: a `certain` answer was asked for, and there is only a weaker one.
         """
         now = datetime.now(UTC)
-        moment = read_time(at, now)
-        state = judge(self._reader.evidence(self.key_schema.key_of(key), moment, now))
-        if certain and state.certainty is not Certainty.EXACT:
-            raise UncertainError(
-                f"the state of {key_text(state.keys)} as of {time_text(moment)} is only "
-                f"{state.certainty}: {state.reason}"
-            )
+        evidence = self._reader.evidence(self.key_schema.key_of(key), read_time(at, now), now)
+        state = judge(evidence)
+        if certain:
+            require_exact(state)
         return state
 
     def diff(self, key: Key, start: Time, end: Time, *, coerce: bool = False) -> "pd.DataFrame":

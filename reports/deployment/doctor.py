@@ -11,8 +11,6 @@ from reports.deployment.stack_reader import StackReader
 from reports.deployment.stream_checks import mapping_checks, stream_checks
 from reports.deployment.table_checks import bucket_checks, table_checks
 
-__all__ = ["Advice", "examine"]
-
 
 def examine(session: boto3.Session, stack: Stack, endpoint_url: str | None = None) -> list[Advice]:
     """Look at everything of a stack that can go wrong silently; only reads.

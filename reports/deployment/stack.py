@@ -50,6 +50,11 @@ _TABLES = {
     Consumer.HISTORY_WRITER: "HistoryTableName",
     Consumer.REPLICA_WRITER: "ReplicaTableName",
 }
+# How template.yaml names what belongs to a consumer.
+_PARTS = {
+    Consumer.HISTORY_WRITER: "HistoryWriter",
+    Consumer.REPLICA_WRITER: "ReplicaWriter",
+}
 
 
 def extent_of(consumers: Collection[Consumer]) -> str:
@@ -172,25 +177,13 @@ class Stack:
         shards = self.outputs.get("TimeShards")
         return None if shards is None else int(shards)
 
-    @property
-    def history_writer_function(self) -> str:
-        """The function that writes the history."""
-        return self._output("HistoryWriterFunctionName", Consumer.HISTORY_WRITER)
+    def function(self, consumer: Consumer) -> str:
+        """The name of a consumer's function."""
+        return self._output(f"{_PARTS[consumer]}FunctionName", consumer)
 
-    @property
-    def replica_writer_function(self) -> str:
-        """The function that writes the replica."""
-        return self._output("ReplicaWriterFunctionName", Consumer.REPLICA_WRITER)
-
-    @property
-    def history_writer_mapping(self) -> str:
-        """UUID of the history writer's event source mapping."""
-        return self._output("HistoryWriterMappingId", Consumer.HISTORY_WRITER)
-
-    @property
-    def replica_writer_mapping(self) -> str:
-        """UUID of the replica writer's event source mapping."""
-        return self._output("ReplicaWriterMappingId", Consumer.REPLICA_WRITER)
+    def mapping_id(self, consumer: Consumer) -> str:
+        """The UUID of a consumer's event source mapping."""
+        return self._output(f"{_PARTS[consumer]}MappingId", consumer)
 
     def _output(self, key: str, writer: Consumer | None = None) -> str:
         if writer is not None:

@@ -103,18 +103,6 @@ class StackReader:
         """The region of a table."""
         return self._dynamodb[role].meta.region_name
 
-    def function(self, consumer: Consumer) -> str:
-        """The name of a consumer's function."""
-        if consumer is Consumer.HISTORY_WRITER:
-            return self.stack.history_writer_function
-        return self.stack.replica_writer_function
-
-    def mapping_id(self, consumer: Consumer) -> str:
-        """The UUID of a consumer's event source mapping."""
-        if consumer is Consumer.HISTORY_WRITER:
-            return self.stack.history_writer_mapping
-        return self.stack.replica_writer_mapping
-
     def table(self, role: TableRole) -> TableDescription:
         """A table's description; that there is none is DynamoDB's own refusal."""
         client, name = self._client(role), self.table_name(role)
@@ -146,7 +134,7 @@ class StackReader:
 
     def mapping(self, consumer: Consumer) -> "EventSourceMappingConfigurationResponseTypeDef":
         """A consumer's event source mapping."""
-        identifier = self.mapping_id(consumer)
+        identifier = self.stack.mapping_id(consumer)
         return self._once(
             ("mapping", consumer), lambda: self._lambda.get_event_source_mapping(UUID=identifier)
         )
@@ -163,7 +151,7 @@ class StackReader:
         points = self._metrics.get_metric_statistics(
             Namespace="AWS/Lambda",
             MetricName="IteratorAge",
-            Dimensions=[{"Name": "FunctionName", "Value": self.function(consumer)}],
+            Dimensions=[{"Name": "FunctionName", "Value": self.stack.function(consumer)}],
             StartTime=now - LAG_WINDOW,
             EndTime=now,
             Period=60,

@@ -187,8 +187,8 @@ def _consumer(reader: StackReader, consumer: Consumer, now: datetime) -> Consume
     state, last_result, problem = _mapping(reader, consumer)
     return ConsumerStatus(
         consumer,
-        reader.function(consumer),
-        reader.mapping_id(consumer),
+        reader.stack.function(consumer),
+        reader.stack.mapping_id(consumer),
         state,
         last_result,
         problem,

@@ -115,8 +115,8 @@ def _readers(reader: StackReader) -> Judgement:
 
 def _how_to_leave_two(reader: StackReader, active: Sequence[Mapping[str, Any]]) -> str:
     consumers = reader.stack.consumers
-    ours = {reader.mapping_id(consumer) for consumer in consumers}
-    functions = {reader.function(consumer) for consumer in consumers}
+    ours = {reader.stack.mapping_id(consumer) for consumer in consumers}
+    functions = {reader.stack.function(consumer) for consumer in consumers}
     # Whoever stops the writer of another stack makes a hole in that one's history.
     foreign = [
         mapping["UUID"]
@@ -143,7 +143,7 @@ def _state(reader: StackReader, consumer: Consumer) -> Judgement:
         if error_code(error) != "ResourceNotFoundException":
             raise
         return failed(
-            f"the mapping {reader.mapping_id(consumer)} is gone: {reason_of(error)}",
+            f"the mapping {reader.stack.mapping_id(consumer)} is gone: {reason_of(error)}",
             "CloudFormation does not know: take the mapping out of template.yaml, deploy, put it "
             f"back and deploy again (sam deploy {_region(reader)} --stack-name "
             f"{reader.stack.name}), then see what is missing: {_missed(reader, consumer)}",
@@ -172,7 +172,7 @@ def _last_result(reader: StackReader, consumer: Consumer) -> Judgement:
     return failed(
         result,
         f"Read the function's log: aws logs tail {_region(reader)} "
-        f"/aws/lambda/{reader.function(consumer)} --since 1h",
+        f"/aws/lambda/{reader.stack.function(consumer)} --since 1h",
     )
 
 
@@ -274,7 +274,7 @@ def _region(reader: StackReader) -> str:
 def _update(reader: StackReader, consumer: Consumer, options: str) -> str:
     return (
         f"aws lambda update-event-source-mapping {_region(reader)} "
-        f"--uuid {reader.mapping_id(consumer)} {options}"
+        f"--uuid {reader.stack.mapping_id(consumer)} {options}"
     )
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from reports.states.blame import Blame
     from reports.verification.continuity import Finding
     from reports.verification.gaps import Gap
-    from reports.verification.verify import Verification
+    from reports.verification.verdicts import Verification
 
 MOST_ROWS = 1_000
 """So many of the newest rows are printed; the verdicts are on all of them."""

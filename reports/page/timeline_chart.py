@@ -114,7 +114,7 @@ def _stretches(axis: TimeAxis, states: Sequence[ItemState], until: datetime) -> 
         state for state in states if state.valid_from is None or state.valid_from != state.valid_to
     ]
     for _, group in groupby(
-        lasting, key=lambda state: (_kind(state), _is_gap(state) and id(state))
+        lasting, key=lambda state: (_kind(state), state.is_contradicted and id(state))
     ):
         same = list(group)
         first, last = same[0], same[-1]
@@ -124,7 +124,7 @@ def _stretches(axis: TimeAxis, states: Sequence[ItemState], until: datetime) -> 
             start,
             round(end - start, 3),
             _kind(first),
-            _is_gap(first),
+            first.is_contradicted,
             first.valid_from,
             last.valid_to,
             first.reason,
@@ -135,11 +135,6 @@ def _kind(state: ItemState) -> str:
     if state.certainty is Certainty.UNKNOWN:
         return "unknown"
     return "present" if state.exists else "absent"
-
-
-def _is_gap(state: ItemState) -> bool:
-    # What is bounded without a row before it is an item older than its history, and no gap.
-    return state.certainty is Certainty.BOUNDED and state.valid_from is not None
 
 
 def _clusters(axis: TimeAxis, rows: Iterable[HistoryRow]) -> Iterator[_Cluster]:

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from reports.inputs.paths import Path, leaves
 from reports.states.actor import Actor, actor_of
 from reports.states.differences import Difference, differences
-from reports.states.timeline import Certainty, ItemState, state_before
+from reports.states.timeline import Certainty, ItemState, is_superseded, state_before
 from stream_core.attribute_values import AttributeValue, Item
-from stream_core.change import EventName
 from stream_core.history_row import HistoryRow, time_text
 
 _UNNAMED = Actor(None, None, None)
@@ -50,7 +49,7 @@ def blame(
     for row in newest_first:
         if len(blames) == len(values):
             break
-        if _is_shadowed(row, later):
+        if is_superseded(row, later):
             continue
         for path in _touched(_lost_between(row, later), values, blames):
             blames[path] = _missing(path, values[path], _gap(row, later))
@@ -61,15 +60,6 @@ def blame(
         later = row
     oldest = "it was so before the first recorded change" if later else state.reason
     return [blames.get(path) or _missing(path, value, oldest) for path, value in values.items()]
-
-
-def _is_shadowed(row: HistoryRow, later: HistoryRow | None) -> bool:
-    """Whether a baseline is followed by a change of its second, which knows better."""
-    return (
-        row.change.event_name is EventName.SNAPSHOT
-        and later is not None
-        and later.change.created_at == row.change.created_at
-    )
 
 
 def _lost_between(row: HistoryRow, later: HistoryRow | None) -> list[Difference]:

@@ -68,6 +68,14 @@ class ItemState:
         return self.exists and self.valid_to is None
 
     @property
+    def is_contradicted(self) -> bool:
+        """Whether the rows, or the last row and the live item, do not fit each other.
+
+        A state that is weak only for want of evidence has no beginning, or is unknown.
+        """
+        return self.certainty is Certainty.BOUNDED and self.valid_from is not None
+
+    @property
     def item(self) -> dict[str, Any] | None:
         """The item as Python values: numbers as `Decimal`, binary as bytes, sets as sets."""
         return None if self.image is None else to_python(self.image)
@@ -137,13 +145,17 @@ def spoken_for(rows: Iterable[HistoryRow]) -> Iterator[HistoryRow]:
     within: that of the change is known better.
     """
     for row, following in pairwise(chain(rows, [None])):
-        if row is None or (
-            row.change.event_name is EventName.SNAPSHOT
-            and following is not None
-            and following.change.created_at == row.change.created_at
-        ):
-            continue
-        yield row
+        if row is not None and not is_superseded(row, following):
+            yield row
+
+
+def is_superseded(row: HistoryRow, following: HistoryRow | None) -> bool:
+    """Whether a row is a baseline that a change of the same second follows."""
+    return (
+        row.change.event_name is EventName.SNAPSHOT
+        and following is not None
+        and following.change.created_at == row.change.created_at
+    )
 
 
 def weaker_of(first: ItemState, second: ItemState) -> ItemState:

@@ -20,7 +20,6 @@ from reports.table.known_items import (
     Span,
     evidence_of_each,
     in_batches,
-    is_contradicted,
     known_items,
 )
 from reports.table.rewind import rewound
@@ -151,7 +150,8 @@ def _from_history(
         states = []
         for evidence in evidence_of_each(reader, batch, at, now):
             state = judge(evidence)
-            if is_contradicted(state):
+            # A change is missing, or was recorded during the reading: asking anew tells.
+            if state.is_contradicted:
                 state = judge(reader.evidence(evidence.keys, at, now))
             states.append(state)
         return states
@@ -165,15 +165,25 @@ def _from_history(
             yield from states
 
 
+def require_exact(state: ItemState) -> None:
+    """Refuse a state that is less than certain.
+
+    Raises:
+        UncertainError: it is.
+    """
+    if state.certainty is not Certainty.EXACT:
+        raise UncertainError(
+            f"the state of {key_text(state.keys)} as of {time_text(state.at)} is only "
+            f"{state.certainty}: {state.reason}"
+        )
+
+
 def _reported(
     states: Generator[ItemState, None, None], *, certain: bool
 ) -> Generator[ItemState, None, None]:
     with closing(states):
         for state in states:
-            if certain and state.certainty is not Certainty.EXACT:
-                raise UncertainError(
-                    f"the state of {key_text(state.keys)} as of {time_text(state.at)} is only "
-                    f"{state.certainty}: {state.reason}"
-                )
+            if certain:
+                require_exact(state)
             if state.exists or state.certainty is not Certainty.EXACT:
                 yield state

@@ -18,7 +18,7 @@ from reports.access.progress import Progress
 from reports.access.row_reader import MOST_A_CALL, RowReader
 from reports.access.table_description import describe
 from reports.access.table_scan import scan
-from reports.states.timeline import Certainty, Evidence, ItemState
+from reports.states.timeline import Evidence
 from reports.table.live_table import LiveTable
 from stream_core.attribute_values import Item
 from stream_core.change import EventName
@@ -196,16 +196,6 @@ def evidence_of_each(
             live_was_read=reader.source_table is not None,
             live=item.live,
         )
-
-
-def is_contradicted(state: ItemState) -> bool:
-    """Whether the rows, or the last row and the live item, do not fit each other.
-
-    That may be a change that is missing, or one that was recorded during the reading: asking anew
-    tells. A state that is weak only for want of evidence has no beginning, or is unknown; it
-    stays so, however often it is asked for.
-    """
-    return state.certainty is Certainty.BOUNDED and state.valid_from is not None
 
 
 def _mark_all(reader: RowReader, marks: RowMarks, progress: Progress) -> None:

@@ -16,7 +16,6 @@ from reports.table.known_items import (
     Span,
     evidence_of_each,
     in_batches,
-    is_contradicted,
     keys_of,
     known_items,
 )
@@ -104,7 +103,7 @@ def _table_versions(
         active = []
         for known, evidence in zip(batch, evidence_of_each(reader, batch, end, now), strict=True):
             states = _between_neighbours(reader, known, evidence, start, end)
-            if any(map(is_contradicted, states)):
+            if any(state.is_contradicted for state in states):
                 states = list(of_one(states[0].keys))
             active += [state for state in states if _is_active(state, start, end)]
         return active

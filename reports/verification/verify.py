@@ -1,24 +1,21 @@
 """Whether a history is complete and unaltered: every row, every link, every live item."""
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
+from reports.access.machine import Machine
 from reports.access.parallel import in_order
 from reports.access.progress import Progress, silent
 from reports.access.row_reader import RowReader
 from reports.access.table_description import describe
 from reports.access.table_scan import scan
-from reports.verification.continuity import Finding, FindingKind
 from reports.verification.gaps import Gap
 from reports.verification.item_checks import ItemChecks, ItemReport, LiveSighting, Subject
-from reports.verification.verdicts import Verdict, Verification, VerificationTally
+from reports.verification.verdicts import Verification, VerificationTally
 from stream_core.attribute_values import Item
 from stream_core.history_row import ID
 from stream_core.item_id import item_id
-
-__all__ = ["Clock", "Finding", "FindingKind", "Verdict", "Verification", "verify"]
 
 # A record takes a second or so to become a row.
 _PATIENCE = timedelta(seconds=10)
@@ -27,21 +24,13 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 4.0
 _MOST_ROUNDS = 6
 
 
-@dataclass(frozen=True)
-class Clock:
-    """The time, and waiting."""
-
-    now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    sleep: Callable[[float], object] = time.sleep
-
-
 def verify(
     reader: RowReader,
     keys: Sequence[Item] | None = None,
     gaps: Sequence[Gap] = (),
     progress: Progress = silent,
     *,
-    clock: Clock | None = None,
+    machine: Machine | None = None,
 ) -> Verification:
     """Look at the whole history of some items or of all.
 
@@ -57,7 +46,7 @@ def verify(
         keys: the items in wire form; None: all that have a row or are live.
         gaps: what is known to be missing.
         progress: told how many items are done.
-        clock: the time, and waiting.
+        machine: the machine to run on.
 
     Raises:
         TableNotFoundError: there is no such table, or it is no history table.
@@ -68,7 +57,7 @@ def verify(
         _ = reader.key_schema
     checks = ItemChecks(reader)
     run = _Inspection(
-        reader, checks, progress, clock or Clock(), VerificationTally(reader.source_table)
+        reader, checks, progress, machine or Machine(), VerificationTally(reader.source_table)
     )
     if keys is None:
         run.look_at_all()
@@ -85,7 +74,7 @@ class _Inspection:
     reader: RowReader
     checks: ItemChecks
     progress: Progress
-    clock: Clock
+    machine: Machine
     tally: VerificationTally
     pending: list[ItemReport] = field(default_factory=list)
 
@@ -125,7 +114,7 @@ class _Inspection:
             if not self.pending:
                 return
             self.progress("items waited for", 0, len(self.pending))
-            self.clock.sleep(pause_s)
+            self.machine.sleep(pause_s)
             pause_s = min(_LONGEST_PAUSE_S, 2 * pause_s)
             passing, self.pending = self.pending, []
             sightings = {report.subject.identifier: report.sighting for report in passing}
@@ -152,7 +141,7 @@ class _Inspection:
 
         def examine(subject: Subject) -> ItemReport:
             sighting = known.get(subject.identifier)
-            return self.checks.examine(subject, self.clock.now(), sighting)
+            return self.checks.examine(subject, self.machine.now(), sighting)
 
         for done, report in enumerate(in_order(examine, subjects), 1):
             yield report

@@ -23,11 +23,11 @@ from operations.execution.pace import Pace
 from replica_writer.settle import Settler
 from replica_writer.tables import ReplicaTable, SourceTable
 from replica_writer.writer import ReplicaWriter
+from reports.access.machine import Machine
 from reports.access.row_reader import RowReader
 from reports.states.timeline import Certainty, judge
 from reports.verification.gaps import read_gaps
 from reports.verification.verdicts import Verdict
-from reports.verification.verify import Clock as VerifyClock
 from reports.verification.verify import verify
 from stream_core.batch import consume
 from stream_core.history_row import HistoryRow
@@ -283,7 +283,7 @@ def _check_history(system, result, source, tmp_path):
     gaps_path.write_text(json.dumps([result["gap"]]))
     gaps = read_gaps(gaps_path, reader.key_schema)
     # Every record has become a row: there is nothing to wait for.
-    verification = verify(reader, None, gaps, clock=VerifyClock(sleep=lambda _seconds: None))
+    verification = verify(reader, None, gaps, machine=Machine(sleep=lambda _seconds: None))
     assert [one for one in verification.findings if one.declared is None] == []
     assert verification.integrity is Verdict.HOLDS
     # Some were changed before the backfill came to them, and some were not.

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import boto3
 import pytest
 
-from reports.deployment.stack import Stack
+from reports.deployment.stack import Consumer, Stack
 from reports.errors import ReportError
 from tests.deployed_stack import UNTRUE_HERE
 
@@ -50,7 +50,10 @@ def test_lag_comes_from_the_functions_metric(watched):
             {
                 "MetricName": "IteratorAge",
                 "Dimensions": [
-                    {"Name": "FunctionName", "Value": watched.stack.history_writer_function}
+                    {
+                        "Name": "FunctionName",
+                        "Value": watched.stack.function(Consumer.HISTORY_WRITER),
+                    }
                 ],
                 "Timestamp": datetime.now(UTC) - timedelta(minutes=2),
                 "Value": 1_234.0,
@@ -106,7 +109,7 @@ def test_third_reader_of_the_stream_is_found(watched, meddle):
         watched.functions,
         "create_event_source_mapping",
         lambda client, answer: client.delete_event_source_mapping(UUID=answer["UUID"]),
-        FunctionName=watched.stack.history_writer_function,
+        FunctionName=watched.stack.function(Consumer.HISTORY_WRITER),
         EventSourceArn=watched.stack.source_stream_arn,
         StartingPosition="LATEST",
     )
@@ -117,7 +120,10 @@ def test_third_reader_of_the_stream_is_found(watched, meddle):
     (found,) = watched.findings()
 
     assert found.check == "readers"
-    ours = {watched.stack.history_writer_mapping, watched.stack.replica_writer_mapping}
+    ours = {
+        watched.stack.mapping_id(Consumer.HISTORY_WRITER),
+        watched.stack.mapping_id(Consumer.REPLICA_WRITER),
+    }
     (third,) = {one["UUID"] for one in made} - ours
     assert f"--uuid {third} --no-enabled" in found.to_do
 
@@ -140,7 +146,7 @@ def test_deletion_protection_that_was_turned_off_is_found(watched, meddle):
 
 def test_mapping_that_was_changed_is_found(watched, meddle):
     """Counted attempts and a filter are two findings; both would lose records."""
-    uuid = watched.stack.replica_writer_mapping
+    uuid = watched.stack.mapping_id(Consumer.REPLICA_WRITER)
     meddle(
         watched.functions,
         "update_event_source_mapping",

@@ -6,10 +6,12 @@ from itertools import pairwise, permutations
 from hypothesis import assume, event, given
 from hypothesis import strategies as st
 
+from reports.access.machine import Machine
 from reports.states.timeline import Certainty, timeline
 from reports.verification.chain_order import Link
 from reports.verification.continuity import FindingKind, Head, judge_chain
-from reports.verification.verify import Clock, Verdict, verify
+from reports.verification.verdicts import Verdict
+from reports.verification.verify import verify
 from stream_core.attribute_values import same_item
 from stream_core.change import EventName
 from stream_core.history_row import sort_key_of
@@ -24,7 +26,7 @@ FORGED = item("1", State=text("forged"))
 
 def verified(history):
     clock = StillClock()
-    return verify(history.reader, clock=Clock(clock.now, clock.sleep))
+    return verify(history.reader, machine=Machine(now=clock.now, sleep=clock.sleep))
 
 
 def found_in(history):

@@ -49,10 +49,10 @@ def test_stack_gives_every_output_its_name(aws):
     assert stack.overflow_bucket == OUTPUTS["OverflowBucketName"]
     assert stack.quarantine_bucket == OUTPUTS["QuarantineBucketName"]
     assert stack.time_shards == 4
-    assert stack.history_writer_function == OUTPUTS["HistoryWriterFunctionName"]
-    assert stack.replica_writer_function == OUTPUTS["ReplicaWriterFunctionName"]
-    assert stack.history_writer_mapping == OUTPUTS["HistoryWriterMappingId"]
-    assert stack.replica_writer_mapping == OUTPUTS["ReplicaWriterMappingId"]
+    assert stack.function(Consumer.HISTORY_WRITER) == OUTPUTS["HistoryWriterFunctionName"]
+    assert stack.function(Consumer.REPLICA_WRITER) == OUTPUTS["ReplicaWriterFunctionName"]
+    assert stack.mapping_id(Consumer.HISTORY_WRITER) == OUTPUTS["HistoryWriterMappingId"]
+    assert stack.mapping_id(Consumer.REPLICA_WRITER) == OUTPUTS["ReplicaWriterMappingId"]
     assert stack.consumers == (HISTORY_WRITER, REPLICA_WRITER)
     assert stack.table_roles == tuple(TableRole)
 
@@ -100,9 +100,13 @@ def test_what_a_history_stack_never_had_is_told_in_one_line(aws):
     stack = read(aws)
 
     assert (stack.history_table, stack.time_shards) == (HISTORY, 4)
-    for part in ("replica_table", "replica_region", "replica_writer_function"):
+    for part in (
+        lambda: stack.replica_table,
+        lambda: stack.replica_region,
+        lambda: stack.function(Consumer.REPLICA_WRITER),
+    ):
         with pytest.raises(ReportError) as refused:
-            getattr(stack, part)
+            part()
         assert str(refused.value) == (
             "stack 'employee-trail' follows 'Employee' with its history writer only "
             "(Consumers=history) and has no replica table: give the stack that has one"
@@ -116,9 +120,13 @@ def test_what_a_replica_stack_never_had_is_told_in_one_line(aws):
     stack = read(aws)
 
     assert (stack.replica_table, stack.time_shards) == (REPLICA, None)
-    for part in ("history_table", "overflow_bucket", "history_writer_mapping"):
+    for part in (
+        lambda: stack.history_table,
+        lambda: stack.overflow_bucket,
+        lambda: stack.mapping_id(Consumer.HISTORY_WRITER),
+    ):
         with pytest.raises(ReportError) as refused:
-            getattr(stack, part)
+            part()
         assert str(refused.value) == (
             "stack 'employee-trail' follows 'Employee' with its replica writer only "
             "(Consumers=replica) and has no history table: give the stack that has one"

@@ -9,10 +9,12 @@ from moto import mock_aws
 
 from history_writer.overflow_bucket import OverflowBucket
 from reports import ReportError, TableNotFoundError
+from reports.access.machine import Machine
 from reports.access.row_reader import RowReader
 from reports.verification.continuity import FindingKind
 from reports.verification.gaps import Gap
-from reports.verification.verify import Clock, Verdict, verify
+from reports.verification.verdicts import Verdict
+from reports.verification.verify import verify
 from stream_core.change import EventName
 from stream_core.history_row import HistoryRow
 from tests.factories import STREAM_ARN, item, number, text
@@ -39,7 +41,7 @@ def verified(history, keys=None, gaps=(), *, clock=None, time_shards=None, **opt
     clock, reader = clock or StillClock(), history.reader
     if time_shards is not None:
         reader = RowReader(history.tables, history.objects, HISTORY, SOURCE, time_shards)
-    return verify(reader, keys, gaps, clock=Clock(clock.now, clock.sleep), **options)
+    return verify(reader, keys, gaps, machine=Machine(now=clock.now, sleep=clock.sleep), **options)
 
 
 def found_in(history, **options):
@@ -543,7 +545,7 @@ def test_waiting_ends_though_the_clock_stands_still(history):
     history.put(D)
     pauses = []
 
-    came_of_it = verify(history.reader, clock=Clock(lambda: LATER, pauses.append))
+    came_of_it = verify(history.reader, machine=Machine(now=lambda: LATER, sleep=pauses.append))
 
     assert [one.kind.value for one in came_of_it.findings] == ["HEAD_MISMATCH"]
     assert len(pauses) <= 8
@@ -731,7 +733,7 @@ def test_damage_is_found_through_real_clients(on_moto):
         altered["Overflow"]["M"] |= {"Bucket": text(bucket), "VersionId": text("gone")}
         dynamodb.put_item(TableName=HISTORY, Item=altered)
 
-        came_of_it = verify(reader, clock=Clock(clock.now, clock.sleep))
+        came_of_it = verify(reader, machine=Machine(now=clock.now, sleep=clock.sleep))
 
         assert [(one.keys["Id"]["S"], one.kind.value) for one in came_of_it.findings] == [
             ("1", "DIGEST_MISMATCH"),
@@ -741,7 +743,7 @@ def test_damage_is_found_through_real_clients(on_moto):
         TableName=HISTORY,
         Key={name: altered[name] for name in ("Id", "ApproximateCreationDateTime")},
     )
-    came_of_it = verify(reader, [KEYS], clock=Clock(clock.now, clock.sleep))
+    came_of_it = verify(reader, [KEYS], machine=Machine(now=clock.now, sleep=clock.sleep))
     assert [one.kind.value for one in came_of_it.findings] == ["MISSING_CHANGE"]
 
 
@@ -760,7 +762,7 @@ def test_every_read_is_consistent():
     )
     past.tables.requests.clear()
 
-    verify(past.reader, clock=StillClock())
+    verify(past.reader, machine=StillClock())
 
     require_consistent_reads(past.tables)
 
