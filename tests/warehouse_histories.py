@@ -30,6 +30,8 @@ from tests.factories import number, text
 from tests.unit.memory_tables import HISTORY, Recorded, moment
 from warehouse.dataset.manifest import DataFile, Dataset
 from warehouse.dataset.schema import ROWS, month_of, row_of
+from warehouse.questions import activity_sql, states_sql
+from warehouse.questions.question import Range
 
 # A quarter of an hour before a month ends.
 START_S = (datetime(2018, 3, 31, 23, 45, tzinfo=UTC) - moment(0)).total_seconds()
@@ -200,20 +202,23 @@ def lines_of(reader, *order):
 
 def asked(engine, instants, since, until):
     """What an engine answers to every question."""
-    answers = {f"as of {at}": lines_of(engine.table_as_of(at), "id") for at in instants}
-    answers |= {
-        "diff": lines_of(engine.diff(since, until), "id"),
-        "changes": lines_of(engine.changes(since, until)),
-        "versions": lines_of(engine.versions(), "id", "sort_key", "valid_from"),
-        "findings": lines_of(engine.findings(), "id", "sort_key", "found"),
-        "per day": lines_of(engine.changes_per_day()),
-        "churn": lines_of(engine.churn()),
-        "per attribute": lines_of(engine.changes_per_attribute()),
-        "per actor": lines_of(engine.changes_per_actor(ACTOR), "actor", "source"),
-        "dwell": lines_of(engine.dwell(STATE), "type", "value"),
-        "dwell within": lines_of(engine.dwell(NESTED), "type", "value"),
+    bounds, always = engine.bounds, Range()
+    questions = {
+        **{f"as of {at}": (states_sql.table_as_of(at, bounds), "id") for at in instants},
+        "diff": (states_sql.diff(since, until, bounds), "id"),
+        "changes": (activity_sql.changes(Range(since, until)),),
+        "versions": (states_sql.versions(bounds), "id", "sort_key", "valid_from"),
+        "per day": (activity_sql.changes_per_day(always),),
+        "churn": (activity_sql.churn(always),),
+        "per attribute": (activity_sql.changes_per_attribute(always),),
+        "per actor": (activity_sql.changes_per_actor(always, ACTOR), "actor", "source"),
+        "dwell": (activity_sql.dwell(STATE, bounds), "type", "value"),
+        "dwell within": (activity_sql.dwell(NESTED, bounds), "type", "value"),
     }
-    return answers
+    return {
+        name: lines_of(engine.answer(question), *order)
+        for name, (question, *order) in questions.items()
+    } | {"findings": lines_of(engine.findings(), "id", "sort_key", "found")}
 
 
 def expected(world, instants, since, until):

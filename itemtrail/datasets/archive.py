@@ -69,7 +69,6 @@ class Archive:
                 self.folder,
                 places,
                 self.s3,
-                overflow=self.s3,
                 facts=None if self.tables is None else self._facts(self.tables),
                 progress=progress,
             )

@@ -250,7 +250,7 @@ def archived(tmp_path, monkeypatch):
     rows = rows_of(item(), {**item(), "status": {"S": "open"}}, None)
     stored = [row.to_item(4) for row in rows]
     files = export_files(stored, table_arn=f"{TABLES}/{STACK}-history")
-    ingest("trail", write_to(tmp_path / EXPORT, files), overflow=lambda _: b"")
+    ingest("trail", write_to(tmp_path / EXPORT, files), None)
 
 
 @pytest.mark.usefixtures("archived")

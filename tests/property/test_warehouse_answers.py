@@ -18,7 +18,7 @@ from warehouse.engines.duck import DuckEngine
 def engine_of(world):
     with (
         tempfile.TemporaryDirectory() as folder,
-        DuckEngine(world_dataset(Path(folder), world), threads=1) as engine,
+        DuckEngine(world_dataset(Path(folder), world)) as engine,
     ):
         yield engine
 

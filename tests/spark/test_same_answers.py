@@ -33,7 +33,10 @@ from warehouse.dataset.schema import history_row
 from warehouse.engines.duck import DuckEngine
 from warehouse.engines.spark import SparkEngine
 from warehouse.errors import DatasetError
+from warehouse.questions.activity_sql import changes, changes_per_day
 from warehouse.questions.continuity_sql import FINDINGS
+from warehouse.questions.question import Range
+from warehouse.questions.states_sql import table_as_of
 
 LATER = moment(86400)
 
@@ -68,7 +71,7 @@ def both(spark):
     opened = []
 
     def open_both(dataset):
-        opened.append(DuckEngine(dataset, threads=1))
+        opened.append(DuckEngine(dataset))
         opened.append(SparkEngine(dataset, spark))
         return opened[-2:]
 
@@ -114,7 +117,8 @@ def test_types_and_null_ness_are_the_same(both, tmp_path):
 
         for engine in (duck, spark):
             names = engine.views(attribute=("State",))
-        assert duck.table_as_of(LATER).schema == spark.table_as_of(LATER).schema
+        question = table_as_of(LATER, duck.bounds)
+        assert duck.answer(question).schema == spark.answer(question).schema
         for name in names:
             answers = [one.sql(f'SELECT * FROM "{name}"').read_all() for one in (duck, spark)]  # noqa: S608
             assert answers[0].schema == answers[1].schema, name
@@ -193,7 +197,7 @@ def test_times_are_those_of_utc(both, tmp_path):
     moved = row_of(None, item("1"), (at - moment(0)) / timedelta(seconds=1))
 
     for engine in both(dataset_of(tmp_path, [moved], LATER)):
-        (day,) = engine.changes_per_day().read_all().to_pylist()
-        (change,) = engine.changes(at, at).read_all().to_pylist()
+        (day,) = engine.answer(changes_per_day(Range())).read_all().to_pylist()
+        (change,) = engine.answer(changes(Range(at, at))).read_all().to_pylist()
         assert day["day"] == at.date()
         assert change["created_at"] == at

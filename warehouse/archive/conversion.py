@@ -16,7 +16,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -28,9 +28,12 @@ from reports.access.progress import Progress
 from stream_core.attribute_values import Item, read_item, wire_json
 from stream_core.errors import IntegrityError
 from stream_core.history_row import HistoryRow
-from warehouse.archive.export_rows import Loader, loaded_row, stored_items, stored_row
+from warehouse.archive.export_rows import loaded_row, stored_items, stored_row
 from warehouse.dataset.schema import MONTH, ROWS, month_of, row_of
 from warehouse.errors import DatasetError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 STAGED = ROWS.append(pa.field(MONTH, pa.string()))
 """A row on its way: with its partition, which is not a column of a file of the dataset."""
@@ -88,7 +91,7 @@ def convert_pending(
     export: Export,
     file: ExportFile,
     staged: Staged,
-    loader: Loader,
+    s3: "S3Client",
     report: Callable[[int], None] | None = None,
 ) -> Staged:
     """Convert the rows that a conversion left because their images are elsewhere.
@@ -101,7 +104,7 @@ def convert_pending(
         fields = json.loads(line)
         item: Item = read_item(fields["item"])
         try:
-            return loaded_row(stored_row(item), loader)
+            return loaded_row(stored_row(item), s3)
         except IntegrityError as error:
             raise _placed(export, file, fields["line"], error) from error
 
@@ -115,18 +118,18 @@ def convert_pending(
 class Conversion:
     """Converts the data files of an export into a folder."""
 
-    def __init__(self, export: Export, folder: Path, loader: Loader, progress: Progress) -> None:
+    def __init__(self, export: Export, folder: Path, s3: "S3Client", progress: Progress) -> None:
         """Convert an export.
 
         Args:
             export: what is read.
             folder: where the Parquet files go.
-            loader: loads the images of rows that have them elsewhere.
+            s3: the client for the images of rows that have them elsewhere.
             progress: called with the rows that are done.
         """
         self._export = export
         self._folder = folder
-        self._loader = loader
+        self._s3 = s3
         self._progress = progress
         self._done = 0
 
@@ -142,7 +145,7 @@ class Conversion:
             if staged.rows:
                 yield staged
             if staged.pending:
-                yield convert_pending(self._export, file, staged, self._loader, self._report)
+                yield convert_pending(self._export, file, staged, self._s3, self._report)
 
     def _here(self) -> Iterator[tuple[ExportFile, Staged]]:
         for number, file in enumerate(self._export.files):

@@ -1,8 +1,8 @@
 """History rows as an export shows them, each checked as far as it can be without a client."""
 
 import json
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -19,9 +19,6 @@ from warehouse.errors import DatasetError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-Loader: TypeAlias = Callable[[OverflowPointer], bytes]
-"""Gives the body of an overflow object; raises IntegrityError where it is gone."""
 
 
 def stored_items(export: Export, file: ExportFile) -> Iterator[tuple[int, Item]]:
@@ -66,36 +63,29 @@ def stored_row(item: Item) -> HistoryRow:
     return row
 
 
-def loaded_row(row: HistoryRow, loader: Loader) -> HistoryRow:
+def loaded_row(row: HistoryRow, s3: "S3Client") -> HistoryRow:
     """A row with its images from the overflow bucket, its digest checked.
 
     Raises:
         IntegrityError: the row or its overflow object is not what was written, or that is gone.
+        DatasetError: the object cannot be read for now.
     """
     if row.overflow is None:
         return row
-    body = loader(row.overflow)
+    body = _overflow_body(s3, row.overflow)
     loaded = row.with_images(*unpack(row.overflow, body))
     _require_images(loaded)
     loaded.check()
     return loaded
 
 
-def loader_of(overflow: "Loader | S3Client") -> Loader:
-    """What loads overflow objects: itself, or out of the buckets that a client reads."""
-    if callable(overflow):
-        return overflow
-
-    def load(pointer: OverflowPointer) -> bytes:
-        try:
-            return overflow_body(overflow, pointer)
-        except (ClientError, BotoCoreError) as error:
-            raise DatasetError(
-                f"overflow object {pointer.key} cannot be read: {error_code(error)}; try again "
-                "later"
-            ) from error
-
-    return load
+def _overflow_body(s3: "S3Client", pointer: OverflowPointer) -> bytes:
+    try:
+        return overflow_body(s3, pointer)
+    except (ClientError, BotoCoreError) as error:
+        raise DatasetError(
+            f"overflow object {pointer.key} cannot be read: {error_code(error)}; try again later"
+        ) from error
 
 
 def _written(export: Export, file: ExportFile, number: int, fields: Any, keys: Item) -> Item:

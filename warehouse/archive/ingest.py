@@ -23,7 +23,6 @@ from reports.access.export import Export, ExportKind
 from reports.access.file_lock import locked
 from reports.access.progress import Progress, silent
 from warehouse.archive.conversion import Conversion
-from warehouse.archive.export_rows import Loader, loader_of
 from warehouse.archive.merge import Merge, Written
 from warehouse.dataset.coverage import begun, extended, is_there, later_wholes, until
 from warehouse.dataset.manifest import (
@@ -42,6 +41,8 @@ if TYPE_CHECKING:
 # A process takes a second to begin: that is worth it for so many rows.
 _ROWS_A_PROCESS = 50_000
 _MOST_PROCESSES = 4
+# What DuckDB may take, beside the 100 MB or so of each process.
+_MERGE_MEMORY = "2GB"
 _WORK = ".ingest-"
 _LOCK = ".lock"
 
@@ -63,29 +64,25 @@ class IngestResult:
     files: tuple[DataFile, ...] = ()
 
 
-def ingest(  # noqa: PLR0913 - what an ingest can be told, each by its name
+def ingest(
     dataset_folder: str | Path,
     export_location: str | Path,
-    s3: "S3Client | None" = None,
+    s3: "S3Client",
     *,
-    overflow: "Loader | S3Client",
     horizon: datetime | None = None,
     progress: Progress = silent,
-    processes: int | None = None,
-    memory_limit: str = "2GB",
 ) -> IngestResult:
     """Add the rows of an export of the history table to a dataset, which is made if need be.
+
+    Many rows are converted in processes, which start this program's main module anew: it must do
+    nothing when it is imported.
 
     Args:
         dataset_folder: the dataset.
         export_location: `s3://BUCKET/PREFIX/AWSDynamoDB/ID`, or the path of a copy of that folder.
-        s3: the client for a bucket.
-        overflow: a client for the overflow bucket, or what gives the body of an overflow object.
+        s3: the client for its bucket, and for the overflow bucket.
         horizon: when the history table was created.
         progress: told of rows.
-        processes: how many convert; None: as many as are worth it. More than one start this
-            program's main module anew, which must do nothing when it is imported.
-        memory_limit: what DuckDB may take, beside the 100 MB or so of each process.
 
     Raises:
         ExportError: the export is damaged, or none of a history table.
@@ -102,43 +99,36 @@ def ingest(  # noqa: PLR0913 - what an ingest can be told, each by its name
             if dataset != known:
                 dataset.save()
             return IngestResult(0, 0, export.items)
-        run = _Ingest(dataset, export, loader_of(overflow), progress, memory_limit)
-        return run.run(_processes(export) if processes is None else processes)
+        return _Ingest(dataset, export, s3, progress).run()
 
 
 class _Ingest:
     """One export on its way into a dataset."""
 
     def __init__(
-        self,
-        dataset: Dataset,
-        export: Export,
-        loader: Loader,
-        progress: Progress,
-        memory_limit: str,
+        self, dataset: Dataset, export: Export, s3: "S3Client", progress: Progress
     ) -> None:
         self._dataset = dataset
         self._export = export
-        self._loader = loader
+        self._s3 = s3
         self._progress = progress
-        self._memory_limit = memory_limit
         self._name = f"{export.time.astimezone(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
         self._work = dataset.folder / f"{_WORK}{self._name}"
 
-    def run(self, processes: int) -> IngestResult:
+    def run(self) -> IngestResult:
         folder = self._dataset.folder
         try:
             self._work.mkdir()
-            return self._ingest(processes)
+            return self._ingest()
         except (OSError, duckdb.Error, pa.ArrowException) as error:
             what = str(error).partition("\n")[0]
             raise DatasetError(f"nothing was ingested into {folder}: {what}") from error
         finally:
             _clear_away(folder)
 
-    def _ingest(self, processes: int) -> IngestResult:
-        conversion = Conversion(self._export, self._work, self._loader, self._progress)
-        staged = list(conversion.run(processes))
+    def _ingest(self) -> IngestResult:
+        conversion = Conversion(self._export, self._work, self._s3, self._progress)
+        staged = list(conversion.run(_processes(self._export)))
         read = sum(file.rows for file in staged)
         if read != self._export.items:
             raise DatasetError(
@@ -151,7 +141,7 @@ class _Ingest:
 
     def _merge(self, staged: list[Path]) -> list[Written]:
         known, export = self._dataset, self._export
-        with Merge(staged, self._work / "spill", self._memory_limit) as merge:
+        with Merge(staged, self._work / "spill", _MERGE_MEMORY) as merge:
             merge.require_once()
             if export.kind is ExportKind.FULL:
                 merge.beside(known.paths_of(until(known, export.time)))

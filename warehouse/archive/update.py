@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
 
-    from warehouse.archive.export_rows import Loader
-
 _KINDS = tuple(ExportKind)
 
 
@@ -89,12 +87,11 @@ _NO_HORIZON = (
 )
 
 
-def archive_exports(  # noqa: PLR0913 - named options
+def archive_exports(
     folder: str | Path,
     places: Sequence[str | Path],
-    s3: "S3Client | None",
+    s3: "S3Client",
     *,
-    overflow: "Loader | S3Client",
     facts: HistoryFacts | None = None,
     progress: Progress = silent,
 ) -> Archived:
@@ -105,8 +102,7 @@ def archive_exports(  # noqa: PLR0913 - named options
     Args:
         folder: the dataset, which is made if need be.
         places: of the exports, as `ingest` takes them.
-        s3: the client for a bucket.
-        overflow: as `ingest` takes it.
+        s3: the client for their bucket, and for the overflow bucket.
         facts: of the history table, where it can be asked.
         progress: told of rows.
 
@@ -115,7 +111,7 @@ def archive_exports(  # noqa: PLR0913 - named options
         DatasetError: one does not belong into the dataset, or leaves a gap before it.
         IntegrityError: a history row is not what was written, was changed, or was removed.
     """
-    run = _Run(Path(folder), facts, s3, overflow, progress)
+    run = _Run(Path(folder), facts, s3, progress)
     exports = {Export.read(place, s3, _KINDS): place for place in places}
     horizon = None if facts is None else facts.horizon
     for export in in_order(exports, run.complete_until, horizon):
@@ -132,7 +128,6 @@ def archive(  # noqa: PLR0913 - named options
     dynamodb: "DynamoDBClient",
     s3: "S3Client",
     *,
-    overflow: "Loader | S3Client | None" = None,
     machine: Machine | None = None,
     progress: Progress = silent,
 ) -> Archived:
@@ -146,8 +141,7 @@ def archive(  # noqa: PLR0913 - named options
         facts: of the history table.
         to: where DynamoDB puts the exports.
         dynamodb: the client of the table's account and region.
-        s3: the client for that bucket.
-        overflow: as `ingest` takes it; by default `s3` too.
+        s3: the client for that bucket, and for the overflow bucket.
         machine: its clock, and how it waits.
         progress: told of rows, and of seconds of waiting.
 
@@ -158,7 +152,7 @@ def archive(  # noqa: PLR0913 - named options
         IntegrityError: a history row is not what was written, was changed, or was removed.
         ClientError: AWS refuses to export, or to tell of it.
     """
-    run = _Run(Path(folder), facts, s3, overflow or s3, progress)
+    run = _Run(Path(folder), facts, s3, progress)
     run.require_table()
     client = ExportClient(dynamodb, machine or Machine(), progress)
     requests = ExportRequests(client, facts.arn, run.folder, to)
@@ -184,8 +178,7 @@ class _Run:
 
     folder: Path
     facts: HistoryFacts | None
-    s3: "S3Client | None"
-    overflow: "Loader | S3Client"
+    s3: "S3Client"
     progress: Progress
     done: list[ArchivedExport] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -219,7 +212,6 @@ class _Run:
             self.folder,
             place,
             self.s3,
-            overflow=self.overflow,
             horizon=None if self.facts is None else self.facts.horizon,
             progress=self.progress,
         )

@@ -7,7 +7,7 @@ surrogate pair, which has no UTF-8: `stored_text` says how such a text is spelle
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -85,11 +85,6 @@ def row_of(row: HistoryRow) -> dict[str, Any]:
         "format": int(FORMAT),
         "overflow": _pointer_text(row.overflow),
     }
-
-
-def record_batch(rows: Iterable[HistoryRow]) -> pa.RecordBatch:
-    """History rows, their images loaded, as lines of the dataset."""
-    return pa.RecordBatch.from_pylist([row_of(row) for row in rows], schema=ROWS)
 
 
 def history_row(line: Mapping[str, Any]) -> HistoryRow:

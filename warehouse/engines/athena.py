@@ -4,8 +4,6 @@ Untested: there is no Athena where the tests run. The questions are those of the
 translated by the same program; what is known to differ stands in the comments that come along.
 """
 
-from collections.abc import Iterator
-
 import pyarrow as pa
 from sqlglot import exp
 
@@ -19,6 +17,7 @@ _NOTES = """\
 -- after an ingest: Athena reads every file under rows/, also one that the manifest does not list.
 -- Athena reads times to the millisecond; DynamoDB stamps changes with the second.
 """
+_TABLE = "rows"
 # The first month that a stream of DynamoDB could have had.
 _FIRST_MONTH = "2014-11"
 _TYPES = {
@@ -30,24 +29,23 @@ _TYPES = {
 }
 
 
-def statements(location: str, question: Question | None = None, table: str = "rows") -> str:
+def statements(location: str, question: Question | None = None) -> str:
     """The statements that define the table, and the one that asks a question.
 
     Args:
         location: the dataset's folder in S3, `s3://bucket/folder`.
         question: what to ask, if anything.
-        table: what to call the table, with its database if need be: `audit.rows`.
 
     Raises:
         DatasetError: the location is not one in S3.
     """
-    parts = [_NOTES + _table(location, table)]
+    parts = [_NOTES + _table(location)]
     if question is not None:
-        parts.append(_select(question, table))
+        parts.append(_select(question))
     return ";\n\n".join(parts) + ";\n"
 
 
-def _table(location: str, table: str) -> str:
+def _table(location: str) -> str:
     if not location.startswith("s3://") or location == "s3://":
         raise DatasetError(f"'{location}' is no folder in S3: write s3://bucket/folder")
     folder = f"{location.rstrip('/')}/rows/"
@@ -61,7 +59,7 @@ def _table(location: str, table: str) -> str:
         "storage.location.template": f"{folder}{MONTH}=${{{MONTH}}}/",
     }
     return (
-        f"CREATE EXTERNAL TABLE IF NOT EXISTS {'.'.join(map(_hive_name, table.split('.')))} (\n  "
+        f"CREATE EXTERNAL TABLE IF NOT EXISTS {_hive_name(_TABLE)} (\n  "
         + ",\n  ".join(f"{_hive_name(field.name)} {_type_of(field.type)}" for field in ROWS)
         + f"\n)\nPARTITIONED BY ({_hive_name(MONTH)} string)\nSTORED AS PARQUET\n"
         + f"LOCATION {_hive_text(folder)}\nTBLPROPERTIES (\n  "
@@ -70,26 +68,14 @@ def _table(location: str, table: str) -> str:
     )
 
 
-def _select(question: Question, table: str) -> str:
+def _select(question: Question) -> str:
     tree = question.tree.copy()
-    names = list(_identifiers(table))
     for reference in tree.find_all(exp.Table):
-        if reference.name == "rows":
-            alias = reference.alias or "rows"
-            reference.replace(
-                exp.alias_(exp.Table(**_parts(names)), alias, table=True, quoted=True)
-            )
+        if reference.name == _TABLE:
+            table = exp.Table(this=exp.to_identifier(_TABLE, quoted=True))
+            alias = reference.alias or _TABLE
+            reference.replace(exp.alias_(table, alias, table=True, quoted=True))
     return spelled(tree, ATHENA)
-
-
-def _parts(names: list[exp.Identifier]) -> dict[str, exp.Identifier]:
-    return dict(
-        zip(("this", "db", "catalog"), (name.copy() for name in reversed(names)), strict=False)
-    )
-
-
-def _identifiers(table: str) -> Iterator[exp.Identifier]:
-    return (exp.to_identifier(name, quoted=True) for name in table.split("."))
 
 
 def _type_of(kind: pa.DataType) -> str:

@@ -2,7 +2,6 @@
 
 import tempfile
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -37,18 +36,15 @@ class DuckEngine(Engine):
 
     Example:
         >>> with DuckEngine(Dataset.open("trail")) as engine:
-        ...     table = engine.table_as_of(at).read_all()
+        ...     table = engine.answer(table_as_of(at, engine.bounds)).read_all()
     """
 
-    def __init__(
-        self, dataset: Dataset, *, memory_limit: str = "4GB", threads: int | None = None
-    ) -> None:
+    def __init__(self, dataset: Dataset, *, memory_limit: str = "4GB") -> None:
         """Open a dataset.
 
         Args:
             dataset: what to ask.
             memory_limit: how much memory DuckDB may take, e.g. `4GB`; more is put on disk.
-            threads: how many to use; by default one a core.
 
         Raises:
             DatasetError: DuckDB does not take such a limit.
@@ -56,17 +52,16 @@ class DuckEngine(Engine):
         super().__init__(dataset)
         # Beside memory there may be years of history to sort.
         self._spill = tempfile.TemporaryDirectory(prefix="itemtrail-duckdb-")
-        settings: dict[str, Any] = {
-            "memory_limit": memory_limit,
-            "temp_directory": self._spill.name,
-            "preserve_insertion_order": False,
-            "python_enable_replacements": False,
-            "autoinstall_known_extensions": False,
-        }
-        if threads is not None:
-            settings["threads"] = threads
         try:
-            self._connection = duckdb.connect(config=settings)
+            self._connection = duckdb.connect(
+                config={
+                    "memory_limit": memory_limit,
+                    "temp_directory": self._spill.name,
+                    "preserve_insertion_order": False,
+                    "python_enable_replacements": False,
+                    "autoinstall_known_extensions": False,
+                }
+            )
             self._set_up()
         except duckdb.Error as error:
             self._spill.cleanup()

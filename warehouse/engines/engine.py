@@ -1,4 +1,4 @@
-"""What every engine answers, so that nobody need know which one runs."""
+"""What every engine answers, so that its caller need not know which one runs."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -9,13 +9,9 @@ import pyarrow as pa
 from sqlglot import exp
 
 from reports.inputs.paths import Path
-from stream_core.attribute_values import Item
-from stream_core.item_id import item_id
 from warehouse.dataset.manifest import Dataset
 from warehouse.questions import activity_sql, continuity_sql, states_sql
 from warehouse.questions.question import EARLIEST, LATEST, Bounds, Question, Range
-
-_WHOLE = Range()
 
 
 class Engine(ABC):
@@ -89,7 +85,7 @@ class Engine(ABC):
         """
         made = Range(since or EARLIEST, until or LATEST)
         questions = [
-            activity_sql.history_of_all(),
+            activity_sql.history(),
             activity_sql.changes(made),
             activity_sql.changes_per_day(made),
             activity_sql.churn(made),
@@ -107,48 +103,6 @@ class Engine(ABC):
         for question in questions:
             self.define(question)
         return [question.name for question in questions]
-
-    def table_as_of(self, at: datetime) -> pa.RecordBatchReader:
-        """Every item as it was at an instant; see `states_sql.table_as_of`."""
-        return self.answer(states_sql.table_as_of(at, self.bounds))
-
-    def versions(self) -> pa.RecordBatchReader:
-        """Every version of every item; see `states_sql.versions`."""
-        return self.answer(states_sql.versions(self.bounds))
-
-    def diff(self, since: datetime, until: datetime) -> pa.RecordBatchReader:
-        """What differs between two instants; see `states_sql.diff`."""
-        return self.answer(states_sql.diff(since, until, self.bounds))
-
-    def changes(self, since: datetime, until: datetime) -> pa.RecordBatchReader:
-        """The changes made in a range, in order; see `activity_sql.changes`."""
-        return self.answer(activity_sql.changes(Range(since, until)))
-
-    def history(self, keys: Item) -> pa.RecordBatchReader:
-        """The rows of an item, given by its key in wire form, oldest first."""
-        return self.answer(activity_sql.history(item_id(keys)))
-
-    def changes_per_day(self, made: Range = _WHOLE) -> pa.RecordBatchReader:
-        """See `activity_sql.changes_per_day`."""
-        return self.answer(activity_sql.changes_per_day(made))
-
-    def churn(self, made: Range = _WHOLE) -> pa.RecordBatchReader:
-        """See `activity_sql.churn`."""
-        return self.answer(activity_sql.churn(made))
-
-    def changes_per_attribute(self, made: Range = _WHOLE) -> pa.RecordBatchReader:
-        """See `activity_sql.changes_per_attribute`."""
-        return self.answer(activity_sql.changes_per_attribute(made))
-
-    def changes_per_actor(
-        self, actor_attribute: Path | None = None, made: Range = _WHOLE
-    ) -> pa.RecordBatchReader:
-        """See `activity_sql.changes_per_actor`."""
-        return self.answer(activity_sql.changes_per_actor(made, actor_attribute))
-
-    def dwell(self, attribute: Path) -> pa.RecordBatchReader:
-        """How long items have each value of an attribute; see `activity_sql.dwell`."""
-        return self.answer(activity_sql.dwell(attribute, self.bounds))
 
     def findings(self) -> pa.RecordBatchReader:
         """Where rows do not follow from each other; see `reports.verification.continuity`."""

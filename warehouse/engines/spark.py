@@ -52,7 +52,7 @@ class SparkEngine(Engine):
 
     Example:
         >>> with SparkEngine(Dataset.open("trail")) as engine:
-        ...     table = engine.table_as_of(at).read_all()
+        ...     table = engine.answer(table_as_of(at, engine.bounds)).read_all()
     """
 
     def __init__(self, dataset: Dataset, session: SparkSession | None = None) -> None:

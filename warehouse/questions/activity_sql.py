@@ -6,7 +6,7 @@ import pyarrow as pa
 from sqlglot import exp
 
 from reports.inputs.paths import Path
-from warehouse.dataset.schema import ROWS, stored_text
+from warehouse.dataset.schema import ROWS
 from warehouse.questions.dialects import DUCKDB
 from warehouse.questions.question import (
     TIME,
@@ -16,7 +16,6 @@ from warehouse.questions.question import (
     condition,
     path_literal,
     query,
-    text_literal,
 )
 
 _MAY_BE_NULL = frozenset(
@@ -69,7 +68,6 @@ _KINDS = (
     "COUNT(*) FILTER (WHERE event_name = 'REMOVE') AS removed",
 )
 _CHANGES = "SELECT * FROM rows WHERE :made ORDER BY sort_key, id"
-_HISTORY = "SELECT * FROM rows WHERE id = :id ORDER BY sort_key"
 _PER_DAY = """
 SELECT CAST(created_at AS DATE) AS day, COUNT(*) AS changes, COUNT(DISTINCT id) AS items
 FROM rows WHERE :made GROUP BY CAST(created_at AS DATE) ORDER BY day
@@ -203,13 +201,7 @@ def changes(made: Range) -> Question:
     return Question("changes", _whole_rows(_CHANGES, _made(made)), HISTORY_ROWS)
 
 
-def history(identifier: str) -> Question:
-    """The history rows of one item, oldest first, baselines included."""
-    values = {"id": text_literal(stored_text(identifier))}
-    return Question("history", _whole_rows(_HISTORY, values), HISTORY_ROWS)
-
-
-def history_of_all() -> Question:
+def history() -> Question:
     """All history rows, in no order."""
     return Question("history", _whole_rows("SELECT * FROM rows", {}), HISTORY_ROWS)
 

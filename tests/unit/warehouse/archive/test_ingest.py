@@ -85,9 +85,8 @@ class Archive:
         return made.write_to(self._exports / identifier, files(content) if files else content)
 
     def ingest(self, export, s3=None, **options):
-        options.setdefault("overflow", self.objects)
         options.setdefault("progress", lambda *done: self.told.append(done))
-        return ingest(self.path, export, s3, **options)
+        return ingest(self.path, export, s3 or self.objects, **options)
 
     def open(self):
         return Dataset.open(self.path)
@@ -176,7 +175,8 @@ def test_a_bucket_is_read_as_a_folder_is(archive, monkeypatch):
 
     shutil.rmtree(archive.path)
     monkeypatch.setattr(conversion, "ProcessPoolExecutor", InThisProcess)
-    archive.ingest("s3://exports/2026/AWSDynamoDB/01", objects, processes=2)
+    monkeypatch.setattr(module, "_processes", lambda _export: 2)
+    archive.ingest("s3://exports/2026/AWSDynamoDB/01", objects)
     assert archive.rows() == in_order(ROWS)
     assert {path.name for path in archive.path.iterdir()} == {"manifest.json", "rows"}
 
@@ -217,12 +217,13 @@ class InThisProcess:
         assert cancel_futures
 
 
-def test_processes_convert_as_one_does(archive):
+def test_processes_convert_as_one_does(archive, monkeypatch):
     """Real ones, begun anew and not forked."""
+    monkeypatch.setattr(module, "_processes", lambda _export: 2)
     overflow = archive_overflow(archive, LATER[1])
     rows = [*ROWS, LATER[0], overflow]
 
-    result = archive.ingest(archive.full(rows), processes=2)
+    result = archive.ingest(archive.full(rows))
 
     assert archive.rows() == in_order(rows)
     assert result.rows_added == len(rows)
@@ -231,10 +232,11 @@ def test_processes_convert_as_one_does(archive):
 
 def test_an_error_in_a_process_is_the_same_error(archive, monkeypatch):
     """It comes back as it was raised."""
+    monkeypatch.setattr(module, "_processes", lambda _export: 2)
     monkeypatch.setattr(conversion, "ProcessPoolExecutor", InThisProcess)
     rows = [*ROWS, replace(LATER[0], digest=bytes(32))]
 
-    archive.refuses(archive.full(rows), IntegrityError, r"line \d+: digest mismatch", processes=2)
+    archive.refuses(archive.full(rows), IntegrityError, r"line \d+: digest mismatch")
 
 
 def test_a_process_that_dies_is_an_error(archive, monkeypatch):
@@ -247,12 +249,12 @@ def test_a_process_that_dies_is_an_error(archive, monkeypatch):
             return job
 
     monkeypatch.setattr(conversion, "ProcessPoolExecutor", Dying)
+    monkeypatch.setattr(module, "_processes", lambda _export: 2)
 
     archive.refuses(
         archive.full(ROWS),
         DatasetError,
         "a process that converts rows ended before its time: try again",
-        processes=2,
     )
 
 
@@ -272,18 +274,13 @@ def archive_overflow(archive, row):
 
 
 def test_rows_with_their_images_elsewhere_have_them(archive):
-    """They are loaded and checked, from a client or by what is called."""
+    """They are loaded and checked."""
     rows = [archive_overflow(archive, row) for row in ROWS]
 
     archive.ingest(archive.full(rows))
     assert archive.rows() == in_order(
         [replace(row, overflow=one.overflow) for row, one in zip(ROWS, rows, strict=True)]
     )
-
-    shutil.rmtree(archive.path)
-    bodies = {key: body for (key, _), body in archive.objects.bodies.items()}
-    archive.ingest(archive.full(rows), overflow=lambda pointer: bodies[pointer.key])
-    assert len(archive.rows()) == len(ROWS)
 
 
 def test_the_same_export_adds_nothing(filled):
@@ -874,11 +871,12 @@ def test_large_files_are_begun_anew(archive, monkeypatch):
     assert archive.told[0] == ("rows", 2, 12)
 
 
-def test_more_than_fits_into_memory_is_sorted_on_disk(archive):
+def test_more_than_fits_into_memory_is_sorted_on_disk(archive, monkeypatch):
     """Images of a megabyte and more, of which DuckDB may hold a few at a time."""
+    monkeypatch.setattr(module, "_MERGE_MEMORY", "150MB")
     rows = [row_of(None, item(f"{n:03d}", t=text(f"{n:x}" * 100_000)), n) for n in range(150)]
 
-    archive.ingest(archive.full(rows), memory_limit="150MB")
+    archive.ingest(archive.full(rows))
 
     assert [row.digest for row in archive.rows()] == [row.digest for row in in_order(rows)]
 

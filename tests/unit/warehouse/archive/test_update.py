@@ -572,9 +572,7 @@ def test_exports_are_given_in_any_order(tmp_path, order):
         incremental(tmp_path, 9, 12),
     ]
 
-    found = archive_exports(
-        tmp_path / "trail", [places[place] for place in order], None, overflow=_unasked
-    )
+    found = archive_exports(tmp_path / "trail", [places[place] for place in order], None)
 
     assert found.dataset.rows == known_rows(moment(0) + 12 * HOUR)
     assert len(found.exports) == 4
@@ -583,10 +581,10 @@ def test_exports_are_given_in_any_order(tmp_path, order):
 def test_a_full_export_closes_a_gap_before_an_incremental_one(tmp_path):
     """By their times alone they would be in another order."""
     folder = tmp_path / "trail"
-    archive_exports(folder, [full(tmp_path, 1)], None, overflow=_unasked)
+    archive_exports(folder, [full(tmp_path, 1)], None)
     places = [incremental(tmp_path, 3, 5), full(tmp_path, 6)]
 
-    found = archive_exports(folder, places, None, overflow=_unasked)
+    found = archive_exports(folder, places, None)
 
     assert [one.export.kind.value for one in found.exports] == ["FULL_EXPORT", "INCREMENTAL_EXPORT"]
     assert found.dataset.rows == known_rows(moment(0) + 7 * HOUR)
@@ -598,7 +596,7 @@ def test_a_gap_is_an_error_that_keeps_what_was_ingested(tmp_path):
     places = [incremental(tmp_path, 8, 9), full(tmp_path, 2)]
 
     with pytest.raises(DatasetError, match="ingest the INCREMENTAL_EXPORT of the time in between"):
-        archive_exports(folder, places, None, overflow=_unasked)
+        archive_exports(folder, places, None)
 
     assert Dataset.open(folder).complete_until == moment(0) + 2 * HOUR
 
@@ -606,9 +604,9 @@ def test_a_gap_is_an_error_that_keeps_what_was_ingested(tmp_path):
 def test_the_same_exports_again_add_nothing(tmp_path):
     """And it is said that their rows are there."""
     folder, places = tmp_path / "trail", [full(tmp_path, 2), incremental(tmp_path, 2, 4)]
-    archive_exports(folder, places, None, overflow=_unasked)
+    archive_exports(folder, places, None)
 
-    found = archive_exports(folder, places, None, overflow=_unasked)
+    found = archive_exports(folder, places, None)
 
     assert [(one.rows.rows_added, one.rows.already_there) for one in found.exports] == [
         (0, 3),
@@ -620,9 +618,9 @@ def test_without_the_table_the_beginning_is_not_known(tmp_path):
     """It is said what would tell it, until it is told."""
     folder = tmp_path / "trail"
 
-    unknown = archive_exports(folder, [full(tmp_path, 2)], None, overflow=_unasked)
-    known = archive_exports(folder, [full(tmp_path, 2)], None, overflow=_unasked, facts=FACTS)
-    after = archive_exports(folder, [full(tmp_path, 2)], None, overflow=_unasked)
+    unknown = archive_exports(folder, [full(tmp_path, 2)], None)
+    known = archive_exports(folder, [full(tmp_path, 2)], None, facts=FACTS)
+    after = archive_exports(folder, [full(tmp_path, 2)], None)
 
     assert [len(one.notes) for one in (unknown, known, after)] == [1, 0, 0]
     assert "name --stack or --history-table" in unknown.notes[0]
@@ -636,7 +634,6 @@ def test_an_export_of_another_table_than_the_one_named(tmp_path):
             tmp_path / "trail",
             [full(tmp_path, 2, table_arn=OTHER)],
             None,
-            overflow=_unasked,
             facts=FACTS,
         )
 
@@ -649,7 +646,6 @@ def test_a_history_that_had_not_begun_needs_no_full_export(tmp_path):
         tmp_path / "trail",
         [incremental(tmp_path, -30, 2)],
         None,
-        overflow=_unasked,
         facts=FACTS,
     )
 
@@ -662,9 +658,7 @@ def test_an_altered_row_is_an_error(tmp_path):
     files = made.export_files([stored], table_arn=ARN, time=moment(0) + HOUR)
 
     with pytest.raises(IntegrityError):
-        archive_exports(
-            tmp_path / "trail", [made.write_to(tmp_path / "x", files)], None, overflow=_unasked
-        )
+        archive_exports(tmp_path / "trail", [made.write_to(tmp_path / "x", files)], None)
 
     assert not (tmp_path / "trail" / "manifest.json").exists()
 
@@ -685,7 +679,3 @@ def _interrupt(*_, **__):
 
 def _raise(error):
     raise error
-
-
-def _unasked(pointer):
-    raise AssertionError(f"no row has an overflow object: {pointer}")

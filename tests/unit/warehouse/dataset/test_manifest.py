@@ -12,7 +12,7 @@ from tests.disk import durable_steps, full_disk, recorded_steps
 from tests.factories import item
 from tests.recorded_history import rows_of
 from warehouse.dataset.manifest import DataFile, Dataset, Ingested
-from warehouse.dataset.schema import ROWS, record_batch
+from warehouse.dataset.schema import ROWS, row_of
 from warehouse.errors import DatasetError
 
 TABLE = "arn:aws:dynamodb:eu-west-1:123456789012:table/EmployeeHistory"
@@ -25,9 +25,8 @@ def dataset(tmp_path):
     """A dataset of three rows in one file."""
     path = tmp_path / NAME
     path.parent.mkdir(parents=True)
-    batch = record_batch(rows_of(*[item("1", n={"N": str(n)}) for n in range(3)]))
-    with pq.ParquetWriter(path, ROWS) as writer:
-        writer.write_batch(batch)
+    rows = rows_of(*[item("1", n={"N": str(n)}) for n in range(3)])
+    pq.write_table(pa.Table.from_pylist(list(map(row_of, rows)), schema=ROWS), path)
     export = Ingested("arn", "FULL_EXPORT", "id", None, UNTIL, 3, "md5")
     made = Dataset(
         tmp_path,

@@ -24,7 +24,7 @@ QUESTIONS = [
     states_sql.versions(BOUNDS),
     states_sql.diff(moment(1), moment(2), BOUNDS),
     activity_sql.changes(RANGE),
-    activity_sql.history("' OR 1 = 1 --"),
+    activity_sql.history(),
     activity_sql.changes_per_day(RANGE),
     activity_sql.churn(RANGE),
     activity_sql.changes_per_attribute(RANGE),
@@ -34,9 +34,9 @@ QUESTIONS = [
 ]
 
 
-def asked(question, table="rows"):
+def asked(question):
     """The question as Athena would read it."""
-    text = athena.statements("s3://bucket/trail", question, table)
+    text = athena.statements("s3://bucket/trail", question)
     created, select = text.split(";\n\n")
     assert isinstance(parse_one(created, dialect="athena"), exp.Create)
     return parse_one(select.removesuffix(";\n"), dialect="athena")
@@ -69,21 +69,21 @@ def test_the_table_has_the_columns_of_the_dataset():
     assert "'s3://bucket/trail/rows/month=${month}/'" in text
 
 
-def test_the_table_is_called_as_asked():
-    """In the definition and wherever the question reads it, whatever the name is."""
-    text = athena.statements("s3://b/x", QUESTIONS[0], 'audit.ro"w`s')
+def test_the_table_is_quoted():
+    """In the definition and wherever the question reads it: `rows` is a word of SQL."""
+    text = athena.statements("s3://b/x", QUESTIONS[0])
 
-    assert '`audit`.`ro"w``s`' in text
-    assert text.count('FROM "audit"."ro""w`s" AS "rows"') == 1
-    assert text.count('JOIN "audit"."ro""w`s" AS') == 2
+    assert "EXISTS `rows` (" in text
+    assert text.count('FROM "rows" AS "rows"') == 1
+    assert text.count('JOIN "rows" AS') == 2
 
 
 def test_what_a_person_gives_stays_a_text():
-    """An `Id`, or a folder, that looks like SQL is none."""
-    select = asked(activity_sql.history("' OR 1 = 1 --"))
+    """An attribute, or a folder, that looks like SQL is none."""
+    select = asked(activity_sql.dwell(("' OR 1 = 1 --",), BOUNDS))
 
-    (where,) = select.find_all(exp.Where)
-    assert [one.name for one in where.find_all(exp.Literal)] == ["' OR 1 = 1 --"]
+    keys = {key.this for key in select.find_all(exp.JSONPathKey)}
+    assert keys == {"' OR 1 = 1 --", "S"}
     assert r"LOCATION 's3://b/o\'c/rows/'" in athena.statements("s3://b/o'c")
 
 

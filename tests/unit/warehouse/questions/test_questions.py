@@ -20,6 +20,7 @@ from warehouse.dataset.schema import history_row
 from warehouse.dataset.schema import row_of as line_of
 from warehouse.engines.duck import DuckEngine
 from warehouse.errors import DatasetError
+from warehouse.questions import activity_sql, states_sql
 from warehouse.questions.continuity_sql import FINDINGS
 from warehouse.questions.question import Range
 
@@ -37,7 +38,7 @@ def engine_of(tmp_path):
     def make(*rows, complete_until=LATER, horizon=None, folder=tmp_path, **options):
         folder.mkdir(parents=True, exist_ok=True)
         dataset = dataset_of(folder, rows, complete_until, horizon)
-        opened.append(DuckEngine(dataset, threads=1, **options))
+        opened.append(DuckEngine(dataset, **options))
         return opened[-1]
 
     yield make
@@ -57,7 +58,14 @@ def digests(engine):
 
 
 def told(engine, at):
-    return lines(engine.table_as_of(at), "exists", "certainty", "reason", "valid_from", "valid_to")
+    return lines(
+        engine.answer(states_sql.table_as_of(at, engine.bounds)),
+        "exists",
+        "certainty",
+        "reason",
+        "valid_from",
+        "valid_to",
+    )
 
 
 def test_a_state_after_the_dataset_is_complete_is_unknown(engine_of):
@@ -70,7 +78,7 @@ def test_a_state_after_the_dataset_is_complete_is_unknown(engine_of):
     ((exists, certainty, reason, _, _),) = told(engine, moment(60.000001))
     assert (exists, certainty) == (True, "unknown")
     assert reason == "the dataset is complete until 2018-03-03T14:07:00.000000Z, and no longer"
-    versions = lines(engine.versions(), "valid_from", "certainty")
+    versions = lines(engine.answer(states_sql.versions(engine.bounds)), "valid_from", "certainty")
     assert sorted(versions) == [(moment(0), "exact"), (moment(60), "exact")]
 
 
@@ -78,7 +86,9 @@ def test_a_version_that_begins_after_the_dataset_is_complete_is_unknown(engine_o
     """As the table at that instant is."""
     engine = engine_of(*ROWS, complete_until=moment(59))
 
-    versions = sorted(lines(engine.versions(), "valid_from", "certainty"))
+    versions = sorted(
+        lines(engine.answer(states_sql.versions(engine.bounds)), "valid_from", "certainty")
+    )
 
     assert versions == [(moment(0), "exact"), (moment(60), "unknown")]
 
@@ -89,7 +99,9 @@ def test_without_a_horizon_only_the_first_row_proves_that_the_history_had_begun(
     engine = engine_of(*ROWS, other)
 
     before = told(engine, moment(-1))
-    between = lines(engine.table_as_of(moment(30)), "id", "certainty")
+    between = lines(
+        engine.answer(states_sql.table_as_of(moment(30), engine.bounds)), "id", "certainty"
+    )
 
     assert [one[:2] for one in before] == [(False, "unknown")] * 2
     assert {one[2] for one in before} == {
@@ -103,10 +115,13 @@ def test_a_baseline_is_passed_over_where_a_change_of_its_second_follows(engine_o
     old = item("1", State=number(0))
     engine = engine_of(baseline_of(DONE, 60), row_of(old, DONE, 60, 1), horizon=moment(-9))
 
-    assert lines(engine.table_as_of(moment(0)), "image", "certainty", "valid_to") == [
-        ('{"Id":{"S":"1"},"State":{"N":"0"}}', "bounded", moment(60))
-    ]
-    assert len(lines(engine.versions())) == 2
+    assert lines(
+        engine.answer(states_sql.table_as_of(moment(0), engine.bounds)),
+        "image",
+        "certainty",
+        "valid_to",
+    ) == [('{"Id":{"S":"1"},"State":{"N":"0"}}', "bounded", moment(60))]
+    assert len(lines(engine.answer(states_sql.versions(engine.bounds)))) == 2
 
 
 def test_the_net_difference_leaves_out_what_went_and_came_back(engine_of):
@@ -117,7 +132,13 @@ def test_the_net_difference_leaves_out_what_went_and_came_back(engine_of):
     engine = engine_of(*rows)
 
     def differing(since, until):
-        found = lines(engine.diff(since, until), "id", "kind", "old_certainty", "new_certainty")
+        found = lines(
+            engine.answer(states_sql.diff(since, until, engine.bounds)),
+            "id",
+            "kind",
+            "old_certainty",
+            "new_certainty",
+        )
         return sorted(found)
 
     assert differing(moment(0), moment(120)) == [
@@ -133,18 +154,22 @@ def test_the_net_difference_leaves_out_what_went_and_came_back(engine_of):
 
 def test_a_range_that_ends_before_it_starts_is_refused(engine_of):
     """By every question that takes one."""
-    engine = engine_of(*ROWS)
+    bounds = engine_of(*ROWS).bounds
 
-    for ask in (engine.changes, engine.diff, Range):
-        with pytest.raises(DatasetError, match="ends before it starts"):
-            ask(moment(1), moment(0))
+    with pytest.raises(DatasetError, match="ends before it starts"):
+        Range(moment(1), moment(0))
+    with pytest.raises(DatasetError, match="ends before it starts"):
+        states_sql.diff(moment(1), moment(0), bounds)
 
 
 def test_changes_include_both_ends_and_no_baseline(engine_of):
     """In the order of time; what comes back is the row that was written, to the digest."""
     engine = engine_of(*ROWS, baseline_of(OPEN, 30))
 
-    found = [history_row(line) for line in lines(engine.changes(moment(0), moment(60)))]
+    found = [
+        history_row(line)
+        for line in lines(engine.answer(activity_sql.changes(Range(moment(0), moment(60)))))
+    ]
 
     assert found == ROWS[:2]
     for row in found:
@@ -152,14 +177,14 @@ def test_changes_include_both_ends_and_no_baseline(engine_of):
 
 
 @pytest.mark.parametrize("name", ["1", "o'c", "a|b\\", "json:", "\ud800", "😀", "' OR 1 = 1 --"])
-def test_the_history_of_an_item_is_asked_for_by_its_key(engine_of, name):
-    """Whatever characters are in it; baselines are part of it, other items are not."""
+def test_the_history_of_an_item_is_whole(engine_of, name):
+    """Whatever characters are in its key; baselines are part of it."""
     mine = [baseline_of(item(name)), row_of(item(name), None, 1, 1)]
     engine = engine_of(*mine, row_of(None, item("other")))
 
-    found = [history_row(line) for line in lines(engine.history({"Id": text(name)}))]
+    rows = map(history_row, lines(engine.answer(activity_sql.history())))
 
-    assert found == mine
+    assert sorted((row for row in rows if row.id == name), key=lambda row: row.sort_key) == mine
 
 
 def test_activity_is_counted_by_day_of_utc(engine_of):
@@ -169,16 +194,22 @@ def test_activity_is_counted_by_day_of_utc(engine_of):
     rows += [row_of(DONE, None, start + 31, 2), row_of(None, item("2"), start + 32, 3)]
     engine = engine_of(*rows, row_of(item("2"), None, start + 33, 4))
 
-    assert [tuple(line.values()) for line in lines(engine.changes_per_day())] == [
+    assert [
+        tuple(line.values()) for line in lines(engine.answer(activity_sql.changes_per_day(Range())))
+    ] == [
         (date(2018, 3, 3), 2, 1, 1, 0, 1),
         (date(2018, 3, 4), 3, 1, 0, 2, 2),
     ]
-    assert lines(engine.churn(), "day", "inserted", "removed", "net") == [
+    assert lines(
+        engine.answer(activity_sql.churn(Range())), "day", "inserted", "removed", "net"
+    ) == [
         (date(2018, 3, 3), 1, 0, 1),
         (date(2018, 3, 4), 1, 2, -1),
     ]
     last = Range(moment(start + 32), moment(start + 99))
-    assert lines(engine.changes_per_day(last), "day", "changes") == [(date(2018, 3, 4), 2)]
+    assert lines(engine.answer(activity_sql.changes_per_day(last)), "day", "changes") == [
+        (date(2018, 3, 4), 2)
+    ]
 
 
 def test_an_actor_is_whom_reports_name_and_doubt_is_counted(engine_of):
@@ -191,7 +222,13 @@ def test_an_actor_is_whom_reports_name_and_doubt_is_counted(engine_of):
     rows += [row_of(item("3"), None, 0, 22, user_identity=("Service", "dynamodb.amazonaws.com"))]
     engine = engine_of(*rows)
 
-    found = lines(engine.changes_per_actor(("By",)), "actor", "source", "changes", "doubtful")
+    found = lines(
+        engine.answer(activity_sql.changes_per_actor(Range(), ("By",))),
+        "actor",
+        "source",
+        "changes",
+        "doubtful",
+    )
 
     assert sorted(found, key=repr) == [
         ("7", "attribute", 1, 0),
@@ -201,7 +238,9 @@ def test_an_actor_is_whom_reports_name_and_doubt_is_counted(engine_of):
         ("true", "attribute", 1, 0),
         (None, None, 4, 0),
     ]
-    assert sorted(lines(engine.changes_per_actor(), "actor", "changes"), key=repr) == [
+    assert sorted(
+        lines(engine.answer(activity_sql.changes_per_actor(Range())), "actor", "changes"), key=repr
+    ) == [
         ("dynamodb.amazonaws.com", 1),
         (None, 9),
     ]
@@ -232,9 +271,13 @@ def test_an_attribute_is_found_whatever_its_name_is(engine_of, name):
     image = item("1", **{name: {"M": {name: {"L": [text("no"), text("yes")]}, "x": text("no")}}})
     engine = engine_of(row_of(None, image))
 
-    assert lines(engine.dwell((name, name, 1)), "type", "value") == [("S", "yes")]
-    assert lines(engine.dwell((name, f"{name}x")), "type", "value") == [(None, None)]
-    actors = lines(engine.changes_per_actor((name, name, 1)), "actor")
+    assert lines(
+        engine.answer(activity_sql.dwell((name, name, 1), engine.bounds)), "type", "value"
+    ) == [("S", "yes")]
+    assert lines(
+        engine.answer(activity_sql.dwell((name, f"{name}x"), engine.bounds)), "type", "value"
+    ) == [(None, None)]
+    actors = lines(engine.answer(activity_sql.changes_per_actor(Range(), (name, name, 1))), "actor")
     assert actors == [("yes",)]
 
 
@@ -245,7 +288,7 @@ def test_dwell_tells_how_long_each_value_lasted(engine_of):
     rows += [baseline_of(blocked, 0), row_of(item("2", State=number(5)), None, 100, 3)]
     engine = engine_of(*rows, complete_until=moment(112))
 
-    found = lines(engine.dwell(("State",)))
+    found = lines(engine.answer(activity_sql.dwell(("State",), engine.bounds)))
 
     assert found == [
         {
@@ -439,7 +482,7 @@ def test_an_empty_dataset_answers_every_question_with_nothing(engine_of):
 
     for name in engine.views(attribute=("State",)):
         assert engine.sql(f'SELECT * FROM "{name}"').read_all().num_rows == 0  # noqa: S608
-    assert engine.table_as_of(moment(0)).read_all().num_rows == 0
+    assert engine.answer(states_sql.table_as_of(moment(0), engine.bounds)).read_all().num_rows == 0
     assert engine.findings().read_all().num_rows == digests(engine).read_all().num_rows == 0
 
 
@@ -447,7 +490,10 @@ def test_answers_are_read_side_by_side(engine_of):
     """One is not cut short by the next: each streams on its own."""
     engine = engine_of(*ROWS)
 
-    changes, versions = engine.changes(moment(0), LATER), engine.versions()
+    changes, versions = (
+        engine.answer(activity_sql.changes(Range(moment(0), LATER))),
+        engine.answer(states_sql.versions(engine.bounds)),
+    )
 
     assert len(lines(versions)) == 2
     assert len(lines(changes)) == 3
@@ -462,7 +508,7 @@ def test_a_line_without_its_id_is_an_error(engine_of):
     pq.write_table(table.set_column(place, "sort_key", pa.nulls(table.num_rows, pa.string())), path)
 
     with pytest.raises(DatasetError, match="the dataset is damaged: `sort_key` is missing"):
-        engine.changes(moment(0), LATER).read_all()
+        engine.answer(activity_sql.changes(Range(moment(0), LATER))).read_all()
 
 
 def test_what_was_put_on_disk_is_gone_when_it_is_closed(engine_of):
@@ -488,7 +534,13 @@ def test_a_first_state_that_ends_when_the_history_began_is_unknown(engine_of):
 
     def initial_state(horizon):
         engine = engine_of(first, horizon=horizon)
-        return [line for line in lines(engine.versions(), "valid_from", "certainty") if not line[0]]
+        return [
+            line
+            for line in lines(
+                engine.answer(states_sql.versions(engine.bounds)), "valid_from", "certainty"
+            )
+            if not line[0]
+        ]
 
     assert initial_state(moment(60)) == [(None, "unknown")]
     assert initial_state(moment(59)) == [(None, "bounded")]
