@@ -16,7 +16,7 @@ from operations.backfill.observation import Dated, Observation, date, stamp
 from operations.backfill.results import PageResult
 from operations.backfill.service_clock import ServiceClock
 from operations.backfill.source_facts import SourceFacts
-from operations.execution.request import answer_to
+from operations.execution.request import answer_to, codes_text
 from stream_core.attribute_values import Item, canonical_json
 from stream_core.batch import Delivery
 from stream_core.change import Change, EventName
@@ -153,7 +153,7 @@ class Baselines:
         outcome = self.writer.store(
             [Delivery({ID: identifier}, change) for identifier, change in changes.items()], patience
         )
-        codes = ", ".join(sorted(outcome.errors)) or "no answer"
+        codes = codes_text(outcome.errors)
         undone = [
             (record[ID], f"its baseline is not stored: {codes}") for record in outcome.unstored
         ]

@@ -160,23 +160,9 @@ class _Plan:
         parts = self.segments if export is None else len(export.files)
         expected = facts.expected if export is None else export.items
         journal = Journal(parts, file, expected, self.pace.progress)
-        run = BackfillRun(
-            facts,
-            self.deployment.dynamodb,
-            journal,
-            baselines=self._baselines(facts) if self.history else None,
-            settler=self.deployment.settler if self.replica and self.apply else None,
-            replica=self.replica,
-            apply=self.apply,
-            pace=self.pace,
-            clock=self.clock,
-        )
+        run = self._run(facts, journal)
         if export is None:
-            if self.apply and self.history:
-                client = self.deployment.dynamodb
-                self.clock.tune(
-                    lambda: client.describe_table(TableName=facts.name), self.pace.machine.sleep
-                )
+            self._tune(facts)
             run.side_by_side(run.segment, self.segments)
         else:
             run.side_by_side(lambda number: run.file(export, number), self.segments)
@@ -192,6 +178,25 @@ class _Plan:
             go_on=None if journal.is_finished or file is None else _GO_ON.format(file.path),
             gap=_gap(facts, until) if has_gap else None,
         )
+
+    def _run(self, facts: SourceFacts, journal: Journal) -> BackfillRun:
+        return BackfillRun(
+            facts,
+            self.deployment.dynamodb,
+            journal,
+            baselines=self._baselines(facts) if self.history else None,
+            settler=self.deployment.settler if self.replica and self.apply else None,
+            replica=self.replica,
+            apply=self.apply,
+            pace=self.pace,
+            clock=self.clock,
+        )
+
+    def _tune(self, facts: SourceFacts) -> None:
+        """Learn the service's time, if anything is to be dated by it."""
+        if self.apply and self.history:
+            client, sleep = self.deployment.dynamodb, self.pace.machine.sleep
+            self.clock.tune(lambda: client.describe_table(TableName=facts.name), sleep)
 
     def _baselines(self, facts: SourceFacts) -> Baselines:
         deployment = self.deployment

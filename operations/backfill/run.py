@@ -12,7 +12,7 @@ from operations.backfill.results import PageResult
 from operations.backfill.service_clock import ServiceClock
 from operations.backfill.source_facts import SourceFacts
 from operations.execution.pace import Pace
-from operations.execution.request import answer_to
+from operations.execution.request import answer_to, codes_text
 from operations.execution.settlement import by_id, settle_all
 from replica_writer.settle import Settler
 from reports.access.export import Export, ExportFile
@@ -164,7 +164,7 @@ class BackfillRun:
             result.counts.settled = len(keys)
             return result
         settled = settle_all(self.settler, keys, self._patience)
-        codes = ", ".join(sorted(settled.errors)) or "no answer"
+        codes = codes_text(settled.errors)
         result.undone += [
             (identifier, f"not settled in the replica: {codes}")
             for identifier in sorted(settled.unstored)

@@ -1,6 +1,6 @@
 """A request that is made until it is answered, or until patience runs out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -9,6 +9,11 @@ from operations.errors import OperationError
 from stream_core.retry import Patience, Retry, classify, error_code
 
 Answer = TypeVar("Answer")
+
+
+def codes_text(errors: Iterable[str]) -> str:
+    """Codes of the errors met, for a message; without any, time ran out before an answer came."""
+    return ", ".join(sorted(errors)) or "no answer"
 
 
 def answer_to(request: Callable[[], Answer], patience: Patience, table: str) -> Answer:

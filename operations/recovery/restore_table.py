@@ -17,6 +17,7 @@ from more_itertools import chunked
 from operations.deployed_tables import DeployedTables
 from operations.errors import RefusedError
 from operations.execution.pace import Pace
+from operations.execution.request import codes_text
 from operations.recovery.new_table import NewTable, encryption_of
 from replica_writer.tables import MAX_WRITES, ReplicaTable, own_attributes
 from reports.access.clients import CONCURRENCY
@@ -224,10 +225,9 @@ def _write(replica: ReplicaTable, pace: Pace, batch: _Batch) -> list[Unwritten]:
     keys = {identifier: state.keys for identifier, state in batch.items()}
     wanted = {identifier: own_attributes(state.image) for identifier, state in batch.items()}
     problems = replica.write(list(batch), wanted, keys, pace.patience())
-    unstored = ", ".join(sorted(problems.errors)) or "no answer in time"
     return [
         *(
-            Unwritten(keys[identifier], f"the table answers {unstored}")
+            Unwritten(keys[identifier], f"the table answers {codes_text(problems.errors)}")
             for identifier in problems.unstored
         ),
         *(

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from history_writer.writer import HistoryWriter
+from operations.execution.request import codes_text
 from operations.execution.settlement import settle_all
 from replica_writer.settle import Settler
 from stream_core.batch import Delivery, Outcome
@@ -98,7 +99,7 @@ def to_replica(
     keys = {identifier: group[0].change.keys for identifier, group in by_item.items()}
     settled = settle_all(settler, keys, patience)
     redelivery.counts["Settled"] = len(keys) - len(settled.failed)
-    unstored = Undelivered(Why.UNSTORED, _codes(settled.errors))
+    unstored = Undelivered(Why.UNSTORED, codes_text(settled.errors))
     restless = Undelivered(Why.RESTLESS, "the item changes all the time")
     for identifier in settled.failed:
         undelivered = restless if identifier in settled.restless else unstored
@@ -129,7 +130,7 @@ def _calls(deliveries: Iterable[Delivery]) -> list[_Slot]:
 
 
 def _undelivered(outcome: Outcome) -> Iterator[tuple[int, Undelivered]]:
-    unstored = Undelivered(Why.UNSTORED, _codes(outcome.errors))
+    unstored = Undelivered(Why.UNSTORED, codes_text(outcome.errors))
     for record in outcome.unstored:
         yield id(record), unstored
     for refusal in outcome.refused:
@@ -141,7 +142,3 @@ def _undelivered(outcome: Outcome) -> Iterator[tuple[int, Undelivered]]:
 
 def _refused(error: Exception) -> Undelivered:
     return Undelivered(Why.REFUSED, f"the table answers {error_code(error)}")
-
-
-def _codes(errors: Counter[str]) -> str:
-    return ", ".join(sorted(errors)) or "no answer in time"

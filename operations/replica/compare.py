@@ -7,7 +7,7 @@ suspicion are in memory, however large the tables.
 """
 
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,8 +27,6 @@ from operations.replica.sample import Sample
 from operations.replica.table_pair import TablePair, equal
 from operations.replica.watch import MOST_SUSPECTS, Conclusion, Watch, WatchResult
 from replica_writer.tables import MAX_READS
-from reports.access.machine import Threads
-from reports.access.progress import Progress
 from stream_core.attribute_values import Item
 from stream_core.clients import CONCURRENCY
 from stream_core.item_id import item_id
@@ -83,13 +81,7 @@ def compare(
     tables = TablePair.open(deployment, pace)
     history = None if deployment.history_table is None else deployment.reader
     explainer = Explainer(history, tables.source, pace.machine)
-
-    def watch(threads: Threads) -> Watch:
-        return Watch(tables, threads, pace, explainer.version)
-
-    return Comparison(
-        tables, watch, explainer, segments=segments, sample=chosen, progress=pace.progress
-    )
+    return Comparison(tables, explainer, segments, chosen, pace)
 
 
 class Comparison(Iterator[Discrepancy]):
@@ -101,22 +93,14 @@ class Comparison(Iterator[Discrepancy]):
         print(comparison.summary.statement)
     """
 
-    def __init__(  # noqa: PLR0913 - made by `compare` alone
-        self,
-        tables: TablePair,
-        watch: Callable[[Threads], Watch],
-        explainer: Explainer,
-        *,
-        segments: int,
-        sample: Sample,
-        progress: Progress,
+    def __init__(
+        self, tables: TablePair, explainer: Explainer, segments: int, sample: Sample, pace: Pace
     ) -> None:
         self._tables = tables
-        self._watch = watch
         self._explainer = explainer
         self._segments = segments
         self._sample = sample
-        self._progress = progress
+        self._pace = pace
         self._met: Counter[str] = Counter()
         self._kinds: Counter[DiscrepancyKind] = Counter()
         self._reasons: Counter[Reason | None] = Counter()
@@ -152,7 +136,7 @@ class Comparison(Iterator[Discrepancy]):
         at_once = min(self._segments, CONCURRENCY)
         # Left early, it waits for the pages under way; those not begun yet are dropped.
         with ThreadPoolExecutor(at_once) as executor:
-            watch = self._watch(executor)
+            watch = Watch(self._tables, executor, self._pace, self._explainer.version)
             for table, step in (
                 (self._tables.source, self._source_page),
                 (self._tables.replica, self._replica_page),
@@ -202,8 +186,8 @@ class Comparison(Iterator[Discrepancy]):
         self._looked_at += seen.looked_at
         met = self._met[table.role]
         # The table's own count is some hours old.
-        expected = max(met, table.expected) if table.expected else None
-        self._progress(f"{table.role} items", met, expected)
+        expected = max(met, table.description.items) if table.description.items else None
+        self._pace.progress(f"{table.role} items", met, expected)
 
     def _clear(self, watch: Watch, executor: Executor, most: int) -> Iterator[Discrepancy]:
         """What is clear of the suspects, when no more than `most` are left."""
@@ -220,7 +204,7 @@ class Comparison(Iterator[Discrepancy]):
                 yield discrepancy
             if most == 0:
                 clear = self._passing + len(self._restless) + self._kinds.total()
-                self._progress("suspects looked at again", clear, clear + len(watch))
+                self._pace.progress("suspects looked at again", clear, clear + len(watch))
 
     def _count(self, results: list[WatchResult]) -> None:
         for result in results:

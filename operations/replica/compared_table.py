@@ -3,7 +3,8 @@
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -11,10 +12,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from more_itertools import chunked
 
 from operations.errors import OperationError, RefusedError
-from operations.execution.rate import Rate
+from operations.execution.pace import Pace
 from operations.execution.request import answer_to
 from replica_writer.tables import MAX_READS, Keys
-from reports.access.machine import Machine
+from reports.access.table_description import TableDescription
 from reports.inputs.keys import KeySchema
 from stream_core.attribute_values import Item
 from stream_core.item_id import item_id
@@ -52,19 +53,24 @@ class ComparedTable:
         role: `source` or `replica`, for messages.
         scanning: the client for pages.
         reading: the client for items by key.
-        rate: items a second.
-        expected: how many items it has, about.
-        machine: its clock, for trying again.
+        pace: how many items a second, and by which clock to try again.
     """
 
     role: str
-    name: str
-    key: KeySchema
+    description: TableDescription
     scanning: "DynamoDBClient"
     reading: "DynamoDBClient"
-    rate: Rate
-    expected: int = 0
-    machine: Machine = field(default_factory=Machine)
+    pace: Pace
+
+    @property
+    def name(self) -> str:
+        """The table's name."""
+        return self.description.name
+
+    @cached_property
+    def key(self) -> KeySchema:
+        """Its key, the partition key first."""
+        return self.description.key_schema
 
     def page(self, place: Place, *, keys_only: bool) -> Page:
         """The next items of a segment.
@@ -82,7 +88,7 @@ class ComparedTable:
         request |= self._projection() if keys_only else {}
         request |= {} if place.start is None else {"ExclusiveStartKey": place.start}
         answer = self._answer(lambda: self.scanning.scan(**request))
-        self.rate.take(len(answer["Items"]))
+        self.pace.rate.take(len(answer["Items"]))
         last = answer.get("LastEvaluatedKey")
         return Page(answer["Items"], None if last is None else place._replace(start=last))
 
@@ -105,7 +111,7 @@ class ComparedTable:
             return list(remaining["Keys"]) if remaining else []
 
         for portion in chunked(keys.values(), self._most(MAX_READS)):
-            self.rate.take(len(portion))
+            self.pace.rate.take(len(portion))
             if self._patience().work_off(portion, attempt):
                 raise OperationError(
                     f"'{self.name}' gives no more items: try again later, or slower"
@@ -123,11 +129,11 @@ class ComparedTable:
             raise unreadable(self.role, self.name, self.reading, error) from error
 
     def _patience(self) -> Patience:
-        return self.machine.patience(_GIVE_UP_AFTER_S)
+        return self.pace.machine.patience(_GIVE_UP_AFTER_S)
 
     def _most(self, items: int) -> int:
         """No more than a second's worth at once: a slow rate is an even one, and soon ended."""
-        per_second = self.rate.per_second
+        per_second = self.pace.per_second
         return items if per_second is None else min(items, math.ceil(per_second))
 
     def _projection(self) -> dict[str, Any]:

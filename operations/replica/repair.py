@@ -15,6 +15,7 @@ from more_itertools import chunked
 
 from operations.deployed_tables import DeployedTables
 from operations.execution.pace import Pace
+from operations.execution.request import codes_text
 from operations.execution.settlement import KEYS_A_CALL, by_id, settle_all
 from operations.replica.discrepancies import Discrepancy, DiscrepancyKind
 from operations.replica.table_pair import TablePair, equal
@@ -172,10 +173,10 @@ class _RepairRun:
     def _settle(self, keys: Keys) -> None:
         if self._settler is None or not keys:
             return
-        self._tables.source.rate.take(_TOUCHES * len(keys))
+        self._tables.source.pace.rate.take(_TOUCHES * len(keys))
         patience = partial(self._machine.patience, _SETTLE_FOR_S)
         settled = settle_all(self._settler, keys, patience)
-        codes = ", ".join(sorted(settled.errors)) or "no answer"
+        codes = codes_text(settled.errors)
         failed = dict.fromkeys(settled.unstored, f"it could not be settled now: {codes}")
         failed |= {
             identifier: f"the replica refuses it: {error.code}"

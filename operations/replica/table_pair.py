@@ -40,41 +40,14 @@ class TablePair:
             RefusedError: no replica is named, it is the source itself, or it has another key.
             OperationError: one of them cannot be read.
         """
-        replica_table, replica_client = deployment.replica.name, deployment.replica_client
+        name, client = deployment.replica.name, deployment.replica_client
         source = _describe(deployment.dynamodb, deployment.source_table, "source", pace.machine)
-        replica = _describe(replica_client, replica_table, "replica", pace.machine)
-        if _identity(source) == _identity(replica):
-            raise RefusedError(
-                f"'{replica_table}' is the source table itself: give the replica's name, its "
-                "region and, in another account, its role"
-            )
-        if source.key != replica.key:
-            raise RefusedError(
-                f"the key of the replica '{replica_table}' is {_key_text(replica)}, the source's is"
-                f" {_key_text(source)}: give the table that was made as the source's replica"
-            )
-
-        def compared(
-            role: str,
-            described: TableDescription,
-            scanning: "DynamoDBClient",
-            reading: "DynamoDBClient",
-        ) -> ComparedTable:
-            return ComparedTable(
-                role,
-                described.name,
-                described.key_schema,
-                scanning,
-                reading,
-                pace.rate,
-                described.items or 0,
-                pace.machine,
-            )
-
+        replica = _describe(client, name, "replica", pace.machine)
+        _require_pair(source, replica)
         # Two clients for the source: one reads pages fast, the other writes requests fast.
         return cls(
-            compared("source", source, deployment.dynamodb, deployment.source.client),
-            compared("replica", replica, replica_client, replica_client),
+            ComparedTable("source", source, deployment.dynamodb, deployment.source.client, pace),
+            ComparedTable("replica", replica, client, client, pace),
         )
 
     def states(self, keys: Keys) -> dict[str, tuple[Item | None, Item | None]]:
@@ -103,6 +76,19 @@ def _describe(client: "DynamoDBClient", name: str, role: str, machine: Machine) 
     except (ClientError, BotoCoreError) as error:
         raise unreadable(role, name, client, error) from error
     return TableDescription(answer["Table"])
+
+
+def _require_pair(source: TableDescription, replica: TableDescription) -> None:
+    if _identity(source) == _identity(replica):
+        raise RefusedError(
+            f"'{replica.name}' is the source table itself: give the replica's name, its "
+            "region and, in another account, its role"
+        )
+    if source.key != replica.key:
+        raise RefusedError(
+            f"the key of the replica '{replica.name}' is {_key_text(replica)}, the source's is"
+            f" {_key_text(source)}: give the table that was made as the source's replica"
+        )
 
 
 def _identity(table: TableDescription) -> str:
