@@ -258,3 +258,8 @@ def a_world(*key_names, **options):
         yield world
     finally:
         world.close()
+
+
+def keys_of(discrepancies):
+    """The keys of what a comparison finds, as it finds it."""
+    return (discrepancy.keys for discrepancy in discrepancies)

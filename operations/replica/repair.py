@@ -6,7 +6,7 @@ older state over what is written meanwhile.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +17,7 @@ from operations.deployed_tables import DeployedTables
 from operations.execution.pace import Pace
 from operations.execution.request import codes_text
 from operations.execution.settlement import KEYS_A_CALL, by_id, settle_all
-from operations.replica.discrepancies import Discrepancy, DiscrepancyKind
+from operations.replica.discrepancies import DiscrepancyKind
 from operations.replica.table_pair import TablePair, equal
 from operations.replica.watch import MOST_SUSPECTS, Conclusion, Watch
 from replica_writer.settle import Settler
@@ -75,7 +75,7 @@ class Repaired:
 
 def repair(
     deployment: DeployedTables,
-    requested: Iterable[Item | Discrepancy],
+    keys: Iterable[Item],
     *,
     apply: bool = False,
     pace: Pace,
@@ -84,33 +84,28 @@ def repair(
 
     Args:
         deployment: names the tables.
-        requested: keys, or what `compare` finds while it finds it; any number. Only the keys count.
+        keys: the items' keys, any number of them; no more are taken than are at work.
         apply: write; otherwise it is counted what would be written.
         pace: how many items a second, of both tables together; for how long an item that still
             differs afterwards has to do so; what is called with the items done.
 
     Raises:
         RefusedError: no replica is named, it is the source itself, or it has another key.
-        KeyShapeError: something requested is no key of the table.
+        KeyShapeError: one of the keys is no key of the table.
         OperationError: a table cannot be read.
     """
     tables = TablePair.open(deployment, pace)
     with ThreadPoolExecutor(CONCURRENCY) as threads:
         watch = Watch(tables, threads, pace)
         run = _RepairRun(tables, deployment.settler if apply else None, watch, pace.machine)
-        for keys in map(by_id, chunked(_keys(requested, tables), KEYS_A_CALL)):
-            run.look_at(keys)
+        # Refuses what is no key of the table.
+        checked = map(tables.source.key.key_of, keys)
+        for portion in map(by_id, chunked(checked, KEYS_A_CALL)):
+            run.look_at(portion)
             run.look_again(MOST_SUSPECTS)
             pace.progress("items", run.looked_at, None)
         run.look_again(0)
     return run.result()
-
-
-def _keys(requested: Iterable[Item | Discrepancy], tables: TablePair) -> Iterator[Item]:
-    for subject in requested:
-        yield tables.source.key.key_of(
-            subject.keys if isinstance(subject, Discrepancy) else subject
-        )
 
 
 class _RepairRun:

@@ -19,6 +19,7 @@ from operations.replica.discrepancies import DiscrepancyKind
 from operations.replica.reasons import Reason
 from operations.replica.repair import repair
 from reports.access.machine import Machine
+from tests.comparison import keys_of
 from tests.eventually import eventually
 from tests.factories import item, lambda_context, lambda_form, number, text
 
@@ -255,9 +256,9 @@ def test_every_class_is_found_and_healed(system):
     system.put_replica(version("bent", 99), version("foreign", 1))
 
     found, summary = system.compare()
-    dry = repair(system.deployment, found.values(), pace=SOON)
+    dry = repair(system.deployment, keys_of(found.values()), pace=SOON)
     unchanged, _ = system.compare()
-    result = repair(system.deployment, found.values(), apply=True, pace=SOON)
+    result = repair(system.deployment, keys_of(found.values()), apply=True, pace=SOON)
     left, _ = system.compare()
 
     assert (

@@ -13,7 +13,7 @@ from operations.replica.discrepancies import DiscrepancyKind
 from operations.replica.repair import repair
 from reports.access.progress import silent
 from reports.errors import KeyShapeError
-from tests.comparison import REPLICA, SOURCE, a_world, describe
+from tests.comparison import REPLICA, SOURCE, a_world, describe, keys_of
 from tests.factories import item, number, text
 from tests.fakes import DENIED, THROTTLED, client_error, refuse_call
 
@@ -58,7 +58,9 @@ def test_what_compare_finds_is_healed(world):
     """Every kind; what is equal already is not written."""
     plant(world)
 
-    result = repair(world.deployment, found_in(world), apply=True, pace=Pace(machine=world.machine))
+    result = repair(
+        world.deployment, keys_of(found_in(world)), apply=True, pace=Pace(machine=world.machine)
+    )
 
     assert world.of(REPLICA) == world.of(SOURCE)
     assert result.applied
@@ -103,7 +105,9 @@ def test_findings_are_healed_while_more_are_found(world, monkeypatch):
     world.put(REPLICA, *(version(f"{n:03d}", 2) for n in range(40, 120)))
     comparison = compare(world.deployment, pace=Pace(patience_s=PATIENCE_S, machine=world.machine))
 
-    result = repair(world.deployment, comparison, apply=True, pace=Pace(machine=world.machine))
+    result = repair(
+        world.deployment, keys_of(comparison), apply=True, pace=Pace(machine=world.machine)
+    )
 
     assert comparison.summary.differing == result.healed == 120
     assert world.of(REPLICA) == world.of(SOURCE)
@@ -116,7 +120,7 @@ def test_what_was_found_is_not_what_is_written(world):
     world.put(SOURCE, version("missing", 7), version("extraneous", 7))
     world.client.remove(SOURCE, {"Id": text("different")})
 
-    result = repair(world.deployment, found, apply=True, pace=Pace(machine=world.machine))
+    result = repair(world.deployment, keys_of(found), apply=True, pace=Pace(machine=world.machine))
 
     assert world.of(REPLICA) == world.of(SOURCE)
     assert result.is_clean
