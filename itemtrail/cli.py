@@ -47,7 +47,7 @@ _EXPECTED = (
 _WHAT_TO_DO: dict[type[Exception], str] = {
     NoRegionError: "no AWS region: give --region, or set AWS_REGION or the profile's region",
     NoCredentialsError: "no AWS credentials: give --profile, or sign in as for the AWS CLI",
-    ResponseParserError: "what answers there is not AWS: check --endpoint-url",
+    ResponseParserError: "the endpoint does not answer as AWS does: check --endpoint-url",
 }
 _WIDEST_HELP = 72
 

@@ -45,7 +45,7 @@ def enable(table: str, output: str | None, target: Target, *, apply: bool) -> in
     """Turn the stream of TABLE on, with old and new images, as the deployment needs it.
 
     A dry run unless --apply. A stream that is on with another view type has readers that need to
-    know first: it is left as it is, and the way out is told (exit 2).
+    know first: it is left as it is, and the message says what to do instead (exit 2).
 
     \b
     Example:
@@ -68,7 +68,7 @@ def enable(table: str, output: str | None, target: Target, *, apply: bool) -> in
     "state_path",
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Where it is kept how far it is; .itemtrail-backfill-TABLE.json by default.",
+    help="File that keeps how far the backfill is; .itemtrail-backfill-TABLE.json by default.",
 )
 @click.option("--no-history", is_flag=True, help="Leave the history alone.")
 @click.option("--no-replica", is_flag=True, help="Leave the replica alone.")
@@ -198,5 +198,5 @@ def _stream_summary(stream: Stream) -> str:
     if stream.applied:
         return f"the stream of {stream.table} is on now, with both images"
     if stream.arn is not None:
-        return f"somebody else has just turned the stream of {stream.table} on, with both images"
+        return f"another program has just turned the stream of {stream.table} on, with both images"
     return dry_run(f"the stream of {stream.table}, which is off, would be on with both images")

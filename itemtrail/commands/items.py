@@ -150,7 +150,7 @@ def blame(
     """Show since when each attribute of an item is what it is, and by which change.
 
     KEY is a plain value, NAME=VALUE pairs, or JSON. A stream does not record who makes a change:
-    where writers leave their name in an attribute of the item, --actor-attribute tells which.
+    where writers leave their name in an attribute of the item, --actor-attribute names it.
     Exits with 1 if the item did not exist then.
 
     \b
@@ -181,7 +181,7 @@ def timeline(key: tuple[str, ...], output: str | None, target: Target) -> int:
     """Show an item's whole life: when it existed, for how long, what changed, and the gaps.
 
     KEY is a plain value, NAME=VALUE pairs, or JSON. Unlike `history`, which lists what is recorded,
-    this tells the time before the first record, the time since the last one, and what is missing
+    this shows the time before the first record, the time since the last one, and what is missing
     in between. Exits with 1 if the item never existed, as far as is known.
 
     \b

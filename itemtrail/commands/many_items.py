@@ -49,7 +49,7 @@ def changes(
 
     Without KEY the whole table is asked, through its index by time: what it costs depends on the
     range, not on the history. A stream does not record who makes a change: where writers leave
-    their name in an attribute of the item, --actor-attribute tells which. A delete leaves none.
+    their name in an attribute of the item, --actor-attribute names it. A delete leaves none.
 
     \b
     Example:
@@ -96,9 +96,9 @@ def changes(
 def between(key: tuple[str, ...], period: Period, output: str | None, target: Target) -> int:
     """Show the versions that were active in a range of time, of one item or of all.
 
-    A version is active from its change until the next one: unlike `changes`, this also tells what
-    was there all along. KEY is a plain value, NAME=VALUE pairs, or JSON; without it the whole
-    history table is read.
+    A version is active from its change until the next one: unlike `changes`, this also shows what
+    existed all along. KEY is a plain value, NAME=VALUE pairs, or JSON; without it the whole history
+    table is read.
 
     \b
     Example:
@@ -117,7 +117,7 @@ def between(key: tuple[str, ...], period: Period, output: str | None, target: Ta
         )
         give(answer, form, progress)
     if not states.count:
-        tell(f"nothing{_of_item(item)} was there from {_range(period)} UTC")
+        tell(f"no version{_of_item(item)} was active from {_range(period)} UTC")
     return CLEAN
 
 
@@ -130,8 +130,8 @@ def table_as_of(at: datetime, output: str | None, target: Target, *, certain: bo
     """Show the whole table as it was at an instant, and how sure each item is.
 
     Either all of the history is read, or the live table is rewound by what has changed since,
-    whichever is cheaper; which it was is told at the end. An item of which it is not sure that it
-    was not there is shown too. Changes stamped at the instant are included.
+    whichever is cheaper; the last line says which. An item that may have existed is shown too.
+    Changes stamped at the instant are included.
 
     \b
     Example:
@@ -186,8 +186,8 @@ def _undecided_remark(events: Counter[EventName], actor: str | None) -> str:
         if number
     ]
     return (
-        f"nothing tells who made {' and '.join(counts)} in the range: any may be {actor}'s too; "
-        "leave --actor out to see them"
+        f"the history does not say who made {' and '.join(counts)} in the range: any of them may "
+        f"be by {actor}; leave --actor out to see them"
     )
 
 

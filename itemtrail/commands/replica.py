@@ -48,14 +48,14 @@ _segments_option = segments_option(SEGMENTS, _MOST_SEGMENTS)
     "--sample",
     metavar="SHARE",
     type=ShareType(),
-    help="Look at so many of the items only, chosen at random, e.g. 1% or 0.01; what that says "
-    "about all of them is told.",
+    help="Compare only this share of the items, chosen at random, e.g. 1% or 0.01; the answer says "
+    "what follows for all of them.",
 )
 @click.option(
     "--seed",
     metavar="N",
     type=int,
-    help="With --sample: look at the same items as the comparison that told this number.",
+    help="With --sample: compare the same items as the comparison that printed this number.",
 )
 @_segments_option
 @rate_option
@@ -72,9 +72,9 @@ def compare(  # noqa: PLR0913 - an option each
 ) -> int:
     """Compare the source and its replica, both ways, while they are in use; nothing is written.
 
-    A difference counts when it lasts. The history tells why: LAGGING (a past state), CORRUPT (it
+    A difference counts when it lasts. The history says why: LAGGING (a past state), CORRUPT (it
     never was so), FOREIGN_WRITE (a key that the history does not know), LOST_EVENT (a change that
-    reached nobody), NOT_BACKFILLED. Exits with 1 if anything differs.
+    reached no writer), NOT_BACKFILLED. Exits with 1 if anything differs.
 
     \b
     Example:
@@ -160,7 +160,7 @@ def repair(  # noqa: PLR0913 - an option each
 def _compared(
     deployment: DeployedTables, segments: int, rate: float | None, form: str
 ) -> list[Item]:
-    """The keys of what differs, or never held still, shown to a person as they are found."""
+    """The keys of what differs, or changed all the time, shown to a person as they are found."""
     keys: list[Item] = []
     with ProgressBar() as progress:
         pace = Pace(rate, progress=progress)
@@ -194,7 +194,7 @@ def _comparison_summary(comparison: Comparison) -> Iterator[Text]:
     if summary.restless:
         keys = ", ".join(map(key_text, summary.restless[:_MOST_KEYS_LISTED]))
         more = " and others" if len(summary.restless) > _MOST_KEYS_LISTED else ""
-        yield summary_line(f"never held still: {keys}{more}", good=False)
+        yield summary_line(f"changed all the time: {keys}{more}", good=False)
     if summary.sample < 1:
         option_text = f"--sample {summary.sample:g} --seed {summary.seed}"
         yield summary_line(f"the same items again: {option_text}", good=False)

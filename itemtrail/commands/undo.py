@@ -43,9 +43,7 @@ from stream_core.history_row import time_text
 @keys_file_option
 @fixed_period_options
 @selection_options
-@click.option(
-    "--all", "everything", is_flag=True, help="Every change of the range, whoever made it."
-)
+@click.option("--all", "everything", is_flag=True, help="Every change of the range, by any writer.")
 @rate_option
 @apply_option
 @source_target_options
@@ -66,7 +64,7 @@ def undo(  # noqa: PLR0913 - an option each
 
     Where something was written since, by another, it is left as it is and listed as a conflict;
     changes to other attributes stay. Shows first what is written; a dry run unless --apply. Exits
-    with 1 if there are conflicts, or changes of which nothing tells who made them.
+    with 1 if there are conflicts, or changes whose author the history does not name.
 
     \b
     Example:

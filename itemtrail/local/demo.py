@@ -149,7 +149,7 @@ class Demo:
         self._console.print(figures)
         self._console.print()
         for check in checks:
-            mark = "[red]wrong" if check.problems else "[green]holds"
+            mark = "[red]fails" if check.problems else "[green]holds"
             self._console.print(f"{mark}[/]  {check.claim}")
             for problem in check.problems[:10]:
                 self._console.print(f"         {problem}", markup=False)

@@ -7,7 +7,7 @@ from itemtrail.records.kinds import UNDO, Record, record_of
 from itemtrail.records.restore import conflict_record
 from operations.recovery.undo import ItemUndone, Undone
 
-UNDECIDED = "nothing tells who made the change: it is not taken back"
+UNDECIDED = "the history does not say who made the change: it is not taken back"
 
 
 def undo_records(undone: Undone) -> Iterator[Record]:

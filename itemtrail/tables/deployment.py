@@ -63,9 +63,9 @@ def advice_blocks(about: str, advice: Sequence[Advice]) -> Iterator[RenderableTy
     counts = Text(", ").join(
         Text(f"{len(checks)} {what}", style=look)
         for checks, what, look in (
-            (passed, "fine", "green"),
-            (failed, "to put right", "red"),
-            (unknown, "could not be told", "yellow"),
+            (passed, "passed", "green"),
+            (failed, "to fix", "red"),
+            (unknown, "could not be checked", "yellow"),
         )
         if checks
     )

@@ -119,7 +119,10 @@ def timeline_blocks(
 
     yield from listing(_TIMELINE_COLUMNS, rows(), f"Timeline of {key_text(keys)}")
     if weak:
-        yield Text(f"{cells.count_of(weak, 'span')} not exact: told beside each", style="yellow")
+        yield Text(
+            f"{cells.count_of(weak, 'span')} not exact: the reason stands beside each",
+            style="yellow",
+        )
     else:
         yield Text.assemble(cells.certainty_word(Certainty.EXACT), " throughout")
     yield ""

@@ -45,7 +45,7 @@ def redrive_blocks(redriven: Redriven) -> Iterator[RenderableType]:
     lines += [CountLine(count, name) for name, count in sorted(redriven.counts.items()) if count]
     yield titled("Redrive", count_table(lines), "")
     if redriven.lost:
-        yield from (Text("LOST: the stream has these no more", style="bold red"), "")
+        yield from (Text("LOST: these are no longer in the stream", style="bold red"), "")
         yield from (table_of(_LOST_COLUMNS, map(_lost_row, redriven.lost)), "")
     if redriven.leftovers:
         yield from (capped(_LEFTOVER_COLUMNS, redriven.leftovers, _leftover_row), "")

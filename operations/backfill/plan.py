@@ -131,8 +131,8 @@ class _Plan:
             raise RefusedError("the replica is the source table itself: name another table")
         if self.apply and state_path is None:
             raise RefusedError(
-                "where shall it be kept how far the backfill is? name a file: without it, an item "
-                "deleted while the backfill is interrupted could stay in the replica"
+                "which state file shall keep how far the backfill is? name one: without it, an "
+                "item deleted while the backfill is interrupted could stay in the replica"
             )
         if self.history:
             # Raises unless it is a history table: a wrong one must not pass for an empty one.

@@ -155,7 +155,7 @@ class Unpacker:
     def _unpack(self, load: Load, batch: FailedBatch) -> None:
         takers = self._takers(load, batch)
         if takers != self._owners(load, batch):
-            load.leave(Why.OWNER, "whose it is cannot be told: redrive both")
+            load.leave(Why.OWNER, "it does not say whose it is: redrive both")
         if batch.short_by:
             load.leave(Why.SHORT, f"its batch had {batch.short_by} records more than it holds")
         if batch.place is None:

@@ -131,7 +131,7 @@ def redrive(  # noqa: PLR0913 - the whole order, as it is given
         ClientError, BotoCoreError: the bucket cannot be listed.
     """
     if not consumers:
-        raise RefusedError("redrive for whom? name a consumer, or leave it out for both")
+        raise RefusedError("redrive for which consumer? name one, or leave it out for both")
     unpacker = Unpacker(
         deployment.source_table,
         consumers,

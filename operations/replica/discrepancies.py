@@ -70,7 +70,7 @@ class ComparisonSummary:
         looked_at: different items of which the states were compared.
         kinds: how many differ, by kind.
         reasons: how many differ, by reason; None for those without one.
-        restless: keys of items that differed and never held still; not counted above.
+        restless: keys of items that differed and changed all the time; not counted above.
         passing: items that differed at first sight and were equal later.
         sample: the share of items that was looked at; 1 for all.
         seed: what chose the sample; given again, it chooses the same items.
@@ -114,7 +114,7 @@ class ComparisonSummary:
         """The result in a sentence."""
         text = f"{self.differing:,} of {self.looked_at:,} items differ"
         if self.restless:
-            text += f", {len(self.restless):,} never held still"
+            text += f", {len(self.restless):,} changed all the time"
         if not self.is_complete:
             return f"{text}; the comparison was not finished"
         bound = self.share_at_most

@@ -61,7 +61,7 @@ class Explainer:
         self, identifier: str, source: Item | None, replica: Item | None
     ) -> Explanation:
         if self._history is None:
-            return unexplained("no history table was given that could tell why")
+            return unexplained("no history table was given, so the reason is not known")
         try:
             past = past_of(self._history.rows(identifier, newest_first=True), replica)
         except ItemtrailError as error:

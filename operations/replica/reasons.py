@@ -214,7 +214,7 @@ def _lost_event() -> Explanation:
         "what the source has is not what the history recorded last: a change reached neither of "
         "the two writers. Both are behind, or the stream was off or its records expired before "
         "they were read",
-        "`status` tells whether the writers are behind: if so, compare again when they are not. If "
+        "`status` shows whether the writers are behind: if so, compare again when they are not. If "
         "not, `redrive` what failed, then `repair` the replica and `backfill` the history, which "
         "cannot be given the change itself any more; `verify` shows where it is missing",
     )
@@ -237,7 +237,7 @@ def _lagging(past: Past) -> Explanation:
         Reason.LAGGING,
         f"the replica has the item as it was until {until}, {changes} ago: its "
         "writer is behind or failed on them, or another writer put an old state back",
-        "`status` tells whether the replica writer is behind and whether anything failed: `redrive`"
+        "`status` shows whether the replica writer is behind and whether anything failed: `redrive`"
         " brings that back; `repair` makes the item equal now",
         number,
         since,

@@ -40,7 +40,7 @@ class Sample:
         """
         if share is not None and not 0 < share <= 1:
             raise RefusedError(
-                f"a sample of {share} is none: give a share of more than 0 and at most 1, "
+                f"{share} is not a sample: give a share of more than 0 and at most 1, "
                 "e.g. 0.01 for one item in a hundred"
             )
         return cls(1.0 if share is None else share, randbits(_SEED_BITS) if seed is None else seed)

@@ -17,7 +17,7 @@ class Advice:
     Attributes:
         check: what was looked at, e.g. `deletion protection`; the same in every release.
         subject: of what, e.g. a table's name.
-        ok: None where it could not be told.
+        ok: None where it could not be checked.
         observation: what was found, or why nothing could be.
         to_do: what helps; None only where `ok` is True.
     """
@@ -61,5 +61,5 @@ def failed(observation: str, to_do: str) -> Judgement:
 
 
 def unclear(observation: str, to_do: str) -> Judgement:
-    """It could not be told."""
+    """It could not be checked."""
     return None, observation, to_do

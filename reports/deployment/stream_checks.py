@@ -130,7 +130,7 @@ def _how_to_leave_two(reader: StackReader, active: Sequence[Mapping[str, Any]]) 
             "is needed least, or deploy it with Consumers=history or Consumers=replica"
         )
     return (
-        "Give what only one of them needs to another way of reading, and stop it: "
+        "Move one of these readers to another way of reading, and stop its mapping: "
         f"aws lambda update-event-source-mapping {_region(reader)} "
         f"--uuid {foreign[0]} --no-enabled"
     )
@@ -144,8 +144,8 @@ def _state(reader: StackReader, consumer: Consumer) -> Judgement:
             raise
         return failed(
             f"the mapping {reader.stack.mapping_id(consumer)} is gone: {reason_of(error)}",
-            "CloudFormation does not know: take the mapping out of template.yaml, deploy, put it "
-            f"back and deploy again (sam deploy {_region(reader)} --stack-name "
+            "CloudFormation does not notice it: remove the mapping from template.yaml, deploy, put "
+            f"it back and deploy again (sam deploy {_region(reader)} --stack-name "
             f"{reader.stack.name}), then see what is missing: {_missed(reader, consumer)}",
         )
     state = mapping["State"]
@@ -181,7 +181,7 @@ def _partial_failures(reader: StackReader, consumer: Consumer) -> Judgement:
     if wanted in reader.mapping(consumer).get("FunctionResponseTypes", ()):
         return passed(wanted)
     return failed(
-        f"without {wanted} Lambda takes a batch for done of which records failed",
+        f"without {wanted} Lambda treats a batch as done even if some of its records failed",
         f"Set it: {_update(reader, consumer, f'--function-response-types {wanted}')}",
     )
 
@@ -250,7 +250,7 @@ def _failed_batches(reader: StackReader, consumer: Consumer) -> Judgement:
     kept = f"go to {destination}" if destination else "are dropped"
     return failed(
         f"batches that Lambda gives up on {kept}; only a bucket keeps the records themselves, "
-        "and only the stack's is looked into",
+        "and only the stack's bucket is read",
         f"Set it: {_update(reader, consumer, f'--destination-config {wanted}')}",
     )
 

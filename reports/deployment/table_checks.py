@@ -76,7 +76,7 @@ def _state(reader: StackReader, role: TableRole) -> Judgement:
             raise
         return failed(
             f"there is no such {role} table in {reader.region(role)}: {reason_of(error)}",
-            "Look where it went: aws cloudformation describe-stacks --stack-name "
+            "See what became of it: aws cloudformation describe-stacks --stack-name "
             f"{reader.stack.name}",
         )
     if status == "ACTIVE":
@@ -116,8 +116,8 @@ def _index(reader: StackReader, role: TableRole) -> Judgement:
     index: Any = next((entry for entry in indexes if entry.get("IndexName") == INDEX), None)
     if index is None:
         return failed(
-            "there is none: what changed in a range of time cannot be asked",
-            f"Make it anew: {_index_command(reader, role)}",
+            "there is none: changes in a range of time cannot be queried",
+            f"Create it again: {_index_command(reader, role)}",
         )
     key = [attribute["AttributeName"] for attribute in index["KeySchema"]]
     projection = index["Projection"]
@@ -128,7 +128,7 @@ def _index(reader: StackReader, role: TableRole) -> Judgement:
         return failed(
             f"its key is {' and '.join(key)}, and it "
             f"{'holds' if has_event else 'does not hold'} {_INDEX_ATTRIBUTE}",
-            f"Delete the index, then make it anew: {_index_command(reader, role)}",
+            f"Delete the index, then create it again: {_index_command(reader, role)}",
         )
     return _index_state(reader, role, index.get("IndexStatus"))
 
@@ -138,7 +138,7 @@ def _index_state(reader: StackReader, role: TableRole, status: str | None) -> Ju
         return passed(status)
     ask = _aws(reader, role, "describe-table")
     if status is None:
-        return unclear("the endpoint does not say whether it is ACTIVE", f"See for yourself: {ask}")
+        return unclear("the endpoint does not say whether it is ACTIVE", f"Check it: {ask}")
     return failed(
         f"{status}: until it is ACTIVE it is not complete", f"Wait, and look again: {ask}"
     )
@@ -156,8 +156,8 @@ def _append_only(reader: StackReader, role: TableRole) -> Judgement:
     if not missing:
         return passed("its policy refuses to change or remove rows")
     return failed(
-        f"its policy does not refuse {', '.join(missing)}: who is allowed "
-        "that can change what was recorded",
+        f"its policy does not refuse {', '.join(missing)}: a principal that is allowed them can "
+        "change what was recorded",
         "Ask CloudTrail who called DeleteResourcePolicy or PutResourcePolicy, then put the policy "
         "of template.yaml back: aws dynamodb put-resource-policy --policy file://policy.json "
         f"--resource-arn {reader.table(role).arn}",
@@ -240,7 +240,7 @@ def _lock(reader: StackReader, bucket: str) -> Judgement:
     if retention is not None:
         return passed(f"{retention.get('Mode')}, {retention.get('Days')} days")
     return failed(
-        "off: whoever may delete versions of objects can take images away from rows",
+        "off: a principal that may delete object versions can remove the images of rows",
         "Turn it on, for as long as records have to be kept: aws s3api "
         f"put-object-lock-configuration --bucket {bucket} --object-lock-configuration "
         "'ObjectLockEnabled=Enabled,Rule={DefaultRetention={Mode=GOVERNANCE,Days=365}}'",

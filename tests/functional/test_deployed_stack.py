@@ -604,7 +604,7 @@ def test_demo_fails_when_something_does_not_hold(sabotaged_demo):
     status, output = sabotaged_demo
 
     assert status == 1
-    assert "wrong  every change is one history row" in output
+    assert "fails  every change is one history row" in output
     assert "rows for" in output
 
 

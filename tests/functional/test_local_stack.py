@@ -387,9 +387,9 @@ def test_demo_holds_and_leaves_nothing(tmp_path):
     )
 
     assert (ran.returncode, ran.stderr) == (0, "")
-    judged = [line for line in ran.stdout.splitlines() if line.startswith(("holds", "wrong"))]
+    judged = [line for line in ran.stdout.splitlines() if line.startswith(("holds", "fails"))]
     assert len(judged) == 7
-    assert [line for line in judged if line.startswith("wrong")] == []
+    assert [line for line in judged if line.startswith("fails")] == []
     for word in ("history row", "overflow bucket", "as of", "replica"):
         assert any(word in line for line in judged), word
     assert "\x1b" not in ran.stdout

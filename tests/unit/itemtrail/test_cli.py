@@ -137,7 +137,10 @@ def test_a_keys_file_that_cannot_be_used_is_one_line(run, tmp_path, monkeypatch,
         (EndpointConnectionError(endpoint_url="http://localhost:9"), "Check --endpoint-url"),
         (NoCredentialsError(), "no AWS credentials: give --profile"),
         (IntegrityError("digest mismatch in the history row 7"), "digest mismatch"),
-        (ResponseParserError("<html>"), "what answers there is not AWS: check --endpoint-url"),
+        (
+            ResponseParserError("<html>"),
+            "the endpoint does not answer as AWS does: check --endpoint-url",
+        ),
         (
             ClientError({"Error": {"Code": "AccessDenied", "Message": "not\nyours"}}, "Query"),
             "Query was refused: AccessDenied not yours",

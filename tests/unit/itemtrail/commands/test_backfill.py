@@ -18,7 +18,7 @@ from tests.unit.itemtrail.outputs import lines_of, only_line
     [
         ((ARN, True, False), "the stream of Employee is on already, with both images: nothing was"),
         ((ARN, False, True), "the stream of Employee is on now, with both images"),
-        ((ARN, False, False), "somebody else has just turned the stream of Employee on"),
+        ((ARN, False, False), "another program has just turned the stream of Employee on"),
         ((None, False, False), "the stream of Employee, which is off, would be on with both"),
     ],
 )

@@ -51,7 +51,7 @@ def test_doctor_tells_first_what_to_do(run):
     assert status == 1
     assert out.index("✗ deletion protection") < out.index("? readers") < out.index("✓  stream view")
     assert f"→ Turn it on: aws dynamodb {'x' * 99}\n" in out
-    assert "1 fine, 1 to put right, 1 could not be told" in out
+    assert "1 passed, 1 to fix, 1 could not be checked" in out
 
 
 @pytest.mark.parametrize(

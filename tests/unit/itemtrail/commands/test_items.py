@@ -146,7 +146,7 @@ def test_timeline_marks_a_gap(run):
     _, out, _ = run("timeline", "1", "--output", "table", trail=Trail(rows=[ROWS[0], ROWS[2]]))
 
     assert "bounded: a change is missing between the rows before and after" in out
-    assert "1 span not exact: told beside each" in out
+    assert "1 span not exact: the reason stands beside each" in out
 
 
 def test_timeline_of_an_item_that_never_was_exits_with_1(run):

@@ -68,7 +68,7 @@ def test_changes_by_an_actor_tell_of_those_that_name_nobody(run):
 
     assert len(json.loads(out)) == 1
     assert only_line(err) == (
-        "nothing tells who made 1 delete in the range: any may be Murali's too; "
+        "the history does not say who made 1 delete in the range: any of them may be by Murali; "
         "leave --actor out to see them"
     )
 
@@ -89,7 +89,7 @@ def test_between_with_nothing_there_is_an_answer(run):
     status, out, err = run("between", "1", *SINCE, trail=Trail(rows=[]))
 
     assert (status, json.loads(out)) == (0, [])
-    assert only_line(err).startswith("nothing of Id=1 was there from 2018-03-01 00:00:00 to ")
+    assert only_line(err).startswith("no version of Id=1 was active from 2018-03-01 00:00:00 to ")
 
 
 def test_table_as_of_says_which_way_it_took_and_what_is_not_exact(run):

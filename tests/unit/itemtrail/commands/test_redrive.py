@@ -14,7 +14,7 @@ def test_redrive_tells_loudly_what_is_lost(run):
 
     lines = lines_of(out)
     assert status == 1
-    assert lines.index("LOST: the stream has these no more") < lines.index(
+    assert lines.index("LOST: these are no longer in the stream") < lines.index(
         "conflict another digest (history_writer) quarantine/history_writer/2.json"
     )
     assert "1 lost for good" in lines

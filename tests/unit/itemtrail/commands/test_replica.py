@@ -22,8 +22,8 @@ def test_compare_shows_how_and_why_each_item_differs(run):
     assert r"extraneous CORRUPT ³ Id=3 A: \x1b[2J" in lines
     assert "¹ `repair` it" in lines
     assert "³ it never was so; find out who writes" in lines
-    assert "3 of 100 items differ, 1 never held still" in lines
-    assert "never held still: Id=9" in lines
+    assert "3 of 100 items differ, 1 changed all the time" in lines
+    assert "changed all the time: Id=9" in lines
 
 
 def test_compare_for_a_program_has_the_states_and_the_statement_apart(run):
@@ -37,7 +37,7 @@ def test_compare_for_a_program_has_the_states_and_the_statement_apart(run):
     )
     assert (first["changes_behind"], first["behind_s"]) == (2, 90)
     assert (second["reason"], second["replica"]) == (None, None)
-    assert err.splitlines()[0] == "3 of 100 items differ, 1 never held still"
+    assert err.splitlines()[0] == "3 of 100 items differ, 1 changed all the time"
 
 
 @pytest.mark.parametrize(("given", "share"), [("1%", 0.01), ("0.01", 0.01), ("100%", 1.0)])
@@ -68,7 +68,7 @@ def test_compare_is_asked_for_by_what_the_options_say(run):
 
 
 def test_repair_without_a_key_heals_what_a_comparison_finds(run):
-    """A person sees what was found first; what never held still is healed too."""
+    """A person sees what was found first; what changed all the time is healed too."""
     library = Library()
 
     status, out, _ = run("repair", "--apply", "--output", "table", library=library)

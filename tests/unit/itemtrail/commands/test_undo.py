@@ -67,7 +67,10 @@ def test_undo_shows_the_plan_before_it_is_carried_out(run):
     assert "Id=1 written + Salary: 1" in lines
     assert "! Name is Grace, not Murali Allada; wanted Murali (again)" in lines
     assert "Id=3 planned - the item: Name: Murali Allada Photo: base64:AAE=" in lines
-    assert "Id=2 undecided REMOVE: nothing tells who made the change: it is not taken back" in lines
+    assert (
+        "Id=2 undecided REMOVE: the history does not say who made the change: it is not taken back"
+        in lines
+    )
 
 
 def test_undo_says_how_to_have_the_same_range_again(run):

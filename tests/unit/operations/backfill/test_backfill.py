@@ -691,7 +691,7 @@ def test_harm_and_nonsense_are_refused(world, run, tmp_path):
     """Before anything is read."""
     with pytest.raises(RefusedError, match="nothing to do"):
         run(history=False, replica=False)
-    with pytest.raises(RefusedError, match="name a file: without it"):
+    with pytest.raises(RefusedError, match="name one: without it"):
         run(state_path=None)
     for segments in (0, -1, 257):
         with pytest.raises(RefusedError, match=f"{segments} segments: give at least 1"):

@@ -465,7 +465,7 @@ class TestOneConsumerOnly:
 
     def test_none_is_refused(self, world):
         """That would be a way to do nothing and call it clean."""
-        with pytest.raises(RefusedError, match="for whom"):
+        with pytest.raises(RefusedError, match="for which consumer"):
             world.redrive(consumers=[])
 
 

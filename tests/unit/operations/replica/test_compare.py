@@ -97,7 +97,9 @@ def test_every_kind_is_found(blind_world):
     assert reasons(found) == {"1": (MISSING, None), "2": (DIFFERENT, None), "4": (EXTRANEOUS, None)}
     assert (found["2"].source, found["2"].replica) == (version("2", 1), version("2", 2))
     assert (found["1"].replica, found["4"].source) == (None, None)
-    assert found["1"].explanation.meaning == "no history table was given that could tell why"
+    assert (
+        found["1"].explanation.meaning == "no history table was given, so the reason is not known"
+    )
     assert summary.kinds == {MISSING: 1, DIFFERENT: 1, EXTRANEOUS: 1}
     assert summary.reasons == {None: 3}
     assert not summary.is_clean
@@ -454,7 +456,7 @@ def test_an_item_that_never_holds_still_is_restless(world):
     assert found.keys() == {"2"}
     assert summary.restless == (item("1"),)
     assert summary.kinds == {MISSING: 1}
-    assert summary.statement == "1 of 2 items differ, 1 never held still"
+    assert summary.statement == "1 of 2 items differ, 1 changed all the time"
     assert world.now < 12 * PATIENCE_S
 
 

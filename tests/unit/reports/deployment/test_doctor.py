@@ -57,7 +57,7 @@ def aws(client):
 
 
 def findings(aws, stack=None):
-    """What is not as it must be, or could not be told."""
+    """What is not as it must be, or could not be checked."""
     return [one for one in examine(aws.session, stack or a_stack()) if one.ok is not True]
 
 
@@ -329,7 +329,7 @@ def test_mapping_that_is_gone_is_found(aws):
 
 
 def test_missing_table_is_found(aws):
-    """A table that is gone is a finding, and what depends on it could not be told."""
+    """A table that is gone is a finding, and what depends on it could not be checked."""
     del aws.facts.tables[REPLICA]
 
     found = findings(aws)

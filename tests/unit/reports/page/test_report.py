@@ -502,7 +502,7 @@ def test_findings_of_a_table_name_their_items():
 
     assert "MISSING_CHANGE Id=1 until 2026-03-02 00:00:00 it begins" in page.text
     assert "MISSING_CHANGE Id=1 2026-03-02 00:00:00 it begins" in page.text
-    assert "MISSING_CHANGE Id=1 nobody knows it begins with another state no" in page.text
+    assert "MISSING_CHANGE Id=1 not known it begins with another state no" in page.text
     assert page.text.count(f"row {row.sort_key}") == 2
 
 
@@ -546,13 +546,13 @@ def test_doctors_findings_come_first():
 
     page = Page(table_page(advice=advice))
 
-    assert "3 checks: 1 fine, 1 to put right, 1 that could not be told." in page.text
-    places = [page.text.index(told) for told in ("✗ wrong", "? not told", "✓ fine")]
+    assert "3 checks: 1 passed, 1 to fix, 1 that could not be checked." in page.text
+    places = [page.text.index(told) for told in ("✗ failed", "? not checked", "✓ passed")]
     assert places == sorted(places)
     assert "off Turn it on." in page.text
 
 
 def test_deployment_that_was_not_asked_about_is_told_so():
     """A report without the doctor says that it was not asked, and not that all is well."""
-    assert "This was not asked." in Page(table_page()).text
-    assert "0 checks: 0 fine" in Page(table_page(advice=[])).text
+    assert "This was not checked." in Page(table_page()).text
+    assert "0 checks: 0 passed" in Page(table_page(advice=[])).text
