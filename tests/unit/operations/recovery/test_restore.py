@@ -1,12 +1,7 @@
 """Items come back as they were, and nobody's later write is lost by it (on moto)."""
 
-from datetime import UTC, datetime, timedelta
-
-import boto3
 import pytest
-from moto import mock_aws
 
-from operations.deployed_tables import DeployedTables
 from operations.execution.pace import Pace
 from operations.recovery.conditional_write import WriteOutcome
 from operations.recovery.conditions import (
@@ -24,10 +19,9 @@ from stream_core.attribute_values import same_item
 from stream_core.history_row import HistoryRow
 from tests.factories import Clock, change, item, nested, number, text
 from tests.fakes import DENIED, INVALID, THROTTLED, read_timeout
-from tests.racing import LostAnswer, RacingClient, outcomes_of
-from tests.tables import create_table
+from tests.racing import LostAnswer, outcomes_of
+from tests.recorded_table import HISTORY, SOURCE, RecordedTable
 
-HISTORY, SOURCE = "EmployeeHistory", "Employee"
 KEY = {"Id": text("1")}
 IMPATIENT = Pace(patience_s=0)
 EVERYTHING = {
@@ -44,50 +38,10 @@ EVERYTHING = {
 }
 
 
-@pytest.fixture(scope="module")
-def session():
-    """One session, because reading the service models takes longer than a test."""
-    return boto3.Session("test", "test", region_name="us-east-1")
+class RestorableTable(RecordedTable):
+    """Whose items are restored."""
 
-
-class World:
-    """A table, its history that began a day ago, and somebody else who writes."""
-
-    def __init__(self, session):
-        self.client = session.client("dynamodb")
-        for name, types in (
-            (HISTORY, {"Id": "S", "ApproximateCreationDateTime": "S"}),
-            (SOURCE, {"Id": "S"}),
-        ):
-            create_table(self.client, name, types)
-        self.racing = RacingClient(self.client)
-        self.deployment = DeployedTables(SOURCE, session, history_table=HISTORY)
-        self.deployment.dynamodb = self.racing
-        self.began = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
-        self.deployment.reader.horizon = self.began - timedelta(days=1)
-        self.sequence = 0
-
-    def at(self, minute):
-        return self.began + timedelta(minutes=minute)
-
-    def live(self, *states, identifier="1", missing=()):
-        """An item's states, a minute apart; the last one is in the table."""
-        for minute, (old, new) in enumerate(zip([None, *states], states, strict=False)):
-            if old == new or minute in missing:
-                continue
-            self.sequence += 1
-            at = self.at(minute).timestamp()
-            row = HistoryRow.from_change(
-                change(old, new, keys={"Id": text(identifier)}, at=at, sequence=self.sequence)
-            )
-            self.client.put_item(TableName=HISTORY, Item=row.to_item(4))
-        if states[-1] is None:
-            self.client.delete_item(TableName=SOURCE, Key={"Id": text(identifier)})
-        else:
-            self.put(states[-1])
-
-    def put(self, image):
-        self.client.put_item(TableName=SOURCE, Item=image)
+    live = RecordedTable.record_states
 
     def delete(self):
         self.client.delete_item(TableName=SOURCE, Key=KEY)
@@ -101,10 +55,6 @@ class World:
             ExpressionAttributeValues={":v": value or text("theirs")},
         )
 
-    def item(self, identifier="1"):
-        answer = self.client.get_item(TableName=SOURCE, Key={"Id": text(identifier)})
-        return answer.get("Item")
-
     def plans(self, minute=0, keys=(KEY,), **options):
         return plan_restore(self.deployment, keys, self.at(minute), pace=Pace(), **options)
 
@@ -114,8 +64,7 @@ class World:
 
 @pytest.fixture
 def world(session):
-    with mock_aws():
-        yield World(session)
+    return RestorableTable(session)
 
 
 def ada(**more):

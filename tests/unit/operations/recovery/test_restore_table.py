@@ -2,11 +2,9 @@
 
 from collections import Counter
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from operations.deployed_tables import DeployedTables
 from operations.errors import RefusedError
@@ -18,48 +16,22 @@ from reports.access.table_description import TableDescription
 from reports.errors import TableNotFoundError
 from reports.inputs.keys import KeySchema
 from reports.states.timeline import Certainty
-from stream_core.history_row import HistoryRow
-from tests.factories import change, item, number, text
+from tests.factories import item, number, text
 from tests.fakes import client_error
-from tests.tables import create_history_table, create_table, key_schema
+from tests.recorded_table import HISTORY, SOURCE, RecordedTable
+from tests.tables import create_table, key_schema
 
-HISTORY, SOURCE, NEW = "EmployeeHistory", "Employee", "EmployeeThen"
-
-
-@pytest.fixture(scope="module")
-def session():
-    """One session, because reading the service models takes longer than a test."""
-    return boto3.Session("test", "test", region_name="us-east-1")
+NEW = "EmployeeThen"
 
 
-class World:
-    """A table and its history, which began an hour ago."""
+class WholeTable(RecordedTable):
+    """Which is restored as a whole; the first state of an item is of minute 1."""
 
     def __init__(self, session):
-        self.client = session.client("dynamodb")
-        create_history_table(self.client, HISTORY)
-        create_table(self.client, SOURCE, {"Id": "S"})
-        self.session = session
-        self.deployment = DeployedTables(SOURCE, session, history_table=HISTORY, time_shards=4)
-        self.began = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
-        self.deployment.reader.horizon = self.began
-        self.sequence = 0
-
-    def at(self, minute):
-        return self.began + timedelta(minutes=minute)
+        super().__init__(session, recorded_for=timedelta(0))
 
     def live(self, identifier, *states, missing=()):
-        """An item's states, a minute apart; the last one is in the table."""
-        for minute, (old, new) in enumerate(zip([None, *states], states, strict=False), 1):
-            if old == new or minute in missing:
-                continue
-            self.sequence += 1
-            at = self.at(minute).timestamp()
-            keys = {"Id": text(identifier)}
-            row = HistoryRow.from_change(change(old, new, keys=keys, at=at, sequence=self.sequence))
-            self.client.put_item(TableName=HISTORY, Item=row.to_item(4))
-        if states[-1] is not None:
-            self.client.put_item(TableName=SOURCE, Item=states[-1])
+        self.record_states(*states, identifier=identifier, missing=missing, first_minute=1)
 
     def items(self, name=NEW):
         found = self.client.scan(TableName=name)["Items"]
@@ -75,8 +47,7 @@ class World:
 
 @pytest.fixture
 def world(session):
-    with mock_aws():
-        yield World(session)
+    return WholeTable(session)
 
 
 def version(identifier, n):

@@ -1,12 +1,9 @@
 """One bad job is taken back, and no good write is lost by it (on moto)."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
-import boto3
 import pytest
-from moto import mock_aws
 
-from operations.deployed_tables import DeployedTables
 from operations.execution.pace import Pace
 from operations.recovery.compensation import compensate, touch_of
 from operations.recovery.conditional_write import WriteOutcome
@@ -22,33 +19,19 @@ from stream_core.errors import IntegrityError
 from stream_core.history_row import HistoryRow
 from tests.factories import FIRST_SEQUENCE, change, item, number, text
 from tests.fakes import DENIED, THROTTLED
-from tests.racing import RacingClient, outcomes_of
-from tests.tables import create_history_table, create_table
+from tests.racing import outcomes_of
+from tests.recorded_table import HISTORY, RecordedTable
 
-HISTORY, SOURCE = "EmployeeHistory", "Employee"
 KEY = {"Id": text("1")}
 IMPATIENT = Pace(patience_s=0)
 NIGHTLY = Selection(actor="nightly job", actor_attribute=("By",))
 
 
-@pytest.fixture(scope="module")
-def session():
-    """One session, because reading the service models takes longer than a test."""
-    return boto3.Session("test", "test", region_name="us-east-1")
-
-
-class World:
-    """A table and its history, which began a day ago; every write is a second after the last."""
+class DamagedTable(RecordedTable):
+    """Where bad changes are taken back; every write is a second after the last."""
 
     def __init__(self, session):
-        self.client = session.client("dynamodb")
-        create_table(self.client, SOURCE, {"Id": "S"})
-        create_history_table(self.client, HISTORY)
-        self.racing = RacingClient(self.client)
-        self.deployment = DeployedTables(SOURCE, session, history_table=HISTORY, time_shards=4)
-        self.deployment.dynamodb = self.racing
-        self.began = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=20)
-        self.deployment.reader.horizon = self.began - timedelta(days=1)
+        super().__init__(session)
         self.written = 0
         self.bad = []
 
@@ -56,32 +39,13 @@ class World:
     def now(self):
         return self.began + timedelta(seconds=self.written)
 
-    def item(self, identifier="1"):
-        answer = self.client.get_item(TableName=SOURCE, Key={"Id": text(identifier)})
-        return answer.get("Item")
-
-    def put(self, new):
-        """Somebody's write that is not recorded yet."""
-        self.client.put_item(TableName=SOURCE, Item=new)
-
     def write(self, new, identifier="1", *, bad=False, at_once=False):
         """A write with its history row; None deletes the item."""
         old = self.item(identifier)
         self.written += not at_once
-        row = HistoryRow.from_change(
-            change(
-                old,
-                new,
-                keys={"Id": text(identifier)},
-                at=self.now.timestamp(),
-                sequence=FIRST_SEQUENCE + len(self.bad) + 1000 * self.written,
-            )
-        )
-        self.client.put_item(TableName=HISTORY, Item=row.to_item(4))
-        if new is None:
-            self.client.delete_item(TableName=SOURCE, Key={"Id": text(identifier)})
-        else:
-            self.put(new)
+        sequence = FIRST_SEQUENCE + len(self.bad) + 1000 * self.written
+        row = self.record(old, new, identifier, self.now, sequence)
+        self.store(new, identifier)
         self.bad += [(row.id, row.sort_key)] if bad else []
         return row
 
@@ -111,8 +75,7 @@ class Marked(Selection):
 
 @pytest.fixture
 def world(session):
-    with mock_aws():
-        yield World(session)
+    return DamagedTable(session)
 
 
 def test_a_bad_change_is_taken_back_and_later_ones_stay(world):
