@@ -551,4 +551,5 @@ def test_changes_with_one_stamp_and_number_are_in_the_order_of_their_items(engin
     names = ["c", "a", "e", "b", "d"]
     engine = engine_of(*(row_of(None, item(name), 60, 1) for name in names))
 
-    assert lines(engine.changes(moment(0), LATER), "id") == [(name,) for name in sorted(names)]
+    answer = engine.answer(activity_sql.changes(Range(moment(0), LATER)))
+    assert lines(answer, "id") == [(name,) for name in sorted(names)]
