@@ -75,7 +75,7 @@ class Export:
     """A table as it was at one time, or what changed in it until then.
 
     Attributes:
-        table_id: of the table, which a new one of the same name does not have; empty: not told.
+        table_id: of the table, which a new one of the same name does not have; empty: not given.
         since: the start of an incremental export, included; None for a full one.
         time: when the table was so; for an incremental export its end, excluded.
         files_md5: of the list of the data files, in base64.

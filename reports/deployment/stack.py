@@ -16,7 +16,7 @@ from stream_core.retry import error_code
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import StackTypeDef
 
-# Without these it is somebody else's stack; any other may be missing in one deployed long ago.
+# Without these it is of another template; any other may be missing in one deployed long ago.
 _OURS = ("SourceTableName", "QuarantineBucketName")
 
 

@@ -140,7 +140,7 @@ class StackReader:
         )
 
     def mappings(self, stream_arn: str) -> "list[EventSourceMappingConfigurationTypeDef]":
-        """Every event source mapping of a stream, whoever made it."""
+        """Every event source mapping of a stream, also of other stacks."""
         pages = self._lambda.get_paginator("list_event_source_mappings").paginate(
             EventSourceArn=stream_arn
         )

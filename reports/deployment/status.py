@@ -32,7 +32,7 @@ class TableStatus:
     """One table.
 
     Attributes:
-        exists: None where that cannot be told.
+        exists: None where that is not known.
         status: DynamoDB's word, e.g. `ACTIVE`; None where it cannot be read.
         items: as DescribeTable counts them, which AWS brings up to date about every six hours.
         size_bytes: from the same count.
@@ -60,7 +60,7 @@ class ConsumerStatus:
         last_result: Lambda's word on the last batch.
         problem: why the two are None.
         lag_ms: the greatest age of a record that the function was given in the last 15 minutes;
-            None where that cannot be told.
+            None where that is not known.
         lag_problem: why it is None, which is no problem when nothing was invoked.
     """
 
@@ -120,7 +120,7 @@ class Status:
 
     @property
     def clean(self) -> bool:
-        """Whether all of it could be read and nothing in it asks for somebody to look.
+        """Whether all of it could be read and nothing in it needs a look.
 
         The lag is left out: how much of it is too much is for an alarm to say.
         """

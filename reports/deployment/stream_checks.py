@@ -117,7 +117,7 @@ def _how_to_leave_two(reader: StackReader, active: Sequence[Mapping[str, Any]]) 
     consumers = reader.stack.consumers
     ours = {reader.stack.mapping_id(consumer) for consumer in consumers}
     functions = {reader.stack.function(consumer) for consumer in consumers}
-    # Whoever stops the writer of another stack makes a hole in that one's history.
+    # To stop the writer of another stack makes a hole in that one's history.
     foreign = [
         mapping["UUID"]
         for mapping in active

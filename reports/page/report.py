@@ -160,7 +160,7 @@ def table_report(
         activity=activity,
         chart=drawn_activity.draw(activity),
         gaps=[(gap, _covered(gap, verification)) for gap in gaps],
-        # What is wrong comes first, then what could not be told.
+        # What is wrong comes first, then what is unclear.
         advice=advice and sorted(advice, key=lambda entry: (entry.ok is True, entry.ok is None)),
     )
 

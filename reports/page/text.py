@@ -49,7 +49,7 @@ def plain(value: object) -> Markup:
 
 
 def value_html(value: AttributeValue | None) -> Markup:
-    """An attribute value with its type; a large one is shortened and its length told."""
+    """An attribute value with its type; a large one is shortened and its length given."""
     if value is None:
         return Markup('<span class="none">absent</span>')
     ((tag, content),) = value.items()

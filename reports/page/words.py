@@ -47,6 +47,6 @@ TERMS = {
     "with that cause, and breaks no verdict.",
     "integrity and completeness": "Two different verdicts: whether what is there was altered, and "
     "whether something is missing. One can hold without the other.",
-    "what is not proven": "Whoever may write to the history table as an administrator can write "
+    "what is not proven": "An administrator who may write to the history table can write "
     "rows with fitting digests. Digests show alterations by everybody else, and by accident.",
 }

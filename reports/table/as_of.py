@@ -63,7 +63,7 @@ def table_states(
         now: the present.
         certain: refuse a state that is not `exact`; the history is read for it then, because the
             live table vouches for nothing.
-        progress: is told the live items, the rows, the hours and the items done.
+        progress: is called with the live items, the rows, the hours and the items done.
 
     Raises:
         UncertainError: `certain` was asked for, and the answer is weaker; for a single item this

@@ -32,7 +32,7 @@ def changed_rows(  # noqa: PLR0913 - the whole question, as it is asked
         end: the last moment.
         where: which changes are asked for.
         identifier: of this item only; its own rows are read then, and not the index.
-        progress: is told the hours of the index that are done.
+        progress: is called with the hours of the index that are done.
         undecided: is called with every change that `where` leaves out only because nothing names
             who made it: all deletes, where an actor is asked for.
 

@@ -132,7 +132,7 @@ def known_items(
         reader: reads both tables, and the index for the rows that arrive meanwhile.
         span: the span of time.
         now: the present.
-        progress: is told the live items, the rows and the hours read, then the items handed out.
+        progress: is called with the live items, rows and hours read, then the items handed out.
     """
     begun = time.monotonic()
     live = None if reader.source_table is None else LiveTable(reader, progress)

@@ -22,7 +22,7 @@ class LiveTable:
     """
 
     def __init__(self, reader: RowReader, progress: Progress) -> None:
-        """Read the table now, consistently; `progress` is told the items read.
+        """Read the table now, consistently; `progress` is called with the items read.
 
         Raises:
             ReportError: no source table was given.

@@ -78,7 +78,7 @@ def _newest_before(reader: RowReader, identifier: str, start: datetime) -> Histo
 def _as_of_the_end(
     newest: Evidence, last: HistoryRow | None, start: datetime, end: datetime
 ) -> Evidence:
-    """The evidence for the last moment of a range: nobody knows what comes after the present.
+    """The evidence for the last moment of a range: what comes after the present is not known.
 
     A row proves that its time has come, whatever this machine's clock says.
     """

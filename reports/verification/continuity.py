@@ -48,9 +48,9 @@ class Finding:
     Attributes:
         kind: which kind of thing it is.
         keys: the item's key in wire form; the row's `Id` where nothing else is known of it.
-        since: the missing change was made at this time or later, UTC; None: nobody knows since
-            when. Of an altered row its own time.
-        until: and at this time or earlier; None: nobody knows until when.
+        since: the missing change was made at this time or later, UTC; None: not known.
+            Of an altered row its own time.
+        until: and at this time or earlier; None: not known.
         sort_key: the row it shows at: the later one of two, the first one of several.
         detail: what is wrong, in words.
         declared: the cause, where a declared gap covers it.

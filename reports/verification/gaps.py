@@ -33,7 +33,7 @@ _FIELDS = ("cause", "class", "key", "from", "to")
 
 @dataclass(frozen=True)
 class Gap:
-    """A gap that somebody knows of.
+    """A gap that was declared.
 
     Attributes:
         cause: why it is there, in words.

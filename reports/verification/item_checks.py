@@ -57,7 +57,7 @@ class ItemReport:
     """What was found of one item.
 
     Attributes:
-        subject: the item, with its key if the rows told it.
+        subject: the item, with its key if a row shows it.
         at: when it was looked at.
         refusals: what S3 said where overflow objects may not be read, by row.
         streams: ARNs of the streams the records came from.

@@ -20,7 +20,7 @@ from stream_core.history_row import SORT_KEY, HistoryRow, sort_key_of, time_buck
 from stream_core.item_id import item_id
 from stream_core.retry import Retry, classify, error_code
 
-# Half of a SHA-256: still nobody finds two states that share one.
+# Half of a SHA-256: still no two states are found that share one.
 _STATE_BYTES = 16
 _BUCKET = re.compile(r"(\d{4}-\d{2}-\d{2}T\d{2})#(\d{2})", re.ASCII)
 # A clock may be wrong; by more than this the stamp is.

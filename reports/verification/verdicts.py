@@ -19,7 +19,7 @@ class Verdict(StrEnum):
 
     HOLDS = "holds"
     BROKEN = "broken"
-    """Something is wrong that nobody declared."""
+    """Something is wrong, and was not declared."""
     UNPROVEN = "unproven"
     """Nothing is known to be wrong, but not everything could be looked at."""
 

@@ -45,7 +45,7 @@ def verify(
         reader: reads the history, its overflow objects, and the source table if there is one.
         keys: the items in wire form; None: all that have a row or are live.
         gaps: what is known to be missing.
-        progress: told how many items are done.
+        progress: is called with how many items are done.
         machine: the machine to run on.
 
     Raises:
