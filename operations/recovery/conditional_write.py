@@ -79,6 +79,22 @@ class ConditionalWriter:
     read: Callable[[Item], Item | None]
     patience: Callable[[], Patience]
 
+    def write(
+        self,
+        keys: Item,
+        edits: Sequence[Difference],
+        before: Item | None,
+        after: Item | None,
+        *,
+        whole: bool,
+    ) -> WriteResult:
+        """Put, delete or change an item, of which one state is None; see `change`."""
+        if before is None and after is not None:
+            return self.put(keys, after)
+        if before is None or after is None:
+            return self.delete(keys, before or {})
+        return self.change(keys, edits, before, after, whole=whole)
+
     def change(
         self, keys: Item, edits: Sequence[Difference], before: Item, after: Item, *, whole: bool
     ) -> WriteResult:

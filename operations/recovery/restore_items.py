@@ -111,8 +111,8 @@ def plan_restore(
     """
     distinct = {item_id(key): key for key in keys}
     plans: list[ItemPlan] = []
-    plan = partial(_plan, deployment.reader, at, pace.machine.now(), allow_uncertain)
-    with closing(in_order(plan, distinct.values())) as compared:
+    planner = _Planner(deployment.reader, at, pace.machine.now(), allow_uncertain)
+    with closing(in_order(planner.plan, distinct.values())) as compared:
         for item_plan in compared:
             plans.append(item_plan)
             pace.progress("items compared", len(plans), len(distinct))
@@ -139,25 +139,30 @@ def carry_out(deployment: DeployedTables, plans: Sequence[ItemPlan], *, pace: Pa
     return Restored(True, tuple(results))
 
 
-def _plan(
-    reader: RowReader,
-    at: datetime,
-    now: datetime,
-    allow_uncertain: bool,  # noqa: FBT001
-    keys: Item,
-) -> ItemPlan:
-    live = own_attributes(reader.live(keys))
-    current = ItemState(keys, now, live, Certainty.EXACT, "the live item")
-    try:
-        then = judge(reader.evidence(keys, at, now))
-    except IntegrityError as error:
-        then = ItemState(keys, at, None, Certainty.UNKNOWN, str(error))
-        return ItemPlan(keys, then, current, (), f"its history is not intact: {error}")
-    refusal = None
-    if then.certainty is not Certainty.EXACT and not allow_uncertain:
-        refusal = f"what it was is only {then.certainty}: {then.reason}"
-    changes = differences(live, own_attributes(then.image))
-    return ItemPlan(keys, then, current, tuple(changes), refusal)
+@dataclass(frozen=True)
+class _Planner:
+    """Plans one item after the other; see `plan_restore`."""
+
+    reader: RowReader
+    at: datetime
+    now: datetime
+    allow_uncertain: bool
+
+    def plan(self, keys: Item) -> ItemPlan:
+        live = own_attributes(self.reader.live(keys))
+        current = ItemState(keys, self.now, live, Certainty.EXACT, "the live item")
+        try:
+            then = judge(self.reader.evidence(keys, self.at, self.now))
+        except IntegrityError as error:
+            then = ItemState(keys, self.at, None, Certainty.UNKNOWN, str(error))
+            return ItemPlan(keys, then, current, (), f"its history is not intact: {error}")
+        changes = differences(live, own_attributes(then.image))
+        return ItemPlan(keys, then, current, tuple(changes), self._refusal(then))
+
+    def _refusal(self, then: ItemState) -> str | None:
+        if then.certainty is Certainty.EXACT or self.allow_uncertain:
+            return None
+        return f"what it was is only {then.certainty}: {then.reason}"
 
 
 def _not_written(plan: ItemPlan) -> ItemResult:
@@ -179,10 +184,6 @@ def _carry_out(writer: ConditionalWriter, rate: Rate, plan: ItemPlan) -> ItemRes
 
 def _write(writer: ConditionalWriter, plan: ItemPlan) -> WriteResult:
     seen, wanted = plan.now.image, own_attributes(plan.then.image)
-    if seen is None and wanted is not None:
-        return writer.put(plan.keys, wanted)
-    if seen is None or wanted is None:
-        return writer.delete(plan.keys, seen or {})
     names = dict.fromkeys(difference.path[:1] for difference in plan.differences)
     edits = list(edits_at(names, seen, wanted))
-    return writer.change(plan.keys, edits, seen, wanted, whole=True)
+    return writer.write(plan.keys, edits, seen, wanted, whole=True)

@@ -223,10 +223,14 @@ class _Work:
             if refused or not compensation.edits:
                 return _result(bad, compensation, refused)
             self.rate.take(1)
-            written = _write(self.writer, bad.keys, compensation)
+            written = self._write(bad.keys, compensation)
             if written.outcome is not WriteOutcome.CONFLICT or attempt == _MOST_ATTEMPTS - 1:
                 break
         return _result(bad, compensation, written)
+
+    def _write(self, keys: Item, compensation: Compensation) -> WriteResult:
+        before, after = compensation.before, compensation.after
+        return self.writer.write(keys, compensation.edits, before, after, whole=False)
 
     def _plan(self, bad: BadItem) -> tuple[Compensation, WriteResult | None]:
         try:
@@ -255,15 +259,6 @@ class _Work:
         if sum(touch.is_bad for touch in touches) < len(changes):
             raise IntegrityError("rows of changes to be taken back are gone")
         return compensate(bad.keys, live, touches)
-
-
-def _write(writer: ConditionalWriter, keys: Item, compensation: Compensation) -> WriteResult:
-    before, after = compensation.before, compensation.after
-    if before is None and after is not None:
-        return writer.put(keys, after)
-    if before is None or after is None:
-        return writer.delete(keys, before or {})
-    return writer.change(keys, compensation.edits, before, after, whole=False)
 
 
 def _result(bad: BadItem, compensation: Compensation, written: WriteResult | None) -> ItemUndone:

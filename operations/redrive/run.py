@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -15,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from operations.deployed_tables import DeployedTables
 from operations.errors import OperationError, RefusedError
 from operations.execution.pace import Pace
-from operations.redrive.bucket import FailureBucket, FailureObject, UnmovedError
+from operations.redrive.bucket import FailureBucket, UnmovedError
 from operations.redrive.contents import Leftover, Load, Lost, Unpacker
 from operations.redrive.delivery import Redelivery, Why, to_history, to_replica
 from operations.redrive.stream_reader import StreamReader
@@ -181,21 +182,17 @@ def _loads(
         load = Load(str(path), None, len(body))
         if unpacker.unpack(load, body):
             yield load
-    if bucket is None:
-        return
-    keys = (key for key in bucket.waiting() if unpacker.concerns(key))
-    with closing(
-        in_order(lambda key: (key, _read(bucket, key)), keys, ahead=CONCURRENCY)
-    ) as objects:
-        for key, read in objects:
-            load = Load(key, None, 0)
-            if isinstance(read, str):
-                load.leave(Why.UNREADABLE, read)
+    if bucket is not None:
+        yield from _object_loads(bucket, unpacker)
+
+
+def _object_loads(bucket: FailureBucket, unpacker: Unpacker) -> Iterator[Load]:
+    keys = filter(unpacker.concerns, bucket.waiting())
+    with closing(in_order(partial(_read, bucket), keys, ahead=CONCURRENCY)) as loads:
+        for load in filter(None, loads):
+            # What could not be read has no source.
+            if load.source is None or unpacker.unpack(load, load.source.body):
                 yield load
-            elif read is not None:
-                load = Load(key, read, len(read.body))
-                if unpacker.unpack(load, read.body):
-                    yield load
 
 
 def _content(path: Path) -> bytes:
@@ -205,12 +202,15 @@ def _content(path: Path) -> bytes:
         raise OperationError(f"the file {path} cannot be read: {error.strerror}") from error
 
 
-def _read(bucket: FailureBucket, key: str) -> FailureObject | str | None:
-    """An object, why it cannot be read, or None if it is no longer there."""
+def _read(bucket: FailureBucket, key: str) -> Load | None:
+    """An object, or why it cannot be read; None if it is no longer there."""
     try:
-        return bucket.read(key)
+        source = bucket.read(key)
     except (ClientError, BotoCoreError) as error:
-        return f"the bucket answers {error_code(error)}"
+        load = Load(key, None, 0)
+        load.leave(Why.UNREADABLE, f"the bucket answers {error_code(error)}")
+        return load
+    return None if source is None else Load(key, source, len(source.body))
 
 
 def _groups(loads: Iterable[Load]) -> Iterator[list[Load]]:
