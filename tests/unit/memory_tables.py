@@ -20,7 +20,7 @@ from reports.access.row_reader import RowReader
 from stream_core.attribute_values import same_item
 from stream_core.change import EventName
 from stream_core.history_row import ID, SORT_KEY, HistoryRow
-from tests.factories import NOON, change
+from tests.factories import NOON, change, item, number
 from tests.fakes import client_error
 from tests.service_limits import (
     MAX_BATCH_BYTES,
@@ -317,3 +317,16 @@ def require_consistent_reads(client):
             assert asked.get("ConsistentRead") is True, request
         elif operation != "describe_table" and "IndexName" not in request:
             assert request.get("ConsistentRead") is True, request
+
+
+def counted(world, changes, *, items=3, step_s=1):
+    """So many changes, in turn of so many items, so many seconds apart."""
+    for n in range(changes):
+        name = f"item-{n % items}"
+        world.write(name, item(name, Count=number(n)), at=n * step_s)
+    return world
+
+
+def places(rows):
+    """Where rows are, in the order of time."""
+    return [(row.sort_key, row.id) for row in rows]

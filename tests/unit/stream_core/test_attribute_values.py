@@ -12,6 +12,7 @@ from stream_core.attribute_values import (
     item_size,
     read_item,
     same_item,
+    same_value,
     wire_json,
 )
 from stream_core.errors import MalformedRecordError
@@ -335,3 +336,19 @@ def test_wire_json_keeps_spellings():
     assert wire_json(item) == (
         b'{"a":{"N":"1.50"},"b":{"SS":["z","a"]},"c":{"B":"' + encoded.encode() + b'"}}'
     )
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "same"),
+    [
+        (number("1.50"), number("1.5"), True),
+        ({"SS": ["a", "b"]}, {"SS": ["b", "a"]}, True),
+        (number(1), text("1"), False),
+        ({"NULL": True}, None, False),
+        (None, text(""), False),
+        (None, None, True),
+    ],
+)
+def test_values_compare_as_dynamodb_means_them(first, second, same):
+    """By value and type; that there is none is no value."""
+    assert same_value(first, second) is same

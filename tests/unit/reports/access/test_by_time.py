@@ -1,4 +1,4 @@
-"""Changes of a range of time: found through the index, read from the table, in order, streamed."""
+"""Which rows there are of a range of time: every partition, in order, a little ahead."""
 
 import threading
 from datetime import timedelta, timezone
@@ -9,36 +9,15 @@ import pytest
 from reports import ReportError
 from reports.access.by_time import ByTime, count_hours
 from reports.access.clients import CONCURRENCY
-from reports.states.selection import Selection
-from reports.table.changes import changed_rows
-from stream_core.change import EventName
-from stream_core.errors import IntegrityError
-from tests.factories import Clock, item, number, text
-from tests.unit.memory_tables import HISTORY, SOURCE, Recorded, moment
+from tests.factories import item, number
+from tests.unit.memory_tables import HISTORY, SOURCE, Recorded, counted, moment, places
 
 HOUR = 3600
 FIRST, LAST = moment(-HOUR), moment(10 * HOUR)
-TTL = ("Service", "dynamodb.amazonaws.com")
-
-
-def counted(world, changes, *, items=3, step_s=1):
-    """So many changes, in turn of so many items, so many seconds apart."""
-    for n in range(changes):
-        name = f"item-{n % items}"
-        world.write(name, item(name, Count=number(n)), at=n * step_s)
-    return world
 
 
 def entries(world, start=FIRST, end=LAST, **options):
     return list(world.reader.by_time.entries(start, end, **options))
-
-
-def changes(world, start=FIRST, end=LAST, where=None, **options):
-    return list(changed_rows(world.reader, start, end, where or Selection(), **options))
-
-
-def places(rows):
-    return [(row.sort_key, row.id) for row in rows]
 
 
 @pytest.mark.parametrize("shards", [1, 2, 7, 100])
@@ -67,20 +46,6 @@ def test_entries_of_one_moment_come_in_the_order_of_their_ids():
     assert [one.identifier for one in found] == [*names, "item-07"]
 
 
-def test_both_ends_are_included_to_the_microsecond():
-    """A stamp equal to start or end is in; the microseconds beside it are not."""
-    world = Recorded()
-    rows = [world.write("1", item("1", N=number(n)), at=n / 1_000_000) for n in range(6)]
-
-    def between(first, last):
-        return places(changes(world, moment(first / 1_000_000), moment(last / 1_000_000)))
-
-    assert between(1, 3) == places(rows[1:4])
-    assert between(0, 5) == places(rows)
-    assert between(4, 4) == places(rows[4:5])
-    assert between(6, 9) == []
-
-
 def test_every_hour_touched_is_asked_once_a_shard():
     """From the hour of the start to the hour of the end, and no other."""
     world = counted(Recorded(shards=3), 5, step_s=HOUR)
@@ -102,19 +67,20 @@ def test_the_hour_of_an_entry_is_the_hour_that_is_asked():
     assert len(entries(world)) == 6
 
 
-def test_an_unknown_number_of_shards_means_all_there_can_be():
-    """A hundred an hour: whatever the writer's number was, nothing is missed."""
-    world = counted(Recorded(shards=37, time_shards=None), 60, items=50)
-
-    assert places(changes(world)) == places(world.rows)
-    assert world.reader.by_time.shards == 100
-
-
 @pytest.mark.parametrize("shards", [0, 101, -1])
 def test_an_impossible_number_of_shards_is_refused(shards):
     """Asking fewer partitions than there are would lose changes without a word."""
     with pytest.raises(ReportError, match=r"give 1 to 100, as the stack's output TimeShards"):
         ByTime(Recorded().client, HISTORY, shards)
+
+
+def test_a_history_may_have_the_most_shards_there_are():
+    """A stack may be deployed with a hundred."""
+    client = Recorded().client
+
+    assert ByTime(client, HISTORY, 100).shards == 100
+    with pytest.raises(ReportError, match="101 time shards"):
+        ByTime(client, HISTORY, 101)
 
 
 def test_a_range_that_ends_before_it_starts_is_an_error():
@@ -123,8 +89,6 @@ def test_a_range_that_ends_before_it_starts_is_an_error():
 
     with pytest.raises(ReportError, match="ends before it starts"):
         world.reader.by_time.entries(moment(1), moment(0))
-    with pytest.raises(ReportError, match="give the earlier time first"):
-        changed_rows(world.reader, moment(1), moment(0), Selection())
 
 
 def test_progress_tells_the_hours():
@@ -140,6 +104,17 @@ def test_hours_are_those_of_the_clock():
     """A range of a second may touch two."""
     assert count_hours(moment(0), moment(0)) == 1
     assert count_hours(moment(54 * 60 - 1), moment(54 * 60)) == 2
+
+
+def test_hours_are_those_of_utc_wherever_a_time_is_from():
+    """In Kathmandu they begin at a quarter past."""
+    world = Recorded()
+    world.write("1", item("1"), at=0)
+    nepal = timezone(timedelta(hours=5, minutes=45))
+    start, end = (moment(at).astimezone(nepal) for at in (-60, 60))
+
+    assert [entry.identifier for entry in entries(world, start, end)] == ["1"]
+    assert count_hours(moment(-1800).astimezone(nepal), end) == 2
 
 
 def test_only_what_is_near_is_read_ahead():
@@ -165,152 +140,6 @@ def test_a_partition_of_many_pages_is_read_on_while_it_is_consumed():
     assert 3 <= world.client.calls["query"] <= 5
 
 
-def test_changes_are_the_stored_rows():
-    """Images and all, as they were written, in the order they were made."""
-    world = counted(Recorded(), 30, step_s=500)
-
-    assert changes(world) == world.rows
-
-
-def test_rows_are_read_a_hundred_a_call():
-    """After a few small calls at the beginning, so that the first rows come soon."""
-    world = counted(Recorded(), 450, items=40)
-
-    assert places(changes(world)) == places(world.rows)
-
-    sizes = [
-        len(request["RequestItems"][HISTORY]["Keys"])
-        for operation, request in world.client.requests
-        if operation == "batch_get_item"
-    ]
-    assert sorted(sizes) == [1, 2, 4, 8, 16, 23, 32, 64, 100, 100, 100]
-
-
-def test_the_first_rows_come_long_before_the_last_are_read():
-    """Whoever pipes it into `head` does not wait for the whole year."""
-    world = counted(Recorded(shards=4), 300, step_s=HOUR)
-
-    found = changed_rows(world.reader, moment(0), moment(300 * HOUR), Selection())
-    first = next(found)
-    found.close()
-
-    assert first == world.rows[0]
-    assert world.client.calls["query"] < 4 * 60
-    assert world.client.calls["batch_get_item"] < 7
-
-
-def test_rows_that_come_back_unprocessed_are_asked_for_again(monkeypatch):
-    """A throttled table slows the answer down, and takes nothing from it."""
-    clock = Clock()
-    monkeypatch.setattr("reports.access.row_reader.patience_of", lambda _seconds: clock.patience)
-    world = counted(Recorded(batch=3), 40)
-
-    assert places(changes(world)) == places(world.rows)
-    assert clock.pauses_s
-
-
-def test_a_row_that_is_in_the_index_and_not_in_the_table_is_an_error():
-    """Rows are never deleted: one that is gone was taken away."""
-    world = counted(Recorded(), 20)
-    lost = world.rows[7]
-    world.client.before["batch_get_item"].append(
-        lambda: world.client.remove(HISTORY, lost.to_item(4))
-    )
-
-    with pytest.raises(IntegrityError, match=f"{lost.sort_key} is in the index and not in the"):
-        changes(world)
-
-
-def test_an_altered_row_is_an_error():
-    """What does not fit its digest is no answer."""
-    world = counted(Recorded(), 5)
-    forged = world.rows[2].to_item(4)
-    forged["NewImage"] = {"M": item("item-2", Count=number(99))}
-    world.client.put(HISTORY, forged)
-
-    with pytest.raises(IntegrityError, match="digest mismatch"):
-        changes(world)
-
-
-def test_event_names_are_selected_before_rows_are_read():
-    """The index knows them; the other rows cost nothing."""
-    world = counted(Recorded(), 50)
-    gone = world.write("item-0", None, at=100)
-
-    found = changes(world, where=Selection(event_names=frozenset({EventName.REMOVE})))
-
-    assert found == [gone]
-    assert world.client.calls["batch_get_item"] == 1
-
-
-def test_baselines_are_no_changes_unless_they_are_asked_for():
-    """A backfill of a million items changes none of them."""
-    world = counted(Recorded(), 3)
-    baseline = world.baseline("item-0", at=50)
-
-    assert places(changes(world)) == places(world.rows[:3])
-    assert changes(world, where=Selection(event_names=frozenset({EventName.SNAPSHOT}))) == [
-        baseline
-    ]
-
-
-def test_changes_are_selected_by_attribute_and_values():
-    """Filters that need images look at the rows."""
-    world = Recorded()
-    for at, status in enumerate(["open", "held", "open", "closed"]):
-        world.write("1", item("1", status=text(status)), at=at)
-
-    where = Selection(attribute=("status",), old="open", new="closed")
-
-    assert changes(world, where=where) == world.rows[3:]
-
-
-@pytest.mark.parametrize("identifier", [None, "1"])
-def test_deletes_of_nobody_are_counted_where_an_actor_is_asked_for(identifier):
-    """They are no answer, and the caller can say that they are there."""
-    world = Recorded()
-    made = world.write("1", item("1", by=text("ada")), at=0)
-    gone = world.write("1", None, at=1)
-    world.write("1", item("1", by=text("bob")), at=2)
-    world.write("1", None, at=3, user_identity=TTL)
-    undecided = []
-
-    found = changes(
-        world,
-        where=Selection(actor="ada", actor_attribute=("by",)),
-        identifier=identifier,
-        undecided=undecided.append,
-    )
-
-    assert (found, undecided) == ([made], [gone])
-
-
-def test_changes_of_one_item_are_read_from_the_table_itself():
-    """Its own rows, both ends included, and nothing of the index."""
-    world = counted(Recorded(), 30, items=3)
-    own = [row for row in world.rows if row.id == "item-1"]
-    world.baseline("item-1", at=10)
-
-    found = changes(world, moment(4), moment(16), identifier="item-1")
-
-    assert found == own[1:6]
-    assert all("IndexName" not in request for _, request in world.client.requests)
-
-
-def test_stopping_early_leaves_no_thread():
-    """A pipe that is closed ends the work."""
-    world = counted(Recorded(), 500, step_s=60)
-    before = threading.active_count()
-
-    found = changed_rows(world.reader, FIRST, LAST, Selection())
-    next(found)
-    assert threading.active_count() > before
-    found.close()
-
-    assert threading.active_count() == before
-    assert world.client.calls["query"] < 4 * 11
-
-
 def test_stopping_early_asks_nothing_more():
     """Queries that wait their turn are dropped; those under way are waited for."""
     world = counted(Recorded(shards=100), 3)
@@ -325,49 +154,3 @@ def test_stopping_early_asks_nothing_more():
     later.join()
 
     assert world.client.calls["query"] <= 100 + 2 * CONCURRENCY
-
-
-def test_an_error_leaves_no_thread(monkeypatch):
-    """Even while somebody still looks at the error."""
-    world = counted(Recorded(), 500, step_s=60)
-    before = threading.active_count()
-
-    def fail(_keys):
-        raise IntegrityError("no")
-
-    monkeypatch.setattr(world.reader, "fetch", fail)
-    with pytest.raises(IntegrityError) as caught:
-        changes(world)
-
-    assert threading.active_count() == before
-    assert caught.traceback
-
-
-def test_an_index_that_lags_shows_the_rest_later():
-    """The documented limit: a change of the last second may not be in the index yet."""
-    world = counted(Recorded(), 3)
-    world.client.lagging.add((world.rows[2].id, world.rows[2].sort_key))
-
-    assert changes(world) == world.rows[:2]
-    world.client.lagging.clear()
-    assert changes(world) == world.rows
-
-
-def test_a_history_may_have_the_most_shards_there_are():
-    """A stack may be deployed with a hundred."""
-    client = Recorded().client
-
-    assert ByTime(client, HISTORY, 100).shards == 100
-    with pytest.raises(ReportError, match="101 time shards"):
-        ByTime(client, HISTORY, 101)
-
-
-def test_hours_are_those_of_utc_wherever_a_time_is_from():
-    """In Kathmandu they begin at a quarter past."""
-    world = Recorded()
-    world.write("1", item("1"), at=0)
-    nepal = timezone(timedelta(hours=5, minutes=45))
-    start, end = (moment(at).astimezone(nepal) for at in (-60, 60))
-
-    assert [entry.identifier for entry in entries(world, start, end)] == ["1"]
-    assert count_hours(moment(-1800).astimezone(nepal), end) == 2

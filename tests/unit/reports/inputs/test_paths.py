@@ -56,3 +56,11 @@ def test_the_leaves_are_the_whole_item(one):
     for path, value in found:
         assert value_at(one, path) == value
         assert value in ({"M": {}}, {"L": []}) or not value.keys() & {"M", "L"}
+
+
+def test_paths_are_unambiguous():
+    """An attribute named `a.b` is not `a` then `b`, and a quote in a name ends nothing."""
+    paths = [("a", "b"), ("a.b",), ("a", 0), ("a[0]",), ('a"."b',), ('"a"', "b"), ("",), ("é",)]
+
+    assert len({path_text(path) for path in paths}) == len(paths)
+    assert path_text(("a.b",)) == '"a.b"'
