@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from rich.console import Group, RenderableType
+from rich.filesize import decimal
 from rich.table import Column
 from rich.text import Text
 
@@ -13,7 +14,7 @@ from reports.deployment.stack import extent_of
 from reports.deployment.status import ConsumerStatus, KeptAside, Status, TableStatus
 
 _MARKS = {True: ("✓", "green"), False: ("✗", "red"), None: ("?", "yellow")}
-_THOUSAND = 1000
+_MS_A_SECOND = 1000
 _TABLE_COLUMNS = (
     Column("table", width=8),
     Column("items", width=14, justify="right"),
@@ -98,7 +99,7 @@ def _table_row(table: TableStatus) -> Row:
     return (
         table.role.value,
         "" if table.items is None else f"{table.items:,}",
-        "" if table.size_bytes is None else _size(table.size_bytes),
+        "" if table.size_bytes is None else decimal(table.size_bytes),
         Text(word, style="green" if table.status == "ACTIVE" else "red"),
         _named(f"{table.name} ({table.region})", table.problem),
     )
@@ -109,7 +110,7 @@ def _consumer_row(consumer: ConsumerStatus) -> Row:
     return (
         consumer.consumer.value,
         Text(consumer.state or "unreadable", style=look),
-        "?" if consumer.lag_ms is None else f"{consumer.lag_ms / _THOUSAND:,.1f} s",
+        "?" if consumer.lag_ms is None else f"{consumer.lag_ms / _MS_A_SECOND:,.1f} s",
         consumer.last_result or "",
         _named(consumer.function, consumer.problem or consumer.lag_problem),
     )
@@ -125,11 +126,3 @@ def _kept_row(kept: KeptAside) -> Row:
 def _named(name: str, problem: str | None) -> Text:
     text = cells.plain(name)
     return text.append(f"\n{cells.printable(problem)}", style="yellow") if problem else text
-
-
-def _size(size: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < _THOUSAND:
-            return f"{size:,.0f} {unit}" if unit == "B" else f"{size:,.1f} {unit}"
-        size /= _THOUSAND
-    return f"{size:,.1f} TB"
