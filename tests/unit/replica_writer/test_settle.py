@@ -2,8 +2,8 @@
 
 import pytest
 
-from replica_writer.settle import Settled, Settler
-from replica_writer.tables import Problems, ReplicaTable, SourceTable
+from replica_writer.settle import Settled
+from replica_writer.tables import Problems
 from stream_core.errors import RefusedRecordError
 from stream_core.item_id import item_id
 from stream_core.retry import MARGIN_MS
@@ -12,13 +12,13 @@ from tests.fakes import (
     DENIED,
     INVALID,
     THROTTLED,
-    FakeDynamoDB,
     client_error,
     leave_unprocessed,
     lose_answer,
     read_timeout,
     refuse_call,
 )
+from tests.two_tables import TwoTables, factory
 
 WRITE, READ = "batch_write_item", "batch_get_item"
 TRANSIENT = [THROTTLED, read_timeout(), client_error("TransactionConflictException")]
@@ -31,17 +31,8 @@ ODD = {
 }
 
 
-class Tables:
-    """A source and a replica, and a settler between them."""
-
-    def __init__(self, key_names=("Id",), *, read_source=True):
-        self.key_names = key_names
-        self.source = FakeDynamoDB(source=key_names)
-        self.replica = FakeDynamoDB(replica=key_names)
-        self.settler = Settler(
-            ReplicaTable(self.replica, "replica"),
-            SourceTable(self.source, "source") if read_source else None,
-        )
+class Tables(TwoTables):
+    """Tables whose items are settled by their keys."""
 
     def settle(self, *items, patience=None, guess=None):
         keys = [{name: one[name] for name in self.key_names} for one in items]
@@ -54,24 +45,11 @@ class Tables:
             {item_id(key): key for key in keys}, patience or one_attempt(), states
         )
 
-    def of_source(self):
-        return self.source.items("source")
-
-    def of_replica(self):
-        return self.replica.items("replica")
-
 
 @pytest.fixture
 def make_tables():
-    made = []
-
-    def make(*key_names, **options):
-        made.append(Tables(key_names or ("Id",), **options))
-        return made[-1]
-
-    yield make
-    for tables in made:
-        tables.settler.pool.shutdown()
+    with factory(Tables) as make:
+        yield make
 
 
 @pytest.fixture

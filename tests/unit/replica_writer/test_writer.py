@@ -4,8 +4,6 @@ from itertools import permutations
 
 import pytest
 
-from replica_writer.settle import Settler
-from replica_writer.tables import ReplicaTable, SourceTable
 from replica_writer.writer import ReplicaWriter
 from stream_core.errors import RefusedRecordError
 from tests.factories import (
@@ -24,48 +22,25 @@ from tests.factories import (
 from tests.fakes import (
     DENIED,
     THROTTLED,
-    FakeDynamoDB,
     leave_unprocessed,
     refuse_call,
 )
+from tests.two_tables import TwoTables, factory
 
 WRITE, READ = "batch_write_item", "batch_get_item"
 
 
-class Pair:
+class Pair(TwoTables):
     """A source, its replica and the writer between them."""
 
-    def __init__(self, *key_names, settle=True):
-        self.source = FakeDynamoDB(source=key_names)
-        self.replica = FakeDynamoDB(replica=key_names)
-        self.writer = ReplicaWriter(
-            Settler(
-                ReplicaTable(self.replica, "replica"),
-                SourceTable(self.source, "source") if settle else None,
-            )
-        )
-
     def store(self, *records, patience=None):
-        return self.writer.store(deliveries(records), patience or one_attempt())
-
-    def of_source(self):
-        return self.source.items("source")
-
-    def of_replica(self):
-        return self.replica.items("replica")
+        return ReplicaWriter(self.settler).store(deliveries(records), patience or one_attempt())
 
 
 @pytest.fixture
 def make_pair():
-    made = []
-
-    def make(*key_names, **options):
-        made.append(Pair(*(key_names or ("Id",)), **options))
-        return made[-1]
-
-    yield make
-    for pair in made:
-        pair.writer.settler.pool.shutdown()
+    with factory(Pair) as make:
+        yield make
 
 
 @pytest.fixture
@@ -175,7 +150,7 @@ def test_a_late_insert_does_not_bring_an_item_back(pair):
 @pytest.mark.parametrize("settle", [True, False])
 def test_the_newest_of_a_batch_is_chosen_by_number(make_pair, settle):
     """FACTS 9.28: 9900… (22 digits) comes before 10000… (23 digits), as text it would not."""
-    pair = make_pair(settle=settle)
+    pair = make_pair(read_source=settle)
     pair.source.put("source", SECOND)
     older = lambda_record(None, FIRST, sequence=99 * 10**20)
     newer = lambda_record(FIRST, SECOND, sequence=10**22)

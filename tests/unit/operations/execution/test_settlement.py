@@ -9,26 +9,20 @@ from functools import partial
 import pytest
 
 from operations.execution.settlement import KEYS_A_CALL, settle_all
-from replica_writer.settle import Settler
-from replica_writer.tables import ReplicaTable, SourceTable
 from reports.access.machine import Machine, patience_of
 from stream_core.errors import RefusedRecordError
 from tests.factories import item, number, text
-from tests.fakes import DENIED, THROTTLED, FakeDynamoDB, client_error, refuse_call
+from tests.fakes import DENIED, THROTTLED, client_error, refuse_call
+from tests.two_tables import TwoTables, factory
 
 WRITE, READ = "batch_write_item", "batch_get_item"
 
 
-class Tables:
+class Tables(TwoTables):
     """A source, a replica, a settler between them, and time that only pauses take."""
 
-    def __init__(self, *, read_source=True):
-        self.source = FakeDynamoDB(source=("Id",))
-        self.replica = FakeDynamoDB(replica=("Id",))
-        self.settler = Settler(
-            ReplicaTable(self.replica, "replica"),
-            SourceTable(self.source, "source") if read_source else None,
-        )
+    def __init__(self, **options):
+        super().__init__(**options)
         self.now = 0.0
         self.pauses_s = []
 
@@ -58,24 +52,11 @@ class Tables:
 
         self.source.always(READ, entry)
 
-    def of_source(self):
-        return self.source.items("source")
-
-    def of_replica(self):
-        return self.replica.items("replica")
-
 
 @pytest.fixture
 def make_tables():
-    made = []
-
-    def make(**options):
-        made.append(Tables(**options))
-        return made[-1]
-
-    yield make
-    for tables in made:
-        tables.settler.pool.shutdown()
+    with factory(Tables) as make:
+        yield make
 
 
 @pytest.fixture

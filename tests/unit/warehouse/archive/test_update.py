@@ -158,6 +158,14 @@ class Place:
             **options,
         )
 
+    def archive_interrupted(self):
+        """An archive that ends while DynamoDB exports."""
+        self.service.statuses = [{"ExportStatus": "IN_PROGRESS"}]
+        self.clock.while_waiting = _interrupt
+        with pytest.raises(KeyboardInterrupt):
+            self.archive()
+        self.clock.while_waiting = lambda: None
+
     def seconds(self):
         return self.clock.now().timestamp()
 
@@ -363,12 +371,8 @@ def test_a_failed_export_is_told_with_its_reason(place):
 
 def test_an_interrupted_wait_is_taken_up(place):
     """The export that runs is waited for: no second one is asked for."""
-    place.service.statuses = [{"ExportStatus": "IN_PROGRESS"}]
-    place.clock.while_waiting = _interrupt
+    place.archive_interrupted()
 
-    with pytest.raises(KeyboardInterrupt):
-        place.archive()
-    place.clock.while_waiting = lambda: None
     found = place.archive()
 
     assert len(place.service.asked) == 1
@@ -418,11 +422,7 @@ def test_an_interrupted_ingest_is_taken_up(place, monkeypatch):
 
 def test_an_export_that_nobody_knows_any_more_is_made_anew(place):
     """A note of long ago stands in nobody's way."""
-    place.service.statuses = [{"ExportStatus": "IN_PROGRESS"}]
-    place.clock.while_waiting = _interrupt
-    with pytest.raises(KeyboardInterrupt):
-        place.archive()
-    place.clock.while_waiting = lambda: None
+    place.archive_interrupted()
     place.service.forget_exports()
 
     place.archive()
