@@ -95,9 +95,9 @@ def _query(condition="#i = :i AND #s BETWEEN :a AND :b", low="a", high="b", name
                 **dict.fromkeys(names, "Unused"),
             },
             ExpressionAttributeValues={":i": text("1"), ":a": text(low), ":b": text(high)},
-            **options,
+            **{"ConsistentRead": "IndexName" not in options} | options,
         )
-        return answer["Count"]
+        return len(answer["Items"])
 
     return probe
 

@@ -20,8 +20,7 @@ from reports.verification.continuity import FindingKind, Link, judge_chain
 from reports.verification.gaps import declare, read_gaps
 from stream_core.change import EventName
 from tests import export_files as made
-from tests.factories import item, number, text
-from tests.fake_tables import (
+from tests.backfilled_tables import (
     ARN,
     BEGAN,
     HISTORY,
@@ -30,8 +29,10 @@ from tests.fake_tables import (
     REPLICA,
     SOURCE,
     STREAM,
-    World,
+    BackfilledTables,
+    describe,
 )
+from tests.factories import item, number, text
 from tests.fakes import (
     DENIED,
     THROTTLED,
@@ -52,7 +53,7 @@ def _small_pages(monkeypatch):
 
 @pytest.fixture
 def world():
-    made_world = World()
+    made_world = BackfilledTables()
     yield made_world
     made_world.close()
 
@@ -241,7 +242,7 @@ def test_a_large_item_overflows(world, run):
 
 def test_keys_of_two_attributes(tmp_path):
     """Keys go to the state file and back, and name the item everywhere."""
-    world = World(("Pk", "Sk"))
+    world = BackfilledTables(("Pk", "Sk"))
     world.put(*({"Pk": text("p|"), "Sk": text(f"{n}"), "N": number(n)} for n in range(3)))
 
     result = backfill(
@@ -394,7 +395,9 @@ def test_an_item_that_never_holds_still_is_told(world, run):
 def test_a_baseline_is_stamped_as_the_engine_stamps_changes(world, run, minute):
     """DynamoDB Local cuts times to the minute: there a baseline sorts first in its minute."""
     if minute:
-        world.tables.facts["TableArn"] = "arn:aws:dynamodb:ddblocal:000000000000:table/Employee"
+        world.tables.descriptions[SOURCE]["TableArn"] = (
+            "arn:aws:dynamodb:ddblocal:000000000000:table/Employee"
+        )
     world.now += timedelta(seconds=42)
     world.put(*items(2))
     world.tables.script("scan", during(world, 1))
@@ -408,7 +411,7 @@ def test_a_baseline_is_stamped_as_the_engine_stamps_changes(world, run, minute):
 
 def test_a_table_without_a_stream_vouches_for_itself(world, run):
     """The ARN of a stream that was on once is still told, and is not the source."""
-    world.tables.facts["StreamSpecification"] = {"StreamEnabled": False}
+    world.tables.descriptions[SOURCE]["StreamSpecification"] = {"StreamEnabled": False}
     world.put(FIRST)
 
     run()
@@ -714,10 +717,10 @@ def test_a_table_of_that_name_elsewhere_is_another_table(world, run):
 
 def test_tables_that_are_not_there_are_named(world, run):
     """A history table that is none must not pass for an empty one."""
-    world.tables.key_names[HISTORY] = ("Id",)
+    world.tables.descriptions[HISTORY] = describe(HISTORY, ["Id"])
     with pytest.raises(TableNotFoundError, match="not a history table"):
         run()
-    del world.tables.tables[SOURCE]
+    del world.tables.descriptions[SOURCE]
     with pytest.raises(TableNotFoundError, match="no table 'Employee' in eu-west-1"):
         run(history=False)
 
@@ -902,7 +905,7 @@ def test_the_state_of_a_table_that_was_made_anew_is_refused(world, run):
     world.put(*items(5))
     world.tables.always("batch_write_item", THROTTLED)
     run(patience_s=0)
-    world.tables.facts = {"TableId": "another"}
+    world.tables.descriptions[SOURCE]["TableId"] = "another"
 
     with pytest.raises(StateFileError, match="source id"):
         run(patience_s=0)
