@@ -82,7 +82,7 @@ def redrive(  # noqa: PLR0913 - an option each
             deployment,
             apply=apply,
             consumers=consumers_meant(tuple(map(Consumer, consumers)), there, stack),
-            there=there,
+            deployed=there,
             names=names_of(stack) if stack else None,
             files=files,
             pace=Pace(rate, progress=progress),

@@ -17,7 +17,7 @@ from itemtrail.tables.layout import (
     titled,
 )
 from operations.redrive.contents import Leftover, Lost
-from operations.redrive.delivery import Why
+from operations.redrive.delivery import Cause
 from operations.redrive.run import Redriven
 
 _LOST_COLUMNS = (
@@ -26,7 +26,7 @@ _LOST_COLUMNS = (
     folded("named in", 3),
 )
 _LEFTOVER_COLUMNS = (
-    Column("left", width=max(map(len, Why))),
+    Column("left", width=max(map(len, Cause))),
     folded("why", 4),
     folded("where", 5),
 )

@@ -88,17 +88,7 @@ class ConditionalWriter:
         *,
         whole: bool,
     ) -> WriteResult:
-        """Put, delete or change an item, of which one state is None; see `change`."""
-        if before is None and after is not None:
-            return self.put(keys, after)
-        if before is None or after is None:
-            return self.delete(keys, before or {})
-        return self.change(keys, edits, before, after, whole=whole)
-
-    def change(
-        self, keys: Item, edits: Sequence[Difference], before: Item, after: Item, *, whole: bool
-    ) -> WriteResult:
-        """Change an item that is there.
+        """Put an item that is not there, delete or change one that is.
 
         Args:
             keys: the item's key.
@@ -107,6 +97,15 @@ class ConditionalWriter:
             after: the same with the changes.
             whole: what is not changed has to be as it was seen, too.
         """
+        if before is None and after is not None:
+            return self._put(keys, put_request(keys, after), after)
+        if before is None or after is None:
+            return self._delete(keys, before or {})
+        return self._change(keys, edits, before, after, whole=whole)
+
+    def _change(
+        self, keys: Item, edits: Sequence[Difference], before: Item, after: Item, *, whole: bool
+    ) -> WriteResult:
         try:
             request = update_request(keys, edits, before if whole else {})
         except UnwritableError:
@@ -125,7 +124,7 @@ class ConditionalWriter:
         mixed = "other attributes were changed at the same moment, and are kept"
         return WriteResult(WriteOutcome.MIXED, written.item, mixed)
 
-    def delete(self, keys: Item, seen: Item) -> WriteResult:
+    def _delete(self, keys: Item, seen: Item) -> WriteResult:
         """Delete an item that is what was seen, and nothing more."""
         answer = self._send("delete_item", delete_request(keys, seen))
         if isinstance(answer, WriteResult):
@@ -134,10 +133,6 @@ class ConditionalWriter:
         if same_item(own_attributes(deleted), seen):
             return WriteResult(WriteOutcome.WRITTEN)
         return self._put_back(keys, put_request(keys, deleted), deleted)
-
-    def put(self, keys: Item, image: Item) -> WriteResult:
-        """Put an item that is not there."""
-        return self._put(keys, put_request(keys, image), image)
 
     def _replace(self, keys: Item, before: Item, after: Item) -> WriteResult:
         """Put an item in the place of another: where no update can express so much."""

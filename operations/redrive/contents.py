@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from operations.redrive.bucket import FailureObject
-from operations.redrive.delivery import Undelivered, Why
+from operations.redrive.delivery import Cause, Undelivered
 from operations.redrive.objects import (
     FailedBatch,
     StreamRange,
@@ -38,7 +38,7 @@ class Leftover:
     """
 
     where: str
-    why: Why
+    why: Cause
     reason: str
     consumer: Consumer | None = None
     sequence_number: str | None = None
@@ -83,7 +83,7 @@ class Load:
         """Whether nothing of it is left to be done, provided that all deliveries are made."""
         return not self.leftovers and not self.lost
 
-    def leave(self, why: Why, reason: str) -> None:
+    def leave(self, why: Cause, reason: str) -> None:
         """Note that something in it, though no single record, stays."""
         self.leftovers.append(Leftover(self.where, why, reason))
 
@@ -110,7 +110,7 @@ class Unpacker:
     Attributes:
         source_table: records of any other table are left alone.
         consumers: those to redrive for.
-        there: those that follow the stream.
+        deployed: those that follow the stream.
         names: consumers by the UUIDs of their mappings and the names of their functions.
         stream: finds the records of those batches that are only named.
         region: where it reads, if that is a region of AWS; a stream of another one is not there,
@@ -119,7 +119,7 @@ class Unpacker:
 
     source_table: str
     consumers: Collection[Consumer]
-    there: Collection[Consumer]
+    deployed: Collection[Consumer]
     names: Mapping[str, Consumer]
     stream: StreamReader
     region: str | None = None
@@ -133,21 +133,21 @@ class Unpacker:
         try:
             batches = read_batches(body)
         except UnreadableObjectError as error:
-            load.leave(Why.UNREADABLE, str(error))
+            load.leave(Cause.UNREADABLE, str(error))
             return True
         wanted = [batch for batch in batches if self._takers(load, batch)]
         for batch in wanted:
             self._unpack(load, batch)
         if not wanted or len(wanted) == len(batches):
             return bool(wanted)
-        load.leave(Why.OWNER, "some of it is for the other consumer: redrive both")
+        load.leave(Cause.OWNER, "some of it is for the other consumer: redrive both")
         return True
 
     def _owners(self, load: Load, batch: FailedBatch) -> frozenset[Consumer]:
         key = load.where if load.source is not None else ""
         owners = owners_of(key, batch.function, self.names)
         # What may be of either is of the one that there is, or it would stay for ever.
-        return owners & frozenset(self.there) or owners
+        return owners & frozenset(self.deployed) or owners
 
     def _takers(self, load: Load, batch: FailedBatch) -> frozenset[Consumer]:
         return self._owners(load, batch) & frozenset(self.consumers)
@@ -155,9 +155,9 @@ class Unpacker:
     def _unpack(self, load: Load, batch: FailedBatch) -> None:
         takers = self._takers(load, batch)
         if takers != self._owners(load, batch):
-            load.leave(Why.OWNER, "it does not say whose it is: redrive both")
+            load.leave(Cause.OWNER, "it does not say whose it is: redrive both")
         if batch.short_by:
-            load.leave(Why.SHORT, f"its batch had {batch.short_by} records more than it holds")
+            load.leave(Cause.SHORT, f"its batch had {batch.short_by} records more than it holds")
         if batch.place is None:
             self._read(load, batch.records, None, takers)
             return
@@ -167,17 +167,17 @@ class Unpacker:
 
     def _refetch(self, load: Load, place: StreamRange) -> Refetched | None:
         if self._is_foreign(place.stream_arn):
-            load.leave(Why.FOREIGN, f"its stream is not one of {self.source_table}")
+            load.leave(Cause.FOREIGN, f"its stream is not one of {self.source_table}")
             return None
         # arn:aws:dynamodb:eu-west-1:123456789012:table/NAME/stream/LABEL
         region = place.stream_arn.split(":")[3:4]
         if self.region is not None and region != [self.region]:
-            load.leave(Why.UNREADABLE, f"its stream is not in {self.region}: give its --region")
+            load.leave(Cause.UNREADABLE, f"its stream is not in {self.region}: give its --region")
             return None
         try:
             refetched = self.stream.refetch(place)
         except StreamUnreadableError as error:
-            load.leave(Why.UNREADABLE, str(error))
+            load.leave(Cause.UNREADABLE, str(error))
             return None
         if refetched.missing is not None:
             remaining = len(refetched.records)
@@ -202,11 +202,11 @@ class Unpacker:
         try:
             change = read_record(record, stream_arn)
         except MalformedRecordError as error:
-            return Undelivered(Why.MALFORMED, str(error))
+            return Undelivered(Cause.MALFORMED, str(error))
         except ViewTypeError as error:
-            return Undelivered(Why.VIEW_TYPE, str(error))
+            return Undelivered(Cause.VIEW_TYPE, str(error))
         if self._is_foreign(change.event_source_arn):
-            return Undelivered(Why.FOREIGN, f"it is not of the table {self.source_table}")
+            return Undelivered(Cause.FOREIGN, f"it is not of the table {self.source_table}")
         return change
 
     def _is_foreign(self, stream_arn: str) -> bool:

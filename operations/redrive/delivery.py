@@ -22,7 +22,7 @@ from stream_core.retry import Patience, error_code
 _Slot: TypeAlias = dict[tuple[str, str], list[Delivery]]
 
 
-class Why(StrEnum):
+class Cause(StrEnum):
     """Why something stays where it is."""
 
     MALFORMED = "malformed"
@@ -53,7 +53,7 @@ class Why(StrEnum):
 class Undelivered:
     """Why a record is still not delivered; the reason holds no item data."""
 
-    why: Why
+    why: Cause
     reason: str
 
 
@@ -99,8 +99,8 @@ def to_replica(
     keys = {identifier: group[0].change.keys for identifier, group in by_item.items()}
     settled = settle_all(settler, keys, patience)
     redelivery.counts["Settled"] = len(keys) - len(settled.failed)
-    unstored = Undelivered(Why.UNSTORED, codes_text(settled.errors))
-    restless = Undelivered(Why.RESTLESS, "the item changes all the time")
+    unstored = Undelivered(Cause.UNSTORED, codes_text(settled.errors))
+    restless = Undelivered(Cause.RESTLESS, "the item changes all the time")
     for identifier in settled.failed:
         undelivered = restless if identifier in settled.restless else unstored
         if identifier in settled.refused:
@@ -130,15 +130,15 @@ def _calls(deliveries: Iterable[Delivery]) -> list[_Slot]:
 
 
 def _undelivered(outcome: Outcome) -> Iterator[tuple[int, Undelivered]]:
-    unstored = Undelivered(Why.UNSTORED, codes_text(outcome.errors))
+    unstored = Undelivered(Cause.UNSTORED, codes_text(outcome.errors))
     for record in outcome.unstored:
         yield id(record), unstored
     for refusal in outcome.refused:
         if isinstance(refusal.error, IntegrityError):
-            yield id(refusal.record), Undelivered(Why.CONFLICT, str(refusal.error))
+            yield id(refusal.record), Undelivered(Cause.CONFLICT, str(refusal.error))
         else:
             yield id(refusal.record), _refused(refusal.error)
 
 
 def _refused(error: Exception) -> Undelivered:
-    return Undelivered(Why.REFUSED, f"the table answers {error_code(error)}")
+    return Undelivered(Cause.REFUSED, f"the table answers {error_code(error)}")

@@ -18,7 +18,7 @@ from operations.errors import OperationError, RefusedError
 from operations.execution.pace import Pace
 from operations.redrive.bucket import FailureBucket, UnmovedError
 from operations.redrive.contents import Leftover, Load, Lost, Unpacker
-from operations.redrive.delivery import Redelivery, Why, to_history, to_replica
+from operations.redrive.delivery import Cause, Redelivery, to_history, to_replica
 from operations.redrive.stream_reader import StreamReader
 from reports.access.clients import CONCURRENCY
 from reports.access.parallel import in_order
@@ -103,7 +103,7 @@ def redrive(  # noqa: PLR0913 - the whole order, as it is given
     *,
     apply: bool = False,
     consumers: Collection[Consumer] = tuple(Consumer),
-    there: Collection[Consumer] = tuple(Consumer),
+    deployed: Collection[Consumer] = tuple(Consumer),
     names: Mapping[str, Consumer] | None = None,
     files: Collection[Path] = (),
     pace: Pace,
@@ -120,7 +120,7 @@ def redrive(  # noqa: PLR0913 - the whole order, as it is given
         deployment: the tables and the bucket; what is not asked for need not be named.
         apply: without it nothing is written or moved, only read and listed.
         consumers: whose failures to bring back.
-        there: those that were deployed; what is not known to be of one goes to all of them.
+        deployed: those that there are; what is not known to be of one goes to all of them.
         names: see `names_of`.
         files: invocation records of an older set-up, or messages with them, on this machine.
         pace: how many records a second, how long a hundred of them, or a page of the stream, are
@@ -136,7 +136,7 @@ def redrive(  # noqa: PLR0913 - the whole order, as it is given
     unpacker = Unpacker(
         deployment.source_table,
         consumers,
-        there,
+        deployed,
         names or {},
         _stream_reader(deployment, pace),
         None if deployment.endpoint_url else deployment.session.region_name,
@@ -208,7 +208,7 @@ def _read(bucket: FailureBucket, key: str) -> Load | None:
         source = bucket.read(key)
     except (ClientError, BotoCoreError) as error:
         load = Load(key, None, 0)
-        load.leave(Why.UNREADABLE, f"the bucket answers {error_code(error)}")
+        load.leave(Cause.UNREADABLE, f"the bucket answers {error_code(error)}")
         return load
     return None if source is None else Load(key, source, len(source.body))
 
@@ -281,9 +281,9 @@ def _put_away(bucket: FailureBucket | None, group: list[Load]) -> Iterator[Load]
             try:
                 bucket.put_away(load.source)
             except UnmovedError as error:
-                load.leave(Why.UNMOVED, str(error))
+                load.leave(Cause.UNMOVED, str(error))
             except (ClientError, BotoCoreError) as error:
-                load.leave(Why.UNMOVED, f"the bucket answers {error_code(error)}")
+                load.leave(Cause.UNMOVED, f"the bucket answers {error_code(error)}")
         return load
 
     return in_order(put_away, group)

@@ -169,9 +169,9 @@ class Comparison(Iterator[Discrepancy]):
         """Items of the replica that the source has not; those that it has were compared."""
         page = self._tables.replica.page(place, keys_only=True)
         keys = self._chosen(page.items)
-        there = self._tables.source.read(keys, keys_only=True)
+        present = self._tables.source.read(keys, keys_only=True)
         suspects = {
-            identifier: key for identifier, key in keys.items() if there[identifier] is None
+            identifier: key for identifier, key in keys.items() if present[identifier] is None
         }
         return _Seen(len(page.items), len(suspects), suspects), page.following
 

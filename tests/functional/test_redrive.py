@@ -9,7 +9,7 @@ from history_writer.overflow_bucket import OverflowBucket
 from history_writer.writer import HistoryWriter
 from operations.deployed_tables import DeployedTables
 from operations.execution.pace import Pace
-from operations.redrive.delivery import Why
+from operations.redrive.delivery import Cause
 from operations.redrive.objects import StreamRange
 from operations.redrive.run import redrive
 from reports.deployment.stack import Consumer
@@ -231,7 +231,7 @@ def test_an_object_mended_by_hand_is_redriven(system):
     system.put(key, {"Format": 1, "Record": record})
     second = system.redrive()
 
-    assert [one.why for one in first.leftovers] == [Why.MALFORMED]
+    assert [one.why for one in first.leftovers] == [Cause.MALFORMED]
     assert second.done == (key,)
     assert system.objects() == [f"done/{key}"]
     assert len(system.rows()) == 1

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from operations.redrive.delivery import Why
+from operations.redrive.delivery import Cause
 from tests.simulation import model
 from tests.simulation.faults import Faults
 from tests.simulation.redriving import Bucket, mend, redrive
@@ -144,9 +144,9 @@ def test_redriving_gives_the_state_of_the_run_without_faults(seed):
 
     assert all(after.get(key, after.get(f"done/{key}")) == before[key] for key in before)
     assert {one.where for one in unmended.leftovers} == set(left)
-    assert {one.why for one in unmended.leftovers} <= {Why.MALFORMED, Why.CONFLICT}
+    assert {one.why for one in unmended.leftovers} <= {Cause.MALFORMED, Cause.CONFLICT}
     assert all(is_forged(world, one.where) for one in result.leftovers)
-    assert {one.why for one in result.leftovers} <= {Why.CONFLICT}
+    assert {one.why for one in result.leftovers} <= {Cause.CONFLICT}
     assert {one.where for one in result.leftovers} == set(kept_aside(world))
     assert records_of(world) == set(world.forged)
     assert model._rows(world, complete=True) == []
@@ -209,7 +209,7 @@ def test_a_redrive_while_the_table_is_down_moves_nothing():
 
     assert result.done == ()
     assert kept_aside(world) == objects
-    assert {one.why for one in result.leftovers} == {Why.UNSTORED}
+    assert {one.why for one in result.leftovers} == {Cause.UNSTORED}
     assert all("AccessDeniedException" in one.reason for one in result.leftovers)
     make_it_calm(world)
     assert redrive(world).is_clean

@@ -15,7 +15,7 @@ from operations.recovery.restore_items import ItemPlan, ItemResult, Restored
 from operations.recovery.restore_table import TableRestored, Uncertain, Unwritten
 from operations.recovery.undo import BadItem, ItemUndone, Selected, Undecided, Undone
 from operations.redrive.contents import Leftover, Lost
-from operations.redrive.delivery import Why
+from operations.redrive.delivery import Cause
 from operations.redrive.objects import StreamRange
 from operations.redrive.run import Redriven
 from operations.replica.discrepancies import ComparisonSummary, Discrepancy, DiscrepancyKind
@@ -81,7 +81,7 @@ REDRIVEN = Redriven(
     leftovers=(
         Leftover(
             "quarantine/history_writer/2.json",
-            *(Why.CONFLICT, "another digest", Consumer.HISTORY_WRITER, "12", "0123456789abcdef"),
+            *(Cause.CONFLICT, "another digest", Consumer.HISTORY_WRITER, "12", "0123456789abcdef"),
         ),
     ),
     lost=(Lost("letters.json", StreamRange(ARN, "shard-1", "3", "9", 7), 2, "3 have expired"),),

@@ -17,7 +17,7 @@ from operations.deployed_tables import DeployedTables
 from operations.errors import OperationError, RefusedError
 from operations.execution.pace import Pace
 from operations.redrive.contents import Leftover, Lost
-from operations.redrive.delivery import Why
+from operations.redrive.delivery import Cause
 from operations.redrive.run import names_of, redrive
 from replica_writer.settle import Settler
 from replica_writer.tables import ReplicaTable, SourceTable
@@ -229,7 +229,7 @@ def test_a_malformed_record_stays_until_it_is_mended(world):
     assert result.leftovers == (
         Leftover(
             key,
-            Why.MALFORMED,
+            Cause.MALFORMED,
             "NewImage: B is not strict base64",
             None,
             str(FIRST_SEQUENCE),
@@ -249,7 +249,7 @@ def test_a_record_that_is_none_is_listed(world, record):
 
     (left,) = world.redrive().leftovers
 
-    assert (left.where, left.why) == (key, Why.MALFORMED)
+    assert (left.where, left.why) == (key, Cause.MALFORMED)
     assert (left.sequence_number, left.key_digest) == (None, None)
 
 
@@ -270,7 +270,7 @@ def test_an_object_with_a_failing_record_stays_whole(world):
     assert result.leftovers == (
         Leftover(
             key,
-            Why.REFUSED,
+            Cause.REFUSED,
             "the table answers ValidationException",
             HISTORY,
             str(FIRST_SEQUENCE + 2),
@@ -298,7 +298,7 @@ def test_what_is_not_stored_stays_in_every_object_that_has_it(world, error, reas
     result = world.redrive()
 
     assert {one.where for one in result.leftovers} == set(keys)
-    assert {(one.why, one.reason) for one in result.leftovers} == {(Why.UNSTORED, reason)}
+    assert {(one.why, one.reason) for one in result.leftovers} == {(Cause.UNSTORED, reason)}
     assert sorted(world.objects()) == sorted(keys)
 
 
@@ -313,7 +313,7 @@ def test_a_forgery_stays_and_does_not_keep_the_original(world):
     result = world.redrive()
 
     (left,) = result.leftovers
-    assert (left.where, left.why) == (bad, Why.CONFLICT)
+    assert (left.where, left.why) == (bad, Cause.CONFLICT)
     assert "has another digest" in left.reason
     assert result.done == (good,)
     (row,) = world.rows()
@@ -335,7 +335,7 @@ def test_an_item_that_never_holds_still_stays(world):
 
     (left,) = world.redrive().leftovers
 
-    assert (left.where, left.why, left.consumer) == (key, Why.RESTLESS, REPLICA)
+    assert (left.where, left.why, left.consumer) == (key, Cause.RESTLESS, REPLICA)
     assert world.objects() == [key]
 
 
@@ -348,7 +348,7 @@ def test_a_replica_that_refuses_an_item_keeps_its_object(world):
 
     (left,) = world.redrive().leftovers
 
-    assert (left.where, left.why) == (key, Why.REFUSED)
+    assert (left.where, left.why) == (key, Cause.REFUSED)
     assert left.reason == "the table answers ValidationException"
 
 
@@ -365,8 +365,8 @@ def test_records_of_another_table_are_left_alone(world):
     result = world.redrive()
 
     assert [(one.where, one.why) for one in result.leftovers] == [
-        (key, Why.FOREIGN),
-        (pointer, Why.FOREIGN),
+        (key, Cause.FOREIGN),
+        (pointer, Cause.FOREIGN),
     ]
     assert world.rows() == []
     assert world.streams.calls == []
@@ -380,7 +380,7 @@ def test_streams_without_images_are_left_alone(world):
 
     (left,) = world.redrive().leftovers
 
-    assert left.why is Why.VIEW_TYPE
+    assert left.why is Cause.VIEW_TYPE
 
 
 def test_an_object_short_of_records_stays(world):
@@ -390,7 +390,7 @@ def test_an_object_short_of_records_stays(world):
 
     (left,) = world.redrive().leftovers
 
-    assert (left.where, left.why) == (key, Why.SHORT)
+    assert (left.where, left.why) == (key, Cause.SHORT)
     assert "1 records more" in left.reason
     assert len(world.rows()) == 3
 
@@ -403,7 +403,7 @@ def test_an_object_of_another_kind_is_listed(world):
 
     result = world.redrive()
 
-    assert [(one.where, one.why) for one in result.leftovers] == [(key, Why.UNREADABLE)]
+    assert [(one.where, one.why) for one in result.leftovers] == [(key, Cause.UNREADABLE)]
     assert len(world.objects()) == 3
 
 
@@ -427,7 +427,7 @@ class TestOneConsumerOnly:
 
         result = world.redrive(consumers=[HISTORY])
 
-        assert [one.why for one in result.leftovers] == [Why.OWNER]
+        assert [one.why for one in result.leftovers] == [Cause.OWNER]
         assert len(world.rows()) == 1
         assert world.objects() == [OF_ANYBODY]
 
@@ -439,7 +439,7 @@ class TestOneConsumerOnly:
         key = world.put("pointers/several.json", [pointer, other])
 
         result = world.redrive(consumers=[HISTORY], names=names)
-        assert [one.why for one in result.leftovers] == [Why.OWNER]
+        assert [one.why for one in result.leftovers] == [Cause.OWNER]
         both = world.redrive(names=names)
 
         assert both.done == (key,)
@@ -448,7 +448,7 @@ class TestOneConsumerOnly:
         """Where the other was never deployed, nobody else needs the object."""
         world.put(OF_ANYBODY, batch(inserts(1), function="arn:of:nobody"))
 
-        result = world.redrive(consumers=[HISTORY], there=[HISTORY])
+        result = world.redrive(consumers=[HISTORY], deployed=[HISTORY])
 
         assert (result.is_clean, result.done) == (True, (OF_ANYBODY,))
         assert len(world.rows()) == 1
@@ -457,7 +457,7 @@ class TestOneConsumerOnly:
         """It was deployed once: its records are not the other's."""
         key = world.quarantine(inserts(1)[0], REPLICA)
 
-        result = world.redrive(consumers=[HISTORY], there=[HISTORY])
+        result = world.redrive(consumers=[HISTORY], deployed=[HISTORY])
 
         assert (result.is_clean, result.objects) == (True, 0)
         assert world.rows() == []
@@ -483,7 +483,7 @@ class TestPutAway:
         result = world.redrive()
 
         assert [(one.where, one.why, one.reason) for one in result.leftovers] == [
-            (key, Why.UNMOVED, "the bucket answers AccessDenied")
+            (key, Cause.UNMOVED, "the bucket answers AccessDenied")
         ]
         assert result.done == ()
         assert world.objects() == [key]
@@ -495,7 +495,7 @@ class TestPutAway:
 
         (left,) = world.redrive().leftovers
 
-        assert left.why is Why.UNMOVED
+        assert left.why is Cause.UNMOVED
         assert "has 3 of" in left.reason
         assert key in world.objects()
 
@@ -513,7 +513,7 @@ class TestPutAway:
         first = world.objects()
         again = world.redrive()
 
-        assert [one.why for one in result.leftovers] == [Why.UNMOVED]
+        assert [one.why for one in result.leftovers] == [Cause.UNMOVED]
         assert key in first
         assert again.done == (key,)
         assert len(world.rows()) == 2
@@ -560,7 +560,7 @@ class TestPutAway:
 
         (left,) = world.redrive().leftovers
 
-        assert (left.where, left.why) == (key, Why.UNREADABLE)
+        assert (left.where, left.why) == (key, Cause.UNREADABLE)
         assert left.reason == "the bucket answers InvalidObjectState"
 
 
@@ -615,7 +615,7 @@ class TestPointers:
         result = world.redrive()
 
         assert result.lost == ()
-        assert [(one.where, one.why) for one in result.leftovers] == [(key, Why.UNREADABLE)]
+        assert [(one.where, one.why) for one in result.leftovers] == [(key, Cause.UNREADABLE)]
 
     def test_a_stream_of_another_region_is_no_loss(self, world):
         """It is not where it is looked for, which says nothing."""
@@ -627,7 +627,7 @@ class TestPointers:
         result = world.redrive()
 
         assert result.lost == ()
-        assert [(one.where, one.why) for one in result.leftovers] == [(key, Why.UNREADABLE)]
+        assert [(one.where, one.why) for one in result.leftovers] == [(key, Cause.UNREADABLE)]
         assert "not in eu-west-1: give its --region" in result.leftovers[0].reason
 
     def test_an_object_of_lambda_without_its_records_is_a_pointer(self, world):
