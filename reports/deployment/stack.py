@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudformation.type_defs import StackTypeDef
 
 # Without these it is of another template; any other may be missing in one deployed long ago.
-_OURS = ("SourceTableName", "QuarantineBucketName")
+_REQUIRED = ("SourceTableName", "QuarantineBucketName")
 
 
 class TableRole(StrEnum):
@@ -95,7 +95,7 @@ class Stack:
                 for parameter in described.get("Parameters", [])
             },
         )
-        missing = [output for output in _OURS if output not in stack.outputs]
+        missing = [output for output in _REQUIRED if output not in stack.outputs]
         if not missing and not stack.consumers:
             missing = list(_TABLES.values())
         if missing:

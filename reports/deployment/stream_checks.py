@@ -115,16 +115,19 @@ def _readers(reader: StackReader) -> Judgement:
 
 def _how_to_leave_two(reader: StackReader, active: Sequence[Mapping[str, Any]]) -> str:
     consumers = reader.stack.consumers
-    ours = {reader.stack.mapping_id(consumer) for consumer in consumers}
-    functions = {reader.stack.function(consumer) for consumer in consumers}
+    own_mappings = {reader.stack.mapping_id(consumer) for consumer in consumers}
+    own_functions = {reader.stack.function(consumer) for consumer in consumers}
     # To stop the writer of another stack makes a hole in that one's history.
-    foreign = [
+    removable = [
         mapping["UUID"]
         for mapping in active
-        if mapping["UUID"] not in ours
-        and (_function_name(mapping) in functions or not _function_name(mapping).endswith(_WRITERS))
+        if mapping["UUID"] not in own_mappings
+        and (
+            _function_name(mapping) in own_functions
+            or not _function_name(mapping).endswith(_WRITERS)
+        )
     ]
-    if not foreign:
+    if not removable:
         return (
             f"All are writers of itemtrail, and {_MOST_READERS} have room: delete the stack that "
             "is needed least, or deploy it with Consumers=history or Consumers=replica"
@@ -132,7 +135,7 @@ def _how_to_leave_two(reader: StackReader, active: Sequence[Mapping[str, Any]]) 
     return (
         "Move one of these readers to another way of reading, and stop its mapping: "
         f"aws lambda update-event-source-mapping {_region(reader)} "
-        f"--uuid {foreign[0]} --no-enabled"
+        f"--uuid {removable[0]} --no-enabled"
     )
 
 

@@ -17,7 +17,7 @@ from stream_core.retry import error_code
 
 _INDEX_KEY = ["TimeBucket", SORT_KEY]
 _INDEX_ATTRIBUTE = "EventName"
-_OURS = (TableRole.HISTORY, TableRole.REPLICA)
+_DEPLOYED = (TableRole.HISTORY, TableRole.REPLICA)
 # What the policy of the history table in template.yaml refuses.
 _REWRITES = frozenset(
     f"dynamodb:{action}"
@@ -36,11 +36,11 @@ _REWRITES = frozenset(
 
 def table_checks(reader: StackReader) -> Iterator[DeploymentCheck]:
     """What the tables must be like."""
-    there = reader.stack.table_roles
+    deployed_roles = reader.stack.table_roles
 
     def check(name: str, judge: Any, *roles: TableRole) -> Iterator[DeploymentCheck]:
         for role in roles:
-            if role in there:
+            if role in deployed_roles:
                 yield DeploymentCheck(name, reader.table_name(role), partial(judge, reader, role))
 
     yield from check("table", _state, *TableRole)
@@ -48,9 +48,9 @@ def table_checks(reader: StackReader) -> Iterator[DeploymentCheck]:
     yield from check("key", _history_key, TableRole.HISTORY)
     yield from check(f"index {INDEX}", _index, TableRole.HISTORY)
     yield from check("append-only", _append_only, TableRole.HISTORY)
-    yield from check("deletion protection", _protection, *_OURS)
-    yield from check("point-in-time recovery", _recovery, *_OURS, TableRole.SOURCE)
-    yield from check("time to live", _expiry, *_OURS)
+    yield from check("deletion protection", _protection, *_DEPLOYED)
+    yield from check("point-in-time recovery", _recovery, *_DEPLOYED, TableRole.SOURCE)
+    yield from check("time to live", _expiry, *_DEPLOYED)
 
 
 def bucket_checks(reader: StackReader) -> Iterator[DeploymentCheck]:

@@ -78,7 +78,9 @@ _TEXT: dict[str, Callable[[Any], str]] = {
     "NS": lambda content: _braces(sorted(content, key=Decimal)),
     "BS": lambda content: _braces(sorted(map(_binary_text, content))),
     "L": lambda content: f"[{', '.join(map(value_to_text, content))}]",
-    "M": lambda content: _braces(f"{n}: {value_to_text(v)}" for n, v in content.items()),
+    "M": lambda content: _braces(
+        f"{name}: {value_to_text(value)}" for name, value in content.items()
+    ),
 }
 
 

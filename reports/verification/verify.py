@@ -116,9 +116,9 @@ class _Inspection:
             self.progress("items waited for", 0, len(self.pending))
             self.machine.sleep(pause_s)
             pause_s = min(_LONGEST_PAUSE_S, 2 * pause_s)
-            passing, self.pending = self.pending, []
-            sightings = {report.subject.identifier: report.sighting for report in passing}
-            subjects = [report.subject for report in passing]
+            reports, self.pending = self.pending, []
+            sightings = {report.subject.identifier: report.sighting for report in reports}
+            subjects = [report.subject for report in reports]
             for report in self._examine_all(
                 "items looked at again", subjects, len(subjects), sightings
             ):
