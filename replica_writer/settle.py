@@ -20,11 +20,12 @@ from replica_writer.tables import (
     States,
     own_attributes,
 )
-from stream_core.attribute_values import Item, same_item
+from stream_core.answer_budget import AnswerBudget
+from stream_core.attribute_values import Item, digest, same_item
 from stream_core.clients import CONCURRENCY
 from stream_core.retry import Patience
 
-# A later change has a record of its own still to come, so there is no need to chase it for long.
+# How often an item is followed before the pause that lets a busy one come to rest.
 _ROUNDS = 5
 
 
@@ -35,14 +36,26 @@ class Settled(Problems):
     Attributes:
         writes: items written or deleted, corrections included.
         corrections: of these, how many because the source differed from what was written.
-        restless: ids that changed in the source between every write and the read after it. Whoever
-            follows the stream may leave them: their latest change has a record still to come.
-            Whoever does not (a redrive, a repair) has to settle them again.
+        restless: ids that changed in the source between every write and the read after it, for as
+            long as there was time.
     """
 
     writes: int = 0
     corrections: int = 0
     restless: set[str] = field(default_factory=set)
+
+    def add(self, other: Problems) -> None:
+        """Take over what became of some other items."""
+        super().add(other)
+        if isinstance(other, Settled):
+            self.writes += other.writes
+            self.corrections += other.corrections
+            self.restless |= other.restless
+
+    @property
+    def unsettled(self) -> set[str]:
+        """Ids to settle again: not known to equal the source, or not known to stay so."""
+        return self.unstored | self.lost | self.restless
 
 
 @dataclass(frozen=True)
@@ -56,71 +69,139 @@ class Settler:
     replica: ReplicaTable
     source: SourceTable | None
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(CONCURRENCY))
+    budget: AnswerBudget = field(default_factory=AnswerBudget)
 
     def settle(self, keys: Keys, patience: Patience, guess: States | None = None) -> Settled:
         """Make items of the replica equal to the source; harmless to repeat, at any time.
 
+        Every call has ended when this returns, whatever became of it.
+
         Args:
             keys: the items' keys by id.
             patience: how long to go on trying.
-            guess: for each of `keys`, what the item probably is; by default the source is asked.
+            guess: what some of the items probably are; of the others the source is asked first.
 
         Raises:
             ValueError: there is neither a guess nor a source to read.
         """
+        guess = guess or {}
+        if self.source is None and not keys.keys() <= guess.keys():
+            raise ValueError("settle needs a guess or a source to read")
         settled = Settled()
-        wanted = self._first(keys, patience, guess, settled)
-        for attempt in range(_ROUNDS):
-            written = self._write(wanted, keys, patience, settled)
-            settled.writes += len(written)
-            settled.corrections += len(written) if attempt > 0 else 0
-            if self.source is None or not written:
-                return settled
-            current = self._read(self.source, written, keys, patience, settled)
-            wanted = {
-                identifier: item
-                for identifier, item in current.items()
-                if not same_item(item, wanted[identifier])
-            }
-            if not wanted:
-                return settled
-        settled.restless.update(wanted)
+        parts = self.pool.map(
+            self._slice_settled, _slices(list(keys)), repeat(keys), repeat(patience), repeat(guess)
+        )
+        for part in parts:
+            settled.add(part)
         return settled
 
-    def _first(
-        self, keys: Keys, patience: Patience, guess: States | None, settled: Settled
-    ) -> States:
-        if guess is not None:
-            return {identifier: own_attributes(guess[identifier]) for identifier in keys}
-        if self.source is None:
-            raise ValueError("settle needs a guess or a source to read")
-        return self._read(self.source, list(keys), keys, patience, settled)
+    def _slice_settled(
+        self, ids: list[str], keys: Keys, patience: Patience, guess: States
+    ) -> Settled:
+        settled = Settled()
+        try:
+            _Slice(self, keys, patience, settled).settle(ids, guess)
+        except Exception as error:  # noqa: BLE001 - no slice may end while the others go on
+            settled.errors[type(error).__name__] += 1
+            settled.unstored.update(ids)
+        return settled
 
-    def _write(self, wanted: States, keys: Keys, patience: Patience, settled: Settled) -> list[str]:
-        calls = _calls(list(wanted), MAX_WRITES)
-        parts = self.pool.map(
-            self.replica.write, calls, repeat(wanted), repeat(keys), repeat(patience)
-        )
-        for problems in parts:
-            settled.add(problems)
-        failed = settled.unstored | settled.refused.keys()
-        return [identifier for identifier in wanted if identifier not in failed]
 
-    def _read(
-        self,
-        source: SourceTable,
-        ids: list[str],
-        keys: Keys,
-        patience: Patience,
-        settled: Settled,
-    ) -> dict[str, Item | None]:
-        states: dict[str, Item | None] = {}
-        calls = _calls(ids, MAX_READS)
-        for items, problems in self.pool.map(source.read, calls, repeat(keys), repeat(patience)):
-            states |= items
-            settled.add(problems)
-        return states
+@dataclass
+class _Slice:
+    """A few items on their way to the source's state, one call after the other.
+
+    Attributes:
+        written: what was written last of each item: the item, or its digest.
+        restless: ids that differed when they were read last.
+    """
+
+    settler: Settler
+    keys: Keys
+    patience: Patience
+    settled: Settled
+    written: dict[str, Item | bytes | None] = field(default_factory=dict)
+    restless: set[str] = field(default_factory=set)
+
+    def settle(self, ids: list[str], guess: States) -> None:
+        """Write what is guessed, then follow the source until it agrees."""
+        guessed = {
+            identifier: own_attributes(guess[identifier])
+            for identifier in ids
+            if identifier in guess
+        }
+        done = self._write(guessed)
+        if self.settler.source is None:
+            return
+        self.written = {identifier: guessed[identifier] for identifier in done}
+        failed = guessed.keys() - self.written.keys()
+        pending = [identifier for identifier in ids if identifier not in failed]
+        for identifier in self.patience.work_off(pending, self._follow):
+            where = self.settled.restless if identifier in self.restless else self.settled.unstored
+            where.add(identifier)
+
+    def _follow(self, ids: list[str]) -> list[str]:
+        """Bring items to the source's state; returns those that did not rest or were not read."""
+        self.restless.clear()
+        unread: list[str] = []
+        # In their order, and each to its end: whatever time there is, the first are settled.
+        calls = self.settler.budget.calls(ids)
+        while calls:
+            call = calls.pop(0)
+            for _ in range(_ROUNDS):
+                if not call:
+                    break
+                call = self._corrected(call, calls, unread)
+            self.restless.update(call)
+        return unread + list(self.restless)
+
+    def _corrected(self, ids: list[str], calls: list[list[str]], unread: list[str]) -> list[str]:
+        """Read items and write those that differ; returns what was written, to be read again."""
+        source, budget = self.settler.source, self.settler.budget
+        assert source is not None  # noqa: S101 - without one nothing is followed
+        # Held until the items that were read are no longer needed.
+        with budget.allowance(len(ids)) as allowance:
+            read = source.read(ids, self.keys, self.settled, allowance)
+            wanted = {
+                identifier: state
+                for identifier, state in read.states.items()
+                if not self._is_written(identifier, state)
+            }
+            done = self._write(wanted)
+            self.settled.corrections += len(self.written.keys() & done)
+            for identifier in done:
+                state = wanted[identifier]
+                self.written[identifier] = None if state is None else digest(state)
+        unread += read.unread
+        calls[:0] = [part for portion in read.portions for part in budget.calls(portion)]
+        return done
+
+    def _write(self, wanted: States) -> list[str]:
+        """Write items; returns those that were."""
+        problems = Problems()
+        for ids in _calls(list(wanted), MAX_WRITES):
+            problems.add(self.settler.replica.write(ids, wanted, self.keys, self.patience))
+        self.settled.add(problems)
+        failed = problems.unstored | problems.refused.keys()
+        done = [identifier for identifier in wanted if identifier not in failed]
+        self.settled.writes += len(done)
+        return done
+
+    def _is_written(self, identifier: str, state: Item | None) -> bool:
+        """Whether the replica was last given the state that the source has."""
+        if identifier not in self.written:
+            return False
+        written = self.written[identifier]
+        if isinstance(written, bytes):
+            return state is not None and digest(state) == written
+        return same_item(state, written)
+
+
+def _slices(ids: list[str]) -> list[list[str]]:
+    """As many slices as calls may be under way; each costs one read for every call that writes."""
+    size = MAX_WRITES * min(MAX_READS // MAX_WRITES, -(-len(ids) // (MAX_WRITES * CONCURRENCY)))
+    return _calls(ids, size)
 
 
 def _calls(ids: list[str], most: int) -> list[list[str]]:
-    return [ids[i : i + most] for i in range(0, len(ids), most)]
+    return [ids[start : start + most] for start in range(0, len(ids), most)] if ids else []

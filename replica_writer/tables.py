@@ -1,12 +1,14 @@
 """Reading the source and writing the replica, 25 items a call, accounting for every item."""
 
+import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, SSLError
 
+from stream_core.answer_budget import Allowance, LargeAnswerError
 from stream_core.attribute_values import Item
 from stream_core.errors import RefusedRecordError
 from stream_core.item_id import item_id
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 MAX_WRITES, MAX_READS = 25, 100
 # Attributes that a global table of version 2017.11.29 adds to items; not the owner's data.
 _GLOBAL_TABLE_PREFIX = "aws:rep:"
+# DynamoDB's words for a key that is not the table's: no item is at fault, the table is another one.
+_OTHER_KEY = re.compile("key element does not match|Missing the key|Type mismatch for key")
+_SERVER_ERROR = 500
 
 Keys: TypeAlias = Mapping[str, Item]
 """Items' keys by id."""
@@ -34,43 +39,57 @@ class Problems:
 
     Attributes:
         unstored: ids to try again later.
+        lost: ids of which a write had no answer: it may still take effect, whatever came after it.
         refused: ids that the replica refuses for good, and its answer.
         errors: codes of the errors met, for the log.
     """
 
     unstored: set[str] = field(default_factory=set)
+    lost: set[str] = field(default_factory=set)
     refused: dict[str, RefusedRecordError] = field(default_factory=dict)
     errors: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: "Problems") -> None:
         """Take over what went wrong with some other items."""
         self.unstored |= other.unstored
+        self.lost |= other.lost
         self.refused |= other.refused
         self.errors += other.errors
 
-    def after(
-        self,
-        error: ClientError | BotoCoreError,
-        ids: list[str],
-        attempt: Callable[[list[str]], list[str]],
-    ) -> list[str]:
-        """Account for the items of a failed call; returns the ids worth another attempt.
+    def after(self, error: Exception, ids: list[str]) -> tuple[list[str], list[list[str]]]:
+        """Account for the items of a failed call.
 
-        One bad item has the whole call refused: `attempt` is then made of either half, until the
-        item stands alone.
+        Returns:
+            The ids worth another attempt, and portions to be tried each by itself: one bad item
+            has the whole call refused, so it is halved until that item stands alone.
         """
         self.errors[error_code(error)] += 1
-        match classify(error):
+        match _retry(error):
             case Retry.TRANSIENT:
-                return ids
+                return ids, []
             case Retry.UNKNOWN:
                 self.unstored.update(ids)
-                return []
+                return [], []
         if len(ids) > 1:
             middle = len(ids) // 2
-            return attempt(ids[:middle]) + attempt(ids[middle:])
+            return [], [ids[:middle], ids[middle:]]
         self.refused[ids[0]] = RefusedRecordError(error_code(error), str(error))
-        return []
+        return [], []
+
+
+@dataclass(frozen=True)
+class Read:
+    """What came of a call that reads.
+
+    Attributes:
+        states: the items that were read.
+        unread: ids worth another attempt.
+        portions: ids to be read by calls of their own.
+    """
+
+    states: States
+    unread: list[str]
+    portions: list[list[str]]
 
 
 @dataclass(frozen=True)
@@ -80,50 +99,37 @@ class SourceTable:
     client: "DynamoDBClient"
     name: str
 
-    def read(
-        self, ids: list[str], keys: Keys, patience: Patience
-    ) -> tuple[dict[str, Item | None], Problems]:
-        """What up to 100 items are now, read consistently; those in trouble are left out."""
-        states: dict[str, Item | None] = {}
-        problems = Problems()
-        remaining = patience.work_off(
-            ids, lambda pending: self._read_once(pending, keys, states, problems)
-        )
-        problems.unstored.update(remaining)
-        return states, problems
-
-    def _read_once(
-        self, ids: list[str], keys: Keys, states: dict[str, Item | None], problems: Problems
-    ) -> list[str]:
-        """Read items in one call; returns the ids worth another attempt."""
+    def read(self, ids: list[str], keys: Keys, problems: Problems, allowance: Allowance) -> Read:
+        """What up to 100 items are now, read consistently in one call."""
+        wanted = [keys[identifier] for identifier in ids]
         try:
-            answer = self.client.batch_get_item(
-                RequestItems={
-                    self.name: {
-                        "Keys": [keys[identifier] for identifier in ids],
-                        "ConsistentRead": True,
-                    }
-                }
-            )
-        except (ClientError, BotoCoreError) as error:
-            return problems.after(
-                error, ids, lambda half: self._read_once(half, keys, states, problems)
-            )
-        unread: list[str] = []
-        if self.name in answer["UnprocessedKeys"]:
-            unread = [item_id(key) for key in answer["UnprocessedKeys"][self.name]["Keys"]]
+            with allowance.of_this_call():
+                answer = self.client.batch_get_item(
+                    RequestItems={self.name: {"Keys": wanted, "ConsistentRead": True}}
+                )
+            unread = [
+                item_id(key)
+                for key in answer["UnprocessedKeys"].get(self.name, {"Keys": []})["Keys"]
+            ]
+            # An answer that does not speak of the table would pass for one of absent items.
+            items = answer["Responses"][self.name] if len(unread) < len(ids) else []
+        except LargeAnswerError:
+            return Read({}, [], [ids])
+        except Exception as error:  # noqa: BLE001 - what is not an answer is no answer
+            return Read({}, *problems.after(error, ids))
+        if unread:
             problems.errors["UnprocessedKeys"] += len(unread)
         names = keys[ids[0]].keys()
-        items = {
-            item_id({name: item[name] for name in names}): item
-            for item in answer["Responses"].get(self.name, [])
-        }
-        states |= {
-            identifier: own_attributes(items.get(identifier))
-            for identifier in ids
-            if identifier not in unread
-        }
-        return unread
+        by_id = {item_id({name: item[name] for name in names}): item for item in items}
+        return Read(
+            {
+                identifier: own_attributes(by_id.get(identifier))
+                for identifier in ids
+                if identifier not in unread
+            },
+            unread,
+            [],
+        )
 
 
 @dataclass(frozen=True)
@@ -149,11 +155,14 @@ class ReplicaTable:
         requests = [_write_request(keys[identifier], wanted[identifier]) for identifier in ids]
         try:
             answer = self.client.batch_write_item(RequestItems={self.name: requests})
-        except (ClientError, BotoCoreError) as error:
-            return problems.after(
-                error, ids, lambda half: self._write_once(half, wanted, keys, problems)
-            )
-        unprocessed = answer["UnprocessedItems"].get(self.name, [])
+            unprocessed = answer["UnprocessedItems"].get(self.name, [])
+        except Exception as error:  # noqa: BLE001 - what is not an answer is no answer
+            if _may_take_effect(error):
+                problems.lost.update(ids)
+            again, portions = problems.after(error, ids)
+            for portion in portions:
+                again += self._write_once(portion, wanted, keys, problems)
+            return again
         if unprocessed:
             problems.errors["UnprocessedItems"] += len(unprocessed)
         names = keys[ids[0]].keys()
@@ -165,6 +174,32 @@ def own_attributes(item: Item | None) -> Item | None:
     if item is None:
         return None
     return {name: item[name] for name in item if not name.startswith(_GLOBAL_TABLE_PREFIX)}
+
+
+def _retry(error: Exception) -> Retry:
+    if not isinstance(error, ClientError | BotoCoreError):
+        return Retry.UNKNOWN
+    retry = classify(error)
+    if retry is Retry.PERMANENT and _is_of_the_deployment(error):
+        return Retry.UNKNOWN
+    return retry
+
+
+def _is_of_the_deployment(refusal: ClientError | BotoCoreError) -> bool:
+    """Whether a refusal is about the role or the table rather than about an item."""
+    if isinstance(refusal, ClientError) and refusal.operation_name == "AssumeRole":
+        return True
+    return _OTHER_KEY.search(str(refusal)) is not None
+
+
+def _may_take_effect(error: Exception) -> bool:
+    """Whether a write that ended so may have been carried out, or may be later."""
+    if isinstance(error, ClientError):
+        # A server error without a name is of a gateway, which does not know either.
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return status >= _SERVER_ERROR and not error_code(error).isalpha()
+    # Of botocore's own errors all others come before anything is sent.
+    return isinstance(error, HTTPClientError | SSLError) or not isinstance(error, BotoCoreError)
 
 
 def _write_request(key: Item, item: Item | None) -> "WriteRequestTypeDef":

@@ -4,12 +4,14 @@ import base64
 import json
 import re
 from collections.abc import Callable, Iterable
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
 
+from stream_core.answer_budget import MeasuringSession
 from stream_core.attribute_values import wire_json
 
 if TYPE_CHECKING:
@@ -35,6 +37,8 @@ CLIENT_CONFIG = Config(
 )
 _BODY = "itemtrail_body"
 _BINARY = re.compile(rb'"BS?"')
+# From here on an answer is mostly short values, or a few long texts: it is worth looking.
+_LARGE_BYTES, _MOST_SHARED = 256 * 1024, 10_000
 # For each request that carries items: what botocore still has to see of it, to find the endpoint.
 _OUTLINES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "BatchExecuteStatement": lambda _: {"Statements": []},
@@ -67,6 +71,8 @@ def dynamodb_client(
         events.register(f"provide-client-params.dynamodb.{operation}", _set_aside)
         events.register(f"before-call.dynamodb.{operation}", _put_in)
     take_answers_as_they_stand(client, ("BatchExecuteStatement", "BatchGetItem"))
+    endpoint: Any = client._endpoint  # type: ignore[attr-defined]  # noqa: SLF001 - no event sees an answer unread
+    endpoint.http_session = MeasuringSession(endpoint.http_session)
     return client
 
 
@@ -103,8 +109,23 @@ def _take_over(
     if response_dict["status_code"] == HTTPStatus.OK:
         # Only binary differs between the JSON and what botocore makes of it.
         decode = _with_bytes if _BINARY.search(body) else None
+        if len(body) > _LARGE_BYTES:
+            decode = partial(_shared, {})
         customized_response_dict.update(json.loads(body, object_hook=decode))
         response_dict["body"] = b"{}"
+
+
+def _shared(
+    values: dict[tuple[str, object], dict[str, Any]], value: dict[str, Any]
+) -> dict[str, Any]:
+    """The same short value as before: of a list of 200,000, one dictionary is kept."""
+    value = _with_bytes(value)
+    if len(value) != 1:
+        return value
+    ((tag, content),) = value.items()
+    if isinstance(content, dict | list | bytes) or len(values) >= _MOST_SHARED:
+        return value
+    return values.setdefault((tag, content), value)
 
 
 def _with_bytes(value: dict[str, Any]) -> dict[str, Any]:

@@ -1,9 +1,6 @@
-"""Settle any number of items for a caller that does not follow the stream: until they hold still.
+"""Settle any number of items for a caller that does not follow the stream.
 
-One call of `Settler.settle` leaves an item that changes faster than it is written and read to the
-record of its latest change. That is enough for the consumer of the stream. It is not for another
-caller: the consumer may have handled that record before the last write from here arrived. So
-whatever is restless is settled again, and what stays so is reported.
+As many are in memory as are settled side by side, and an interruption leaves none half settled.
 """
 
 from collections import Counter
@@ -74,7 +71,7 @@ def settle_all(settler: Settler, keys: Keys, patience: Callable[[], Patience]) -
         total.writes,
         total.corrections,
         frozenset(total.restless),
-        frozenset(total.unstored),
+        frozenset(total.unstored | total.lost),
         total.refused,
         total.errors,
     )
@@ -91,14 +88,7 @@ def _to_its_end(work: Callable[[], None]) -> None:
 
 
 def _settle(settler: Settler, keys: Keys, patience: Patience, total: Settled) -> None:
-    def attempt(pending: list[str]) -> list[str]:
-        settled = settler.settle({identifier: keys[identifier] for identifier in pending}, patience)
-        total.add(settled)
-        total.writes += settled.writes
-        total.corrections += settled.corrections
-        return [identifier for identifier in pending if identifier in settled.restless]
-
-    total.restless.update(patience.work_off(list(keys), attempt))
+    total.add(settler.settle(keys, patience))
 
 
 def by_id(keys: Iterable[Item]) -> dict[str, Item]:

@@ -69,6 +69,7 @@ def _parts(name):
         owner, clients = writer, [writer.dynamodb, writer.overflow.s3]
     else:
         owner = writer.settler
+        object.__setattr__(writer, "clock", lambda: _WORLD.now.clock() if _WORLD.now else None)
         clients = [owner.replica.client, owner.source.client]
     owner.pool.shutdown()
     object.__setattr__(owner, "pool", pool)

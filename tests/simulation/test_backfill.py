@@ -14,6 +14,7 @@ from operations.backfill import run as backfill_run
 from operations.backfill.journal import Journal
 from operations.backfill.observation import Dated, DatedItems, stamp
 from operations.backfill.service_clock import ServiceClock
+from replica_writer.settle import Settled
 from reports.access.machine import Machine
 from reports.states.timeline import Certainty, Evidence, judge, state_before
 from reports.verification.continuity import FindingKind, Head, Link, judge_chain
@@ -117,7 +118,8 @@ def without_settling():
     """What was read is put into the replica, as a plain copy does."""
 
     def put(settler, keys, *_args, **_options):
-        items, _ = settler.source.read(list(keys), keys, patience())
+        with settler.budget.allowance(len(keys)) as allowance:
+            items = settler.source.read(list(keys), keys, Settled(), allowance).states
         settler.replica.write(list(keys), items, keys, patience())
         return backfill_run_settled(len(keys))
 

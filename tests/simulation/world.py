@@ -5,9 +5,11 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import SimpleNamespace
 
+from tests.factories import NOON
 from tests.simulation.consumers import APPS, in_world
 from tests.simulation.faults import Faults
 from tests.simulation.mapping import Mapping, checkpoint
@@ -72,6 +74,10 @@ class World:
     def rng(self, purpose):
         """Dice of their own for each purpose: one use of them does not change another."""
         return random.Random(f"{self.scenario.seed} {purpose}")  # noqa: S311 - dice, not secrets
+
+    def clock(self):
+        """The time now, as the records tell it."""
+        return datetime.fromtimestamp(NOON, UTC) + timedelta(microseconds=self.scheduler.now)
 
     def note(self, text):
         """Remember what happened, if a trace is wanted."""

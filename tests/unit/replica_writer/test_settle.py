@@ -1,7 +1,11 @@
 """Settled items equal the source, or are told; the replica's answers are all accounted for."""
 
-import pytest
+import itertools
 
+import pytest
+from botocore.exceptions import ConnectionClosedError, ConnectTimeoutError
+
+import replica_writer.settle
 from replica_writer.settle import Settled
 from replica_writer.tables import Problems
 from stream_core.errors import RefusedRecordError
@@ -213,23 +217,52 @@ def test_a_change_between_write_and_read_is_followed(tables):
     assert (settled.writes, settled.corrections) == (3, 2)
 
 
-def test_an_item_that_never_rests_is_named(tables):
-    """After five rounds an item that changes at every read is told apart from settled ones."""
-    versions = iter(range(100))
+def never_resting(tables, identifier):
+    versions = iter(range(10**6))
 
     def change(_request, carry_out):
-        tables.source.put("source", item("busy", Version=number(next(versions))))
+        tables.source.put("source", item(identifier, Version=number(next(versions))))
         return carry_out()
 
-    tables.source.put("source", item("calm"))
     tables.source.always(READ, change)
 
-    settled = tables.settle(item("busy"), item("calm"), guess=[item("busy"), item("calm")])
 
-    assert settled.restless == {"busy"}
-    assert (settled.unstored, settled.refused) == (set(), {})
-    assert len(tables.source.requests(READ)) == 5
+def test_an_item_that_never_rests_is_followed_while_there_is_time(tables):
+    """It is followed until time runs out and named; the calm item is settled by one read."""
+    clock = Clock(left_ms=MARGIN_MS + 20_000)
+    tables.source.put("source", item("calm"))
+    never_resting(tables, "busy")
+
+    settled = tables.settle(
+        item("busy"),
+        item("calm"),
+        guess=[item("busy"), item("calm")],
+        patience=clock.patience,
+    )
+
+    assert settled.restless == settled.unsettled == {"busy"}
+    assert settled.refused == {}
+    assert 5 * len(clock.pauses_s) <= len(tables.source.requests(READ))
+    assert clock.left_ms < MARGIN_MS + 5_000
     assert item("calm") in tables.of_replica()
+
+
+def test_an_item_that_rests_at_last_is_settled(tables):
+    """Twelve changes, each between a write and the read after it, and then none."""
+    tables.source.put("source", item("1"))
+    versions = iter(range(12))
+
+    def change(_request, carry_out):
+        for version in itertools.islice(versions, 1):
+            tables.source.put("source", item("1", Version=number(version)))
+        return carry_out()
+
+    tables.source.always(READ, change)
+
+    settled = tables.settle(item("1"), guess=[item("1")], patience=Clock().patience)
+
+    assert_settled(settled)
+    assert tables.of_replica() == [item("1", Version=number(11))]
 
 
 @pytest.mark.parametrize("error", TRANSIENT)
@@ -249,15 +282,119 @@ def test_a_failed_call_is_made_again(tables, side, error):
     assert sum(settled.errors.values()) == 2
 
 
-def test_a_lost_answer_does_no_harm(tables):
-    """FACTS 9.33, 9.34: the same write again is the same state."""
+@pytest.mark.parametrize(
+    "error",
+    [
+        read_timeout(),
+        ConnectionClosedError(endpoint_url="https://dynamodb.example"),
+        client_error("504", status=504),
+    ],
+)
+def test_a_write_without_answer_is_not_the_end(tables, error):
+    """FACTS 9.33, 9.99: the write may take effect after all that came later, so it is told."""
     tables.source.put("source", item("1"))
-    tables.replica.script(WRITE, lose_answer())
+    tables.replica.script(WRITE, lose_answer(error))
 
     settled = tables.settle(item("1"), guess=[item("1")], patience=Clock().patience)
 
-    assert_settled(settled)
     assert tables.of_replica() == [item("1")]
+    assert settled.lost == settled.unsettled == {"1"}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        THROTTLED,
+        ConnectTimeoutError(endpoint_url="https://dynamodb.example"),
+        client_error("InternalServerError", status=500),
+    ],
+)
+def test_a_write_that_was_refused_or_never_sent_is_the_end(tables, error):
+    """A throttle is an answer, and what was not sent cannot arrive."""
+    tables.source.put("source", item("1"))
+    tables.replica.script(WRITE, error)
+
+    settled = tables.settle(item("1"), guess=[item("1")], patience=Clock().patience)
+
+    assert settled.unsettled == set()
+
+
+@pytest.mark.parametrize("answer", [KeyError("UnprocessedItems"), ValueError("half an answer")])
+@pytest.mark.parametrize("side", ["source", "replica"])
+def test_an_exception_of_another_kind_is_no_success(tables, side, answer):
+    """The items of the call are unstored, all other calls are carried out to their end."""
+    items = some(60)
+    for one in items:
+        tables.source.put("source", one)
+    getattr(tables, side).script(READ if side == "source" else WRITE, answer)
+
+    settled = tables.settle(*items, guess=[*items], patience=Clock().patience)
+
+    assert len(settled.unsettled) in {10, 25}
+    assert ids(items) - ids(tables.of_replica()) <= settled.unsettled
+    assert settled.errors == {type(answer).__name__: 1}
+
+
+def test_a_fault_of_a_slice_leaves_the_others_alone(tables, monkeypatch):
+    """Whatever goes wrong between the calls, its items are unstored and every call has ended."""
+    items = some(60)
+    for one in items:
+        tables.source.put("source", one)
+    broken = replica_writer.settle.same_item
+
+    def same_item(first, second):
+        if second["Id"] == text("item-030"):
+            raise RuntimeError
+        return broken(first, second)
+
+    monkeypatch.setattr("replica_writer.settle.same_item", same_item)
+
+    settled = tables.settle(*items, guess=[*items])
+
+    assert settled.unsettled == ids(items[25:50])
+    assert settled.errors == {"RuntimeError": 1}
+    assert tables.of_replica() == items
+
+
+def test_an_answer_that_does_not_speak_of_the_table_deletes_nothing(tables):
+    """An answer cut short would pass for one of absent items."""
+    tables.replica.put("replica", item("1"))
+    tables.source.script(READ, lambda *_: {"Responses": {}, "UnprocessedKeys": {}})
+
+    settled = tables.settle(item("1"))
+
+    assert settled.unsettled == {"1"}
+    assert tables.of_replica() == [item("1")]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        client_error("ValidationError", operation="AssumeRole"),
+        client_error(
+            "ValidationException", message="The provided key element does not match the schema"
+        ),
+        client_error(
+            "ValidationException",
+            message="One or more parameter values were invalid: Missing the key Id in the item",
+        ),
+        client_error(
+            "ValidationException",
+            message="One or more parameter values were invalid: Type mismatch for key Id "
+            "expected: S actual: N",
+        ),
+    ],
+)
+@pytest.mark.parametrize("side", ["source", "replica"])
+def test_a_fault_of_the_deployment_is_no_fault_of_an_item(tables, side, error):
+    """A role that cannot be assumed, a table of another key: nothing is refused for good."""
+    items = some(3)
+    getattr(tables, side).always(READ if side == "source" else WRITE, error)
+
+    settled = tables.settle(*items, guess=[*items])
+
+    assert settled.unsettled == ids(items)
+    assert settled.refused == {}
 
 
 @pytest.mark.parametrize("error", [*TRANSIENT, DENIED, client_error("ResourceNotFoundException")])
@@ -272,7 +409,7 @@ def test_a_failing_side_has_everything_reported(tables, side, error):
     assert settled.unstored == ids(items)
     assert settled.refused == {}
     calls = getattr(tables, side).calls
-    assert len(calls) == (1 if side == "source" else 2)
+    assert len(calls) == 2
     assert settled.writes == (30 if side == "source" else 0)
 
 
@@ -428,10 +565,10 @@ def test_what_global_tables_add_stays_out(tables):
 def test_results_add_up():
     """Taking over another result loses nothing of either."""
     one = Problems(unstored={"a"})
-    other = Problems(unstored={"c"}, refused={"d": ValueError()})
+    other = Problems(unstored={"c"}, lost={"e"}, refused={"d": ValueError()})
     other.errors["X"] = 1
 
     one.add(other)
 
-    assert (one.unstored, one.refused.keys()) == ({"a", "c"}, {"d"})
+    assert (one.unstored, one.lost, one.refused.keys()) == ({"a", "c"}, {"e"}, {"d"})
     assert one.errors["X"] == 1
