@@ -1,7 +1,7 @@
 """A source, its history and its replica in memory, as an operation sees them, and a clock.
 
 Nothing really waits: a pause takes its length of the clock, every request a little. Whatever is
-to happen meanwhile is done by `World.happens`, which is called at every request.
+to happen meanwhile is done by `ComparedTables.happens`, which is called at every request.
 """
 
 import heapq

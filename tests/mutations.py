@@ -14,6 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 _COPIED = ("stream_core", "history_writer", "replica_writer", "tests/simulation")
+_COPIED_FILES = ("tests/factories.py", "tests/service_limits.py")
 HISTORY, REPLICA_TABLES = "history_writer/writer.py", "replica_writer/tables.py"
 BATCH = "stream_core/batch.py"
 
@@ -78,7 +79,7 @@ MORE = (
     Mutation(
         "acknowledge what quarantine had no time for",
         BATCH,
-        "outcome.unstored += [refusal.record for refusal in left]",
+        "outcome.unstored += [refusal.record for refusal in remaining]",
         "",
     ),
     Mutation(
@@ -96,13 +97,13 @@ MORE = (
     Mutation(
         "forget rows when time runs out",
         HISTORY,
-        "outcome.unstored += [entry.delivery.record for entry in left]\n        # A row",
+        "outcome.unstored += [entry.delivery.record for entry in remaining]\n        # A row",
         "# A row",
     ),
     Mutation(
         "forget items when time runs out",
         REPLICA_TABLES,
-        "        problems.unstored.update(left)\n        return problems",
+        "        problems.unstored.update(remaining)\n        return problems",
         "        return problems",
     ),
     Mutation("sort rows by text", "stream_core/history_row.py", ".zfill(MAX_SEQUENCE_DIGITS)", ""),
@@ -150,7 +151,8 @@ def noticed(mutation, seeds):
             shutil.copytree(
                 ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "test_*")
             )
-        shutil.copy(ROOT / "tests/factories.py", copy / "tests/factories.py")
+        for name in _COPIED_FILES:
+            shutil.copy(ROOT / name, copy / name)
         mutation.apply(copy)
         run = subprocess.run(
             [sys.executable, "-m", "tests.simulation", "--brief", f"--seeds={seeds}"],

@@ -99,7 +99,7 @@ def _steps(names, size, max_size):
 
 
 @dataclass(frozen=True)
-class World:
+class AskedHistory:
     """A history that is asked in two ways.
 
     Attributes:
@@ -146,7 +146,7 @@ def lived(steps, existing, began_s, lost=frozenset()):
             del stored[key]
     rows = sorted(map(HistoryRow.from_item, stored.values()), key=lambda row: row.sort_key)
     reader = RowReader(recorded.client, None, HISTORY, None, 2)
-    return World(rows, reader, moment(at + 60))
+    return AskedHistory(rows, reader, moment(at + 60))
 
 
 @st.composite

@@ -10,6 +10,15 @@ from functools import cache
 import pytest
 from botocore import xform_name
 
+from tests.deployed_policies import (
+    ADMINISTRATOR,
+    ALL_OF_DYNAMODB,
+    EVERYTHING,
+    DeployedPolicies,
+    actions_of,
+    operations_of,
+    writes_of,
+)
 from tests.iam import Decision
 from tests.templates import (
     ACCOUNT,
@@ -30,15 +39,6 @@ from tests.templates import (
     deployed,
     load,
     transformed,
-)
-from tests.worlds import (
-    ADMINISTRATOR,
-    ALL_OF_DYNAMODB,
-    EVERYTHING,
-    World,
-    actions_of,
-    operations_of,
-    writes_of,
 )
 
 ALLOWED, IMPLICIT_DENY, EXPLICIT_DENY = Decision
@@ -61,12 +61,12 @@ ACROSS = Evaluation(transformed(), OTHER_ACCOUNT | {"ReplicaRoleArn": REPLICA_RO
 @cache
 def _world(case):
     if case == "other account":
-        return World(ACROSS, STANDBY)
-    return World(deployed(case, real=True))
+        return DeployedPolicies(ACROSS, STANDBY)
+    return DeployedPolicies(deployed(case, real=True))
 
 
 def _arn_of(name):
-    return World.arn(deployed("plain", real=True), name)
+    return DeployedPolicies.arn(deployed("plain", real=True), name)
 
 
 def _role(name):
@@ -330,7 +330,9 @@ def test_a_role_of_another_account_does_not_break_the_glass():
     glass = f"arn:aws:iam::{OTHER}:role/break-glass"
 
     assert _answers(glass, case="given") == {EXPLICIT_DENY}
-    world = World(Evaluation(transformed(), GIVEN | {"BreakGlassRoleArn": glass}, real=True))
+    world = DeployedPolicies(
+        Evaluation(transformed(), GIVEN | {"BreakGlassRoleArn": glass}, real=True)
+    )
     # Nothing in the policy lets another account in, so the exception opens nothing to it either.
     assert world.asks(glass, "dynamodb:PutItem", HISTORY, more=[EVERYTHING]) is (IMPLICIT_DENY)
 

@@ -75,7 +75,7 @@ ADMINISTRATOR = f"arn:aws:iam::{ACCOUNT}:role/administrator"
 TLS = {"aws:SecureTransport": "true"}
 
 
-class World:
+class DeployedPolicies:
     """What was deployed, and the policies of its roles and resources."""
 
     def __init__(self, *evaluations):
