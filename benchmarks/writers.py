@@ -26,7 +26,8 @@ _BATCH = 1000
 _DELAYS_MS = (0, 5, 70)
 # Enough for a steady figure without waiting minutes for the slowest.
 _ARTICLE_RECORDS = {0: 1000, 5: 100, 70: 20}
-_ARN = "arn:aws:dynamodb:us-east-1:123456789012:table/Employee/stream/2026-11-25T00:00:00.000"
+_TABLE_ARN = "arn:aws:dynamodb:us-east-1:123456789012:table/Employee"
+_ARN = f"{_TABLE_ARN}/stream/2026-11-25T00:00:00.000"
 
 
 @dataclass(frozen=True)
@@ -122,10 +123,11 @@ def environment(url: str) -> dict[str, str]:
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
+        "SOURCE_TABLE_ARN": _TABLE_ARN,
         "HISTORY_TABLE": "h",
         "OVERFLOW_BUCKET": "o",
         "QUARANTINE_BUCKET": "q",
-        "SOURCE_TABLE": "s",
+        "SOURCE_TABLE": _TABLE_ARN,
         "REPLICA_TABLE": "r",
         "POWERTOOLS_METRICS_DISABLED": "true",
         "LOG_LEVEL": "ERROR",
@@ -173,7 +175,7 @@ def compare(delay: int) -> list[Figure]:
 def _floor(app: Any, work: Callable[[], object], writer: str, way: str, delay: int) -> Figure:
     """Record what the work sends, then send the same with nothing around it."""
     requests: list[floor.Request] = []
-    consumer, _ = app._parts()  # noqa: SLF001
+    _, consumer, _ = app._parts()  # noqa: SLF001
     settler = getattr(consumer, "settler", None)
     clients = (
         [consumer.dynamodb]

@@ -17,7 +17,7 @@ CONSUMER = "history_writer"
 
 
 @cache
-def _parts() -> tuple[HistoryWriter, Quarantine]:
+def _parts() -> tuple[str, HistoryWriter, Quarantine]:
     settings = HistorySettings.read(os.environ)
     s3 = s3_client()
     writer = HistoryWriter(
@@ -26,13 +26,13 @@ def _parts() -> tuple[HistoryWriter, Quarantine]:
         history_table=settings.history_table,
         time_shards=settings.time_shards,
     )
-    return writer, Quarantine(s3, settings.quarantine_bucket, CONSUMER)
+    return settings.source_table_arn, writer, Quarantine(s3, settings.quarantine_bucket, CONSUMER)
 
 
 def handler(event: dict[str, Any], context: Any) -> BatchResponse:
     """Write a batch of stream records into the history table."""
-    writer, quarantine = _parts()
+    table_arn, writer, quarantine = _parts()
     patience = Patience(context.get_remaining_time_in_millis)
-    summary = consume(event.get("Records", []), writer.store, quarantine, patience)
+    summary = consume(event, table_arn, writer.store, quarantine, patience)
     report("HistoryLagMs", summary)
     return summary.response

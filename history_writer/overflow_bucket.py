@@ -5,11 +5,18 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from stream_core.history_row import HistoryRow
+from botocore.exceptions import ClientError
+
+from stream_core.history_row import HistoryRow, OverflowPointer
 from stream_core.overflow_object import pack
+from stream_core.retry import error_code
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+
+# S3 API reference, PutObject, "If-None-Match".
+_EXISTS = frozenset({"PreconditionFailed", "412"})
 
 
 @dataclass(frozen=True)
@@ -29,13 +36,33 @@ class OverflowBucket:
             botocore.exceptions.ClientError, BotoCoreError: nothing can be said to be stored.
         """
         pointer, body = pack(row.change, self.bucket)
-        answer = self.s3.put_object(
-            Bucket=self.bucket,
-            Key=pointer.key,
-            Body=body,
-            ContentType="application/json",
-            ContentEncoding="gzip",
-            # The bucket then refuses a body damaged on its way.
-            ChecksumSHA256=base64.b64encode(hashlib.sha256(body).digest()).decode("ascii"),
-        )
+        try:
+            answer = self.s3.put_object(
+                Bucket=self.bucket,
+                Key=pointer.key,
+                Body=body,
+                ContentType="application/json",
+                ContentEncoding="gzip",
+                # The bucket then refuses a body damaged on its way.
+                ChecksumSHA256=base64.b64encode(hashlib.sha256(body).digest()).decode("ascii"),
+                # What is there already is locked, and is the same content.
+                IfNoneMatch="*",
+            )
+        except ClientError as error:
+            if error_code(error) not in _EXISTS:
+                raise
+            return replace(row, overflow=replace(pointer, version_id=self._first_version(pointer)))
         return replace(row, overflow=replace(pointer, version_id=answer.get("VersionId")))
+
+    def _first_version(self, pointer: OverflowPointer) -> str:
+        """The version that was put first under a key; nothing put later takes its place."""
+        pages = self.s3.get_paginator("list_object_versions").paginate(
+            Bucket=self.bucket, Prefix=pointer.key
+        )
+        # Newest first, as S3 lists them.
+        return [
+            version["VersionId"]
+            for page in pages
+            for version in page.get("Versions", [])
+            if version["Key"] == pointer.key
+        ][-1]

@@ -13,9 +13,11 @@ class HistorySettings:
     """What the function needs to know, from its environment.
 
     Attributes:
+        source_table_arn: the followed table, whose records alone are taken.
         time_shards: partitions an hour has in the index `ByTime`.
     """
 
+    source_table_arn: str
     history_table: str
     overflow_bucket: str
     quarantine_bucket: str
@@ -30,6 +32,7 @@ class HistorySettings:
         """
         environment = Environment(variables)
         settings = cls(
+            source_table_arn=environment.table_arn("SOURCE_TABLE_ARN"),
             history_table=environment.text("HISTORY_TABLE"),
             overflow_bucket=environment.text("OVERFLOW_BUCKET"),
             quarantine_bucket=environment.text("QUARANTINE_BUCKET"),

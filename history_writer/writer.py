@@ -4,28 +4,31 @@ PartiQL `INSERT` refuses a key that exists, so nothing here can overwrite: a ref
 redelivery if the stored row carries the same digest, and an integrity alarm if it does not.
 """
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import repeat
-from typing import TYPE_CHECKING, TypeAlias
-
-from botocore.exceptions import BotoCoreError, ClientError
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from history_writer.overflow_bucket import OverflowBucket
 from stream_core.attribute_values import Item
-from stream_core.batch import Delivery, Outcome, Refusal
+from stream_core.batch import Delivery, Outcome
+from stream_core.calls import cut, side_by_side
 from stream_core.clients import CONCURRENCY
 from stream_core.errors import IntegrityError, RefusedRecordError
 from stream_core.history_row import DIGEST, ID, SORT_KEY, HistoryRow, fits_inline
-from stream_core.retry import Patience, Retry, classify, classify_code, error_code
+from stream_core.quarantine import Refusal
+from stream_core.retry import CallError, Patience, Retry, classify_code
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import BatchStatementRequestTypeDef
 
-# API reference, BatchExecuteStatement: at most 25 statements.
-_STATEMENTS = 25
+# API reference, BatchExecuteStatement and BatchGetItem.
+_STATEMENTS, _READS = 25, 100
+# What engines say of items over 400 KB or nested deeper than 32 levels.
+_TOO_LARGE = re.compile(r"size|large|nest|level|exceed", re.IGNORECASE)
 # The API reference has both spellings; engines answer with either.
 _DUPLICATE = frozenset({"DuplicateItem", "DuplicateItemException"})
 
@@ -46,13 +49,22 @@ class _Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
-    """What the table said to one entry; without an error it is stored."""
+class _Refused:
+    """An entry that the table refuses for good, and its words."""
 
     entry: _Entry
-    code: str = ""
-    message: str = ""
-    retry: Retry | None = None
+    code: str
+    message: str
+
+    def may_be_too_large(self, outcome: Outcome) -> bool:
+        """Whether the entry may pass without its images.
+
+        The table's own reckoning of sizes and depths is not published to the byte. A refusal for
+        anything else is tried so only where the table has taken others: an object under lock
+        must not be left by every record that a table set up differently refuses.
+        """
+        taken = outcome.counts["RowsWritten"] + outcome.counts["Duplicates"]
+        return taken > 0 or _TOO_LARGE.search(self.message) is not None
 
 
 @dataclass(frozen=True)
@@ -68,10 +80,18 @@ class HistoryWriter:
     def store(self, deliveries: list[Delivery], patience: Patience) -> Outcome:
         """Append each change once; harmless to repeat, in any order."""
         outcome = Outcome()
-        entries = self._distinct(deliveries, outcome)
-        calls = [entries[i : i + _STATEMENTS] for i in range(0, len(entries), _STATEMENTS)]
-        for part in self.pool.map(self._append, calls, repeat(patience)):
-            outcome.merge(part)
+        inline: list[_Entry] = []
+        large: list[_Entry] = []
+        for entry in self._distinct(deliveries, outcome):
+            fits = entry.row.surely_fits or fits_inline(entry.item)
+            (inline if fits else large).append(entry)
+        for refused in self._insert(inline, patience, outcome):
+            if refused.may_be_too_large(outcome):
+                large.append(refused.entry)
+            else:
+                outcome.refused.append(_refusal(refused))
+        lighter = self._relieve(self._not_stored(large, patience, outcome), patience, outcome)
+        outcome.refused += map(_refusal, self._insert(lighter, patience, outcome))
         return outcome
 
     def _distinct(self, deliveries: Iterable[Delivery], outcome: Outcome) -> list[_Entry]:
@@ -85,81 +105,73 @@ class HistoryWriter:
                 _judge_duplicate(entry, first.row.digest, outcome)
         return list(entries.values())
 
-    def _append(self, entries: list[_Entry], patience: Patience) -> Outcome:
-        outcome = Outcome()
-        inline: list[_Entry] = []
-        large: list[_Entry] = []
-        for entry in entries:
-            fits = entry.row.surely_fits or fits_inline(entry.item)
-            (inline if fits else large).append(entry)
-        self._insert(inline + self._relieve(large, patience, outcome), patience, outcome)
-        return outcome
+    def _insert(
+        self, entries: list[_Entry], patience: Patience, outcome: Outcome
+    ) -> list[_Refused]:
+        """Insert entries, calls side by side; returns those that the table refuses for good."""
+        refused: list[_Refused] = []
+        calls = cut(entries, _STATEMENTS, lambda entry: entry.row.json_size)
+        for part, part_refused in side_by_side(
+            self.pool, lambda call: self._insert_call(call, patience), calls
+        ):
+            outcome.merge(part)
+            refused += part_refused
+        return refused
 
-    def _insert(self, entries: list[_Entry], patience: Patience, outcome: Outcome) -> None:
-        refused: list[_Answer] = []
+    def _insert_call(
+        self, entries: list[_Entry], patience: Patience
+    ) -> tuple[Outcome, list[_Refused]]:
+        outcome = Outcome()
+        refused: list[_Refused] = []
         remaining = patience.work_off(
-            entries, lambda pending: self._attempt(pending, refused, outcome)
+            entries, lambda pending: self._attempt(pending, patience, refused, outcome)
         )
         outcome.unstored += [entry.delivery.record for entry in remaining]
-        # A row refused with its images in it gets one more chance without them: the table's own
-        # reckoning of sizes and depths is not published to the byte.
-        inline = [answer.entry for answer in refused if answer.entry.row.overflow is None]
-        relieved = self._relieve(inline, patience, outcome)
-        if relieved:
-            self._insert(relieved, patience, outcome)
-        outcome.refused += [
-            Refusal(
-                answer.entry.delivery.record,
-                RefusedRecordError(answer.code, answer.message),
-            )
-            for answer in refused
-            if answer.entry.row.overflow is not None
-        ]
+        return outcome, refused
 
     def _attempt(
-        self, entries: list[_Entry], refused: list[_Answer], outcome: Outcome
+        self, entries: list[_Entry], patience: Patience, refused: list[_Refused], outcome: Outcome
     ) -> list[_Entry]:
         """Send entries once; returns those worth another attempt."""
-        to_retry: list[_Entry] = []
-        duplicates: list[_Entry] = []
-        for answer in self._send(entries):
-            if answer.retry is None and not answer.code:
-                outcome.counts["RowsWritten"] += 1
-                continue
-            if answer.code in _DUPLICATE:
-                duplicates.append(answer.entry)
-                continue
-            outcome.errors[answer.code] += 1
-            if answer.retry is Retry.TRANSIENT:
-                to_retry.append(answer.entry)
-            elif answer.retry is Retry.PERMANENT:
-                refused.append(answer)
-            else:
-                outcome.unstored.append(answer.entry.delivery.record)
-        return to_retry + self._compare(duplicates, outcome)
-
-    def _send(self, entries: list[_Entry]) -> Iterator[_Answer]:
         try:
-            answer = self.dynamodb.batch_execute_statement(
-                Statements=[self._statement(entry) for entry in entries]
-            )
-        except (ClientError, BotoCoreError) as error:
-            retry = classify(error)
-            if retry is Retry.PERMANENT and len(entries) > 1:
+            problems = patience.call(lambda: self._send(entries))
+        except CallError as error:
+            if error.retry is Retry.PERMANENT and len(entries) > 1:
                 # One bad entry has the whole call refused: halve until it stands alone.
                 middle = len(entries) // 2
-                yield from self._send(entries[:middle])
-                yield from self._send(entries[middle:])
-                return
-            for entry in entries:
-                yield _Answer(entry, error_code(error), str(error), retry)
-            return
-        for entry, response in zip(entries, answer["Responses"], strict=True):
-            problem = response.get("Error", {})
-            code = str(problem.get("Code", ""))
-            yield _Answer(
-                entry, code, problem.get("Message", ""), classify_code(code) if code else None
-            )
+                return [
+                    entry
+                    for half in (entries[:middle], entries[middle:])
+                    for entry in self._attempt(half, patience, refused, outcome)
+                ]
+            problems = [error] * len(entries)
+        to_retry: list[_Entry] = []
+        duplicates: list[_Entry] = []
+        for entry, problem in zip(entries, problems, strict=True):
+            if problem is None:
+                outcome.counts["RowsWritten"] += 1
+            elif problem.code in _DUPLICATE:
+                duplicates.append(entry)
+            elif outcome.note(problem) is Retry.TRANSIENT:
+                to_retry.append(entry)
+            elif problem.retry is Retry.PERMANENT:
+                refused.append(_Refused(entry, problem.code, str(problem)))
+            else:
+                outcome.unstored.append(entry.delivery.record)
+        missing = patience.work_off(
+            duplicates, lambda pending: self._compare(pending, patience, outcome, to_retry)
+        )
+        return to_retry + missing
+
+    def _send(self, entries: list[_Entry]) -> list[CallError | None]:
+        """Insert entries by one call; for each of them its error, or None: it is stored."""
+        answer = self.dynamodb.batch_execute_statement(
+            Statements=[self._statement(entry) for entry in entries]
+        )
+        responses = [response.get("Error") for response in answer["Responses"]]
+        if len(responses) != len(entries):
+            raise ValueError("there are not as many answers as statements")
+        return [None if problem is None else _statement_error(problem) for problem in responses]
 
     def _statement(self, entry: _Entry) -> "BatchStatementRequestTypeDef":
         fields = ", ".join(f"'{name}': ?" for name in entry.item)
@@ -168,27 +180,53 @@ class HistoryWriter:
             "Parameters": list(entry.item.values()),
         }
 
-    def _compare(self, duplicates: list[_Entry], outcome: Outcome) -> list[_Entry]:
-        """Hold refused duplicates against what is stored; returns those to try again."""
-        if not duplicates:
-            return []
-        try:
-            stored = self._stored_digests(duplicates)
-        except (ClientError, BotoCoreError) as error:
-            if outcome.note(error) is Retry.TRANSIENT:
-                return duplicates
-            outcome.unstored += [entry.delivery.record for entry in duplicates]
-            return []
+    def _not_stored(
+        self, entries: list[_Entry], patience: Patience, outcome: Outcome
+    ) -> list[_Entry]:
+        """The entries that have no row yet; that the table answers is sure then.
+
+        What is put into the overflow bucket is locked for years: neither a redelivery nor a table
+        that cannot be written must leave objects there.
+        """
+        missing: list[_Entry] = []
+        remaining = patience.work_off(
+            entries, lambda pending: self._compare(pending, patience, outcome, missing)
+        )
+        outcome.unstored += [entry.delivery.record for entry in remaining]
+        return missing
+
+    def _compare(
+        self,
+        entries: list[_Entry],
+        patience: Patience,
+        outcome: Outcome,
+        missing: list[_Entry],
+    ) -> list[_Entry]:
+        """Hold entries against what is stored under their keys; returns those to look at again.
+
+        Those that nothing is stored of are added to `missing`.
+        """
         to_retry: list[_Entry] = []
-        for entry in duplicates:
-            if entry.key in stored:
-                _judge_duplicate(entry, stored[entry.key], outcome)
-            else:
-                to_retry.append(entry)
+        for group in cut(entries, _READS, lambda _entry: 0):
+            try:
+                stored = patience.call(partial(self._stored_digests, group))
+            except CallError as error:
+                if outcome.note(error) is Retry.TRANSIENT:
+                    to_retry += group
+                else:
+                    outcome.unstored += [entry.delivery.record for entry in group]
+                continue
+            for entry in group:
+                if entry.key not in stored:
+                    missing.append(entry)
+                elif (digest := stored[entry.key]) is None:
+                    to_retry.append(entry)
+                else:
+                    _judge_duplicate(entry, digest, outcome)
         return to_retry
 
-    def _stored_digests(self, entries: list[_Entry]) -> dict[RowKey, bytes]:
-        """Digests of stored rows; a key that was not answered for is left out."""
+    def _stored_digests(self, entries: list[_Entry]) -> dict[RowKey, bytes | None]:
+        """Digests by key of what is stored; None for a key that was not answered for."""
         answer = self.dynamodb.batch_get_item(
             RequestItems={
                 self.history_table: {
@@ -202,36 +240,62 @@ class HistoryWriter:
                 }
             }
         )
-        return {
-            (row[ID]["S"], row[SORT_KEY]["S"]): row.get(DIGEST, {}).get("B", b"")
-            for row in answer["Responses"].get(self.history_table, [])
+        # What a cut answer lacks raises: nothing may be taken for absent by it.
+        unread = answer["UnprocessedKeys"].get(self.history_table)
+        rows = answer["Responses"].get(self.history_table, []) if unread else None
+        stored: dict[RowKey, bytes | None] = {
+            _row_key(row): row.get(DIGEST, {}).get("B", b"")
+            for row in (answer["Responses"][self.history_table] if rows is None else rows)
         }
+        return stored | {_row_key(key): None for key in (unread["Keys"] if unread else ())}
 
     def _relieve(self, entries: list[_Entry], patience: Patience, outcome: Outcome) -> list[_Entry]:
         """Move the images of entries into the overflow bucket; returns the lighter entries."""
         relieved: list[_Entry] = []
         remaining = patience.work_off(
-            entries, lambda pending: self._relieve_once(pending, relieved, outcome)
+            entries, lambda pending: self._relieve_once(pending, relieved, patience, outcome)
         )
         outcome.unstored += [entry.delivery.record for entry in remaining]
         return relieved
 
     def _relieve_once(
-        self, entries: list[_Entry], relieved: list[_Entry], outcome: Outcome
+        self,
+        entries: list[_Entry],
+        relieved: list[_Entry],
+        patience: Patience,
+        outcome: Outcome,
     ) -> list[_Entry]:
-        to_retry: list[_Entry] = []
-        for entry in entries:
+        def put(entry: _Entry) -> HistoryRow | CallError:
             try:
-                row = self.overflow.put(entry.row)
-            except (ClientError, BotoCoreError) as error:
-                if outcome.note(error) is Retry.TRANSIENT:
-                    to_retry.append(entry)
-                else:
-                    outcome.unstored.append(entry.delivery.record)
-            else:
+                return patience.call(lambda: self.overflow.put(entry.row))
+            except CallError as error:
+                return error
+
+        to_retry: list[_Entry] = []
+        for entry, row in zip(entries, side_by_side(self.pool, put, entries), strict=True):
+            if isinstance(row, HistoryRow):
                 outcome.counts["Overflowed"] += 1
                 relieved.append(_Entry(entry.delivery, row, row.to_item(self.time_shards)))
+            elif outcome.note(row) is Retry.TRANSIENT:
+                to_retry.append(entry)
+            else:
+                outcome.unstored.append(entry.delivery.record)
         return to_retry
+
+
+def _row_key(row: Mapping[str, Any]) -> RowKey:
+    return row[ID]["S"], row[SORT_KEY]["S"]
+
+
+def _statement_error(problem: Mapping[str, Any]) -> CallError:
+    """What the error of a single statement means; one without a code is no success either."""
+    code, message = problem.get("Code") or "Unnamed", problem.get("Message", "")
+    return CallError(code, classify_code(code, message), message)
+
+
+def _refusal(refused: _Refused) -> Refusal:
+    error = RefusedRecordError(refused.code, refused.message)
+    return Refusal(refused.entry.delivery.record, error)
 
 
 def _judge_duplicate(entry: _Entry, stored: bytes, outcome: Outcome) -> None:

@@ -22,13 +22,13 @@ CONSUMER = "replica_writer"
 
 
 @cache
-def _parts() -> tuple[ReplicaWriter, Quarantine]:
+def _parts() -> tuple[str, ReplicaWriter, Quarantine]:
     settings = ReplicaSettings.read(os.environ)
     replica = ReplicaTable(_replica_client(settings), settings.replica_table)
     source = SourceTable(dynamodb_client(), settings.source_table)
     writer = ReplicaWriter(Settler(replica, source if settings.settle else None))
     s3 = s3_client()
-    return writer, Quarantine(s3, settings.quarantine_bucket, CONSUMER)
+    return settings.source_table_arn, writer, Quarantine(s3, settings.quarantine_bucket, CONSUMER)
 
 
 def _replica_client(settings: ReplicaSettings) -> "DynamoDBClient":
@@ -38,8 +38,8 @@ def _replica_client(settings: ReplicaSettings) -> "DynamoDBClient":
 
 def handler(event: dict[str, Any], context: Any) -> BatchResponse:
     """Bring a batch of stream records to the replica table."""
-    writer, quarantine = _parts()
+    table_arn, writer, quarantine = _parts()
     patience = Patience(context.get_remaining_time_in_millis)
-    summary = consume(event.get("Records", []), writer.store, quarantine, patience)
+    summary = consume(event, table_arn, writer.store, quarantine, patience)
     report("ReplicaLagMs", summary)
     return summary.response

@@ -11,11 +11,14 @@ class ReplicaSettings:
     """What the function needs to know, from its environment.
 
     Attributes:
+        source_table_arn: the followed table, whose records alone are taken.
+        source_table: the same table's name, or its ARN.
         replica_region: empty for the function's own region.
         replica_role_arn: a role to assume for the replica's account; empty for the own account.
         settle: whether the source may be read to make sure of what was written.
     """
 
+    source_table_arn: str
     source_table: str
     replica_table: str
     replica_region: str
@@ -32,6 +35,7 @@ class ReplicaSettings:
         """
         environment = Environment(variables)
         settings = cls(
+            source_table_arn=environment.table_arn("SOURCE_TABLE_ARN"),
             source_table=environment.text("SOURCE_TABLE"),
             replica_table=environment.text("REPLICA_TABLE"),
             replica_region=environment.text("REPLICA_REGION", ""),
@@ -39,6 +43,9 @@ class ReplicaSettings:
             settle=environment.flag("SETTLE", default=True),
             quarantine_bucket=environment.text("QUARANTINE_BUCKET"),
         )
+        named = (settings.source_table_arn, settings.source_table_arn.rpartition("/")[2])
+        if all(named) and settings.source_table and settings.source_table not in named:
+            environment.refuse("SOURCE_TABLE is another table than SOURCE_TABLE_ARN")
         # It would feed its own stream for ever, and put old images over newer items.
         if settings.writes_to_its_source(environment.text("AWS_REGION", "")):
             environment.refuse("REPLICA_TABLE is the source table itself")

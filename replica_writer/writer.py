@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from replica_writer.settle import Settler
-from stream_core.batch import Delivery, Outcome, Refusal
+from stream_core.batch import Delivery, Outcome
 from stream_core.item_id import key_digest
+from stream_core.quarantine import Refusal
 from stream_core.retry import Patience
 
 # A record of just now was hardly delivered before; times are rounded down to the second.

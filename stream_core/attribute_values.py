@@ -98,9 +98,13 @@ def same_value(first: AttributeValue | None, second: AttributeValue | None) -> b
 
 
 def wire_json(value: object, *, sort_keys: bool = True) -> bytes:
-    """Wire values as JSON text, binary as base64, everything else exactly as it is."""
-    encoder = _SORTED_WIRE_JSON if sort_keys else _WIRE_JSON
-    return encoder.encode(value).encode("ascii")
+    """Wire values as JSON text in UTF-8, binary as base64, everything else exactly as it is."""
+    text = (_SORTED_WIRE_JSON if sort_keys else _WIRE_JSON).encode(value)
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError:
+        # Lone surrogates, which streams can carry, have no UTF-8: they stay JSON's escapes.
+        return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text).encode("utf-8")
 
 
 def item_size(item: Item) -> int:
@@ -135,7 +139,8 @@ def _read_value(raw: object, outer: int) -> AttributeValue:
     ((tag, content),) = raw.items()
     reader = _READERS.get(tag)
     if reader is None:
-        raise MalformedRecordError("a value has an unknown type tag")
+        # A type that DynamoDB may have one day.
+        return raw
     read = reader(content, outer)
     return raw if read is content else {tag: read}
 
@@ -268,8 +273,11 @@ _CANONICAL: dict[str, Callable[[Any], Any]] = {
 }
 _COMPACT = (",", ":")
 _CANONICAL_JSON = json.JSONEncoder(sort_keys=True, separators=_COMPACT)
-_WIRE_JSON = json.JSONEncoder(separators=_COMPACT, default=_base64_text)
-_SORTED_WIRE_JSON = json.JSONEncoder(sort_keys=True, separators=_COMPACT, default=_base64_text)
+_WIRE_JSON = json.JSONEncoder(ensure_ascii=False, separators=_COMPACT, default=_base64_text)
+_SORTED_WIRE_JSON = json.JSONEncoder(
+    ensure_ascii=False, sort_keys=True, separators=_COMPACT, default=_base64_text
+)
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def _text_size(text: str) -> int:
@@ -288,7 +296,8 @@ def _members_size(members: Iterable[int]) -> int:
 
 def _value_size(value: AttributeValue) -> int:
     ((tag, content),) = value.items()
-    return _SIZE[tag](content)
+    size = _SIZE.get(tag)
+    return len(wire_json(content)) if size is None else size(content)
 
 
 def _value_containers(value: AttributeValue) -> int:

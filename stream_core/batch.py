@@ -5,17 +5,21 @@ source mapping, what can never be stored goes to quarantine, and nothing is pass
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from stream_core.change import Change, StreamRecord, read_record, read_sequence_number
-from stream_core.errors import MalformedRecordError, UnstoredRecordError
-from stream_core.quarantine import Quarantine
-from stream_core.retry import Patience, Retry, classify, error_code
+from stream_core.errors import (
+    EventError,
+    ForeignRecordError,
+    IntegrityError,
+    MalformedRecordError,
+    UnstoredRecordError,
+)
+from stream_core.quarantine import Quarantine, Refusal
+from stream_core.retry import CallError, Patience, Retry
 
 BatchResponse: TypeAlias = dict[str, list[dict[str, str]]]
 
@@ -26,14 +30,6 @@ class Delivery:
 
     record: StreamRecord
     change: Change
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A record that can never be stored, and why."""
-
-    record: StreamRecord
-    error: Exception
 
 
 @dataclass
@@ -59,10 +55,10 @@ class Outcome:
         self.counts += other.counts
         self.errors += other.errors
 
-    def note(self, error: ClientError | BotoCoreError) -> Retry:
+    def note(self, error: CallError) -> Retry:
         """Count an error for the log and say whether to try again."""
-        self.errors[error_code(error)] += 1
-        return classify(error)
+        self.errors[error.code] += 1
+        return error.retry
 
 
 Store: TypeAlias = Callable[[list[Delivery], Patience], Outcome]
@@ -83,23 +79,65 @@ class Summary:
 
 
 def consume(
-    records: Iterable[StreamRecord], store: Store, quarantine: Quarantine, patience: Patience
+    event: object,
+    table_arn: str,
+    store: Store,
+    quarantine: Quarantine,
+    patience: Patience,
 ) -> Summary:
     """Have every record of a batch stored, quarantined or reported.
 
+    Args:
+        event: what Lambda called the function with.
+        table_arn: the followed table, whose records alone are taken.
+        store: the consumer's own part.
+        quarantine: where refused records go.
+        patience: how long the invocation may go on.
+
     Raises:
+        EventError: it is no batch of records; nothing was written.
+        ForeignRecordError: a record is of another table; nothing was written.
         ViewTypeError: the stream lacks images; nothing was written.
         UnstoredRecordError: a record that cannot be named to Lambda is not stored anywhere, so
             that only failing as a whole brings it back.
     """
+    records = _records_of(event)
+    for record in records:
+        require_stream_of(table_arn, record)
     deliveries, outcome = _read(records)
     outcome.merge(store(deliveries, patience))
-    remaining = patience.work_off(
-        outcome.refused, lambda refusals: _quarantine(refusals, quarantine, outcome)
+    if _is_refused_alike(outcome.refused, records):
+        # Whatever is wrong, it is not with each of these records.
+        outcome.counts["RefusedAlike"] += 1
+        outcome.unstored += [refusal.record for refusal in outcome.refused]
+        outcome.refused = []
+    pending = patience.work_off(
+        outcome.refused, lambda refusals: _quarantine(refusals, quarantine, patience, outcome)
     )
-    outcome.unstored += [refusal.record for refusal in remaining]
+    outcome.unstored += [refusal.record for refusal in pending]
     newest = max((delivery.change.created_at for delivery in deliveries), default=None)
     return Summary(_response(outcome.unstored), outcome, newest)
+
+
+def require_stream_of(table_arn: str, record: object) -> None:
+    """See that a record comes from a stream of a table.
+
+    Raises:
+        ForeignRecordError: it does not, or does not say where it comes from.
+    """
+    arn = record.get("eventSourceARN") if isinstance(record, Mapping) else None
+    if not isinstance(arn, str) or not arn.startswith(f"{table_arn}/stream/"):
+        raise ForeignRecordError(
+            f"a record is of the stream {arn}, not of a stream of {table_arn}: none of its batch "
+            "is written; have the function read the stream of the table that it follows"
+        )
+
+
+def _records_of(event: object) -> list[StreamRecord]:
+    records = event.get("Records") if isinstance(event, Mapping) else None
+    if not isinstance(records, list):
+        raise EventError("the event has no list of Records: it is not of an event source mapping")
+    return records
 
 
 def _read(records: Iterable[StreamRecord]) -> tuple[list[Delivery], Outcome]:
@@ -115,20 +153,43 @@ def _read(records: Iterable[StreamRecord]) -> tuple[list[Delivery], Outcome]:
     return deliveries, outcome
 
 
-def _quarantine(refusals: list[Refusal], quarantine: Quarantine, outcome: Outcome) -> list[Refusal]:
+def _is_refused_alike(refused: list[Refusal], records: list[StreamRecord]) -> bool:
+    """Whether all of a batch is refused for one reason, and it is a batch of more than one item.
+
+    Tables, roles and streams that are set up differently from what the function expects refuse
+    every record; a record that cannot be stored is seldom the whole of a batch. A stored row with
+    another content is a finding about that row, whatever the others are.
+    """
+    if not refused:
+        return False
+    reasons = {
+        f"{type(refusal.error).__name__} {getattr(refusal.error, 'code', refusal.error)}"
+        for refusal in refused
+        if not isinstance(refusal.error, IntegrityError)
+    }
+    items = {_keys_as_delivered(record) for record in records}
+    # A consumer refuses each record, or each item by its last record.
+    return len(reasons) == 1 and len(items) > 1 and len(refused) in (len(records), len(items))
+
+
+def _keys_as_delivered(record: StreamRecord) -> str:
+    body = record.get("dynamodb")
+    return repr(body.get("Keys") if isinstance(body, Mapping) else None)
+
+
+def _quarantine(
+    refusals: list[Refusal], quarantine: Quarantine, patience: Patience, outcome: Outcome
+) -> list[Refusal]:
     """Quarantine records; returns those worth another attempt."""
-    to_retry: list[Refusal] = []
-    for refusal in refusals:
-        try:
-            quarantine.put(refusal.record, refusal.error)
-        except (ClientError, BotoCoreError) as error:
-            if outcome.note(error) is Retry.TRANSIENT:
-                to_retry.append(refusal)
-            else:
-                outcome.unstored.append(refusal.record)
-        else:
+    retries: list[Refusal] = []
+    for refusal, error in zip(refusals, quarantine.put_all(refusals, patience), strict=True):
+        if error is None:
             outcome.counts["Quarantined"] += 1
-    return to_retry
+        elif outcome.note(error) is Retry.TRANSIENT:
+            retries.append(refusal)
+        else:
+            outcome.unstored.append(refusal.record)
+    return retries
 
 
 def _response(unstored: list[StreamRecord]) -> BatchResponse:

@@ -38,10 +38,10 @@ class EventName(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class UserIdentity:
-    """Who made the change, when it was DynamoDB itself (an expiry by TTL)."""
+    """Who made the change, when it was DynamoDB itself (an expiry by TTL), as far as recorded."""
 
-    type: str
-    principal_id: str
+    type: str | None
+    principal_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,13 @@ class Change:
         item_id: canonical text of `keys`.
         sequence_number: decimal digits as in the record; compare as integers.
         created_at: ApproximateCreationDateTime, UTC; rounded down by the service to the second.
+
+    What only says where a change comes from (`event_id`, `aws_region`, `size_bytes`,
+    `user_identity`) is None where a record lacks it.
     """
 
     item_id: str
-    event_id: str
+    event_id: str | None
     event_name: EventName
     event_source_arn: str
     aws_region: str | None
@@ -81,11 +84,11 @@ def read_record(record: StreamRecord, event_source_arn: str | None = None) -> Ch
     """
     body = _body(record)
     _require_both_images(body)
-    event_name = _event_name(record)
+    event_name = _event_name(record, body)
     keys = _item(body, "Keys")
     return Change(
         item_id=item_id(keys),
-        event_id=_text(record, "eventID"),
+        event_id=_optional(record, "eventID", str) or None,
         event_name=event_name,
         event_source_arn=event_source_arn or _text(record, "eventSourceARN"),
         aws_region=_optional(record, "awsRegion", str),
@@ -97,6 +100,17 @@ def read_record(record: StreamRecord, event_source_arn: str | None = None) -> Ch
         new_image=_image(body, "NewImage", keys, expected=event_name is not EventName.REMOVE),
         user_identity=_user_identity(record),
     )
+
+
+def read_keys(record: StreamRecord) -> Item:
+    """The key of the item that a record is about, whatever else is wrong with the record.
+
+    Raises:
+        MalformedRecordError: the key itself cannot be read.
+    """
+    keys = _item(_body(record), "Keys")
+    item_id(keys)
+    return keys
 
 
 def read_sequence_number(record: StreamRecord) -> str:
@@ -133,11 +147,19 @@ def _require_both_images(body: Mapping[str, Any]) -> None:
         )
 
 
-def _event_name(record: StreamRecord) -> EventName:
+def _event_name(record: StreamRecord, body: Mapping[str, Any]) -> EventName:
     name = record.get("eventName")
-    if name not in (EventName.INSERT, EventName.MODIFY, EventName.REMOVE):
-        raise MalformedRecordError("eventName is not INSERT, MODIFY or REMOVE")
-    return EventName(name)
+    if name in (EventName.INSERT, EventName.MODIFY, EventName.REMOVE):
+        return EventName(name)
+    # The images say it too.
+    match body.get("OldImage"), body.get("NewImage"):
+        case None, None:
+            raise MalformedRecordError("there is neither an image nor a known eventName")
+        case None, _:
+            return EventName.INSERT
+        case _, None:
+            return EventName.REMOVE
+    return EventName.MODIFY
 
 
 def _item(body: Mapping[str, Any], field: str) -> Item:
@@ -174,12 +196,11 @@ def _created_at(body: Mapping[str, Any]) -> datetime:
 
 def _user_identity(record: StreamRecord) -> UserIdentity | None:
     identity = record.get("userIdentity")
-    if identity is None:
-        return None
     if not isinstance(identity, Mapping):
-        raise MalformedRecordError("userIdentity is not a map")
+        return None
     fields = {str(name).lower(): value for name, value in identity.items()}
-    return UserIdentity(_text(fields, "type"), _text(fields, "principalid"))
+    user = UserIdentity(_optional(fields, "type", str), _optional(fields, "principalid", str))
+    return None if user == UserIdentity(None, None) else user
 
 
 def _text(fields: Mapping[str, Any], name: str) -> str:
@@ -191,13 +212,10 @@ def _text(fields: Mapping[str, Any], name: str) -> str:
 
 def _size_bytes(body: Mapping[str, Any]) -> int | None:
     size: int | None = _optional(body, "SizeBytes", int)
-    if size is not None and not 0 <= size <= _MAX_SIZE_BYTES:
-        raise MalformedRecordError("SizeBytes is out of range")
-    return size
+    return size if size is not None and 0 <= size <= _MAX_SIZE_BYTES else None
 
 
 def _optional(fields: Mapping[str, Any], name: str, kind: type[Any]) -> Any:
+    """A field that a record need not have; None where it has nothing of that type."""
     value = fields.get(name)
-    if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
-        raise MalformedRecordError(f"{name} is not of type {kind.__name__}")
-    return value
+    return value if isinstance(value, kind) and not isinstance(value, bool) else None

@@ -2,7 +2,10 @@
 
 import base64
 import json
+import logging
 import re
+import socket
+import struct
 from collections.abc import Callable, Iterable
 from functools import partial
 from http import HTTPStatus
@@ -66,6 +69,8 @@ def dynamodb_client(
     client = make(
         "dynamodb", region_name=region or None, endpoint_url=endpoint_url, config=CLIENT_CONFIG
     )
+    _abort_when_given_up(client)
+    keep_data_out_of_logs()
     events: Any = client.meta.events
     for operation in _OUTLINES:
         events.register(f"provide-client-params.dynamodb.{operation}", _set_aside)
@@ -88,7 +93,27 @@ def take_answers_as_they_stand(client: "DynamoDBClient", operations: Iterable[st
 
 def s3_client() -> "S3Client":
     """An S3 client."""
+    keep_data_out_of_logs()
     return boto3.client("s3", config=CLIENT_CONFIG)
+
+
+def keep_data_out_of_logs() -> None:
+    """Keep the libraries below quiet: at DEBUG, which Lambda can set for all, they log bodies."""
+    for library in ("boto3", "botocore", "urllib3"):
+        logging.getLogger(library).setLevel(logging.WARNING)
+
+
+def _abort_when_given_up(client: "DynamoDBClient") -> None:
+    """Have a closed connection forget what it has not sent.
+
+    The kernel would go on sending the rest of a request that was given up, for minutes: it would
+    take effect when others have written since. Source: socket(7), SO_LINGER. botocore has no
+    setting for it.
+    """
+    manager: Any = client._endpoint.http_session._manager  # type: ignore[attr-defined] # noqa: SLF001
+    options = manager.connection_pool_kw.get("socket_options") or []
+    abort = (socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    manager.connection_pool_kw["socket_options"] = [*options, abort]
 
 
 def _set_aside(

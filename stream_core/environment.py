@@ -1,8 +1,11 @@
 """Reading a function's environment once, naming everything that is wrong with it at once."""
 
+import re
 from collections.abc import Mapping
 
 from stream_core.errors import SettingsError
+
+_TABLE_ARN = re.compile(r"arn:[a-z0-9-]+:dynamodb:[a-z0-9-]+:\d{12}:table/[\w.-]{3,255}", re.ASCII)
 
 
 class Environment:
@@ -38,6 +41,16 @@ class Environment:
         if text not in ("true", "false"):
             self._problems.append(f"{name} is '{text}', not true or false")
         return text == "true"
+
+    def table_arn(self, name: str) -> str:
+        """The ARN of a DynamoDB table."""
+        text = self.text(name)
+        if text and not _TABLE_ARN.fullmatch(text):
+            self._problems.append(
+                f"{name} is '{text}', not the ARN of a table: "
+                "arn:aws:dynamodb:REGION:ACCOUNT:table/NAME"
+            )
+        return text
 
     def refuse(self, problem: str) -> None:
         """Add a problem that only the values together show."""

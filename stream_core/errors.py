@@ -4,7 +4,10 @@ ItemtrailError
 ├── MalformedRecordError    this record cannot be read; quarantined
 ├── RefusedRecordError      the table refused this record for good; quarantined
 ├── IntegrityError          stored bytes are not what their digest says
+├── EventError              this is no batch of records; it is refused
+├── ForeignRecordError      a record is not of the followed table; the batch is refused
 ├── ViewTypeError           the stream lacks the old or the new images; the batch is refused
+├── CallError               a call to a service did not succeed (retry.py)
 ├── UnstoredRecordError     a record is neither stored nor quarantined and cannot be named
 └── SettingsError           the environment is incomplete or wrong
 """
@@ -38,6 +41,14 @@ class RefusedRecordError(ItemtrailError):
 
 class IntegrityError(ItemtrailError):
     """Stored bytes do not match the digest recorded for them, or are gone."""
+
+
+class EventError(ItemtrailError):
+    """What the function was called with is no batch of stream records."""
+
+
+class ForeignRecordError(ItemtrailError):
+    """A record is not of a stream of the followed table, so that none of its batch is taken."""
 
 
 class ViewTypeError(ItemtrailError):

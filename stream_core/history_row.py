@@ -52,6 +52,7 @@ class HistoryRow:
     Attributes:
         digest: SHA-256 over the row's content, the images included wherever they are kept.
         overflow: set when the images are kept in the overflow bucket; `change` has none then.
+        json_size: bytes of the row as JSON, about.
         surely_fits: known to be within the limits of an item without measuring it.
     """
 
@@ -59,6 +60,7 @@ class HistoryRow:
     change: Change
     digest: bytes
     overflow: OverflowPointer | None = None
+    json_size: int = field(default=0, compare=False)
     surely_fits: bool = field(default=False, compare=False)
 
     @classmethod
@@ -70,6 +72,7 @@ class HistoryRow:
             sort_key,
             change,
             hashlib.sha256(content).digest(),
+            json_size=len(content),
             surely_fits=_surely_fits(content),
         )
 
@@ -173,9 +176,10 @@ def _sealed(sort_key: str, change: Change) -> Item:
         "Keys": {"M": change.keys},
         "EventName": {"S": change.event_name.value},
         "SequenceNumber": {"S": change.sequence_number},
-        "EventId": {"S": change.event_id},
         "EventSourceARN": {"S": change.event_source_arn},
     }
+    if change.event_id is not None:
+        item["EventId"] = {"S": change.event_id}
     if change.old_image is not None:
         item["OldImage"] = {"M": change.old_image}
     if change.new_image is not None:
@@ -185,11 +189,12 @@ def _sealed(sort_key: str, change: Change) -> Item:
     if change.size_bytes is not None:
         item["SizeBytes"] = {"N": str(change.size_bytes)}
     if change.user_identity is not None:
+        fields = {
+            "type": change.user_identity.type,
+            "principalId": change.user_identity.principal_id,
+        }
         item["UserIdentity"] = {
-            "M": {
-                "type": {"S": change.user_identity.type},
-                "principalId": {"S": change.user_identity.principal_id},
-            }
+            "M": {name: {"S": text} for name, text in fields.items() if text is not None}
         }
     return item
 
@@ -198,7 +203,7 @@ def _change_of(item: Item) -> Change:
     identity = item.get("UserIdentity", {}).get("M")
     return Change(
         item_id=item[ID]["S"],
-        event_id=item["EventId"]["S"],
+        event_id=item.get("EventId", {}).get("S"),
         event_name=EventName(item["EventName"]["S"]),
         event_source_arn=item["EventSourceARN"]["S"],
         aws_region=item.get("AwsRegion", {}).get("S"),
@@ -208,7 +213,9 @@ def _change_of(item: Item) -> Change:
         keys=item["Keys"]["M"],
         old_image=item.get("OldImage", {}).get("M"),
         new_image=item.get("NewImage", {}).get("M"),
-        user_identity=UserIdentity(identity["type"]["S"], identity["principalId"]["S"])
+        user_identity=UserIdentity(
+            identity.get("type", {}).get("S"), identity.get("principalId", {}).get("S")
+        )
         if identity
         else None,
     )

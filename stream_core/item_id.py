@@ -3,7 +3,7 @@
 import base64
 import hashlib
 
-from stream_core.attribute_values import Item, canonical_number
+from stream_core.attribute_values import Item, canonical_number, read_item
 from stream_core.errors import MalformedRecordError
 
 # Developer Guide, "Constraints": a partition key value has at most 2048 bytes.
@@ -52,3 +52,14 @@ def _key_text(value: Item) -> str:
 
 def _escape(text: str) -> str:
     return text.replace("\\", "\\\\").replace("|", "\\|")
+
+
+def read_key(raw: object) -> Item:
+    """Validate an item's key in wire form and decode its binary values.
+
+    Raises:
+        MalformedRecordError: no table can have such a key.
+    """
+    keys = read_item(raw)
+    item_id(keys)
+    return keys

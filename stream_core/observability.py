@@ -16,7 +16,18 @@ _NAMESPACE = "POWERTOOLS_METRICS_NAMESPACE"
 
 
 def report(lag_metric: str, summary: Summary) -> None:
-    """Log a batch as one line and emit its metrics in embedded metric format."""
+    """Log a batch as one line and emit its metrics in embedded metric format.
+
+    Never raises: a batch that is stored must not fail because it cannot be told.
+    """
+    try:
+        _report(lag_metric, summary)
+    except Exception as error:  # noqa: BLE001 - whatever a logging variable makes Powertools raise
+        # Plain, because it is the logger that failed.
+        print(f"itemtrail: a batch is not in log and metrics: {type(error).__name__}: {error}")  # noqa: T201
+
+
+def _report(lag_metric: str, summary: Summary) -> None:
     logger = Logger()
     outcome = summary.outcome
     failures = summary.response["batchItemFailures"]

@@ -9,17 +9,28 @@ redelivered record writes the same object again:
 
 import hashlib
 import json
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from stream_core.calls import side_by_side
 from stream_core.change import StreamRecord, read_sequence_number
+from stream_core.clients import CONCURRENCY
 from stream_core.errors import ItemtrailError, MalformedRecordError
-from stream_core.retry import error_code
+from stream_core.retry import CallError, Patience, error_code
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A record that can never be stored, and why."""
+
+    record: StreamRecord
+    error: Exception
 
 
 @dataclass(frozen=True)
@@ -29,6 +40,19 @@ class Quarantine:
     s3: "S3Client"
     bucket: str
     consumer: str
+    pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(CONCURRENCY))
+
+    def put_all(self, refusals: list[Refusal], patience: Patience) -> list[CallError | None]:
+        """Store records, side by side; for each of them the error if it is *not* quarantined."""
+
+        def put(refusal: Refusal) -> CallError | None:
+            try:
+                patience.call(lambda: self.put(refusal.record, refusal.error))
+            except CallError as error:
+                return error
+            return None
+
+        return side_by_side(self.pool, put, refusals)
 
     def put(self, record: StreamRecord, error: Exception) -> str:
         """Store a record with the reason it is here; returns the object's key.

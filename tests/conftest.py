@@ -61,9 +61,9 @@ def deploy(local_stack, built):
     with contextlib.ExitStack() as closing:
 
         def make(name, **parameters):
-            sample = EMULATED | {"SourceTableName": f"{name}-source"} | parameters
+            sample = EMULATED | parameters
             if "SourceStreamArn" not in parameters:
-                sample["CreateSampleSourceTable"] = "true"
+                sample.setdefault("SampleSourceTableName", f"{name}-source")
             return closing.enter_context(
                 contextlib.closing(DeployedStack(local_stack, name, built, sample))
             )
@@ -81,7 +81,7 @@ def deployed(local_stack, deploy):
     replica = local_stack.deploy("employee-trail-replica", template=REPLICA_TEMPLATE, region=region)
     return deploy(
         "employee-trail",
-        SourceTableName="Employee",
+        SampleSourceTableName="Employee",
         ReplicaTableName=replica["ReplicaTableName"],
         ReplicaRegion=region,
         ReplicaKmsKeyArn=replica["ReplicaKmsKeyArn"],
@@ -97,6 +97,11 @@ class Tables:
     history: str
     overflow: str
     quarantine: str
+
+    @property
+    def source_arn(self):
+        """As the emulator names the table."""
+        return f"arn:aws:dynamodb:us-east-1:000000000000:table/{self.source}"
 
 
 @pytest.fixture

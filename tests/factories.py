@@ -11,9 +11,10 @@ from types import SimpleNamespace
 from reports.access.machine import Machine
 from stream_core.batch import Delivery
 from stream_core.change import read_record
-from stream_core.retry import Patience
+from stream_core.retry import MARGIN_MS, Patience
 
-STREAM_ARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/Employee/stream/2018-03-01T10:00:00.000"
+TABLE_ARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/Employee"
+STREAM_ARN = f"{TABLE_ARN}/stream/2018-03-01T10:00:00.000"
 NOON = 1520085960.0
 """2018-03-03T14:06:00Z, as Lambda gives it."""
 FIRST_SEQUENCE = 100000000003218256368
@@ -203,11 +204,11 @@ class Clock:
 
 def one_attempt():
     """Patience that has run out: everything is tried once."""
-    return Clock(left_ms=0).patience
+    return Clock(left_ms=MARGIN_MS).patience
 
 
-def lambda_context(left_ms=0):
-    """A Lambda context; with no time left every request is made once, without a pause."""
+def lambda_context(left_ms=MARGIN_MS):
+    """A Lambda context; by default every request is made once, without a pause."""
     return SimpleNamespace(
         get_remaining_time_in_millis=lambda: left_ms,
         function_name="itemtrail",

@@ -8,6 +8,7 @@ from collections import defaultdict
 from copy import deepcopy
 from itertools import islice
 from threading import Lock
+from types import SimpleNamespace
 
 from botocore.exceptions import ClientError, ReadTimeoutError
 
@@ -195,7 +196,20 @@ class FakeS3(_Scripted):
         """The latest body of every object, by key."""
         return {key: found[-1] for (name, key), found in self.objects.items() if name == bucket}
 
-    def _put(self, Bucket, Key, Body, **_options):  # noqa: N803
+    def get_paginator(self, operation):
+        """Of the versions of objects only, newest first as S3 lists them; a page each."""
+        assert operation == "list_object_versions"
+        return SimpleNamespace(paginate=self._versions)
+
+    def _versions(self, Bucket, Prefix):  # noqa: N803
+        for (bucket, key), bodies in self.objects.items():
+            if bucket == Bucket and key.startswith(Prefix):
+                for number in range(len(bodies), 0, -1):
+                    yield {"Versions": [{"Key": key, "VersionId": f"version-{number}"}]}
+
+    def _put(self, Bucket, Key, Body, IfNoneMatch=None, **_options):  # noqa: N803
+        if IfNoneMatch == "*" and self.objects[Bucket, Key]:
+            raise client_error("PreconditionFailed", 412, "PutObject")
         self.objects[Bucket, Key].append(Body)
         number = len(self.objects[Bucket, Key])
         return {"VersionId": f"version-{number}"} if self._versioned else {}

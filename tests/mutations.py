@@ -50,7 +50,7 @@ ISSUE = (
     Mutation(
         "skip settle",
         "replica_writer/settle.py",
-        "if self.source is None or not written:",
+        "if self.settler.source is None:",
         "if True:",
     ),
     Mutation(
@@ -62,13 +62,16 @@ ISSUE = (
 )
 MORE = (
     Mutation(
-        "ignore UnprocessedKeys", REPLICA_TABLES, "        return unread\n", "        return []\n"
+        "ignore UnprocessedKeys",
+        REPLICA_TABLES,
+        'for key in answer["UnprocessedKeys"].get(self.name, {"Keys": []})["Keys"]',
+        "for key in ()",
     ),
     Mutation(
         "ignore errors of single statements",
         HISTORY,
-        "if answer.retry is None and not answer.code:",
-        "if answer.code not in _DUPLICATE:",
+        "None if problem is None else",
+        "None if not problem or problem['Code'] not in _DUPLICATE else",
     ),
     Mutation(
         "acknowledge what quarantine refused",
@@ -79,14 +82,15 @@ MORE = (
     Mutation(
         "acknowledge what quarantine had no time for",
         BATCH,
-        "outcome.unstored += [refusal.record for refusal in remaining]",
+        "outcome.unstored += [refusal.record for refusal in pending]",
         "",
     ),
     Mutation(
         "take unknown errors for success (history)",
         HISTORY,
-        "            else:\n                outcome.unstored.append(answer.entry.delivery.record)",
-        "",
+        "            else:\n                outcome.unstored.append(entry.delivery.record)\n"
+        "        missing",
+        "        missing",
     ),
     Mutation(
         "take unknown errors for success (replica)",
@@ -97,8 +101,9 @@ MORE = (
     Mutation(
         "forget rows when time runs out",
         HISTORY,
-        "outcome.unstored += [entry.delivery.record for entry in remaining]\n        # A row",
-        "# A row",
+        "outcome.unstored += [entry.delivery.record for entry in remaining]\n"
+        "        return outcome, refused",
+        "return outcome, refused",
     ),
     Mutation(
         "forget items when time runs out",
@@ -122,7 +127,7 @@ MORE = (
     Mutation(
         "do not split a refused call (history)",
         HISTORY,
-        "retry is Retry.PERMANENT and len(entries) > 1",
+        "error.retry is Retry.PERMANENT and len(entries) > 1",
         "False",
     ),
     Mutation(

@@ -28,8 +28,8 @@ ROLE = f"arn:aws:iam::{OTHER}:role/replica"
 BREAK_GLASS = f"arn:aws:iam::{ACCOUNT}:role/break-glass"
 TOPIC = f"arn:aws:sns:{REGION}:{ACCOUNT}:alarms"
 
-PLAIN = {"SourceTableName": "Employee", "SourceStreamArn": STREAM}
-SAMPLE = {"SourceTableName": "Employee", "CreateSampleSourceTable": "true"}
+PLAIN = {"SourceStreamArn": STREAM}
+SAMPLE = {"SampleSourceTableName": "Employee"}
 ELSEWHERE = PLAIN | {"ReplicaTableName": "Standby", "ReplicaRegion": FAR}
 OTHER_ACCOUNT = ELSEWHERE | {"ReplicaRoleArn": ROLE, "SourceKmsKeyArn": KEY, "Settle": "false"}
 GIVEN = PLAIN | {
@@ -211,6 +211,14 @@ class Evaluation:
 
     def _and(self, argument):
         return all(self.of(argument))
+
+    def _split(self, argument):
+        delimiter, text = argument
+        return self.of(text).split(delimiter)
+
+    def _select(self, argument):
+        index, parts = argument
+        return self.of(parts)[index]
 
     def _join(self, argument):
         delimiter, parts = argument

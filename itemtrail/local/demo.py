@@ -98,8 +98,7 @@ class Demo:
             outputs = stack.deploy(
                 STACK,
                 {
-                    "SourceTableName": _SOURCE,
-                    "CreateSampleSourceTable": "true",
+                    "SampleSourceTableName": _SOURCE,
                     "ReplicaTableName": replica["ReplicaTableName"],
                     "ReplicaRegion": REPLICA_REGION,
                     "ReplicaKmsKeyArn": replica["ReplicaKmsKeyArn"],

@@ -2,7 +2,7 @@
 
     with LocalStack() as stack:
         stack.build()
-        outputs = stack.deploy("demo", {"SourceTableName": "Employee", ...})
+        outputs = stack.deploy("demo", {"SampleSourceTableName": "Employee", ...})
         stack.session().client("dynamodb").put_item(...)
 
 Nothing outlives the block: no process, no file, also when the program is interrupted or killed.

@@ -8,8 +8,9 @@ from operations.backfill.results import Counts, PageResult, Problem, problems_of
 from operations.errors import StateFileError
 from operations.execution.state_file import State, StateFile
 from reports.access.progress import Progress
-from stream_core.attribute_values import Item, read_item
+from stream_core.attribute_values import Item
 from stream_core.errors import MalformedRecordError
+from stream_core.item_id import read_key
 
 
 @dataclass
@@ -36,9 +37,9 @@ class BackfillPart:
         """From the state file."""
         start = state["start"]
         return cls(
-            None if start is None else read_item(start),
+            None if start is None else read_key(start),
             state["done"],
-            [read_item(keys) for keys in state["under_way"]],
+            [read_key(keys) for keys in state["under_way"]],
         )
 
 

@@ -64,4 +64,4 @@ def patience_of(
     """
     given_up = clock() + seconds
     # Only an invocation needs a margin to answer in before it is ended.
-    return Patience(lambda: int((given_up - clock()) * 1000) + MARGIN_MS, sleep, jitter)
+    return Patience(lambda: max(0, int((given_up - clock()) * 1000)) + MARGIN_MS, sleep, jitter)

@@ -38,7 +38,7 @@ def actor_of(row: HistoryRow, attribute: Path | None) -> Actor:
         attribute: the path of the attribute in which writers leave their name, if there is one.
     """
     identity = row.change.user_identity
-    if identity is not None:
+    if identity is not None and identity.principal_id is not None:
         return Actor(identity.principal_id, "userIdentity", None)
     if attribute is None:
         return Actor(None, None, None)

@@ -1,6 +1,7 @@
 """Wire values as Python values and as text; nothing rounded, nothing guessed."""
 
 import base64
+import json
 from collections.abc import Callable, Iterable
 from decimal import Context, Decimal, Inexact
 from typing import Any
@@ -35,7 +36,8 @@ def value_to_python(value: AttributeValue, *, coerce: bool = False) -> Any:
 def value_to_text(value: AttributeValue) -> str:
     """One attribute value in one line, for a person to read."""
     ((tag, content),) = value.items()
-    return _TEXT[tag](content)
+    # A type of tomorrow is shown as it is stored.
+    return _TEXT.get(tag, json.dumps)(content)
 
 
 def _base64(content: bytes) -> str:

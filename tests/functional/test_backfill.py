@@ -34,7 +34,12 @@ from stream_core.history_row import HistoryRow
 from stream_core.quarantine import Quarantine
 from tests import export_files as made
 from tests.eventually import GIVEN_UP_AFTER_S
-from tests.factories import Clock, item, number, text
+from tests.factories import (
+    Clock,
+    item,
+    number,
+    text,
+)
 
 pytestmark = pytest.mark.functional
 
@@ -216,7 +221,9 @@ class Follower(threading.Thread):
                 records = [one | {"eventSourceARN": self._arn} for one in page["Records"]]
                 self.records += len(records)
                 for _ in range(1 + len(records) % 2 if records else 0):
-                    summary = consume(records, self._store, quarantine, Clock().patience)
+                    event = {"Records": records}
+                    table_arn = self._arn.partition("/stream/")[0]
+                    summary = consume(event, table_arn, self._store, quarantine, Clock().patience)
                     self.answers.append(summary.response)
                 if not records and is_last_round:
                     return

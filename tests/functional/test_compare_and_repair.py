@@ -197,6 +197,7 @@ def make_system(local_stack, dynamodb, make_tables, monkeypatch):
                 "POWERTOOLS_SERVICE_NAME": uuid.uuid4().hex,
                 "POWERTOOLS_METRICS_DISABLED": "true",
                 "LOG_LEVEL": "WARNING",
+                "SOURCE_TABLE_ARN": names.source_arn,
                 "HISTORY_TABLE": names.history,
                 "OVERFLOW_BUCKET": names.overflow,
                 "TIME_SHARDS": "4",

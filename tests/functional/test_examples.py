@@ -112,7 +112,7 @@ def asked(deployed, local_stack):
 @pytest.fixture(scope="module")
 def damaged(local_stack, built):
     """The stack for what writes, after a bad job."""
-    parameters = {"SourceTableName": SOURCE, "CreateSampleSourceTable": "true", **EMULATED}
+    parameters = {"SampleSourceTableName": SOURCE, **EMULATED}
     outputs = local_stack.deploy(STACK, parameters, template=built, region=WRITING_REGION)
     with contextlib.ExitStack() as closing:
 

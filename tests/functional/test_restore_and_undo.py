@@ -142,6 +142,7 @@ def trail(local_stack, dynamodb, make_tables, monkeypatch):
     names = make_tables()
     settings = {
         **local_stack.environment(),
+        "SOURCE_TABLE_ARN": names.source_arn,
         "HISTORY_TABLE": names.history,
         "OVERFLOW_BUCKET": names.overflow,
         "QUARANTINE_BUCKET": names.quarantine,
@@ -154,7 +155,7 @@ def trail(local_stack, dynamodb, make_tables, monkeypatch):
     history_writer.app._parts.cache_clear()
     with contextlib.closing(Trail(local_stack, dynamodb, names)) as made:
         yield made
-    writer, _ = history_writer.app._parts()
+    _, writer, _ = history_writer.app._parts()
     writer.pool.shutdown()
     history_writer.app._parts.cache_clear()
 

@@ -15,9 +15,9 @@ pytestmark = pytest.mark.functional
 @pytest.fixture(scope="module")
 def halves(deploy):
     """The history of a table in one stack, its replica in another."""
-    audit = deploy("audit", SourceTableName="Halved", Consumers="history")
+    audit = deploy("audit", SampleSourceTableName="Halved", Consumers="history")
     stream = audit.outputs["SourceStreamArn"]
-    second = deploy("second", SourceTableName="Halved", Consumers="replica", SourceStreamArn=stream)
+    second = deploy("second", Consumers="replica", SourceStreamArn=stream)
     return audit, second
 
 

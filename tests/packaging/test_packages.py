@@ -17,8 +17,8 @@ from tests.lambda_runtime import BOTO3, LAYER, lay_out_runtime
 PACKAGES = {"HistoryWriterFunction": "history_writer", "ReplicaWriterFunction": "replica_writer"}
 BY_FUNCTION = pytest.mark.parametrize(("function", "package"), PACKAGES.items())
 REQUIRED = {
-    "history_writer": ("HISTORY_TABLE", "OVERFLOW_BUCKET", "QUARANTINE_BUCKET"),
-    "replica_writer": ("SOURCE_TABLE", "REPLICA_TABLE", "QUARANTINE_BUCKET"),
+    "history_writer": ("SOURCE_TABLE_ARN", "HISTORY_TABLE", "OVERFLOW_BUCKET", "QUARANTINE_BUCKET"),
+    "replica_writer": ("SOURCE_TABLE_ARN", "SOURCE_TABLE", "REPLICA_TABLE", "QUARANTINE_BUCKET"),
 }
 MOST_BYTES = 1_500_000
 
@@ -188,6 +188,7 @@ def test_handler_refuses_missing_settings_by_name(paths, function, package):
 def test_handler_needs_no_network_to_start(paths, function, package):
     """With its settings a handler starts and takes an empty batch without one connection."""
     environment = {name: name.lower() for name in REQUIRED[package]} | {
+        "SOURCE_TABLE_ARN": "arn:aws:dynamodb:eu-west-1:123456789012:table/source_table",
         "AWS_DEFAULT_REGION": "eu-west-1",
         "AWS_ACCESS_KEY_ID": "none",
         "AWS_SECRET_ACCESS_KEY": "none",

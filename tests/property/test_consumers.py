@@ -14,7 +14,15 @@ from replica_writer.writer import ReplicaWriter
 from stream_core.batch import consume
 from stream_core.history_row import HistoryRow
 from stream_core.quarantine import Quarantine
-from tests.factories import item, lambda_record, number, one_attempt, text, with_image
+from tests.factories import (
+    TABLE_ARN,
+    item,
+    lambda_record,
+    number,
+    one_attempt,
+    text,
+    with_image,
+)
 from tests.fakes import (
     DENIED,
     INVALID,
@@ -75,7 +83,9 @@ class World:
         """One invocation; returns the records that Lambda would deliver again."""
         store = getattr(self, consumer).store
         quarantine = Quarantine(self.s3, "bad", consumer)
-        response = consume(records, store, quarantine, one_attempt()).response
+        response = consume(
+            {"Records": records}, TABLE_ARN, store, quarantine, one_attempt()
+        ).response
         lowest = [failure["itemIdentifier"] for failure in response["batchItemFailures"]]
         return [record for record in records if lowest and sequence(record) >= int(lowest[0])]
 

@@ -32,7 +32,7 @@ from reports.access import durable_file
 from reports.access.machine import Machine
 from reports.access.row_reader import RowReader
 from stream_core.clients import CLIENT_CONFIG, dynamodb_client, take_answers_as_they_stand
-from tests.factories import NOON, STREAM_ARN
+from tests.factories import NOON
 from tests.simulation import consumers, source, wire
 from tests.simulation.scenario import Scenario, Settings, Write, draw
 from tests.simulation.scheduler import HOUR, MS, SECOND, Pool
@@ -326,7 +326,7 @@ class _Wire(Wire):
                 {"AttributeName": name, "AttributeType": kind} for name, kind in keys.items()
             ],
             "StreamSpecification": {"StreamEnabled": True},
-            "LatestStreamArn": STREAM_ARN,
+            "LatestStreamArn": source.STREAM_ARN,
         }
         return wire._json(call, {"Table": described})
 

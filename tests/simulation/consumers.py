@@ -12,6 +12,7 @@ import history_writer.app
 import replica_writer.app
 from stream_core.retry import Patience
 from tests.simulation.scheduler import SECOND, Pool
+from tests.simulation.source import TABLE_ARN
 from tests.simulation.wire import read_call
 
 APPS = {"history": history_writer.app, "replica": replica_writer.app}
@@ -21,6 +22,7 @@ ENVIRONMENT = {
     "AWS_REGION": "eu-west-1",
     "AWS_DEFAULT_REGION": "eu-west-1",
     "BOTO_DISABLE_CRT": "true",
+    "SOURCE_TABLE_ARN": TABLE_ARN,
     "HISTORY_TABLE": "history",
     "OVERFLOW_BUCKET": "overflow",
     "QUARANTINE_BUCKET": "quarantine",
@@ -62,7 +64,7 @@ def _parts(name):
     """A handler's own parts, made once; only their threads and their network are replaced."""
     app = APPS[name]
     app._parts.cache_clear()
-    writer, quarantine = app._parts()
+    table_arn, writer, quarantine = app._parts()
     app._parts.cache_clear()
     pool = Pool(lambda: _WORLD.now.scheduler)
     if name == "history":
@@ -71,11 +73,12 @@ def _parts(name):
         owner = writer.settler
         object.__setattr__(writer, "clock", lambda: _WORLD.now.clock() if _WORLD.now else None)
         clients = [owner.replica.client, owner.source.client]
-    owner.pool.shutdown()
-    object.__setattr__(owner, "pool", pool)
+    for pooled in (owner, quarantine):
+        pooled.pool.shutdown()
+        object.__setattr__(pooled, "pool", pool)
     for client in {id(client): client for client in [*clients, quarantine.s3]}.values():
         client.meta.events.register("before-send.*.*", _send)
-    return writer, quarantine
+    return table_arn, writer, quarantine
 
 
 def _send(request, event_name, **_):

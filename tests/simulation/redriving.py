@@ -112,9 +112,9 @@ def _etag(body):
 def redrive(world, *, names=None, failing=0.0):
     """Redrive what a world has kept aside; None if the operator was killed at it."""
     bucket = Bucket(world, failing=failing)
-    writer, settler = _parts("history")[0], _parts("replica")[0].settler
+    writer, settler = _parts("history")[1], _parts("replica")[1].settler
     session = SimpleNamespace(client=lambda *_, **__: None, region_name="eu-west-1")
-    deployment = DeployedTables("Employee", session, quarantine_bucket="kept-aside", time_shards=4)
+    deployment = DeployedTables("source", session, quarantine_bucket="kept-aside", time_shards=4)
     deployment.s3 = bucket
     deployment.history_writer = writer
     deployment.settler = settler

@@ -6,12 +6,15 @@ import zlib
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.factories import NOON, STREAM_ARN
+from tests.factories import NOON
 from tests.simulation.scheduler import SECOND
 
 _LIMIT = 10**21
 """Sequence numbers soon have 22 digits, so that the order of texts is not that of numbers."""
 _STEP = 10**18
+
+TABLE_ARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/source"
+STREAM_ARN = f"{TABLE_ARN}/stream/2018-03-01T10:00:00.000"
 
 
 @dataclass(eq=False)

@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from botocore.awsrequest import AWSResponse
 
@@ -31,6 +31,7 @@ class Call:
     resource: str
     url: str
     body: Any
+    if_none_match: bool = False
 
     def __str__(self):
         return f"{self.operation} {self.resource}"
@@ -200,8 +201,20 @@ class Wire:
 
     def _PutObject(self, call, _entry_error):  # noqa: N802
         key = unquote(urlsplit(call.url).path)[1:]
+        if call.if_none_match and key in self._world.store.buckets[call.resource]:
+            return _error(call, 412, "PreconditionFailed")
         version = self._world.store.put_object(call.resource, key, call.body)
         return _response(call, 200, b"", {"x-amz-version-id": version})
+
+    def _ListObjectVersions(self, call, _entry_error):  # noqa: N802
+        (key,) = parse_qs(urlsplit(call.url).query)["prefix"]
+        versions = self._world.store.versions(call.resource, key)
+        listed = "".join(
+            f"<Version><Key>{key}</Key><VersionId>{version}</VersionId></Version>"
+            for version in reversed(versions)
+        )
+        body = f"<ListVersionsResult><IsTruncated>false</IsTruncated>{listed}</ListVersionsResult>"
+        return _response(call, 200, body.encode())
 
 
 def read_call(event_name, request):
@@ -209,15 +222,16 @@ def read_call(event_name, request):
     _, service, operation = event_name.split(".")
     if service == "s3":
         bucket = urlsplit(request.url).hostname.partition(".")[0]
-        return Call(service, operation, bucket, request.url, _s3_body(request.body))
+        condition = "If-None-Match" in request.headers
+        return Call(service, operation, bucket, request.url, _s3_body(request.body), condition)
     body = json.loads(request.body)
     resource = "history" if "Statements" in body else next(iter(body.get("RequestItems", "?")))
     return Call(service, operation, resource, request.url, body)
 
 
 def _s3_body(body):
-    if isinstance(body, bytes | bytearray):
-        return bytes(body)
+    if body is None or isinstance(body, bytes | bytearray):
+        return bytes(body or b"")
     sent = body.read()
     if not hasattr(body, "_raw"):
         return sent

@@ -76,9 +76,9 @@ def row_of(row: HistoryRow) -> dict[str, Any]:
         "old_hash": _hash_of(before),
         "new_hash": _hash_of(new_image),
         "changed": [_NO_UTF8.sub(_escape, path) for path in changed_paths(row)],
-        "event_id": stored_text(change.event_id),
+        "event_id": _stored(change.event_id),
         "event_source_arn": stored_text(change.event_source_arn),
-        "aws_region": None if change.aws_region is None else stored_text(change.aws_region),
+        "aws_region": _stored(change.aws_region),
         "size_bytes": change.size_bytes,
         "user_identity": _identity_text(change.user_identity),
         "digest": row.digest,
@@ -137,6 +137,14 @@ def original_text(text: str) -> str:
     return str(json.loads(text.removeprefix(_ESCAPED))) if text.startswith(_ESCAPED) else text
 
 
+def _stored(text: str | None) -> str | None:
+    return None if text is None else stored_text(text)
+
+
+def _original(text: str | None) -> str | None:
+    return None if text is None else original_text(text)
+
+
 def image_of(text: str | None) -> Item | None:
     """An image, or a key, in wire form."""
     return None if text is None else read_item(json.loads(text))
@@ -156,13 +164,12 @@ def _escape(half: re.Match[str]) -> str:
 
 
 def _change_of(line: Mapping[str, Any], sort_key: str) -> Change:
-    region = line["aws_region"]
     return Change(
         item_id=original_text(line["id"]),
-        event_id=original_text(line["event_id"]),
+        event_id=_original(line["event_id"]),
         event_name=EventName(line["event_name"]),
         event_source_arn=original_text(line["event_source_arn"]),
-        aws_region=None if region is None else original_text(region),
+        aws_region=_original(line["aws_region"]),
         sequence_number=original_text(line["sequence_number"]),
         created_at=datetime.fromisoformat(sort_key.partition("#")[0]),
         size_bytes=line["size_bytes"],

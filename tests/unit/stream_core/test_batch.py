@@ -5,22 +5,35 @@ from datetime import UTC, datetime
 
 import pytest
 
-from stream_core.batch import Outcome, Refusal, consume
-from stream_core.errors import RefusedRecordError, UnstoredRecordError, ViewTypeError
-from stream_core.quarantine import Quarantine
-from stream_core.retry import MARGIN_MS, Retry
+from stream_core.batch import Outcome, consume
+from stream_core.errors import (
+    EventError,
+    ForeignRecordError,
+    IntegrityError,
+    RefusedRecordError,
+    UnstoredRecordError,
+    ViewTypeError,
+)
+from stream_core.quarantine import Quarantine, Refusal
+from stream_core.retry import MARGIN_MS, CallError, Retry
 from tests.factories import (
     NOON,
+    STREAM_ARN,
+    TABLE_ARN,
     Clock,
     inserts,
     item,
     lambda_record,
     load_event,
     one_attempt,
+    text,
     with_image,
     without,
 )
 from tests.fakes import DENIED, FakeS3, client_error, read_timeout
+
+# Of the event in tests/events.
+DOCUMENTED_TABLE = "arn:aws:dynamodb:us-east-1:123456789012:table/TestTable"
 
 
 @pytest.fixture
@@ -58,6 +71,11 @@ class Store:
         )
 
 
+def consumed(records, store, quarantine, patience):
+    """Consume records as a batch of the followed table."""
+    return consume({"Records": records}, TABLE_ARN, store, quarantine, patience)
+
+
 def failures(*numbers):
     return {"batchItemFailures": [{"itemIdentifier": str(number)} for number in numbers]}
 
@@ -66,7 +84,7 @@ def test_good_records_are_all_stored(s3, quarantine):
     """A batch without trouble reports nothing and quarantines nothing."""
     records, store = inserts(5), Store()
 
-    summary = consume(records, store, quarantine, one_attempt())
+    summary = consumed(records, store, quarantine, one_attempt())
 
     assert summary.response == failures()
     assert store.given == records
@@ -76,7 +94,7 @@ def test_good_records_are_all_stored(s3, quarantine):
 
 def test_an_empty_batch_is_a_success(s3, quarantine):
     """FACTS 9.62: no records, no failure."""
-    summary = consume([], Store(), quarantine, one_attempt())
+    summary = consumed([], Store(), quarantine, one_attempt())
 
     assert summary.response == failures()
     assert summary.newest is None
@@ -89,7 +107,7 @@ def test_an_empty_batch_is_a_success(s3, quarantine):
         pytest.param(lambda r: with_image(r, {"a": {"B": "?"}}), id="FACTS 9.4"),
         pytest.param(lambda r: with_image(r, {"a": {"N": "NaN"}}), id="FACTS 9.10"),
         pytest.param(lambda r: with_image(r, {"a": {}}), id="FACTS 9.15"),
-        pytest.param(lambda r: r | {"eventName": "UPSERT"}, id="FACTS 9.63: eventName"),
+        pytest.param(lambda r: without(r, "NewImage"), id="an INSERT without its image"),
         pytest.param(
             lambda r: {name: r[name] for name in r if name != "dynamodb"},
             id="FACTS 9.63: dynamodb",
@@ -106,7 +124,7 @@ def test_a_malformed_record_is_isolated(s3, quarantine, poison):
     records, store = inserts(25), Store()
     records[12] = poison(records[12])
 
-    summary = consume(records, store, quarantine, one_attempt())
+    summary = consumed(records, store, quarantine, one_attempt())
 
     assert summary.response == failures()
     assert store.given == records[:12] + records[13:]
@@ -122,7 +140,7 @@ def test_a_stream_without_images_is_refused_as_a_whole(s3, quarantine, view_type
     records[2]["dynamodb"]["StreamViewType"] = view_type
 
     with pytest.raises(ViewTypeError, match=view_type):
-        consume(records, store, quarantine, one_attempt())
+        consumed(records, store, quarantine, one_attempt())
 
     assert not store.given
     assert not s3.calls
@@ -132,7 +150,7 @@ def test_a_refused_record_is_quarantined(s3, quarantine):
     """What the table refuses for good does not hold up the shard."""
     records = inserts(3)
 
-    summary = consume(records, Store(refused=[1]), quarantine, one_attempt())
+    summary = consumed(records, Store(refused=[1]), quarantine, one_attempt())
 
     assert summary.response == failures()
     assert quarantined(s3) == [records[1]]
@@ -152,7 +170,7 @@ def test_the_lowest_unstored_record_is_reported_as_a_number(quarantine, sequence
         lambda_record(new=item(str(n)), sequence=sequence) for n, sequence in enumerate(sequences)
     ]
 
-    summary = consume(records, Store(unstored=[0, 1, 2]), quarantine, one_attempt())
+    summary = consumed(records, Store(unstored=[0, 1, 2]), quarantine, one_attempt())
 
     assert summary.response == failures(min(sequences, key=int))
 
@@ -161,7 +179,7 @@ def test_only_what_is_not_stored_is_reported(quarantine):
     """FACTS 9.35: the third of ten fails: exactly its number is named."""
     records = inserts(10)
 
-    summary = consume(records, Store(unstored=[2]), quarantine, one_attempt())
+    summary = consumed(records, Store(unstored=[2]), quarantine, one_attempt())
 
     assert summary.response == failures(records[2]["dynamodb"]["SequenceNumber"])
 
@@ -171,7 +189,7 @@ def test_a_quarantine_is_tried_again_while_there_is_time(s3, quarantine):
     clock, records = Clock(), inserts(3)
     s3.script("put_object", read_timeout(), client_error("SlowDown", 503))
 
-    summary = consume(records, Store(refused=[0, 1]), quarantine, clock.patience)
+    summary = consumed(records, Store(refused=[0, 1]), quarantine, clock.patience)
 
     assert summary.response == failures()
     assert sorted(map(str, quarantined(s3))) == sorted(map(str, records[:2]))
@@ -189,7 +207,7 @@ def test_a_record_that_cannot_be_quarantined_is_reported(s3, quarantine, error, 
     clock, records = Clock(left_ms=MARGIN_MS + 15_000), inserts(3)
     s3.always("put_object", error)
 
-    summary = consume(records, Store(refused=[1]), quarantine, clock.patience)
+    summary = consumed(records, Store(refused=[1]), quarantine, clock.patience)
 
     assert summary.response == failures(records[1]["dynamodb"]["SequenceNumber"])
     assert len(s3.calls) == tries
@@ -202,7 +220,7 @@ def test_an_unstored_record_before_an_unquarantined_one_is_reported(s3, quaranti
     records = inserts(4)
     s3.always("put_object", DENIED)
 
-    summary = consume(records, Store(unstored=[1], refused=[3]), quarantine, one_attempt())
+    summary = consumed(records, Store(unstored=[1], refused=[3]), quarantine, one_attempt())
 
     assert summary.response == failures(records[1]["dynamodb"]["SequenceNumber"])
     assert len(summary.outcome.unstored) == 2
@@ -214,14 +232,19 @@ def test_a_nameless_record_that_is_nowhere_fails_the_invocation(s3, quarantine, 
     s3.always("put_object", DENIED)
 
     with pytest.raises(UnstoredRecordError, match="2 records are not stored, one of them without"):
-        consume([*inserts(2), nameless], Store(unstored=[0]), quarantine, one_attempt())
+        consumed(
+            [*inserts(2), {"eventSourceARN": STREAM_ARN, **nameless}],
+            Store(unstored=[0]),
+            quarantine,
+            one_attempt(),
+        )
 
 
 def test_a_nameless_record_in_quarantine_does_not_stop_the_others(s3, quarantine):
     """Its batch mates are reported by number as usual."""
-    records = [{"eventName": "INSERT"}, *inserts(2)]
+    records = [{"eventName": "INSERT", "eventSourceARN": STREAM_ARN}, *inserts(2)]
 
-    summary = consume(records, Store(unstored=[1]), quarantine, one_attempt())
+    summary = consumed(records, Store(unstored=[1]), quarantine, one_attempt())
 
     assert summary.response == failures(records[2]["dynamodb"]["SequenceNumber"])
     assert quarantined(s3) == [records[0]]
@@ -232,7 +255,7 @@ def test_the_newest_change_is_told(quarantine):
     times = [NOON + 5, NOON + 9, NOON]
     records = [lambda_record(new=item(str(n)), sequence=n + 1, at=at) for n, at in enumerate(times)]
 
-    summary = consume(records, Store(), quarantine, one_attempt())
+    summary = consumed(records, Store(), quarantine, one_attempt())
 
     assert summary.newest == datetime(2018, 3, 3, 14, 6, 9, tzinfo=UTC)
 
@@ -241,9 +264,9 @@ def test_the_documented_event_passes_whole(quarantine):
     """AWS's sample event is three good records."""
     store = Store()
 
-    summary = consume(
-        load_event("insert_modify_remove")["Records"], store, quarantine, one_attempt()
-    )
+    event = load_event("insert_modify_remove")
+
+    summary = consume(event, DOCUMENTED_TABLE, store, quarantine, one_attempt())
 
     assert len(store.given) == 3
     assert summary.response == failures()
@@ -256,10 +279,122 @@ def test_outcomes_add_up():
     one.counts["Rows"] = 1
     other.counts["Rows"] = 2
     other.refused.append(Refusal(first, RefusedRecordError("ValidationException", "x")))
-    assert other.note(read_timeout()) is Retry.TRANSIENT
+    assert other.note(CallError.after(read_timeout())) is Retry.TRANSIENT
 
     one.merge(other)
 
     assert one.unstored == [first, second]
     assert one.refused == other.refused
     assert (one.counts["Rows"], one.errors["ReadTimeoutError"]) == (3, 1)
+
+
+FOREIGN = [
+    pytest.param("arn:aws:dynamodb:eu-west-1:123456789012:table/Other/stream/X", id="table"),
+    pytest.param("arn:aws:dynamodb:eu-west-1:123456789012:table/Employee2/stream/X", id="longer"),
+    pytest.param("arn:aws:dynamodb:eu-west-1:999999999999:table/Employee/stream/X", id="account"),
+    pytest.param("arn:aws:dynamodb:us-east-1:123456789012:table/Employee/stream/X", id="region"),
+    pytest.param(TABLE_ARN, id="no stream"),
+    pytest.param(None, id="none"),
+    pytest.param(["x"], id="no text"),
+]
+
+
+@pytest.mark.parametrize("arn", FOREIGN)
+def test_a_record_of_another_table_fails_the_batch(s3, quarantine, arn):
+    """Nothing of the batch is stored, nothing quarantined, whichever record it is."""
+    records, store = inserts(3), Store()
+    records[2]["eventSourceARN"] = arn
+
+    with pytest.raises(ForeignRecordError, match="not of a stream of"):
+        consumed(records, store, quarantine, one_attempt())
+
+    assert not store.given
+    assert not s3.calls
+
+
+def test_every_stream_of_the_table_is_taken(quarantine):
+    """A stream that was switched off and on has another label: its records are the table's."""
+    records = inserts(2)
+    records[1]["eventSourceARN"] = f"{TABLE_ARN}/stream/2026-01-01T00:00:00.000"
+
+    assert consumed(records, Store(), quarantine, one_attempt()).response == failures()
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {},
+        [],
+        None,
+        inserts(1),
+        {"Records": None},
+        {"Records": {}},
+        {"records": inserts(1)},
+        {"requestContext": {}, "DDBStreamBatchInfo": {}, "payload": {"Records": inserts(1)}},
+    ],
+)
+def test_what_is_no_batch_is_no_success(quarantine, event):
+    """Lower-case names, another service's event, an object of the failure bucket: refused."""
+    store = Store()
+
+    with pytest.raises(EventError, match="no list of Records"):
+        consume(event, TABLE_ARN, store, quarantine, one_attempt())
+
+    assert not store.given
+
+
+def test_a_batch_refused_alike_stays_in_the_stream(s3, quarantine):
+    """When every record gets the same refusal, the table is set up differently: none is bad."""
+    records = inserts(100)
+
+    summary = consumed(records, Store(refused=range(100)), quarantine, one_attempt())
+
+    assert summary.response == failures(records[0]["dynamodb"]["SequenceNumber"])
+    assert summary.outcome.counts["RefusedAlike"] == 1
+    assert not s3.calls
+
+
+def test_a_batch_malformed_alike_stays_in_the_stream(s3, quarantine):
+    """Times in milliseconds in every record, say."""
+    records = [lambda_record(new=item(str(n)), sequence=n + 1) for n in range(20)]
+    for record in records:
+        record["dynamodb"]["ApproximateCreationDateTime"] *= 1000
+
+    summary = consumed(records, Store(), quarantine, one_attempt())
+
+    assert summary.response == failures(1)
+    assert not s3.calls
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_one_item_that_cannot_be_stored_does_not_block_its_shard(s3, quarantine, count):
+    """A batch of one item's records may well be refused alike: the item is what is wrong."""
+    records = [lambda_record(new=item("1", N=text(str(n))), sequence=n + 1) for n in range(count)]
+
+    summary = consumed(records, Store(refused=range(count)), quarantine, one_attempt())
+
+    assert summary.response == failures()
+    assert quarantined(s3) == records
+
+
+def test_conflicting_digests_are_quarantined_however_many_there_are(s3, quarantine):
+    """Each says something about a stored row."""
+    records = inserts(2)
+
+    def store(deliveries, _patience):
+        conflict = IntegrityError("another digest")
+        return Outcome(refused=[Refusal(delivery.record, conflict) for delivery in deliveries])
+
+    assert consumed(records, store, quarantine, one_attempt()).response == failures()
+    assert quarantined(s3) == records
+
+
+def test_nothing_is_quarantined_without_time_for_it(s3, quarantine):
+    """A put that might end after the invocation is not begun: the record stays in the stream."""
+    records = inserts(2)
+    clock = Clock(left_ms=MARGIN_MS - 1)
+
+    summary = consumed(records, Store(refused=[1]), quarantine, clock.patience)
+
+    assert summary.response == failures(records[1]["dynamodb"]["SequenceNumber"])
+    assert not s3.calls

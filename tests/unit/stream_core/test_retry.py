@@ -1,10 +1,12 @@
 """Trying again pauses ever longer, with jitter, and ends while there is time to answer."""
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from stream_core.clients import CLIENT_CONFIG
-from stream_core.retry import MARGIN_MS
+from stream_core.retry import MARGIN_MS, CallError, Retry, classify, classify_code
 from tests.factories import Clock
+from tests.fakes import client_error, read_timeout
 
 
 def succeeding_after(failures):
@@ -75,13 +77,83 @@ def test_trying_ends_before_the_invocation_does():
     assert clock.left_ms >= MARGIN_MS
 
 
-def test_work_is_tried_once_even_without_time():
+def test_work_is_tried_once_without_time_for_a_second_attempt():
     """An invocation that starts late still does what it can."""
-    clock = Clock(left_ms=0)
+    clock = Clock(left_ms=MARGIN_MS)
+    seen, attempt = succeeding_after(1)
+
+    assert clock.patience.work_off(["x"], attempt) == ["x"]
+    assert (seen, clock.pauses_s) == ([["x"]], [])
+
+
+def test_nothing_is_started_that_may_outlast_the_invocation():
+    """What is not started is left over, and no request is made."""
+    clock = Clock(left_ms=MARGIN_MS - 1)
     seen, attempt = succeeding_after(0)
 
-    assert clock.patience.work_off(["x"], attempt) == []
-    assert (seen, clock.pauses_s) == ([["x"]], [])
+    assert clock.patience.work_off(["x"], attempt) == ["x"]
+    with pytest.raises(CallError, match="no time") as caught:
+        clock.patience.call(lambda: seen.append("called"))
+
+    assert (caught.value.retry, caught.value.is_answered) == (Retry.UNKNOWN, True)
+    assert seen == []
+
+
+@pytest.mark.parametrize(
+    ("error", "retry", "answered"),
+    [
+        (KeyError("Responses"), Retry.UNKNOWN, False),
+        (ValueError("cut"), Retry.UNKNOWN, False),
+        (read_timeout(), Retry.TRANSIENT, False),
+        (client_error("InternalServerError", 500), Retry.TRANSIENT, False),
+        (client_error("ThrottlingException"), Retry.TRANSIENT, True),
+        (client_error("ValidationException"), Retry.PERMANENT, True),
+        (EndpointConnectionError(endpoint_url="https://x"), Retry.TRANSIENT, True),
+    ],
+)
+def test_an_error_of_any_kind_is_a_failed_call(error, retry, answered):
+    """What is not positively an answer is no success, and may have taken effect."""
+
+    def fail():
+        raise error
+
+    with pytest.raises(CallError) as caught:
+        Clock().patience.call(fail)
+
+    assert (caught.value.retry, caught.value.is_answered) == (retry, answered)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "The provided key element does not match the schema",
+        "One or more parameter values were invalid: Missing the key Pk in the item",
+        "One or more parameter values were invalid: Type mismatch for key Id expected: N actual: S",
+    ],
+)
+def test_a_refusal_of_the_tables_keys_is_no_fault_of_a_record(message):
+    """Every item of a table with another key schema would be refused so."""
+    assert classify(client_error("ValidationException", message=message)) is Retry.UNKNOWN
+    assert classify_code("ValidationError", message) is Retry.UNKNOWN
+
+
+def test_an_index_may_refuse_one_item():
+    """Only items whose attribute has another type than the index are refused so."""
+    message = "Type mismatch for Index Key Age Expected: N Actual: S IndexName: ByAge"
+
+    assert classify_code("ValidationException", message) is Retry.PERMANENT
+
+
+def test_a_refused_role_is_no_fault_of_a_record():
+    """STS answers a role that cannot be with the code of a bad record."""
+    error = client_error("ValidationError", operation="AssumeRole")
+
+    assert classify(error) is Retry.UNKNOWN
+
+
+def test_a_body_that_is_too_large_is_a_refusal():
+    """So that the call is halved until it passes."""
+    assert classify(client_error("413", 413)) is Retry.PERMANENT
 
 
 def test_the_margin_outlasts_a_request_that_never_ends():

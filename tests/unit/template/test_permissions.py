@@ -117,7 +117,6 @@ OF_EITHER_WRITER = [
     (f"{QUARANTINE}/done/quarantine/history_writer/1.json", {}, set()),
     (f"{QUARANTINE}/quarantine/1.json", {}, set()),
     (QUARANTINE, {}, {"ListBucket"}),
-    (OVERFLOW, {}, set()),
     (f"{OVERFLOW}/else/a", {}, set()),
     ("arn:aws:s3:::else/overflow/a", {}, set()),
     (TRAIL_KEY, _via("dynamodb"), USE_KEY),
@@ -130,6 +129,7 @@ OF_EITHER_WRITER = [
     (MAPPINGS["History"], {}, set()),
 ]
 OF_HISTORY_WRITER = [
+    (OVERFLOW, {}, {"ListBucketVersions"}),
     *OF_EITHER_WRITER,
     (HISTORY, READ_DIGEST, {"PartiQLInsert", "BatchGetItem"}),
     (HISTORY, READ_SOME | {"dynamodb:Attributes": ["Id"]}, {"PartiQLInsert", "BatchGetItem"}),
@@ -146,6 +146,7 @@ OF_HISTORY_WRITER = [
     (LOGS.format("replica"), {}, set()),
 ]
 OF_REPLICA_WRITER = [
+    (OVERFLOW, {}, set()),
     *OF_EITHER_WRITER,
     (HISTORY, READ_DIGEST, set()),
     (f"{HISTORY}/index/ByTime", {}, set()),

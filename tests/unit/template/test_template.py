@@ -36,6 +36,14 @@ def _properties(case, resource):
     return deployed(case).properties(resource)
 
 
+_VALUES = {
+    "TIME_SHARDS": "1",
+    "SETTLE": "true",
+    "SOURCE_TABLE_ARN": "arn:aws:dynamodb:eu-west-1:123456789012:table/xyz",
+    "SOURCE_TABLE": "xyz",
+}
+
+
 class _Recorder(dict):
     """An environment that remembers the names it was asked for."""
 
@@ -45,7 +53,7 @@ class _Recorder(dict):
 
     def get(self, name, default=None):
         self.asked.add(name)
-        return "1" if name == "TIME_SHARDS" else "true" if name == "SETTLE" else default or "x"
+        return _VALUES.get(name, default or "x")
 
 
 # ---- References ----------------------------------------------------------------------------

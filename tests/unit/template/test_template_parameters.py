@@ -58,7 +58,7 @@ def test_only_the_source_has_to_be_named():
         low, high = (parameter.get(one, default) for one in ("MinValue", "MaxValue"))
         assert low <= default <= high
 
-    assert required == {"SourceTableName"}
+    assert required == set()
 
 
 ALIAS = KEY.replace("key/", "alias/")
@@ -68,7 +68,7 @@ ROOT = "arn:aws:iam::111122223333:root"
 @pytest.mark.parametrize(
     ("parameter", "good", "bad"),
     [
-        ("SourceTableName", ["Employee", "a.b-c_d"], ["", "x", STREAM]),
+        ("SampleSourceTableName", ["", "Employee", "a.b-c_d"], ["x", STREAM]),
         ("SourceStreamArn", ["", STREAM], ["Employee", STREAM.rpartition("/stream/")[0]]),
         ("SourceKmsKeyArn", ["", KEY], [ALIAS, "1234"]),
         ("ReplicaTableName", ["", "Standby"], ["x", STREAM]),
@@ -101,7 +101,6 @@ def test_every_pattern_has_its_examples():
 @pytest.mark.parametrize(
     ("parameter", "values"),
     [
-        ("CreateSampleSourceTable", ["true", "false"]),
         ("Consumers", ["both", "history", "replica"]),
         ("Settle", ["true", "false"]),
         ("PartitionKeyType", ["S", "N", "B"]),
@@ -152,11 +151,11 @@ def test_logs_are_kept_as_long_as_cloudwatch_can():
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({"SourceTableName": "Employee"}, "Give SourceStreamArn"),
+        ({}, "Give SourceStreamArn"),
         (SAMPLE | {"SourceStreamArn": STREAM}, "Leave SourceStreamArn empty"),
         (PLAIN | {"ReplicaRegion": "eu-west-1"}, "Name the replica"),
         (PLAIN | {"ReplicaRoleArn": ROLE}, "Name the replica"),
-        (PLAIN | {"ReplicaTableName": "Employee"}, "is the source table itself"),
+        (SAMPLE | {"ReplicaTableName": "Employee"}, "is the source table itself"),
     ],
 )
 def test_impossible_parameters_are_refused(given, told):

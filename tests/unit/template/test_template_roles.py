@@ -110,6 +110,7 @@ HISTORY_WRITER = (
     | _grants("dynamodb:PartiQLInsert", "<HistoryTable.Arn>")
     | _grants("dynamodb:BatchGetItem", "<HistoryTable.Arn>", ONLY_THE_DIGEST)
     | _grants("s3:PutObject", "<OverflowBucket.Arn>/overflow/*")
+    | _grants("s3:ListBucketVersions", "<OverflowBucket.Arn>")
     | _grants("s3:PutObject", "<QuarantineBucket.Arn>/quarantine/history_writer/*")
     | _grants(["logs:CreateLogStream", "logs:PutLogEvents"], "<HistoryWriterLogGroup.Arn>")
 )
