@@ -16,8 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.history import HISTORY, SOURCE, history, order_id
-from benchmarks.running import Served, check_endpoint, serving_history
-from benchmarks.writers import environment
+from benchmarks.processes import Served, check_endpoint, environment, serving_history
 from reports import Certainty, HistoryTable
 from stream_core.attribute_values import Item, same_item
 from stream_core.history_row import ID, SORT_KEY, sort_key_after

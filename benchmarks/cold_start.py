@@ -8,7 +8,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.writers import environment
+from benchmarks.processes import environment
 
 _ROUNDS = 15
 _TIMED = "import time; began = time.perf_counter(); {}; print(time.perf_counter() - began)"

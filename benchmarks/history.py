@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,17 +34,17 @@ HISTORY, SOURCE, BY_TIME = "history", "source", "ByTime"
 _HEAD = (ID, SORT_KEY, "Keys", "TimeBucket", "EventName")
 _BY_TIME_KEY = ("TimeBucket", SORT_KEY, ID)
 
-_CACHE = Path(tempfile.gettempdir(), "itemtrail-benchmarks")
+CACHE = Path(tempfile.gettempdir(), "itemtrail-benchmarks")
 # One more for every change of what is generated or of how it is laid out.
 _LAYOUT = 2
 _KEPT_FOR = timedelta(days=1)
 _PROCESSES = 2
 _ROWS_A_PART = 10_000
-_FIRST_SEQUENCE = 100000000003218256368
+FIRST_SEQUENCE = 100000000003218256368
 _ARN = "arn:aws:dynamodb:us-east-1:123456789012:table/source/stream/2026-11-25T00:00:00.000"
 _REMOVED = 0.03
-_STATUSES = ("open", "paid", "packed", "shipped", "closed")
-_PEOPLE = ("alice", "bob", "carol", "dave", "erin", "frank")
+STATUSES = ("open", "paid", "packed", "shipped", "closed")
+PEOPLE = ("alice", "bob", "carol", "dave", "erin", "frank")
 _NOTE = "Leave it with the neighbours on the second floor if nobody answers the door."
 
 
@@ -73,7 +74,7 @@ def history(name: str, versions: Sequence[int], span: timedelta = SPAN) -> Histo
         versions: how many rows each item has.
         span: how long the history is.
     """
-    folder = _CACHE / f"{name}-{_LAYOUT}"
+    folder = CACHE / f"{name}-{_LAYOUT}"
     try:
         existing = History.read(folder)
     except FileNotFoundError:
@@ -81,8 +82,8 @@ def history(name: str, versions: Sequence[int], span: timedelta = SPAN) -> Histo
     # A rewind counts back from now: behind an old history lie hours in which nothing happened.
     if existing is None or existing.end < datetime.now(UTC) - _KEPT_FOR:
         shutil.rmtree(folder, ignore_errors=True)
-        _CACHE.mkdir(exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=_CACHE) as work:
+        CACHE.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=CACHE) as work:
             _generate(Path(work), versions, span)
             Path(work).rename(folder)
             Path(work).mkdir()
@@ -92,7 +93,7 @@ def history(name: str, versions: Sequence[int], span: timedelta = SPAN) -> Histo
 
 def forget() -> None:
     """Remove every generated history."""
-    shutil.rmtree(_CACHE, ignore_errors=True)
+    shutil.rmtree(CACHE, ignore_errors=True)
 
 
 def skewed(rows: int, items: int) -> list[int]:
@@ -125,7 +126,9 @@ def _generate(folder: Path, versions: Sequence[int], span: timedelta) -> None:
     writing = "\r\x1b[Kgenerating a history: {:,} of {:,} rows" if sys.stderr.isatty() else ""
     tables = {name: TableWriter(folder, name) for name in (HISTORY, SOURCE)}
     with ProcessPoolExecutor(_PROCESSES, multiprocessing.get_context("spawn")) as pool:
-        for part in pool.map(_part, *zip(*_parts(versions, start, end), strict=True)):
+        for part in pool.map(
+            partial(_part, (start, end)), *zip(*parts_of(versions, _ROWS_A_PART), strict=True)
+        ):
             tables[HISTORY].add(part.rows, part.row_ends, part.row_sizes)
             tables[SOURCE].add(part.live, part.live_ends, part.live_sizes)
             sys.stderr.write(writing.format(len(tables[HISTORY].ends), sum(versions)))
@@ -147,19 +150,18 @@ def _generate(folder: Path, versions: Sequence[int], span: timedelta) -> None:
     Path(folder, "about.json").write_text(json.dumps(about, indent=1), "utf-8")
 
 
-def _parts(
-    versions: Sequence[int], *range_: datetime
-) -> Iterator[tuple[int, list[int], tuple[datetime, ...]]]:
-    first, part, rows = 0, [], 0
+def parts_of(versions: Sequence[int], rows: int) -> Iterator[tuple[int, list[int]]]:
+    """The first item of each part of so many rows, and how many rows each of its items has."""
+    first, part, size = 0, [], 0
     for number, count in enumerate(versions):
         part.append(count)
-        rows += count
-        if rows >= _ROWS_A_PART or number == len(versions) - 1:
-            yield first, part, range_
-            first, part, rows = number + 1, [], 0
+        size += count
+        if size >= rows or number == len(versions) - 1:
+            yield first, part
+            first, part, size = number + 1, [], 0
 
 
-def _part(first: int, versions: list[int], range_: tuple[datetime, datetime]) -> _Part:
+def _part(range_: tuple[datetime, datetime], first: int, versions: list[int]) -> _Part:
     part = _Part()
     for number, count in enumerate(versions, first):
         live: Item | None = None
@@ -188,7 +190,7 @@ def _life(number: int, versions: int, start: datetime, end: datetime) -> Iterato
         removed = old is not None and draw.random() < _REMOVED
         new = None if removed else _next_state(draw, number, version, old)
         # Seconds apart by more than any item's number and versions: in time order, all different.
-        sequence = _FIRST_SEQUENCE + second * 10**15 + number * 10**7 + version
+        sequence = FIRST_SEQUENCE + second * 10**15 + number * 10**7 + version
         yield Change(
             item_id=order_id(number),
             event_id=f"{sequence:032x}",
@@ -212,8 +214,8 @@ def _life(number: int, versions: int, start: datetime, end: datetime) -> Iterato
 def _next_state(draw: random.Random, number: int, version: int, old: Item | None) -> Item:
     """An order as it is placed, or as somebody changes it."""
     changed = {
-        "Status": {"S": draw.choice(_STATUSES)},
-        "UpdatedBy": {"S": draw.choice(_PEOPLE)},
+        "Status": {"S": draw.choice(STATUSES)},
+        "UpdatedBy": {"S": draw.choice(PEOPLE)},
         "Version": {"N": str(version + 1)},
     }
     if old is not None:

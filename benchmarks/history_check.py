@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from benchmarks.history import BY_TIME, HISTORY, SOURCE, TIME_SHARDS, History, history, skewed
-from benchmarks.running import serving_history
+from benchmarks.processes import serving_history
 from stream_core.attribute_values import item_size
 from stream_core.history_row import ID, SORT_KEY, time_text
 

@@ -15,7 +15,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.writers import endpoint, environment, record
+from benchmarks.processes import environment
+from benchmarks.writers import endpoint, record
 
 _LIMIT_BYTES = 6 * 1024 * 1024
 _HANDLE = """

@@ -8,10 +8,8 @@ have been given all of them, once each, in both tables; a comparison has to find
 
 import json
 import os
-import resource
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,7 +19,8 @@ import boto3
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.running import Served, ask, serving
+from benchmarks.processes import Served, ask, serving
+from benchmarks.spent import Clock
 from operations.backfill.plan import backfill
 from operations.deployed_tables import DeployedTables
 from operations.execution.pace import Pace
@@ -253,15 +252,9 @@ _WAYS: dict[str, Callable[[int], tuple[int, list[int]]]] = {
 def _spent(way: str, items: int) -> dict[str, Any]:
     """Do it once, after a small run that loads what has to be loaded."""
     _WAYS[way](_WARM_UP_ITEMS)
-    began, cpu = time.perf_counter(), time.process_time()
+    clock = Clock()
     looked_at, differing = _WAYS[way](items)
-    return {
-        "seconds": time.perf_counter() - began,
-        "cpu_s": time.process_time() - cpu,
-        "looked_at": looked_at,
-        "differing": differing,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-    }
+    return {"looked_at": looked_at, "differing": differing, **clock.elapsed()}
 
 
 if __name__ == "__main__":

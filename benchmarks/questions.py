@@ -7,11 +7,8 @@
 prints how long it took, the peak of memory until then, and the answer's count and digest.
 """
 
-import hashlib
 import json
-import resource
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from boto3.dynamodb.types import TypeSerializer
 
 from benchmarks.history import HISTORY, SOURCE, TIME_SHARDS, History
+from benchmarks.spent import Clock, digest_of
 from stream_core.attribute_values import Item, canonical_json
 from stream_core.history_row import HistoryRow, sort_key_of
 from stream_core.item_id import item_id
@@ -38,7 +36,6 @@ QUESTIONS = {
 }
 _OF_TABLE = {"middle", "recent"}
 _ATTRIBUTE, _OLD, _NEW = "Status", "open", "paid"
-_MODULUS = 2**256
 
 
 def main() -> None:
@@ -55,33 +52,33 @@ def main() -> None:
 def _frame(question: str, past: History) -> dict[str, Any]:
     """The frame that the library's method returns."""
     trail, where = _trail(question)
-    clock = _Clock()
+    clock = Clock()
     if question in _OF_TABLE:
         frame = trail.table_as_of(_instant(question, past))
-        took = clock.elapsed(question, f"{frame.attrs['method']}, frame")
+        took = _answer(clock, question, f"{frame.attrs['method']}, frame")
         return took | _digest(map(_wire, frame.loc[frame["exists"], "item"]))
     frame = trail.changes(*_last_day(past), where)
-    return clock.elapsed(question, "ByTime, frame") | _digest(_framed(frame))
+    return _answer(clock, question, "ByTime, frame") | _digest(_framed(frame))
 
 
 def _streamed(question: str, past: History) -> dict[str, Any]:
     """The library's stream, nothing of it kept; the digest's cost is in the time."""
     trail, where = _trail(question)
-    clock = _Clock()
+    clock = Clock()
     if question in _OF_TABLE:
         table = trail.table_states(_instant(question, past))
         digest = _digest(state.image for state in table.states if state.image)
-        return clock.elapsed(question, f"{table.method}, streamed") | digest
+        return _answer(clock, question, f"{table.method}, streamed") | digest
     digest = _digest(map(_row, trail.changed_rows(*_last_day(past), where)))
-    return clock.elapsed(question, "ByTime, streamed") | digest
+    return _answer(clock, question, "ByTime, streamed") | digest
 
 
 def _plain_pandas(past: History) -> Iterator[dict[str, Any]]:
     from benchmarks import plain_pandas  # noqa: PLC0415 - no memory of it in the other ways
 
-    clock = _Clock()
+    clock = Clock()
     frame = plain_pandas.load()
-    yield clock.elapsed("load", "")
+    yield _answer(clock, "load", "")
     day = _last_day(past)
     ways: dict[str, Callable[[], pd.DataFrame]] = {
         "middle": lambda: plain_pandas.table_as_of(frame, _instant("middle", past)),
@@ -90,9 +87,9 @@ def _plain_pandas(past: History) -> Iterator[dict[str, Any]]:
         "filtered": lambda: plain_pandas.changes_of(frame, *day, _ATTRIBUTE, (_OLD, _NEW)),
     }
     for question, ask in ways.items():
-        clock = _Clock()
+        clock = Clock()
         answer = ask()
-        took = clock.elapsed(question, "pandas")
+        took = _answer(clock, question, "pandas")
         lines = answer[["id", "key", "event", "old", "new"]].itertuples(index=False, name=None)
         yield took | _digest(
             answer["new"] if question in _OF_TABLE else (_line(*columns) for columns in lines)
@@ -118,39 +115,13 @@ def _last_day(past: History) -> tuple[datetime, datetime]:
     return past.end - timedelta(days=1), past.end
 
 
-class _Clock:
-    """The time and the CPU time since it was made."""
-
-    def __init__(self) -> None:
-        self._wall, self._cpu = time.perf_counter(), time.process_time()
-
-    def elapsed(self, question: str, way: str) -> dict[str, Any]:
-        """What it took until now."""
-        return {
-            "question": question,
-            "way": way,
-            "seconds": time.perf_counter() - self._wall,
-            "cpu_s": time.process_time() - self._cpu,
-            "peak_mb": _peak_mb(),
-        }
-
-
-def _peak_mb() -> int:
-    # Linux counts a parent's memory before exec as the child's own in `ru_maxrss`.
-    status = Path("/proc/self/status")
-    if status.exists():
-        fields = dict(line.split(":", 1) for line in status.read_text("ascii").splitlines())
-        return int(fields["VmHWM"].split()[0]) // 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024**2
+def _answer(clock: Clock, question: str, way: str) -> dict[str, Any]:
+    """What it took until now to answer a question in a way."""
+    return {"question": question, "way": way, **clock.elapsed()}
 
 
 def _digest(items: Iterable[Item]) -> dict[str, Any]:
-    """How many items there are, and a digest of their canonical forms, whatever their order."""
-    total, count = 0, 0
-    for item in items:
-        total += int.from_bytes(hashlib.sha256(canonical_json(item)).digest())
-        count += 1
-    return {"count": count, "digest": f"{total % _MODULUS:064x}"}
+    return digest_of(map(canonical_json, items))
 
 
 def _row(row: HistoryRow) -> Item:

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.history import history, skewed
+from benchmarks.processes import Served, ask, check_endpoint, serving_history
 from benchmarks.questions import QUESTIONS
-from benchmarks.running import Served, ask, check_endpoint, serving_history
 
 
 def measure(rows: int, items: int) -> dict[str, Any]:

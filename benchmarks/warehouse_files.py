@@ -20,37 +20,29 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from benchmarks.history import skewed
+from benchmarks.history import CACHE, FIRST_SEQUENCE, PEOPLE, STATUSES, parts_of, skewed
 from stream_core.change import EventName
 from stream_core.history_row import FORMAT, sort_key_of
+from warehouse.archive.merge import MonthFile
 from warehouse.check import check_of
 from warehouse.dataset.manifest import MANIFEST, ROWS_FOLDER, DataFile, Dataset, Ingested
 from warehouse.dataset.schema import MONTH, ROWS, STATE_BYTES
 
 START, END = datetime(2025, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
 
-# Within what `benchmarks.history.forget` removes.
-_CACHE = Path(tempfile.gettempdir(), "itemtrail-benchmarks")
 # One more for every change of what is generated or of how it is laid out.
 _LAYOUT = 1
 _PROCESSES = 2
 _ROWS_A_PART = 1_000_000
-# As `warehouse.archive.merge` writes files; few lines at a time: Python looks after each of them.
-_GROUP_ROWS, _GROUP_BYTES = 65_536, 64 * 1024 * 1024
+# Few lines at a time: Python looks after each of them.
 _LINES, _CHECKED_OF_THEM = 2_048, 4
-_REPEATED = ["id", "keys", "event_name", "event_source_arn", "aws_region", "user_identity"]
-_SKIPPED_BY = ["id", "sort_key", "created_at", "event_name"]
 
 _TABLE = "arn:aws:dynamodb:us-east-1:123456789012:table/history"
 _STREAM = "arn:aws:dynamodb:us-east-1:123456789012:table/source/stream/2024-12-31T00:00:00.000"
 _SECONDS = range(round((END - START).total_seconds()))
 _MICROSECONDS = 1_000_000
-_FIRST_SEQUENCE = 100000000003218256368
 _REMOVED, _LOST = 0.03, 0.001
-_STATUSES = ("open", "paid", "packed", "shipped", "closed")
-_PEOPLE = ("alice", "bob", "carol", "dave", "erin", "frank")
 _WORDS = (
     "leave it with the neighbours on second floor if nobody answers door and ring twice before "
     "calling warehouse gate code is needed after six parcel fragile glass keep upright dry"
@@ -66,11 +58,11 @@ def middle() -> datetime:
 
 def generated(rows: int) -> Dataset:
     """The dataset of so many rows of a tenth as many items, generated unless it is there."""
-    folder = _CACHE / f"warehouse-{rows}-{_LAYOUT}"
+    folder = CACHE / f"warehouse-{rows}-{_LAYOUT}"
     if not Path(folder, MANIFEST).exists():
         shutil.rmtree(folder, ignore_errors=True)
-        _CACHE.mkdir(exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=_CACHE) as work:
+        CACHE.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=CACHE) as work:
             _generate(Path(work), rows)
             Path(work).rename(folder)
             Path(work).mkdir()
@@ -108,7 +100,7 @@ class _Order:
 
     def state(self, draw: random.Random, version: int) -> _State:
         """The order as it is placed, or as somebody changes it."""
-        status, person = draw.choice(_STATUSES), draw.choice(_PEOPLE)
+        status, person = draw.choice(STATUSES), draw.choice(PEOPLE)
         image = (
             f'{self.head},"Status":{{"S":"{status}"}},{self.body},'
             f'"UpdatedBy":{{"S":"{person}"}},"Version":{{"N":"{version}"}}}}'
@@ -122,7 +114,7 @@ def _generate(folder: Path, rows: int) -> None:
     writing = "\r\x1b[Kgenerating a dataset: {:,} of {:,} rows" if sys.stderr.isatty() else ""
     files: list[DataFile] = []
     with ProcessPoolExecutor(_PROCESSES, multiprocessing.get_context("spawn")) as pool:
-        parts = list(_parts(versions))
+        parts = list(parts_of(versions, min(_ROWS_A_PART, -(-rows // _PROCESSES))))
         for part in pool.map(_part, [folder] * len(parts), *zip(*parts, strict=True)):
             files += part
             sys.stderr.write(writing.format(sum(file.rows for file in files), rows))
@@ -134,60 +126,43 @@ def _generate(folder: Path, rows: int) -> None:
     Dataset(folder, _TABLE, START, END, (export,), tuple(files)).save()
 
 
-def _parts(versions: Sequence[int]) -> Iterator[tuple[int, list[int]]]:
-    """The first order of each part, and how many rows each of its orders has."""
-    wanted = min(_ROWS_A_PART, -(-sum(versions) // _PROCESSES))
-    first, part, rows = 0, [], 0
-    for number, count in enumerate(versions):
-        part.append(count)
-        rows += count
-        if rows >= wanted or number == len(versions) - 1:
-            yield first, part
-            first, part, rows = number + 1, [], 0
-
-
 def _part(folder: Path, first: int, versions: Sequence[int]) -> list[DataFile]:
-    months: dict[str, _MonthFile] = {}
+    months: dict[str, _GeneratedFile] = {}
     for number, count in enumerate(versions, first):
         for line in _life(number, count):
             month = line[1][: len("2025-01")]
             if month not in months:
-                months[month] = _MonthFile(folder, month, first)
+                months[month] = _GeneratedFile(folder, month, first)
             months[month].add(line)
     return [months[month].finish() for month in sorted(months)]
 
 
-class _MonthFile:
-    """One file of the dataset while it is written."""
+class _GeneratedFile:
+    """One file of the dataset while it is written, by what an ingest writes with."""
 
     def __init__(self, folder: Path, month: str, first: int) -> None:
         self._folder = folder
         self._name = f"{ROWS_FOLDER}/{MONTH}={month}/from-{first:08d}.parquet"
         self._lines: list[tuple[Any, ...]] = []
-        self._group: list[pa.Table] = []
-        self._rows = 0
         self._check = check_of(END)
         path = folder / self._name
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._writer = pq.ParquetWriter(
-            path, ROWS, compression="zstd", use_dictionary=_REPEATED, write_statistics=_SKIPPED_BY
-        )
+        self._file = MonthFile(path, month)
 
     def add(self, line: tuple[Any, ...]) -> None:
         """Add a line, in order."""
         self._lines.append(line)
         if len(self._lines) >= _LINES:
-            self._gather()
+            self._flush()
 
     def finish(self) -> DataFile:
         """The file, complete."""
-        self._gather()
-        self._write()
-        self._writer.close()
-        size = Path(self._folder, self._name).stat().st_size
-        return DataFile(self._name, self._rows, size, f"{_TABLE}/export/1")
+        self._flush()
+        written = self._file.finish()
+        size = written.path.stat().st_size
+        return DataFile(self._name, written.rows, size, f"{_TABLE}/export/1")
 
-    def _gather(self) -> None:
+    def _flush(self) -> None:
         if not self._lines:
             return
         columns = [
@@ -198,20 +173,7 @@ class _MonthFile:
         if faults := self._check(batch.slice(0, _CHECKED_OF_THEM)).to_pylist():
             raise AssertionError(f"lines that the product would not have written: {faults}")
         self._lines.clear()
-        self._group.append(pa.Table.from_batches([batch]))
-        rows, size = (
-            sum(getattr(table, size_name) for table in self._group)
-            for size_name in ("num_rows", "nbytes")
-        )
-        if rows >= _GROUP_ROWS or size >= _GROUP_BYTES:
-            self._write()
-
-    def _write(self) -> None:
-        if self._group:
-            group = pa.concat_tables(self._group)
-            self._writer.write_table(group, row_group_size=group.num_rows)
-            self._rows += group.num_rows
-            self._group.clear()
+        self._file.add(pa.Table.from_batches([batch]))
 
 
 def _life(number: int, rows: int) -> Iterator[tuple[Any, ...]]:
@@ -235,7 +197,7 @@ def _line(
     order: _Order, second: int, place: int, old: _State | None, new: _State | None
 ) -> tuple[Any, ...]:
     """The columns of `warehouse.dataset.schema.ROWS`."""
-    sequence = str(_FIRST_SEQUENCE + place)
+    sequence = str(FIRST_SEQUENCE + place)
     event_id = f"{place:032x}"
     sort_key = sort_key_of(START + timedelta(seconds=second), sequence)
     event = EventName.INSERT if old is None else EventName.MODIFY if new else EventName.REMOVE

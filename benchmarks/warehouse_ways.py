@@ -11,16 +11,15 @@ make the digest as the answer comes: its cost is in the time.
 import hashlib
 import json
 import os
-import resource
 import shutil
 import sys
-import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from benchmarks.spent import Clock, digest_of
 from benchmarks.warehouse_files import middle
 from warehouse.dataset.manifest import ROWS_FOLDER, Dataset
 from warehouse.dataset.schema import STATE_BYTES
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 # What DuckDB and Spark's JVM may take; a process has more than that in use.
 DUCKDB_MEMORY, SPARK_MEMORY = "2GB", "3g"
 _ANSWER = ("id", "exists", "image", "image_hash", "certainty")
-_MODULUS = 2**256
 
 
 def main() -> None:
@@ -46,14 +44,14 @@ def main() -> None:
 def _duckdb(folder: Path) -> dict[str, Any]:
     from warehouse.engines.duck import DuckEngine  # noqa: PLC0415 - no memory of it in the other ways
 
-    clock = _Clock()
+    clock = Clock()
     with DuckEngine(Dataset.open(folder), memory_limit=DUCKDB_MEMORY) as engine:
-        digest = _digest(_lines(engine.answer(table_as_of(middle(), engine.bounds))))
+        digest = digest_of(_checked(_lines(engine.answer(table_as_of(middle(), engine.bounds)))))
         return clock.elapsed() | digest
 
 
 def _spark(folder: Path) -> dict[str, Any]:
-    clock = _Clock()
+    clock = Clock()
     try:
         from pyspark.sql import SparkSession  # noqa: PLC0415 - optional
 
@@ -64,9 +62,9 @@ def _spark(folder: Path) -> dict[str, Any]:
         return {"missing": "there is no Java"}
     session = _session(SparkSession.builder)
     start = clock.elapsed()["seconds"]
-    clock = _Clock()
+    clock = Clock()
     with SparkEngine(Dataset.open(folder), session) as engine:
-        digest = _digest(_lines(engine.answer(table_as_of(middle(), engine.bounds))))
+        digest = digest_of(_checked(_lines(engine.answer(table_as_of(middle(), engine.bounds)))))
         figures = clock.elapsed() | digest | {"start_s": start}
     session.stop()
     return figures
@@ -90,12 +88,12 @@ def _session(builder: "SparkSession.Builder") -> "SparkSession":
 def _pandas(folder: Path) -> dict[str, Any]:
     import pandas as pd  # noqa: PLC0415 - no memory of it in the other ways
 
-    clock = _Clock()
+    clock = Clock()
     columns = ["id", "sort_key", "created_at", "event_name", "old_image", "new_image"]
     hashes = ["old_hash", "new_hash"]
     frame = pd.read_parquet(folder / ROWS_FOLDER, columns=[*columns, *hashes])
     answer = _plain_table_as_of(frame)
-    digest = _digest(answer.itertuples(index=False, name=None))
+    digest = digest_of(_checked(answer.itertuples(index=False, name=None)))
     return clock.elapsed() | digest
 
 
@@ -131,76 +129,17 @@ def _lines(answer: pa.RecordBatchReader) -> Iterator[tuple[Any, ...]]:
         yield from zip(*(batch[name].to_pylist() for name in _ANSWER), strict=True)
 
 
-def _digest(lines: Iterable[tuple[Any, ...]]) -> dict[str, Any]:
-    """How many lines there are, and a digest of them, whatever their order.
+def _checked(lines: Iterable[tuple[Any, ...]]) -> Iterator[bytes]:
+    """What each line says, without its image, which is held against its hash.
 
     Raises:
         AssertionError: an image is not the one of its hash.
     """
-    total, count = 0, 0
     for identifier, exists, image, image_hash, certainty in lines:
         if exists and hashlib.sha256(image.encode("ascii")).digest()[:STATE_BYTES] != image_hash:
             raise AssertionError(f"the image of {identifier} is another one's")
         line = repr((identifier, bool(exists), image_hash if exists else None, certainty))
-        total += int.from_bytes(hashlib.sha256(line.encode("ascii")).digest())
-        count += 1
-    return {"count": count, "digest": f"{total % _MODULUS:064x}"}
-
-
-class _Clock:
-    """The time, and the CPU time of this process and its children, since it was made."""
-
-    def __init__(self) -> None:
-        self._wall, self._cpu = time.perf_counter(), _cpu_s()
-
-    def elapsed(self) -> dict[str, Any]:
-        """What it took until now."""
-        return {
-            "seconds": time.perf_counter() - self._wall,
-            "cpu_s": _cpu_s() - self._cpu,
-            "peak_mb": _peak_mb(),
-        }
-
-
-def _processes() -> list[Path]:
-    """This process and those that it began, where the system tells them: Spark is a few."""
-    children: dict[str, list[str]] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        children.setdefault(_fields(stat.parent)[1], []).append(stat.parent.name)
-    ids = [str(os.getpid())] if children else []
-    for process_id in ids:
-        ids += children.get(process_id, [])
-    return [Path("/proc", process_id) for process_id in ids]
-
-
-def _fields(process: Path) -> list[str]:
-    """From its state on: its name before that may hold anything."""
-    return _text(process / "stat").rpartition(")")[2].split() or ["", ""]
-
-
-def _text(file: Path) -> str:
-    """Nothing where the process has ended by now."""
-    try:
-        return file.read_text("utf-8", "replace")
-    except OSError:
-        return ""
-
-
-def _cpu_s() -> float:
-    # utime, stime, and those of children that have ended.
-    ticks = [int(field) for process in _processes() for field in _fields(process)[11:15]]
-    return sum(ticks) / os.sysconf("SC_CLK_TCK") if ticks else time.process_time()
-
-
-def _peak_mb() -> int:
-    """The most that each process had in memory, which they need not have had at one time."""
-    # Linux counts a parent's memory before exec as the child's own in `ru_maxrss`.
-    texts = [_text(process / "status") for process in _processes()]
-    # One that has ended and is not yet waited for has no such line.
-    peaks = [text.partition("VmHWM:")[2].split() for text in texts]
-    if not peaks:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024**2
-    return sum(int(peak[0]) for peak in peaks if peak) // 1024
+        yield line.encode("ascii")
 
 
 if __name__ == "__main__":

@@ -4,8 +4,6 @@ import contextlib
 import json
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import article, floor
+from benchmarks.processes import TABLE_ARN, environment, serving
 from stream_core.clients import CONCURRENCY
 
 _ROUNDS = 5
@@ -26,8 +25,7 @@ _BATCH = 1000
 _DELAYS_MS = (0, 5, 70)
 # Enough for a steady figure without waiting minutes for the slowest.
 _ARTICLE_RECORDS = {0: 1000, 5: 100, 70: 20}
-_TABLE_ARN = "arn:aws:dynamodb:us-east-1:123456789012:table/Employee"
-_ARN = f"{_TABLE_ARN}/stream/2026-11-25T00:00:00.000"
+_ARN = f"{TABLE_ARN}/stream/2026-11-25T00:00:00.000"
 
 
 @dataclass(frozen=True)
@@ -87,19 +85,8 @@ def endpoint(delay_ms: int, records: list[dict[str, Any]]) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "items.json")
         path.write_text(json.dumps(items), "utf-8")
-        process = subprocess.Popen(  # noqa: S603 - our own arguments
-            [sys.executable, "-m", "benchmarks.endpoint", str(delay_ms), str(path)],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            assert process.stdout  # noqa: S101
-            yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
-        finally:
-            process.kill()
-            process.wait()
-            assert process.stdout  # noqa: S101
-            process.stdout.close()
+        with serving("benchmarks.endpoint", str(delay_ms), str(path)) as served:
+            yield served.url
 
 
 def measured(work: Callable[[], object], records: int, writer: str, way: str, delay: int) -> Figure:
@@ -113,25 +100,6 @@ def measured(work: Callable[[], object], records: int, writer: str, way: str, de
         cpus.append(time.process_time() - cpu)
     wall, cpu = statistics.median(walls), statistics.median(cpus)
     return Figure(writer, way, delay, records, records / wall, cpu / records * 1e6, wall)
-
-
-def environment(url: str) -> dict[str, str]:
-    """What the handlers and boto3 need to know, for this endpoint."""
-    return {
-        "AWS_ENDPOINT_URL": url,
-        "AWS_REGION": "us-east-1",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "SOURCE_TABLE_ARN": _TABLE_ARN,
-        "HISTORY_TABLE": "h",
-        "OVERFLOW_BUCKET": "o",
-        "QUARANTINE_BUCKET": "q",
-        "SOURCE_TABLE": _TABLE_ARN,
-        "REPLICA_TABLE": "r",
-        "POWERTOOLS_METRICS_DISABLED": "true",
-        "LOG_LEVEL": "ERROR",
-    }
 
 
 def handlers(*, settle: bool) -> dict[str, Any]:

@@ -138,7 +138,7 @@ class Merge:
             folder: where the files go.
             name: what their names begin with.
         """
-        new: _File | None = None
+        new: MonthFile | None = None
         rows = self._database.sql(
             "SELECT * FROM staged ANTI JOIN present USING (id, sort_key)"
             " ORDER BY month, id, sort_key"
@@ -149,7 +149,7 @@ class Merge:
                 yield new.finish()
                 new = None
             if new is None:
-                new = _File(folder / f"{name}-{number:05d}.parquet", month)
+                new = MonthFile(folder / f"{name}-{number:05d}.parquet", month)
                 number += 1
             new.add(batch)
         if new is not None:
@@ -176,7 +176,7 @@ class Merge:
             )
 
 
-class _File:
+class MonthFile:
     """One file of the dataset while it is written."""
 
     def __init__(self, path: Path, month: str) -> None:

@@ -1,4 +1,4 @@
-"""Processes of their own for the benchmarks of reports: the endpoint, and whoever asks it."""
+"""Processes of their own for the benchmarks: endpoints, and the programs that ask them."""
 
 import contextlib
 import json
@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from benchmarks.writers import environment
+TABLE_ARN = "arn:aws:dynamodb:us-east-1:123456789012:table/Employee"
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,25 @@ def serving(module: str, *arguments: str) -> Iterator[Served]:
 def check_endpoint() -> None:
     """See that the endpoint answers as moto does, once; CalledProcessError where it does not."""
     subprocess.run([sys.executable, "-m", "benchmarks.history_check"], check=True)
+
+
+def environment(url: str) -> dict[str, str]:
+    """What the handlers and boto3 need to know, for this endpoint."""
+    return {
+        "AWS_ENDPOINT_URL": url,
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "SOURCE_TABLE_ARN": TABLE_ARN,
+        "HISTORY_TABLE": "h",
+        "OVERFLOW_BUCKET": "o",
+        "QUARANTINE_BUCKET": "q",
+        "SOURCE_TABLE": TABLE_ARN,
+        "REPLICA_TABLE": "r",
+        "POWERTOOLS_METRICS_DISABLED": "true",
+        "LOG_LEVEL": "ERROR",
+    }
 
 
 def ask(module: str, *arguments: str, url: str) -> Any:
