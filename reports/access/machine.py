@@ -43,25 +43,11 @@ class Machine:
     jitter: Callable[[], float] = random.random
 
     def patience(self, seconds: float) -> Patience:
-        """Patience of this machine, see `patience_of`."""
-        return patience_of(seconds, clock=self.clock, sleep=self.sleep, jitter=self.jitter)
+        """Patience that begins now and lasts so many seconds; with none left, all is tried once."""
+        given_up = self.clock() + seconds
 
+        def remaining_ms() -> int:
+            # Only an invocation needs a margin to answer in before it is ended.
+            return max(0, int((given_up - self.clock()) * 1000)) + MARGIN_MS
 
-def patience_of(
-    seconds: float,
-    *,
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], object] = time.sleep,
-    jitter: Callable[[], float] = random.random,
-) -> Patience:
-    """Patience that begins now and lasts so many seconds; with none left, all is tried once.
-
-    Args:
-        seconds: how long another attempt may still begin.
-        clock: seconds that only go forward.
-        sleep: pauses for so many seconds.
-        jitter: a random number in [0, 1).
-    """
-    given_up = clock() + seconds
-    # Only an invocation needs a margin to answer in before it is ended.
-    return Patience(lambda: max(0, int((given_up - clock()) * 1000)) + MARGIN_MS, sleep, jitter)
+        return Patience(remaining_ms, self.sleep, self.jitter)

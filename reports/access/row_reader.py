@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from reports.access.by_time import ByTime
-from reports.access.machine import patience_of
+from reports.access.machine import Machine
 from reports.access.overflow import overflow_body
 from reports.access.table_description import describe
 from reports.errors import ReportError, TableNotFoundError
@@ -158,7 +158,7 @@ class RowReader:
         wanted: list[Item] = [
             {ID: {"S": identifier}, SORT_KEY: {"S": key}} for identifier, key in dict.fromkeys(keys)
         ]
-        if patience_of(_GIVE_UP_AFTER_S).work_off(wanted, attempt):
+        if Machine().patience(_GIVE_UP_AFTER_S).work_off(wanted, attempt):
             raise ReportError(
                 f"'{self.history_table}' is throttled: try again later, or raise its capacity"
             )

@@ -3,13 +3,12 @@
 import os
 import signal
 import threading
-import time
 from functools import partial
 
 import pytest
 
 from operations.execution.settlement import KEYS_A_CALL, settle_all
-from reports.access.machine import Machine, patience_of
+from reports.access.machine import Machine
 from stream_core.errors import RefusedRecordError
 from tests.factories import item, number, text
 from tests.fakes import DENIED, THROTTLED, client_error, refuse_call
@@ -221,18 +220,20 @@ def test_patience_lasts_as_long_as_it_is_told():
     def sleep(seconds):
         now[0] += seconds
 
-    patience = patience_of(10, clock=lambda: now[0], sleep=sleep, jitter=lambda: 1.0)
+    patience = Machine(clock=lambda: now[0], sleep=sleep, jitter=lambda: 1.0).patience(10)
 
     assert patience.work_off(["work"], attempt) == ["work"]
     assert 105 < begun[-1] <= 110
 
 
-def test_patience_of_none_tries_once():
+def test_no_patience_tries_once():
     """No time left means one attempt and no pause."""
     attempts = []
 
-    left = patience_of(0, clock=lambda: 5.0, sleep=time.sleep).work_off(
-        ["work"], lambda pending: attempts.append(1) or pending
+    left = (
+        Machine(clock=lambda: 5.0)
+        .patience(0)
+        .work_off(["work"], lambda pending: attempts.append(1) or pending)
     )
 
     assert (left, len(attempts)) == (["work"], 1)

@@ -97,7 +97,7 @@ def test_the_history_is_exact_where_it_is_complete():
 def test_rows_that_come_back_unprocessed_are_asked_for_again(method, monkeypatch):
     """A throttled table slows the answer down, and takes nothing from it."""
     clock = Clock()
-    monkeypatch.setattr("reports.access.row_reader.patience_of", lambda _seconds: clock.patience)
+    monkeypatch.setattr("reports.access.machine.Machine.patience", lambda *_: clock.patience)
     world = changed(inserted(Recorded(batch=7), 40), 40, 1, at=100)
 
     assert len(images(method(world, 50))) == 40

@@ -80,7 +80,7 @@ def test_the_first_rows_come_long_before_the_last_are_read():
 def test_rows_that_come_back_unprocessed_are_asked_for_again(monkeypatch):
     """A throttled table slows the answer down, and takes nothing from it."""
     clock = Clock()
-    monkeypatch.setattr("reports.access.row_reader.patience_of", lambda _seconds: clock.patience)
+    monkeypatch.setattr("reports.access.machine.Machine.patience", lambda *_: clock.patience)
     world = counted(Recorded(batch=3), 40)
 
     assert places(changes(world)) == places(world.rows)
