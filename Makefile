@@ -14,7 +14,7 @@ TEMPLATE_BIN := $(TEMPLATE_VENV)/bin
 TEMPLATE_READY := $(TEMPLATE_VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-spark bench histories simulate simulate-mutations lint lint-templates check fix docs build lock clean
+.PHONY: help demo test test-spark bench histories simulate mutations lint lint-templates check fix docs build lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -52,8 +52,8 @@ histories: $(READY) ## Hold as-of and verify against 10,000 random histories eac
 simulate: $(READY) ## Run the writers under faults: SEEDS=2000 of them, or one again by SEED=7
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS) $(if $(SEED),--seed $(SEED))
 
-simulate-mutations: $(READY) ## Break the writers on purpose, and see the simulation notice
-	$(BIN)/python -m tests.mutations --seeds $(SEEDS)
+mutations: $(READY) ## Break the code on purpose and see the tests notice: ONLY=ID or PACKAGE=reports
+	$(BIN)/python -m tests.mutations --seeds $(SEEDS) $(if $(ONLY),--only $(ONLY)) $(if $(PACKAGE),--package $(PACKAGE))
 
 lint: $(READY) lint-templates ## Format, lint, types and templates
 	$(BIN)/ruff format --check .

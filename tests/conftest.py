@@ -6,7 +6,7 @@ import uuid
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from itemtrail.local.local_stack import EMULATED, REPLICA_TEMPLATE, LocalStack
 from stream_core.clients import CLIENT_CONFIG, dynamodb_client
@@ -18,6 +18,9 @@ settings.register_profile(
 )
 settings.register_profile("thorough", parent=settings.get_profile("quick"), max_examples=1_000)
 settings.register_profile("ten-thousand", parent=settings.get_profile("quick"), max_examples=10_000)
+settings.register_profile(
+    "first-failure", parent=settings.get_profile("quick"), phases=[Phase.explicit, Phase.generate]
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 # Tests run with nobody's credentials, in no region and about no table of their own.

@@ -487,3 +487,12 @@ def test_differences_name_what_an_update_needs():
     found = differences(ada(Tags={"M": {"a": number(1)}}), eve(Tags={"M": {}}))
 
     assert {one.path[0] for one in found} == {"Name", "Tags"}
+
+
+def test_an_update_names_no_more_than_a_condition_can():
+    """A hundred and fifty clauses: DynamoDB takes no more than three hundred operators."""
+    edits = [Difference((f"a{place}",), number(1), number(2)) for place in range(150)]
+
+    assert update_request(KEY, edits[:149], {})["ConditionExpression"].count(" AND ") == 149
+    with pytest.raises(UnwritableError, match="150 changes are more than an update can name"):
+        update_request(KEY, edits, {})

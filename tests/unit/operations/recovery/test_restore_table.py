@@ -9,7 +9,7 @@ import pytest
 from operations.deployed_tables import DeployedTables
 from operations.errors import RefusedError
 from operations.execution.pace import Pace
-from operations.recovery.new_table import encryption_of
+from operations.recovery.new_table import NewTable, encryption_of
 from operations.recovery.restore_table import Uncertain, Unwritten, restore_table
 from reports.access.machine import Machine
 from reports.access.table_description import TableDescription
@@ -305,3 +305,22 @@ def test_a_new_table_is_waited_for(world):
 
     following = calls[calls.index(("CreateTable", NEW)) + 1]
     assert following == ("DescribeTable", NEW)
+
+
+def test_a_new_table_is_made_with_the_key_of_its_owner(world):
+    """Not with one of DynamoDB's own, which the source's owner does not hold."""
+    encryption = {"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": "alias/of-the-owner"}
+
+    NewTable(world.client, NEW).create(KeySchema({"Id": "S"}), encryption)
+
+    described = world.client.describe_table(TableName=NEW)["Table"]
+    assert described["SSEDescription"]["SSEType"] == "KMS"
+
+
+def test_what_global_tables_add_is_not_restored(world):
+    """The new table is a replica of none."""
+    world.live("1", version("1", 1) | {"aws:rep:updatetime": number(1)})
+
+    world.restore(1)
+
+    assert world.items() == [version("1", 1)]

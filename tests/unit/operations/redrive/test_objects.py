@@ -152,3 +152,12 @@ def test_whose_it_is_is_told_by_mapping_or_function(key, function, expected):
     names = {"uuid-r": REPLICA, "trail-history-writer": HISTORY}
 
     assert owners_of(key, function, names) == expected
+
+
+def test_a_file_that_an_editor_saved_is_read_as_it_is():
+    """Some put a mark of UTF-8 in front."""
+    records = inserts(2)
+
+    (batch,) = read_batches(b"\xef\xbb\xbf" + encoded(invocation({"Records": records})))
+
+    assert list(batch.records) == records

@@ -162,3 +162,27 @@ def test_an_open_shard_at_rest_is_not_waited_for_for_ever():
     assert records == [1, 2]
     assert missing == "the stream has 2 of 3 records"
     assert sum(clock.pauses_s) < 30
+
+
+def test_once_the_end_is_found_no_more_shards_are_looked_for():
+    """A sibling that was waiting is read; its children cannot hold more of the range."""
+    streams = FakeStreams(
+        {"a": Shard([1]), "b": Shard([2, 3], parent="a"), "c": Shard([], parent="a")}
+    )
+    described = []
+
+    def describe(**request):
+        described.append(request)
+        return {
+            "StreamDescription": {
+                "Shards": [
+                    {"ShardId": name, "ParentShardId": shard.parent}
+                    for name, shard in streams.shards.items()
+                ]
+            }
+        }
+
+    streams.describe_stream = describe
+
+    assert refetch(streams, place(1, 3, 3)) == ([1, 2, 3], None)
+    assert len(described) == 1

@@ -281,6 +281,12 @@ def test_global_source_is_mentioned(aws):
             "another-bucket",
             f"arn:aws:s3:::{QUARANTINE}",
         ),
+        (
+            "failed batches",
+            {"DestinationConfig": {"OnFailure": {"Destination": f"arn:aws:s3:::{QUARANTINE}-2"}}},
+            f"{QUARANTINE}-2",
+            f"arn:aws:s3:::{QUARANTINE}",
+        ),
     ],
 )
 def test_setting_of_a_mapping_that_loses_records_is_found(aws, check, setting, told, to_do):

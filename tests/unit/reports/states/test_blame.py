@@ -150,3 +150,23 @@ def test_an_item_that_is_not_there_has_nothing_to_blame():
     rows = rows_of(item("1"), None)
 
     assert asked(rows) == {}
+
+
+def test_a_baseline_that_a_change_of_its_second_follows_breaks_no_link():
+    """It shows some moment of the second; the change knows better what was there before."""
+    inserted, changed_row = rows_of(
+        item("1", a=number(1), b=number(1)), item("1", a=number(2), b=number(1))
+    )
+    baseline = HistoryRow.from_change(
+        replace(
+            inserted.change,
+            event_name=EventName.SNAPSHOT,
+            sequence_number="0",
+            created_at=changed_row.change.created_at,
+            new_image=item("1", a=number(1), b=number(5)),
+        )
+    )
+
+    blamed = asked([inserted, baseline, changed_row])["b"]
+
+    assert (blamed.row, blamed.certainty) == (inserted, Certainty.EXACT)

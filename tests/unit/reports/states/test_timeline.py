@@ -240,3 +240,12 @@ def test_an_item_that_is_gone_is_not_current():
 
     assert (gone.valid_to, gone.is_current) == (None, False)
     assert state(before=row(ONE, TWO), live_was_read=True, live=TWO).is_current
+
+
+def test_the_live_item_may_be_spelled_otherwise():
+    """Streams and tables write the same number in different ways."""
+    spelled, respelled = (item("1", Count=number(digits)) for digits in ("1.50", "1.5"))
+
+    answer = state(before=row(None, spelled), live_was_read=True, live=respelled)
+
+    assert answer.certainty is Certainty.EXACT

@@ -776,3 +776,14 @@ def test_a_clock_may_be_five_minutes_wrong(ahead_s, is_clean):
     past = History(inserted, live=[item("1")])
 
     assert verified(past).clean is is_clean
+
+
+@pytest.mark.parametrize("image", ["old_image", "new_image"])
+def test_an_image_of_another_item_is_found(image):
+    """Either image holds the key that it was an image of."""
+    _, modified = rows_of(item("1", a=number(1)), item("1", a=number(2)))
+    forged = resealed(modified, **{image: item("2", a=number(2))})
+
+    findings = verified(History(forged, live=[item("1", a=number(2))])).findings
+
+    assert FindingKind.KEY_MISMATCH in {finding.kind for finding in findings}
