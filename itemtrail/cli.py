@@ -154,7 +154,3 @@ def _explained(error: Exception) -> str:
             return f"the answer cannot be written: {why}"
         case _:
             return _WHAT_TO_DO.get(type(error), str(error))
-
-
-if __name__ == "__main__":
-    main()

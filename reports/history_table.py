@@ -318,6 +318,24 @@ class HistoryTable:
         moment = read_time(at, now)
         return table_states(self._reader, moment, now, certain=certain, progress=progress)
 
+    def findings(
+        self, keys: Sequence[Key] | None = None, gaps: Sequence[Gap] = ()
+    ) -> "pd.DataFrame":
+        """What `verify` finds, one line a finding.
+
+        See `frames.findings_frame` for the columns; `frame.attrs` has both verdicts, `integrity`
+        and `completeness`.
+        """
+        from reports.frames import findings_frame
+
+        verification = self.verify(keys, gaps)
+        frame = findings_frame(verification.findings)
+        frame.attrs = {
+            "integrity": verification.integrity.value,
+            "completeness": verification.completeness.value,
+        }
+        return frame
+
     def verify(
         self,
         keys: Sequence[Key] | None = None,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import itemtrail
 from itemtrail.cli import commands
 from itemtrail.records import kinds as record_kinds
 from itemtrail.records.kinds import RecordKind
@@ -16,6 +17,13 @@ ROOT = Path(__file__).parents[2]
 def test_the_command_reference_is_the_commands_own_help():
     """docs/cli.md is what `make docs` makes."""
     assert (ROOT / "docs/cli.md").read_text("utf-8") == reference()
+
+
+def test_every_public_name_is_documented():
+    """What `from itemtrail import …` offers has a line in the page about it."""
+    page = (ROOT / "docs/reports.md").read_text("utf-8")
+
+    assert [name for name in itemtrail.__all__ if f"`{name}`" not in page] == []
 
 
 def test_every_command_is_in_the_readme():

@@ -490,6 +490,10 @@ def test_verify_has_two_verdicts(old_history, record):
         assert [one.kind for one in found.findings] == [FindingKind.MISSING_CHANGE]
         assert (found.integrity, found.completeness) == (Verdict.HOLDS, Verdict.BROKEN)
 
+        frame = old_history.findings(keys)
+        assert frame["finding"].tolist() == ["MISSING_CHANGE"]
+        assert frame.attrs == {"integrity": "holds", "completeness": "broken"}
+
 
 def test_a_baseline_gives_way_to_a_change_of_its_second(old_history, began, aws):
     """A baseline shows some moment of its second; the old image is what was before all of it."""
