@@ -59,6 +59,7 @@ lint: $(READY) lint-templates ## Format, lint, types and templates
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python -m tests.names
 
 lint-templates: $(TEMPLATE_READY) ## The templates as written and as SAM transforms them
 	$(TEMPLATE_BIN)/cfn-lint template.yaml replica.yaml --append-rules cfn_lint_serverless.rules

@@ -23,7 +23,7 @@ from operations.errors import RefusedError
 from operations.execution.pace import Pace
 from operations.execution.state_file import StateFile
 from reports.access.clients import CONCURRENCY
-from reports.access.export import Export
+from reports.exports.export import Export
 from stream_core.history_row import time_text
 
 _MOST_SEGMENTS = 256

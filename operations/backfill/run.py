@@ -15,7 +15,7 @@ from operations.execution.pace import Pace
 from operations.execution.request import answer_to, codes_text
 from operations.execution.settlement import by_id, settle_all
 from replica_writer.settle import Settler
-from reports.access.export import Export, ExportFile
+from reports.exports.export import Export, ExportFile
 from stream_core.attribute_values import Item
 from stream_core.item_id import item_id
 from stream_core.retry import Patience

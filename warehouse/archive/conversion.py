@@ -21,10 +21,10 @@ from typing import IO, TYPE_CHECKING, Any, Self
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from reports.access.export import Export, ExportFile
-from reports.access.export_folder import LocalFolder
 from reports.access.parallel import in_order
 from reports.access.progress import Progress
+from reports.exports.export import Export, ExportFile
+from reports.exports.export_folder import LocalFolder
 from stream_core.attribute_values import Item, read_item, wire_json
 from stream_core.errors import IntegrityError
 from stream_core.history_row import HistoryRow

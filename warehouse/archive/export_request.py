@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from reports.access.durable_file import READABLE, replace_file
-from reports.access.export import ExportKind
 from reports.access.machine import Machine
 from reports.access.progress import Progress
+from reports.exports.export import ExportKind
 from stream_core.change import VIEW_TYPE
 from stream_core.retry import error_code
 from warehouse.errors import DatasetError

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from reports.access.export import Export, ExportFile, ExportKind
-from reports.access.export_folder import ExportError
 from reports.access.overflow import overflow_body
+from reports.exports.export import Export, ExportFile, ExportKind
+from reports.exports.export_folder import ExportError
 from reports.verification.row_format import has_its_images, surplus
 from stream_core.attribute_values import Item, read_item, same_item
 from stream_core.errors import IntegrityError, MalformedRecordError

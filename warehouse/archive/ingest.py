@@ -19,9 +19,9 @@ import duckdb
 import pyarrow as pa
 
 from reports.access.durable_file import move_file
-from reports.access.export import Export, ExportKind
 from reports.access.file_lock import locked
 from reports.access.progress import Progress, silent
+from reports.exports.export import Export, ExportKind
 from warehouse.archive.conversion import Conversion
 from warehouse.archive.merge import Merge, Written
 from warehouse.dataset.coverage import begun, extended, is_there, later_wholes, until

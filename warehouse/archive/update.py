@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from reports.access.export import Export, ExportKind
-from reports.access.export_folder import ExportError, MissingFileError
 from reports.access.machine import Machine
 from reports.access.progress import Progress, silent
 from reports.access.row_reader import RowReader
 from reports.access.table_description import describe
+from reports.exports.export import Export, ExportKind
+from reports.exports.export_folder import ExportError, MissingFileError
 from stream_core.history_row import time_text
 from warehouse.archive.export_request import (
     SHORTEST,

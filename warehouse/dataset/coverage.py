@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from reports.access.export import Export, ExportKind
+from reports.exports.export import Export, ExportKind
 from warehouse.dataset.manifest import DataFile, Dataset
 from warehouse.errors import DatasetError
 

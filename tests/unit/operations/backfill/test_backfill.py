@@ -12,9 +12,9 @@ from operations.backfill.plan import backfill
 from operations.backfill.service_clock import ServiceClock
 from operations.errors import OperationError, RefusedError, StateFileError
 from operations.execution.pace import Pace
-from reports.access.export_folder import ExportError
 from reports.access.progress import silent
 from reports.errors import TableNotFoundError
+from reports.exports.export_folder import ExportError
 from reports.inputs.keys import KeySchema
 from reports.verification.continuity import FindingKind, Link, judge_chain
 from reports.verification.gaps import declare, read_gaps

@@ -14,7 +14,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from reports.access.export_folder import ExportError
+from reports.exports.export_folder import ExportError
 from stream_core.change import EventName
 from stream_core.errors import IntegrityError, ItemtrailError
 from stream_core.history_row import HistoryRow

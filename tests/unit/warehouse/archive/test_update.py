@@ -11,10 +11,10 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 from botocore.validate import validate_parameters
 
-from reports.access.export import Export, ExportKind
-from reports.access.export_folder import ExportError
 from reports.access.machine import Machine
 from reports.errors import TableNotFoundError
+from reports.exports.export import Export, ExportKind
+from reports.exports.export_folder import ExportError
 from stream_core.errors import IntegrityError
 from tests import export_files as made
 from tests.disk import durable_steps, recorded_steps

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from reports.access.export import Export, ExportKind
+from reports.exports.export import Export, ExportKind
 from tests.unit.memory_tables import moment
 from warehouse.dataset.coverage import begun, extended, is_there, later_wholes, until
 from warehouse.dataset.manifest import DataFile, Dataset, Ingested

@@ -22,7 +22,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from more_itertools import constrained_batches
 
-from reports.access.export_folder import (
+from reports.exports.export_folder import (
     BESIDE,
     SUMMARY,
     ExportError,

@@ -8,8 +8,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from reports.access.export import Export, ExportKind
-from reports.access.export_folder import ExportError
+from reports.exports.export import Export, ExportKind
+from reports.exports.export_folder import ExportError
 from reports.inputs.keys import KeySchema
 from tests import export_files as made
 from tests.factories import item, lambda_form, number, text

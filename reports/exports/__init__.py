@@ -1,0 +1,1 @@
+"""An export of a table by DynamoDB: its folder and its items."""
