@@ -159,10 +159,10 @@ class ReplicaTable:
         except Exception as error:  # noqa: BLE001 - what is not an answer is no answer
             if _may_take_effect(error):
                 problems.lost.update(ids)
-            again, portions = problems.after(error, ids)
+            to_retry, portions = problems.after(error, ids)
             for portion in portions:
-                again += self._write_once(portion, wanted, keys, problems)
-            return again
+                to_retry += self._write_once(portion, wanted, keys, problems)
+            return to_retry
         if unprocessed:
             problems.errors["UnprocessedItems"] += len(unprocessed)
         names = keys[ids[0]].keys()
