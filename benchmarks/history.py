@@ -70,7 +70,7 @@ def history(name: str, versions: Sequence[int], span: timedelta = SPAN) -> Histo
     """The history of that name, generated unless a recent one is there.
 
     Args:
-        name: tells it from others in the temporary folder.
+        name: what it is called in the temporary folder.
         versions: how many rows each item has.
         span: how long the history is.
     """
@@ -146,7 +146,7 @@ def _generate(folder: Path, versions: Sequence[int], span: timedelta) -> None:
             {"head": ["Id"], "description": _description(tables[SOURCE])},
         ],
     }
-    # Last, because it tells that the history is complete.
+    # Last, because it says that the history is complete.
     Path(folder, "about.json").write_text(json.dumps(about, indent=1), "utf-8")
 
 

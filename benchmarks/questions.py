@@ -1,4 +1,4 @@
-"""One way of asking about a generated history, in a process of its own, its memory told.
+"""One way of asking about a generated history, in a process of its own, with its memory.
 
     python -m benchmarks.questions frame QUESTION FOLDER
     python -m benchmarks.questions streamed QUESTION FOLDER

@@ -31,7 +31,7 @@ def measure(rows: int, items: int) -> dict[str, Any]:
         ]
         load, *plain = _answers(endpoint, "pandas", "all", str(sample.folder))
     for answer in plain:
-        # Whoever has one question has to load for it.
+        # With one question the loading is for that one.
         answer["after_loading_s"] = answer["seconds"]
         for name in ("seconds", "cpu_s"):
             answer[name] += load[name]

@@ -37,7 +37,7 @@ def digest_of(lines: Iterable[bytes]) -> dict[str, Any]:
 
 
 def _processes() -> list[Path]:
-    """This process and those that it began, where the system tells them: Spark is a few."""
+    """This process and those that it began, where the system lists them: Spark is a few."""
     children: dict[str, list[str]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         children.setdefault(_fields(stat.parent)[1], []).append(stat.parent.name)

@@ -42,7 +42,7 @@ _ITEMS_A_PAGE = _PAGE_BYTES // item_size(image(_NUMBER))
 
 @dataclass
 class Table:
-    """A table, and what was asked of it since the last time somebody looked."""
+    """A table, and what was asked of it since it was last looked at."""
 
     kind: str
     name: str

@@ -52,7 +52,7 @@ def measure(rows: int) -> dict[str, Any]:
 
 
 def _figures(way: str, rows: int, folder: Path, before: list[dict[str, Any]]) -> dict[str, Any]:
-    """What a way tells, or why it does not: `missing`."""
+    """The figures of a way, or why there are none: `missing`."""
     figures: dict[str, Any] = {"way": way, "rows": rows}
     for smaller in (answer for answer in before if answer["way"] == way):
         if "missing" in smaller:
@@ -74,7 +74,7 @@ def _answered(way: str, folder: Path) -> dict[str, Any]:
         text=True,
     )
     if ran.returncode:
-        # Spark says much that nobody asked for, unless it fails.
+        # Spark says much that is of no use, unless it fails.
         sys.stderr.write(ran.stderr)
         ran.check_returncode()
     answer: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])

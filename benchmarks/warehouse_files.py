@@ -122,7 +122,7 @@ def _generate(folder: Path, rows: int) -> None:
     export = Ingested(
         f"{_TABLE}/export/1", "FULL_EXPORT", "table", since=None, until=END, items=rows, md5=""
     )
-    # Last, because it tells that the dataset is complete.
+    # Last, because it says that the dataset is complete.
     Dataset(folder, _TABLE, START, END, (export,), tuple(files)).save()
 
 

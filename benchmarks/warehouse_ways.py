@@ -1,4 +1,4 @@
-"""One way of asking a dataset for the table half-way, in a process of its own, its memory told.
+"""One way of asking a dataset for the table half-way, in a process of its own, with its memory.
 
     python -m benchmarks.warehouse_ways duckdb FOLDER
     python -m benchmarks.warehouse_ways spark FOLDER

@@ -33,7 +33,7 @@ def session_as(role_arn: str, own: botocore.session.Session | None = None) -> bo
 
     Args:
         role_arn: the role.
-        own: who assumes it; by default whoever the environment says.
+        own: who assumes it; by default the one of the environment.
     """
     if own is None:
         own = botocore.session.get_session()

@@ -45,10 +45,10 @@ def check(
     Completeness is `unproven` at best: no live item is looked at.
 
     Args:
-        engine: what asks the dataset; of this process, where progress is to be told.
+        engine: what asks the dataset; of this process, where there is progress to show.
         gaps: findings of which the cause is known.
         now: rows stamped later are from the future.
-        progress: told of rows.
+        progress: called with the rows that are done.
 
     Raises:
         DatasetError: the dataset cannot be read.

@@ -63,7 +63,7 @@ class Archive:
     machine: Machine = field(default_factory=Machine)
 
     def ingest(self, places: Sequence[str], form: str) -> None:
-        """Ingest exports that are there, and tell of it."""
+        """Ingest exports that are there, and print what was done."""
         with ProgressBar() as progress:
             archived = archive_exports(
                 self.folder,
@@ -75,13 +75,13 @@ class Archive:
         _give(archived, form)
 
     def bring_up_to_date(self, tables: TargetTables, to: Destination, form: str) -> None:
-        """Have DynamoDB export what is missing, and tell of it."""
+        """Have DynamoDB export what is missing, and print what was done."""
         _give(self._updated(tables, to), form)
 
     def keep_up_to_date(
         self, tables: TargetTables, to: Destination, every: timedelta, form: str
     ) -> None:
-        """The same again and again, until somebody interrupts."""
+        """The same in rounds, until an interrupt."""
         while True:
             began = self.machine.clock()
             try:
@@ -162,7 +162,7 @@ def _give(archived: Archived, form: str) -> None:
 
 
 def _give_round(archived: Archived, form: str) -> None:
-    """Tell of one round of many, line by line: an answer has no end here."""
+    """Print one round of many, line by line: an answer has no end here."""
     if form == "jsonl":
         writers.write_jsonl(map(_export_record, archived.exports))
         sys.stdout.flush()

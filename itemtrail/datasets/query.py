@@ -49,7 +49,7 @@ class Views:
     attribute: AttributePath | None = None
 
     def define(self, engine: Engine) -> list[str]:
-        """Define them, and tell what can be asked: the rows and the views."""
+        """Define them; the names of all that can be asked: the rows and the views."""
         return [_ROWS, *engine.views(**vars(self)), _FINDINGS]
 
 
@@ -76,7 +76,7 @@ def run_query(engine: Engine, text: str, views: Views, form: str) -> None:
 
 
 def list_views(engine: Engine, views: Views, form: str) -> None:
-    """Tell what can be asked, with its columns."""
+    """List what can be asked, with its columns."""
     with engine:
         names = views.define(engine)
         _define_findings(engine, judged=False)
@@ -165,7 +165,7 @@ def _names(text: str, table: str) -> bool:
 
 
 def _define_findings(engine: Engine, *, judged: bool) -> None:
-    """Make the findings in chains a view: what Python judges is told to the engine as a query."""
+    """Make the findings in chains a view: what Python judges goes to the engine as a query."""
     findings = []
     for line in lines_of(engine.findings()) if judged else ():
         findings.append(line)
@@ -178,7 +178,7 @@ def _define_findings(engine: Engine, *, judged: bool) -> None:
 
 
 def _values_query(lines: Sequence[dict[str, Any]]) -> exp.Query:
-    # A line of nulls, left out again, tells the columns where there is no other.
+    # A line of nulls, which is filtered out, gives the columns where there is no other.
     nothing = exp.Tuple(expressions=[exp.null() for _ in FINDINGS])
     values = [
         exp.Tuple(expressions=[_literal(line[field]) for field in FINDINGS.names]) for line in lines

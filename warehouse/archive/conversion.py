@@ -153,7 +153,7 @@ class Conversion:
 
     def _in_processes(self, processes: int) -> Iterator[tuple[ExportFile, Staged]]:
         under_way: deque[tuple[ExportFile, Future[Staged]]] = deque()
-        # Not forked: threads of this process may hold locks that nobody would release there.
+        # Not forked: threads of this process may hold locks that would never be released there.
         pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"))
         try:
             for number, file in enumerate(self._export.files):

@@ -120,7 +120,7 @@ class ExportClient:
     """What asks DynamoDB, and waits for it.
 
     Attributes:
-        progress: told of the seconds of waiting.
+        progress: called with the seconds of waiting.
     """
 
     dynamodb: "DynamoDBClient"

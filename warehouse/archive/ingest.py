@@ -82,7 +82,7 @@ def ingest(
         export_location: `s3://BUCKET/PREFIX/AWSDynamoDB/ID`, or the path of a copy of that folder.
         s3: the client for its bucket, and for the overflow bucket.
         horizon: when the history table was created.
-        progress: told of rows.
+        progress: called with the rows that are done.
 
     Raises:
         ExportError: the export is damaged, or none of a history table.

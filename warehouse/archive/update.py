@@ -60,7 +60,7 @@ class Archived:
 
 @dataclass(frozen=True)
 class HistoryFacts:
-    """What the table itself tells of a history.
+    """What the table itself shows of a history.
 
     Attributes:
         horizon: when it was created: nothing earlier was recorded.
@@ -82,7 +82,7 @@ class HistoryFacts:
 
 
 _NO_HORIZON = (
-    "nothing tells when the history began: name --stack or --history-table once, so that answers "
+    "it is unknown when the history began: name --stack or --history-table once, so that answers "
     "about the time before its first row are as sure as they can be"
 )
 
@@ -104,7 +104,7 @@ def archive_exports(
         places: of the exports, as `ingest` takes them.
         s3: the client for their bucket, and for the overflow bucket.
         facts: of the history table, where it can be asked.
-        progress: told of rows.
+        progress: called with the rows that are done.
 
     Raises:
         ExportError: an export is damaged, or none of a history table.
@@ -143,14 +143,14 @@ def archive(  # noqa: PLR0913 - named options
         dynamodb: the client of the table's account and region.
         s3: the client for that bucket, and for the overflow bucket.
         machine: its clock, and how it waits.
-        progress: told of rows, and of seconds of waiting.
+        progress: called with rows, and with seconds of waiting.
 
     Raises:
         DatasetError: the table has no point-in-time recovery, an export failed, or does not
             belong into the dataset.
         ExportError: what DynamoDB wrote is damaged.
         IntegrityError: a history row is not what was written, was changed, or was removed.
-        ClientError: AWS refuses to export, or to tell of it.
+        ClientError: AWS refuses to export, or to describe an export.
     """
     run = _Run(Path(folder), facts, s3, progress)
     run.require_table()

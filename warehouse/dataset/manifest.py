@@ -77,7 +77,7 @@ class Dataset:
 
     Attributes:
         history_table: the table's ARN.
-        horizon: when the history began; None: not told.
+        horizon: when the history began; None: unknown.
         complete_until: what the table held by then is here, without a gap.
         exports: in the order in which they were ingested.
     """

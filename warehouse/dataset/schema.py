@@ -19,7 +19,7 @@ from stream_core.change import Change, EventName, UserIdentity
 from stream_core.errors import IntegrityError, MalformedRecordError
 from stream_core.history_row import FORMAT, HistoryRow, OverflowPointer
 
-# Half of a SHA-256, as `verify` compares states: still nobody finds two that share one.
+# Half of a SHA-256, as `verify` compares states: still there are no two states that share one.
 STATE_BYTES = 16
 MONTH = "month"
 """The partition: `month_of` a row; in the names of folders, not in the files."""

@@ -33,7 +33,7 @@ class Engine(ABC):
     def sql(self, text: str) -> pa.RecordBatchReader:
         """The answer to one query in DuckDB's dialect over `rows` and the `views`.
 
-        Reads only. A column's type is the engine's own, null-ness is not told.
+        Reads only. A column's type is the engine's own, null-ness is unknown.
         """
 
     @abstractmethod
@@ -74,7 +74,7 @@ class Engine(ABC):
         actor_attribute: Path | None = None,
         attribute: Path | None = None,
     ) -> list[str]:
-        """Define views named after the questions, for `sql`, and tell their names.
+        """Define views named after the questions, for `sql`; their names.
 
         Args:
             at: the instant of `table_as_of`; by default until when the dataset is complete.

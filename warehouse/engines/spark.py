@@ -139,7 +139,7 @@ def _address(path: Path) -> str:
 
 
 def _pattern(path: str) -> str:
-    # Spark takes what it is told to read for a pattern.
+    # Spark takes a path for a pattern.
     return _address(Path(_WILD.sub(r"\\\g<0>", path)))
 
 

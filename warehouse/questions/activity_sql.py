@@ -121,7 +121,7 @@ SELECT
   COUNT(DISTINCT id) AS items, MIN(created_at) AS first_at, MAX(created_at) AS last_at
 FROM attributed GROUP BY actor, source ORDER BY changes DESC, actor, source
 """
-# A stay begins where an item comes to have a value, as `as_of` would tell it from instant to
+# A stay begins where an item comes to have a value, as `as_of` has it from instant to
 # instant, and ends where it has another one or is gone. Time is summed in whole numbers, seconds
 # apart from the rest: a sum of fractions depends on the order in which an engine adds, and one of
 # microseconds does not fit into 64 bits.
@@ -225,13 +225,13 @@ def changes_per_attribute(made: Range) -> Question:
 
 
 def changes_per_actor(made: Range, attribute: Path | None = None) -> Question:
-    """How many changes each actor made, and how many nobody is named for (`actor` is null).
+    """How many changes each actor made, and how many have no name (`actor` is null).
 
     Args:
         made: when.
         attribute: the path of the attribute in which writers leave their name; without it only
             DynamoDB's own changes (expiries by TTL) have an actor. A set, list or map there
-            names nobody.
+            is no name.
     """
     values = _made(made)
     for name in ("new", "old"):

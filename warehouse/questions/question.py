@@ -75,7 +75,7 @@ class Bounds:
     def values(self) -> dict[str, exp.Expr]:
         """The bounds for a query's `:horizon` and `:complete_until`.
 
-        Where nobody told when the history began, only its first row proves that it had.
+        Where it is unknown when the history began, only its first row proves that it had.
         """
         horizon = (
             _parsed("(SELECT MIN(created_at) FROM rows)")

@@ -1,7 +1,7 @@
 """Questions about states: the table at an instant, every version, the difference between two.
 
 The rules are those of `reports.states.timeline` for a history whose source table is not read: the
-newest row up to an instant tells the state, the oldest one after it vouches for that. They are
+newest row up to an instant has the state, the oldest one after it vouches for that. They are
 written out in SQL so that an engine can apply them where the rows are; a test holds both to each
 other.
 """
@@ -165,7 +165,7 @@ SELECT
 FROM states
 """
 
-# Only an item with a row in between can differ: for all others the same two rows tell both states.
+# Only an item with a row in between can differ: for all others the same two rows have both states.
 _DIFF = """
 WITH touched AS (
   SELECT DISTINCT id FROM rows
@@ -190,7 +190,7 @@ WHERE old_states.image_hash IS DISTINCT FROM new_states.image_hash
 def table_as_of(at: datetime, bounds: Bounds) -> Question:
     """Every item as it was at an instant, changes stamped at that instant included.
 
-    As `HistoryTable.table_states` tells it: the items that existed, and those that did not but
+    As `HistoryTable.table_states`: the items that existed, and those that did not but
     are not sure not to have.
     """
     states = _states(at, bounds)
@@ -240,7 +240,7 @@ def _among_touched(states: exp.Query) -> exp.Query:
 def _verdicts(bounds: Bounds) -> dict[str, exp.Expr]:
     """The certainty and the reason, in the words of `reports.states.timeline`, of each verdict."""
     began = (
-        "nobody told when the history began: nothing vouches for the time before its first row"
+        "it is unknown when the history began: nothing vouches for the time before its first row"
         if bounds.horizon is None
         else f"the history began at {bounds.horizon:%Y-%m-%dT%H:%M:%SZ}, after the time asked for"
     )

@@ -152,7 +152,7 @@ def test_archive_as_a_table(run, tmp_path):
     assert f"trail, of {ARN}" in out
     assert "full" in out
     assert "4 rows read, 4 added" in out
-    assert "note nothing tells when the history began" in out
+    assert "note it is unknown when the history began" in out
 
 
 def test_archive_asks_the_table_that_is_named(run, tmp_path, monkeypatch):

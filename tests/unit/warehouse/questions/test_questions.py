@@ -105,7 +105,7 @@ def test_without_a_horizon_only_the_first_row_proves_that_the_history_had_begun(
 
     assert [one[:2] for one in before] == [(False, "unknown")] * 2
     assert {one[2] for one in before} == {
-        "nobody told when the history began: nothing vouches for the time before its first row"
+        "it is unknown when the history began: nothing vouches for the time before its first row"
     }
     assert between == [("1", "exact")]
 
