@@ -51,10 +51,10 @@ def test_a_redelivered_record_writes_the_same_object(s3, quarantine):
     record = lambda_record(new=item())
 
     first = quarantine.put(record, ERROR)
-    again = quarantine.put(dict(reversed(record.items())), ERROR)
+    second = quarantine.put(dict(reversed(record.items())), ERROR)
     other = quarantine.put(lambda_record(new=item("2")), ERROR)
 
-    assert first == again != other
+    assert first == second != other
     assert len(s3.bodies("bad-records")) == 2
 
 

@@ -28,9 +28,9 @@ def test_done_work_is_not_tried_again():
         seen.append(pending)
         return pending[1:]
 
-    left = clock.patience.work_off([1, 2, 3], attempt)
+    remaining = clock.patience.work_off([1, 2, 3], attempt)
 
-    assert left == []
+    assert remaining == []
     assert seen == [[1, 2, 3], [2, 3], [3]]
     assert len(clock.pauses_s) == 2
 
@@ -69,9 +69,9 @@ def test_trying_ends_before_the_invocation_does():
     clock = Clock(left_ms=MARGIN_MS + 400)
     seen, attempt = succeeding_after(1_000)
 
-    left = clock.patience.work_off(["x", "y"], attempt)
+    remaining = clock.patience.work_off(["x", "y"], attempt)
 
-    assert left == ["x", "y"]
+    assert remaining == ["x", "y"]
     assert len(seen) == 4
     assert clock.pauses_s == pytest.approx([0.05, 0.1, 0.2])
     assert clock.left_ms >= MARGIN_MS

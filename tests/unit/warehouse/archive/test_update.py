@@ -49,7 +49,7 @@ class Service:
 
     def __init__(self, clock):
         self.clock = clock
-        self.asked = []
+        self.requests = []
         self.statuses = []
         self.recovery = {"PointInTimeRecoveryStatus": "ENABLED"}
         self.reach = 35 * DAY
@@ -86,7 +86,7 @@ class Service:
     def export_table_to_point_in_time(self, **request):
         shape = self._model.operation_model("ExportTableToPointInTime").input_shape
         validate_parameters(request, shape)
-        self.asked.append(request)
+        self.requests.append(request)
         if self.refusal is not None:
             raise self.refusal
         token = request["ClientToken"]
@@ -154,7 +154,7 @@ class Place:
             self.service,
             self.service,
             machine=Machine(now=self.clock.now, clock=self.seconds, sleep=self.clock.sleep),
-            progress=lambda *told: self.progress.append(told),
+            progress=lambda *figures: self.progress.append(figures),
             **options,
         )
 
@@ -180,9 +180,9 @@ class Place:
         """What the exports that were asked for are of."""
         return [
             (span["ExportFromTime"], span["ExportToTime"])
-            if (span := one.get("IncrementalExportSpecification"))
-            else one["ExportTime"]
-            for one in self.service.asked
+            if (span := request.get("IncrementalExportSpecification"))
+            else request["ExportTime"]
+            for request in self.service.requests
         ]
 
     @property
@@ -204,16 +204,16 @@ def known_rows(until):
 
 def test_the_first_export_is_of_the_whole_table(place):
     """Its rows become the dataset, which knows when the history began."""
-    found = place.archive()
+    archived = place.archive()
 
     dataset = place.open()
     latest = place.clock.now() - LAG
     assert place.spans == [latest]
-    assert found.dataset == dataset
+    assert archived.dataset == dataset
     assert (dataset.history_table, dataset.horizon) == (ARN, BEGAN)
     assert dataset.complete_until == latest
-    assert dataset.rows == known_rows(latest) == found.exports[0].rows.rows_added > 0
-    assert found.notes == ()
+    assert dataset.rows == known_rows(latest) == archived.exports[0].rows.rows_added > 0
+    assert archived.notes == ()
     assert not place.noted
 
 
@@ -224,21 +224,24 @@ def test_a_request_says_what_the_ingest_needs(place):
 
     place.archive()
 
-    _, asked = place.service.asked
-    assert asked["TableArn"] == ARN
-    assert (asked["S3Bucket"], asked["S3Prefix"]) == ("exports", "trail")
-    assert (asked["ExportFormat"], asked["ExportType"]) == ("DYNAMODB_JSON", "INCREMENTAL_EXPORT")
-    assert asked["IncrementalExportSpecification"]["ExportViewType"] == "NEW_AND_OLD_IMAGES"
-    assert "S3SseAlgorithm" not in asked
+    _, request = place.service.requests
+    assert request["TableArn"] == ARN
+    assert (request["S3Bucket"], request["S3Prefix"]) == ("exports", "trail")
+    assert (request["ExportFormat"], request["ExportType"]) == (
+        "DYNAMODB_JSON",
+        "INCREMENTAL_EXPORT",
+    )
+    assert request["IncrementalExportSpecification"]["ExportViewType"] == "NEW_AND_OLD_IMAGES"
+    assert "S3SseAlgorithm" not in request
 
 
 def test_a_key_and_another_account_are_told(place):
     """The bucket may belong to somebody else, and demand a key."""
     place.archive(to=Destination("exports", "trail", owner="210987654321", kms_key="alias/k"))
 
-    (asked,) = place.service.asked
-    assert asked["S3BucketOwner"] == "210987654321"
-    assert (asked["S3SseAlgorithm"], asked["S3SseKmsKeyId"]) == ("KMS", "alias/k")
+    (request,) = place.service.requests
+    assert request["S3BucketOwner"] == "210987654321"
+    assert (request["S3SseAlgorithm"], request["S3SseKmsKeyId"]) == ("KMS", "alias/k")
 
 
 def test_what_was_written_since_follows(place):
@@ -246,13 +249,13 @@ def test_what_was_written_since_follows(place):
     first = place.archive().dataset
     place.pass_time(5 * HOUR)
 
-    found = place.archive()
+    archived = place.archive()
 
     latest = place.clock.now() - LAG
     assert place.spans[1:] == [(first.complete_until, latest)]
-    assert found.dataset.complete_until == latest
-    assert found.dataset.rows == known_rows(latest) > first.rows
-    assert [one.export.kind for one in found.exports] == [ExportKind.INCREMENTAL]
+    assert archived.dataset.complete_until == latest
+    assert archived.dataset.rows == known_rows(latest) > first.rows
+    assert [exported.export.kind for exported in archived.exports] == [ExportKind.INCREMENTAL]
 
 
 def test_more_than_a_day_takes_several_exports(place):
@@ -260,13 +263,13 @@ def test_more_than_a_day_takes_several_exports(place):
     start = place.archive().dataset.complete_until
     place.pass_time(2 * DAY + 3 * HOUR)
 
-    found = place.archive()
+    archived = place.archive()
 
     spans = place.spans[1:]
     assert [until - since for since, until in spans] == [DAY, DAY, 3 * HOUR]
     assert [since for since, _ in spans] == [start, *(until for _, until in spans[:-1])]
-    assert found.dataset.complete_until == spans[-1][1] == place.clock.now() - LAG
-    assert found.dataset.rows == known_rows(spans[-1][1])
+    assert archived.dataset.complete_until == spans[-1][1] == place.clock.now() - LAG
+    assert archived.dataset.rows == known_rows(spans[-1][1])
 
 
 @pytest.mark.parametrize(("passed", "exports"), [(14 * MINUTE, 0), (15 * MINUTE, 1)])
@@ -275,10 +278,10 @@ def test_an_export_covers_a_quarter_of_an_hour(place, passed, exports):
     place.archive()
     place.pass_time(passed)
 
-    found = place.archive()
+    archived = place.archive()
 
-    assert len(found.exports) == len(place.service.asked) - 1 == exports
-    assert ["no export was made" in note for note in found.notes] == [True] * (1 - exports)
+    assert len(archived.exports) == len(place.service.requests) - 1 == exports
+    assert ["no export was made" in note for note in archived.notes] == [True] * (1 - exports)
 
 
 def test_fractions_of_a_second_leave_no_gap(place):
@@ -291,7 +294,7 @@ def test_fractions_of_a_second_leave_no_gap(place):
 
     first, (since, until) = place.spans
     assert since == first
-    assert {one.microsecond for one in (first, since, until)} == {0}
+    assert {time.microsecond for time in (first, since, until)} == {0}
 
 
 def test_a_dataset_that_is_too_old_gets_a_full_export(place):
@@ -300,11 +303,11 @@ def test_a_dataset_that_is_too_old_gets_a_full_export(place):
     place.service.reach = DAY
     place.pass_time(2 * DAY)
 
-    found = place.archive()
+    archived = place.archive()
 
     assert place.spans[1:] == [place.clock.now() - LAG]
-    assert found.dataset.rows == known_rows(place.clock.now() - LAG)
-    (note,) = found.notes
+    assert archived.dataset.rows == known_rows(place.clock.now() - LAG)
+    (note,) = archived.notes
     assert "reaches back to 2018-03-04T" in note
 
 
@@ -327,7 +330,7 @@ def test_a_table_without_recovery_is_told_how_to_turn_it_on(place):
         place.archive()
 
     assert "--table-name employee-trail-history " in str(refused.value)
-    assert place.service.asked == []
+    assert place.service.requests == []
 
 
 def test_recovery_that_is_turned_off_meanwhile(place):
@@ -362,7 +365,7 @@ def test_a_failed_export_is_told_with_its_reason(place):
         place.archive()
     place.archive()
 
-    first, second = place.service.asked
+    first, second = place.service.requests
     assert first["ClientToken"] != second["ClientToken"]
 
 
@@ -373,10 +376,10 @@ def test_an_interrupted_wait_is_taken_up(place):
     """The export that runs is waited for: no second one is asked for."""
     place.archive_interrupted()
 
-    found = place.archive()
+    archived = place.archive()
 
-    assert len(place.service.asked) == 1
-    assert found.exports[0].export.arn == f"{ARN}/export/0001"
+    assert len(place.service.requests) == 1
+    assert archived.exports[0].export.arn == f"{ARN}/export/0001"
     assert not place.noted
 
 
@@ -387,12 +390,12 @@ def test_a_lost_answer_makes_no_second_export(place):
     with pytest.raises(ReadTimeoutError):
         place.archive()
     place.pass_time(HOUR)
-    found = place.archive()
+    archived = place.archive()
 
-    first, again, *_ = place.service.asked
-    assert first == again
-    assert found.exports[0].export.arn == f"{ARN}/export/0001"
-    assert found.dataset.complete_until == place.clock.now() - LAG
+    first, second, *_ = place.service.requests
+    assert first == second
+    assert archived.exports[0].export.arn == f"{ARN}/export/0001"
+    assert archived.dataset.complete_until == place.clock.now() - LAG
 
 
 def test_a_request_is_noted_on_the_disk_before_it_is_sent(place, monkeypatch):
@@ -414,10 +417,10 @@ def test_an_interrupted_ingest_is_taken_up(place, monkeypatch):
             place.archive()
     assert not (place.folder / "manifest.json").exists()
 
-    found = place.archive()
+    archived = place.archive()
 
-    assert len(place.service.asked) == 1
-    assert found.dataset.rows == place.open().rows > 0
+    assert len(place.service.requests) == 1
+    assert archived.dataset.rows == place.open().rows > 0
 
 
 def test_an_export_that_nobody_knows_any_more_is_made_anew(place):
@@ -427,7 +430,7 @@ def test_an_export_that_nobody_knows_any_more_is_made_anew(place):
 
     place.archive()
 
-    assert len(place.service.asked) == 2
+    assert len(place.service.requests) == 2
     assert not place.noted
 
 
@@ -440,7 +443,7 @@ def test_a_note_that_cannot_be_read_is_told(place, content):
     with pytest.raises(DatasetError, match=r"\.export\.json cannot be read.* delete it"):
         place.archive()
 
-    assert place.service.asked == []
+    assert place.service.requests == []
 
 
 def test_a_note_of_another_table_is_told(place):
@@ -476,7 +479,7 @@ def test_a_bucket_that_cannot_be_read_is_read_later(place, monkeypatch):
 
     place.archive()
 
-    assert len(place.service.asked) == 1
+    assert len(place.service.requests) == 1
 
 
 def test_an_export_that_ends_early_is_not_asked_for_for_ever(place):
@@ -486,7 +489,7 @@ def test_an_export_that_ends_early_is_not_asked_for_for_ever(place):
     with pytest.raises(DatasetError, match="was asked for until"):
         place.archive()
 
-    assert len(place.service.asked) == 1
+    assert len(place.service.requests) == 1
 
 
 # ---- The right table -------------------------------------------------------------------------
@@ -495,13 +498,13 @@ def test_an_export_that_ends_early_is_not_asked_for_for_ever(place):
 def test_a_dataset_of_another_table_costs_no_export(place):
     """It is refused before anything is asked for."""
     place.archive()
-    asked = len(place.service.asked)
+    requests = len(place.service.requests)
     place.pass_time(HOUR)
 
     with pytest.raises(DatasetError, match="name another folder"):
         place.archive(facts=HistoryFacts(OTHER, BEGAN))
 
-    assert len(place.service.asked) == asked
+    assert len(place.service.requests) == requests
 
 
 def test_the_table_tells_when_the_history_began(place):
@@ -534,9 +537,9 @@ def test_a_place_is_a_bucket_and_perhaps_a_prefix(text, fields):
 
 def test_a_bucket_without_a_prefix(place):
     """Its exports are found there too."""
-    found = place.archive(to=Destination("exports"))
+    archived = place.archive(to=Destination("exports"))
 
-    assert found.dataset.rows
+    assert archived.dataset.rows
 
 
 # ---- Exports that are there ------------------------------------------------------------------
@@ -572,10 +575,10 @@ def test_exports_are_given_in_any_order(tmp_path, order):
         incremental(tmp_path, 9, 12),
     ]
 
-    found = archive_exports(tmp_path / "trail", [places[place] for place in order], None)
+    archived = archive_exports(tmp_path / "trail", [places[place] for place in order], None)
 
-    assert found.dataset.rows == known_rows(moment(0) + 12 * HOUR)
-    assert len(found.exports) == 4
+    assert archived.dataset.rows == known_rows(moment(0) + 12 * HOUR)
+    assert len(archived.exports) == 4
 
 
 def test_a_full_export_closes_a_gap_before_an_incremental_one(tmp_path):
@@ -584,10 +587,13 @@ def test_a_full_export_closes_a_gap_before_an_incremental_one(tmp_path):
     archive_exports(folder, [full(tmp_path, 1)], None)
     places = [incremental(tmp_path, 3, 5), full(tmp_path, 6)]
 
-    found = archive_exports(folder, places, None)
+    archived = archive_exports(folder, places, None)
 
-    assert [one.export.kind.value for one in found.exports] == ["FULL_EXPORT", "INCREMENTAL_EXPORT"]
-    assert found.dataset.rows == known_rows(moment(0) + 7 * HOUR)
+    assert [exported.export.kind.value for exported in archived.exports] == [
+        "FULL_EXPORT",
+        "INCREMENTAL_EXPORT",
+    ]
+    assert archived.dataset.rows == known_rows(moment(0) + 7 * HOUR)
 
 
 def test_a_gap_is_an_error_that_keeps_what_was_ingested(tmp_path):
@@ -606,9 +612,11 @@ def test_the_same_exports_again_add_nothing(tmp_path):
     folder, places = tmp_path / "trail", [full(tmp_path, 2), incremental(tmp_path, 2, 4)]
     archive_exports(folder, places, None)
 
-    found = archive_exports(folder, places, None)
+    archived = archive_exports(folder, places, None)
 
-    assert [(one.rows.rows_added, one.rows.already_there) for one in found.exports] == [
+    assert [
+        (exported.rows.rows_added, exported.rows.already_there) for exported in archived.exports
+    ] == [
         (0, 3),
         (0, 2),
     ]
@@ -622,7 +630,7 @@ def test_without_the_table_the_beginning_is_not_known(tmp_path):
     known = archive_exports(folder, [full(tmp_path, 2)], None, facts=FACTS)
     after = archive_exports(folder, [full(tmp_path, 2)], None)
 
-    assert [len(one.notes) for one in (unknown, known, after)] == [1, 0, 0]
+    assert [len(result.notes) for result in (unknown, known, after)] == [1, 0, 0]
     assert "name --stack or --history-table" in unknown.notes[0]
     assert after.dataset.horizon == BEGAN
 
@@ -642,14 +650,14 @@ def test_an_export_of_another_table_than_the_one_named(tmp_path):
 
 def test_a_history_that_had_not_begun_needs_no_full_export(tmp_path):
     """An incremental export since before its beginning has all of it."""
-    found = archive_exports(
+    archived = archive_exports(
         tmp_path / "trail",
         [incremental(tmp_path, -30, 2)],
         None,
         facts=FACTS,
     )
 
-    assert found.dataset.rows == 2
+    assert archived.dataset.rows == 2
 
 
 def test_an_altered_row_is_an_error(tmp_path):
@@ -666,7 +674,7 @@ def test_an_altered_row_is_an_error(tmp_path):
 def test_the_order_ends_where_nothing_fits(tmp_path):
     """What cannot follow is tried in the order of time, so that the error names the first gap."""
     places = [incremental(tmp_path, 7, 8), incremental(tmp_path, 5, 6)]
-    exports = [Export.read(one, None, tuple(ExportKind)) for one in places]
+    exports = [Export.read(place, None, tuple(ExportKind)) for place in places]
 
     ordered = in_order(exports, moment(0), None)
 

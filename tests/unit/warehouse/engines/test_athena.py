@@ -34,7 +34,7 @@ QUESTIONS = [
 ]
 
 
-def asked(question):
+def as_athena_reads(question):
     """The question as Athena would read it."""
     text = athena.statements("s3://bucket/trail", question)
     created, select = text.split(";\n\n")
@@ -45,12 +45,14 @@ def asked(question):
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.name)
 def test_every_question_is_in_athenas_own_words(question):
     """It is one query, none of our functions is left in it, and it has the answer's columns."""
-    select = asked(question)
+    select = as_athena_reads(question)
 
     assert isinstance(select, exp.Query)
-    left = {one.name for one in select.find_all(exp.Anonymous)}
-    assert left.isdisjoint({"WIRE_VALUE", "WIRE_TYPE", "WIRE_TEXT", "TEXT_FIELD", "MICROSECONDS"})
-    assert left.isdisjoint({"EPOCH_US", "CONTAINS", "TRY_ELEMENT_AT", "JSON_EXTRACT_STRING"})
+    functions = {function.name for function in select.find_all(exp.Anonymous)}
+    assert functions.isdisjoint(
+        {"WIRE_VALUE", "WIRE_TYPE", "WIRE_TEXT", "TEXT_FIELD", "MICROSECONDS"}
+    )
+    assert functions.isdisjoint({"EPOCH_US", "CONTAINS", "TRY_ELEMENT_AT", "JSON_EXTRACT_STRING"})
     assert not list(select.find_all(exp.Placeholder))
     assert "TIMESTAMPTZ" not in select.sql(dialect="duckdb")
     if question.name != "table_as_of":
@@ -80,7 +82,7 @@ def test_the_table_is_quoted():
 
 def test_what_a_person_gives_stays_a_text():
     """An attribute, or a folder, that looks like SQL is none."""
-    select = asked(activity_sql.dwell(("' OR 1 = 1 --",), BOUNDS))
+    select = as_athena_reads(activity_sql.dwell(("' OR 1 = 1 --",), BOUNDS))
 
     keys = {key.this for key in select.find_all(exp.JSONPathKey)}
     assert keys == {"' OR 1 = 1 --", "S"}

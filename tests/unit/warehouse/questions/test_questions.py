@@ -48,8 +48,8 @@ def engine_of(tmp_path):
 
 def lines(reader, *names):
     """The lines of an answer, or a tuple of some columns of each."""
-    found = reader.read_all().to_pylist()
-    return [tuple(line[name] for name in names) for line in found] if names else found
+    answer = reader.read_all().to_pylist()
+    return [tuple(line[name] for name in names) for line in answer] if names else answer
 
 
 def digests(engine):
@@ -57,7 +57,7 @@ def digests(engine):
     return engine.map_rows(check_of(LATER), FINDINGS)
 
 
-def told(engine, at):
+def states_at(engine, at):
     return lines(
         engine.answer(states_sql.table_as_of(at, engine.bounds)),
         "exists",
@@ -72,10 +72,10 @@ def test_a_state_after_the_dataset_is_complete_is_unknown(engine_of):
     """Whatever fits: rows of that time may be in an export that was not ingested."""
     engine = engine_of(*ROWS, complete_until=moment(60), horizon=moment(-60))
 
-    assert told(engine, moment(60)) == [
+    assert states_at(engine, moment(60)) == [
         (True, "exact", "the rows before and after fit each other", moment(60), moment(120))
     ]
-    ((exists, certainty, reason, _, _),) = told(engine, moment(60.000001))
+    ((exists, certainty, reason, _, _),) = states_at(engine, moment(60.000001))
     assert (exists, certainty) == (True, "unknown")
     assert reason == "the dataset is complete until 2018-03-03T14:07:00.000000Z, and no longer"
     versions = lines(engine.answer(states_sql.versions(engine.bounds)), "valid_from", "certainty")
@@ -98,13 +98,13 @@ def test_without_a_horizon_only_the_first_row_proves_that_the_history_had_begun(
     other = row_of(None, item("2"), 60, 9)
     engine = engine_of(*ROWS, other)
 
-    before = told(engine, moment(-1))
+    before = states_at(engine, moment(-1))
     between = lines(
         engine.answer(states_sql.table_as_of(moment(30), engine.bounds)), "id", "certainty"
     )
 
-    assert [one[:2] for one in before] == [(False, "unknown")] * 2
-    assert {one[2] for one in before} == {
+    assert [state[:2] for state in before] == [(False, "unknown")] * 2
+    assert {state[2] for state in before} == {
         "it is unknown when the history began: nothing vouches for the time before its first row"
     }
     assert between == [("1", "exact")]
@@ -132,14 +132,14 @@ def test_the_net_difference_leaves_out_what_went_and_came_back(engine_of):
     engine = engine_of(*rows)
 
     def differing(since, until):
-        found = lines(
+        answer = lines(
             engine.answer(states_sql.diff(since, until, engine.bounds)),
             "id",
             "kind",
             "old_certainty",
             "new_certainty",
         )
-        return sorted(found)
+        return sorted(answer)
 
     assert differing(moment(0), moment(120)) == [
         ("2", "added", "exact", "unknown"),
@@ -166,13 +166,13 @@ def test_changes_include_both_ends_and_no_baseline(engine_of):
     """In the order of time; what comes back is the row that was written, to the digest."""
     engine = engine_of(*ROWS, baseline_of(OPEN, 30))
 
-    found = [
+    changes = [
         history_row(line)
         for line in lines(engine.answer(activity_sql.changes(Range(moment(0), moment(60)))))
     ]
 
-    assert found == ROWS[:2]
-    for row in found:
+    assert changes == ROWS[:2]
+    for row in changes:
         row.check()
 
 
@@ -215,14 +215,14 @@ def test_activity_is_counted_by_day_of_utc(engine_of):
 def test_an_actor_is_whom_reports_name_and_doubt_is_counted(engine_of):
     """DynamoDB itself, an attribute of any plain type, or nobody: a delete names nobody."""
     images = [item("1", By=by) for by in (text("ann"), number(7), {"B": b"ann"}, {"BOOL": True})]
-    nobody = [item("1", By={"NULL": True}), item("1", By={"SS": ["ann"]}), item("1")]
-    rows = rows_of(*images, *nobody)
+    unnamed = [item("1", By={"NULL": True}), item("1", By={"SS": ["ann"]}), item("1")]
+    rows = rows_of(*images, *unnamed)
     rows += [row_of(item("1", By=text("ann"), N=number(1)), item("1", By=text("ann")), 999, 20)]
     rows += [row_of(item("2"), None, 0, 21)]
     rows += [row_of(item("3"), None, 0, 22, user_identity=("Service", "dynamodb.amazonaws.com"))]
     engine = engine_of(*rows)
 
-    found = lines(
+    answer = lines(
         engine.answer(activity_sql.changes_per_actor(Range(), ("By",))),
         "actor",
         "source",
@@ -230,7 +230,7 @@ def test_an_actor_is_whom_reports_name_and_doubt_is_counted(engine_of):
         "doubtful",
     )
 
-    assert sorted(found, key=repr) == [
+    assert sorted(answer, key=repr) == [
         ("7", "attribute", 1, 0),
         ("ann", "attribute", 2, 1),
         ("base64:YW5u", "attribute", 1, 0),
@@ -288,9 +288,9 @@ def test_dwell_tells_how_long_each_value_lasted(engine_of):
     rows += [baseline_of(blocked, 0), row_of(item("2", State=number(5)), None, 100, 3)]
     engine = engine_of(*rows, complete_until=moment(112))
 
-    found = lines(engine.answer(activity_sql.dwell(("State",), engine.bounds)))
+    answer = lines(engine.answer(activity_sql.dwell(("State",), engine.bounds)))
 
-    assert found == [
+    assert answer == [
         {
             "type": "S",
             "value": "done",
@@ -319,8 +319,10 @@ def test_dwell_tells_how_long_each_value_lasted(engine_of):
 def swapped(rows):
     """Two rows, each at the place of the other."""
     return [
-        resealed(one, created_at=o.change.created_at, sequence_number=o.change.sequence_number)
-        for one, o in zip(rows, reversed(rows), strict=True)
+        resealed(
+            row, created_at=place.change.created_at, sequence_number=place.change.sequence_number
+        )
+        for row, place in zip(rows, reversed(rows), strict=True)
     ]
 
 
@@ -328,7 +330,7 @@ LONG = rows_of(OPEN, DONE, item("1"), item("1", State=number(1)))
 
 
 @pytest.mark.parametrize(
-    ("rows", "found"),
+    ("rows", "kinds"),
     [
         (LONG, []),
         (LONG[1:], ["MISSING_START"]),
@@ -341,13 +343,13 @@ LONG = rows_of(OPEN, DONE, item("1"), item("1", State=number(1)))
         ([baseline_of(OPEN, 0), row_of(None, OPEN, 0.25)], []),
     ],
 )
-def test_findings_are_those_of_continuity(engine_of, rows, found):
+def test_findings_are_those_of_continuity(engine_of, rows, kinds):
     """By class; an item beside it that is whole has none."""
     other = [row_of(None, item("2"), 0, 50), baseline_of(item("2"), 60)]
 
     findings = lines(engine_of(*rows, *other).findings(), "found", "id")
 
-    assert findings == [(one, "1") for one in found]
+    assert findings == [(kind, "1") for kind in kinds]
 
 
 def test_whole_lines_have_nothing_wrong(engine_of):
@@ -376,9 +378,9 @@ def test_an_altered_column_is_found(engine_of, tmp_path, altered):
     lines_ = [line_of(row) for row in ROWS[::2]]
     write_file(tmp_path, "2018-03", "0.parquet", [lines_[0] | altered, *lines_[1:]])
 
-    found = lines(digests(engine), "found", "sort_key")
+    answer = lines(digests(engine), "found", "sort_key")
 
-    assert found == [("DIGEST_MISMATCH", ROWS[0].sort_key)]
+    assert answer == [("DIGEST_MISMATCH", ROWS[0].sort_key)]
 
 
 def test_a_forged_row_is_found_by_its_place(engine_of):
@@ -386,9 +388,9 @@ def test_a_forged_row_is_found_by_its_place(engine_of):
     forged = resealed(ROWS[0], item_id="9")
     future = resealed(ROWS[1], created_at=LATER + DAY)
 
-    found = lines(digests(engine_of(forged, future)), "found", "id")
+    answer = lines(digests(engine_of(forged, future)), "found", "id")
 
-    assert sorted(found) == [("KEY_MISMATCH", "1"), ("KEY_MISMATCH", "9")]
+    assert sorted(answer) == [("KEY_MISMATCH", "1"), ("KEY_MISMATCH", "9")]
 
 
 def test_free_sql_sees_views_named_after_the_questions(engine_of):
