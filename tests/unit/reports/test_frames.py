@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from reports.frames import (
+    _times,
     blame_frame,
     changes_frame,
     difference_frame,
@@ -186,3 +187,9 @@ def test_findings_are_lines_with_their_bounds():
         "detail": "why",
         "declared": "known",
     }
+
+
+@pytest.mark.parametrize("moments", [[], [None], [datetime(2018, 3, 3, tzinfo=UTC)]])
+def test_times_are_of_microseconds_whatever_they_are(moments):
+    """Frames with and without rows go together."""
+    assert _times(moments).dtype == "datetime64[us, UTC]"

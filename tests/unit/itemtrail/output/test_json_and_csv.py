@@ -280,3 +280,18 @@ def test_numbers_stay_as_they_are_spelled(stdout):
     stdout.take("jsonl", [FULL | {"value": spelled}])
 
     assert json.loads(stdout.text)["value"] == {"N": "1.10"}
+
+
+def test_who_waits_at_the_other_end_gets_lines_soon(stdout, monkeypatch):
+    """A line is passed on when the last was passed on a while ago."""
+    flushes = []
+    seconds = iter([0.0, 0.1, 0.3, 0.3, 0.4])
+    monkeypatch.setattr(writers.time, "monotonic", lambda: next(seconds))
+    monkeypatch.setattr(stdout, "flush", lambda: flushes.append(True))
+
+    with contextlib.redirect_stdout(stdout):
+        out = writers._Out()
+        for line in ("soon", "late", "soon"):
+            out.write(line)
+
+    assert len(flushes) == 1

@@ -969,3 +969,10 @@ def test_a_second_read_is_later_by_the_clock_of_the_service_too(world, run, monk
     run()
 
     assert world.pauses_s[-1] == 3
+
+
+def test_an_export_of_the_moment_the_history_began_is_taken(world, run, export):
+    """Nothing can have been changed in between."""
+    world.put(*items(2))
+
+    assert run(export=export(items(2), time=BEGAN), replica=False).finished

@@ -496,3 +496,14 @@ def test_an_update_names_no_more_than_a_condition_can():
     assert update_request(KEY, edits[:149], {})["ConditionExpression"].count(" AND ") == 149
     with pytest.raises(UnwritableError, match="150 changes are more than an update can name"):
         update_request(KEY, edits, {})
+
+
+def test_what_was_seen_is_required_as_far_as_there_is_room():
+    """A condition takes four kilobytes, and the changes go first."""
+    deep = tuple(str(step) for step in range(30))
+    edits = [Difference((*deep, str(place)), number(1), number(2)) for place in range(32)]
+    seen = {f"seen{place}": number(place) for place in range(100)}
+
+    condition = update_request(KEY, edits, seen)["ConditionExpression"]
+
+    assert 3800 < len(condition) <= 4096
