@@ -89,8 +89,8 @@ class BackfilledTables:
 
     def put(self, *items):
         """Have items in the source."""
-        for one in items:
-            self.tables.put(SOURCE, one)
+        for item in items:
+            self.tables.put(SOURCE, item)
 
     def record(self, old, new, *, sequence, before_s=60):
         """Have a change of the past in the history."""
@@ -100,8 +100,8 @@ class BackfilledTables:
 
     def rows(self, identifier=None):
         """Rows of the history in their order, of one item or of all."""
-        found = map(HistoryRow.from_item, self.tables.items(HISTORY))
-        rows = [row for row in found if identifier in (None, row.id)]
+        stored = map(HistoryRow.from_item, self.tables.items(HISTORY))
+        rows = [row for row in stored if identifier in (None, row.id)]
         return sorted(rows, key=lambda row: (row.id, row.sort_key))
 
     def source(self):

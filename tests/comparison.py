@@ -85,7 +85,7 @@ class ComparedTables:
         for item in items:
             self.client.put(table, item)
 
-    def of(self, table):
+    def items(self, table):
         """A table's items, by key."""
         return self.client.items(table)
 
@@ -95,8 +95,8 @@ class ComparedTables:
 
     def baseline(self, identifier):
         """Record what a backfill finds."""
-        found = change(None, self.client.get(SOURCE, {"Id": text(identifier)}), at=int(NOON))
-        row = replace(found, event_name=EventName.SNAPSHOT, sequence_number="0")
+        insert = change(None, self.client.get(SOURCE, {"Id": text(identifier)}), at=int(NOON))
+        row = replace(insert, event_name=EventName.SNAPSHOT, sequence_number="0")
         self.record(HistoryRow.from_change(row))
 
     def forget(self, row):

@@ -59,7 +59,7 @@ def actions_of(service):
 
 def writes_of(service):
     """Every action of a service but those known to read."""
-    return {one for one in actions_of(service) if not one.startswith(READING)}
+    return {action for action in actions_of(service) if not action.startswith(READING)}
 
 
 # ---- Who asks, and what is answered ---------------------------------------------------------
@@ -81,18 +81,18 @@ class DeployedPolicies:
     def __init__(self, *evaluations):
         self._identities = {}
         self._resources = {}
-        for one in evaluations:
-            self._read(one)
+        for evaluation in evaluations:
+            self._read(evaluation)
 
     def _read(self, evaluation):
         for name in evaluation.of_type("AWS::IAM::Role"):
             properties = evaluation.properties(name)
-            policies = [one["PolicyDocument"] for one in properties["Policies"]]
+            policies = [policy["PolicyDocument"] for policy in properties["Policies"]]
             arn = self.arn(evaluation, name)
             self._identities[arn] = policies
             # A trust policy says what it is about by being where it is.
             trust = properties["AssumeRolePolicyDocument"]["Statement"]
-            self._resources[arn] = _policy(*(one | {"Resource": "*"} for one in trust))
+            self._resources[arn] = _policy(*(statement | {"Resource": "*"} for statement in trust))
         for name in evaluation.of_type("AWS::KMS::Key"):
             policy = evaluation.properties(name)["KeyPolicy"]
             self._resources[self.arn(evaluation, name)] = policy
@@ -100,14 +100,14 @@ class DeployedPolicies:
             if "ResourcePolicy" in evaluation.properties(name):
                 policy = evaluation.properties(name)["ResourcePolicy"]["PolicyDocument"]
                 self._resources[self.arn(evaluation, name)] = policy
-        for one in evaluation.of_type("AWS::S3::BucketPolicy").values():
-            bucket = f"arn:aws:s3:::{one['Properties']['Bucket']}"
-            self._resources[bucket] = one["Properties"]["PolicyDocument"]
+        for bucket_policy in evaluation.of_type("AWS::S3::BucketPolicy").values():
+            bucket = f"arn:aws:s3:::{bucket_policy['Properties']['Bucket']}"
+            self._resources[bucket] = bucket_policy["Properties"]["PolicyDocument"]
 
     @staticmethod
     def arn(evaluation, name):
         """The ARN of a resource, evaluated with `real=True`."""
-        return evaluation.of({"Fn::GetAtt": [name, "Arn"]})
+        return evaluation.evaluate({"Fn::GetAtt": [name, "Arn"]})
 
     def asks(self, who, action, resource, context=None, more=()):
         """What AWS answers to a role that holds its own policies and maybe more."""

@@ -32,7 +32,7 @@ def export_files(items, *, parts=3, prefix="2026-Nov", summary=None, listed=None
     """
     time = changes.get("time", EXPORT_TIME)
     what = {"exportTime": _stamp(time), "exportType": "FULL_EXPORT"}
-    lines = [{"Item": one} for one in items]
+    lines = [{"Item": item} for item in items]
     identifier = changes.get("export_id", EXPORT_ID)
     described = _described(len(items), time, prefix, identifier, changes) | what
     root = f"{prefix}/AWSDynamoDB/{identifier}"
@@ -84,7 +84,7 @@ def written(item, key_names=("Id", "ApproximateCreationDateTime"), *, old=None, 
 
 def data_file(lines):
     """A data file: gzipped JSON lines, binary as base64."""
-    content = b"".join(_line(lambda_form(one)) for one in lines)
+    content = b"".join(_line(lambda_form(line)) for line in lines)
     return gzip.compress(content, mtime=0)
 
 
@@ -103,7 +103,7 @@ def md5_of(content):
 
 def data_names(files):
     """The names of the data files, in the order of their list."""
-    keys = [json.loads(one)["dataFileS3Key"] for one in files["manifest-files.json"].splitlines()]
+    keys = [json.loads(line)["dataFileS3Key"] for line in files["manifest-files.json"].splitlines()]
     beside = "../" if any(name.startswith("../") for name in files) else ""
     return [f"{beside}data/{key.rpartition('/')[2]}" for key in keys]
 

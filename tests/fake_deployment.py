@@ -118,8 +118,8 @@ def mapping(writer, stack=STACK, **changes):
 def append_only(*, spared=None, without=()):
     """The history table's policy as the template makes it, or lacking something."""
     actions = [
-        f"dynamodb:{one}"
-        for one in (
+        f"dynamodb:{operation}"
+        for operation in (
             "BatchWriteItem",
             "DeleteItem",
             "DeleteTable",
@@ -129,7 +129,7 @@ def append_only(*, spared=None, without=()):
             "UpdateItem",
             "UpdateTimeToLive",
         )
-        if one not in without
+        if operation not in without
     ]
     statement = {"Effect": "Deny", "Principal": "*", "Action": actions, "Resource": "*"}
     if spared:
@@ -180,7 +180,9 @@ class Facts:
         default_factory=lambda: dict.fromkeys((SOURCE, HISTORY, REPLICA), "ENABLED")
     )
     time_to_live: dict[str, dict] = field(default_factory=dict)
-    mappings: list[dict] = field(default_factory=lambda: [mapping(one) for one in WRITERS])
+    mappings: list[dict] = field(
+        default_factory=lambda: [mapping(consumer) for consumer in WRITERS]
+    )
     lag_ms: dict[str, list[float]] = field(default_factory=dict)
     objects: list[str] = field(default_factory=list)
     policies: dict[str, dict] = field(default_factory=lambda: {HISTORY: append_only()})
@@ -206,7 +208,7 @@ class FakeAws:
     def start_anew(self):
         self.facts = Facts()
         self.refused: dict[str, str] = {}
-        self.asked: list[tuple[str, str, dict]] = []
+        self.requests: list[tuple[str, str, dict]] = []
 
     def deploy_only(self, consumer):
         """Leave out the other consumer, and all that only it needs; gives the stack."""
@@ -215,7 +217,7 @@ class FakeAws:
         facts.stack_outputs = outputs_with_only(consumer)
         facts.stack_parameters = {"Consumers": consumer.table.value}
         del facts.tables[{"history": HISTORY, "replica": REPLICA}[other.table]]
-        facts.mappings = [one for one in facts.mappings if one["UUID"] == WRITERS[consumer]]
+        facts.mappings = [entry for entry in facts.mappings if entry["UUID"] == WRITERS[consumer]]
         return Stack(STACK, facts.stack_outputs, facts.stack_parameters)
 
     @staticmethod
@@ -225,16 +227,16 @@ class FakeAws:
     def _answer(self, model, context, **_):
         operation, region = model.name, context["client_region"]
         params = context["asked"]
-        self.asked.append((operation, region, params))
+        self.requests.append((operation, region, params))
         if operation in self.refused:
             return _error(self.refused[operation], f"not authorized to perform: {operation}")
         answer: Callable[..., Any] = getattr(self, operation)
         try:
-            found = answer(**params)
+            result = answer(**params)
         except LookupError as error:
             return _error(*error.args)
-        validate_parameters(found, model.output_shape)
-        return SimpleNamespace(status_code=200, headers={}), found
+        validate_parameters(result, model.output_shape)
+        return SimpleNamespace(status_code=200, headers={}), result
 
     def DescribeStacks(self, StackName):  # noqa: N802, N803 - the service's names, here and below
         if StackName != STACK:
@@ -282,37 +284,39 @@ class FakeAws:
         return self.facts.tables[name]
 
     def GetEventSourceMapping(self, UUID):  # noqa: N802, N803
-        for one in self.facts.mappings:
-            if one["UUID"] == UUID:
-                return one
+        for entry in self.facts.mappings:
+            if entry["UUID"] == UUID:
+                return entry
         raise LookupError("ResourceNotFoundException", "The resource does not exist.")
 
     def ListEventSourceMappings(self, EventSourceArn, Marker="0"):  # noqa: N802, N803
         # Two a page, so that a third is on another.
-        found = [one for one in self.facts.mappings if one["EventSourceArn"] == EventSourceArn]
+        entries = [
+            entry for entry in self.facts.mappings if entry["EventSourceArn"] == EventSourceArn
+        ]
         start = int(Marker)
-        page = {"EventSourceMappings": found[start : start + 2]}
-        return page if start + 2 >= len(found) else page | {"NextMarker": str(start + 2)}
+        page = {"EventSourceMappings": entries[start : start + 2]}
+        return page if start + 2 >= len(entries) else page | {"NextMarker": str(start + 2)}
 
-    def GetMetricStatistics(self, **asked):  # noqa: N802
-        assert (asked["Namespace"], asked["MetricName"]) == ("AWS/Lambda", "IteratorAge")
-        (dimension,) = asked["Dimensions"]
+    def GetMetricStatistics(self, **request):  # noqa: N802
+        assert (request["Namespace"], request["MetricName"]) == ("AWS/Lambda", "IteratorAge")
+        (dimension,) = request["Dimensions"]
         return {
             "Datapoints": [
-                {"Timestamp": asked["EndTime"] - timedelta(minutes=n), "Maximum": age}
+                {"Timestamp": request["EndTime"] - timedelta(minutes=n), "Maximum": age}
                 for n, age in enumerate(self.facts.lag_ms.get(dimension["Value"], []))
             ]
         }
 
     def ListObjectsV2(self, Bucket, Prefix, ContinuationToken="0", **_):  # noqa: N802, N803
         assert Bucket == QUARANTINE
-        found = [key for key in self.facts.objects if key.startswith(Prefix)]
+        keys = [key for key in self.facts.objects if key.startswith(Prefix)]
         start = int(ContinuationToken)
         contents = [
-            {"Key": key, "LastModified": NOW - timedelta(minutes=len(found) - n)}
-            for n, key in enumerate(found[start : start + 1000], start=start)
+            {"Key": key, "LastModified": NOW - timedelta(minutes=len(keys) - n)}
+            for n, key in enumerate(keys[start : start + 1000], start=start)
         ]
-        page = {"Contents": contents, "IsTruncated": start + 1000 < len(found)}
+        page = {"Contents": contents, "IsTruncated": start + 1000 < len(keys)}
         return page | ({"NextContinuationToken": str(start + 1000)} if page["IsTruncated"] else {})
 
     def GetResourcePolicy(self, ResourceArn):  # noqa: N802, N803

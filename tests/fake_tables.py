@@ -162,8 +162,8 @@ class FakeTables(FakeDynamoDB):
         if keys[self.batch :]:
             answer = super()._get_all({table: request | {"Keys": keys[: self.batch]}})
             unread = answer["UnprocessedKeys"].get(table, {"Keys": []})["Keys"]
-            left = [*unread, *keys[self.batch :]]
-            answer["UnprocessedKeys"] = {table: request | {"Keys": left}}
+            remaining = [*unread, *keys[self.batch :]]
+            answer["UnprocessedKeys"] = {table: request | {"Keys": remaining}}
         return answer
 
 

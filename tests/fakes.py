@@ -118,7 +118,7 @@ class FakeDynamoDB(_Scripted):
 
     def items(self, table):
         """The items of a table, ordered by key."""
-        return [deepcopy(found) for _, found in sorted(self.tables[table].items())]
+        return [deepcopy(item) for _, item in sorted(self.tables[table].items())]
 
     def fall_behind(self):
         """From now on, reads that are not consistent show what is stored now."""
@@ -175,9 +175,11 @@ class FakeDynamoDB(_Scripted):
             items = {key: stored[key] for key in keys if key in stored}
             answered = dict(islice(items.items(), within(items.values(), MAX_BATCH_BYTES)))
             responses[table] = [_projected(item, request) for item in answered.values()]
-            left = [key for place, key in keys.items() if place in items.keys() - answered.keys()]
-            if left:
-                unprocessed[table] = request | {"Keys": left}
+            remaining = [
+                key for place, key in keys.items() if place in items.keys() - answered.keys()
+            ]
+            if remaining:
+                unprocessed[table] = request | {"Keys": remaining}
         return {"Responses": responses, "UnprocessedKeys": unprocessed}
 
 
@@ -194,7 +196,9 @@ class FakeS3(_Scripted):
 
     def bodies(self, bucket):
         """The latest body of every object, by key."""
-        return {key: found[-1] for (name, key), found in self.objects.items() if name == bucket}
+        return {
+            key: versions[-1] for (name, key), versions in self.objects.items() if name == bucket
+        }
 
     def get_paginator(self, operation):
         """Of the versions of objects only, newest first as S3 lists them; a page each."""
@@ -272,14 +276,14 @@ def leave_unprocessed(is_left):
         is_read = isinstance(batch, dict)
         entries = batch["Keys"] if is_read else batch
         item_of = dict if is_read else written_item
-        left = [entry for entry in entries if is_left(item_of(entry))]
+        remaining = [entry for entry in entries if is_left(item_of(entry))]
         done = [entry for entry in entries if not is_left(item_of(entry))]
 
         def some(entries):
             return {table: batch | {"Keys": entries} if is_read else entries} if entries else {}
 
         answer = carry_out(RequestItems=some(done)) if done else {"Responses": {table: []}}
-        return answer | {"UnprocessedKeys" if is_read else "UnprocessedItems": some(left)}
+        return answer | {"UnprocessedKeys" if is_read else "UnprocessedItems": some(remaining)}
 
     return entry
 

@@ -62,7 +62,9 @@ class Request:
         once = len(self.keys) == 3 + len(self.context)
         _require(once, f"a key twice, or one that the principal gives: {sorted(self.context)}")
         for key, value in self.context.items():
-            texts = isinstance(value, list) and all(one and isinstance(one, str) for one in value)
+            texts = isinstance(value, list) and all(
+                member and isinstance(member, str) for member in value
+            )
             _require(texts or isinstance(value, str), f"{key} is no string, nor a list of some")
 
     @property
@@ -138,16 +140,18 @@ def _effects(request: Request, policies: Policies, *, on_resource: bool) -> set[
         _require(policy.keys() <= {"Version", "Id", "Statement"}, f"unknown element: {policy}")
         _require("${" not in str(policy), f"policy variables are not evaluated: {policy}")
         statements = _listed(policy.get("Statement", []), "Statement")
-        effects += [_effect(request, one, on_resource=on_resource) for one in statements]
-    return {one for one in effects if one}
+        effects += [
+            _effect(request, statement, on_resource=on_resource) for statement in statements
+        ]
+    return {effect for effect in effects if effect}
 
 
 def _effect(request: Request, statement: Any, *, on_resource: bool) -> _Effect | None:
     _require(isinstance(statement, dict), f"not a statement: {statement!r}")
-    given = statement.keys() - {"Sid", "Condition"}
+    present = statement.keys() - {"Sid", "Condition"}
     needed = [{"Effect"}, {"Action", "NotAction"}, {"Resource", "NotResource"}]
     needed += [{"Principal", "NotPrincipal"}] if on_resource else []
-    one_of_each = len(given) == len(needed) and all(given & names for names in needed)
+    one_of_each = len(present) == len(needed) and all(present & names for names in needed)
     _require(one_of_each, f"missing, unknown or contradictory elements: {statement}")
     _require(statement["Effect"] in ("Allow", "Deny"), f"unknown Effect: {statement}")
     granted = _granted(request, statement) if on_resource else "Allow"
@@ -163,7 +167,7 @@ def _granted(request: Request, statement: Mapping[str, Any]) -> Literal["Allow",
     """Whether the statement of a resource is about who asks: by name, by account or not at all."""
     excepts = "NotPrincipal" in statement
     names = _principals(statement["NotPrincipal" if excepts else "Principal"])
-    known = [bool(names & one) for one in request.identities]
+    known = [bool(names & identity) for identity in request.identities]
     if excepts:
         good = statement["Effect"] == "Deny" and "*" not in names
         _require(good, f"NotPrincipal is to deny, and not to deny nobody: {statement}")
@@ -178,7 +182,7 @@ def _principals(value: Any) -> set[str]:
     kinds = {"AWS": "*"} if value == "*" else value
     known = isinstance(kinds, dict) and kinds and kinds.keys() <= {"AWS", "Service"}
     _require(known, f"unknown principal: {value!r}")
-    return {one for kind, names in kinds.items() for one in _strings(kind, names)}
+    return {text for kind, names in kinds.items() for text in _strings(kind, names)}
 
 
 def _met(
@@ -186,12 +190,15 @@ def _met(
 ) -> bool:
     """Whether one pattern of an element matches or, of its Not form, none does."""
     patterns = _strings(name, statement.get(name, statement.get(f"Not{name}")))
-    return any(like(one, value) for one in patterns) == (name in statement)
+    return any(like(pattern, value) for pattern in patterns) == (name in statement)
 
 
 def _strings(kind: str, values: Any) -> list[str]:
-    for one in _listed(values, kind):
-        _require(isinstance(one, str) and _FORMS[kind].fullmatch(one), f"{kind} cannot be {one!r}")
+    for member in _listed(values, kind):
+        _require(
+            isinstance(member, str) and _FORMS[kind].fullmatch(member),
+            f"{kind} cannot be {member!r}",
+        )
     return _listed(values, kind)
 
 
@@ -227,8 +234,8 @@ def _resource_like(glob: str, resource: str) -> bool:
     return within
 
 
-def _arn_like(wanted: list[str], given: list[str]) -> bool:
-    return all(map(_like, wanted, given))
+def _arn_like(wanted: list[str], parts: list[str]) -> bool:
+    return all(map(_like, wanted, parts))
 
 
 # ---- Conditions ----------------------------------------------------------------------------
@@ -297,20 +304,22 @@ def _conditions(block: Any, keys: Context) -> list[bool]:
 
 def _holds(name: str, key: str, wanted: list[Any], keys: Context) -> bool:
     """Whether one operator on one key holds."""
-    given = keys.get(key.lower(), [])
+    context = keys.get(key.lower(), [])
     _require(":" in key, f"not a condition key: {key!r}")
-    _require(given != [] or key.lower() not in _ALWAYS_PRESENT, f"the request must say its {key}")
+    _require(context != [] or key.lower() not in _ALWAYS_PRESENT, f"the request must say its {key}")
     if name == "Null":
-        given, name = str(given == []).lower(), "Bool"
+        context, name = str(context == []).lower(), "Bool"
     match = _NAME.fullmatch(name)
     if match is None:
         raise PolicyError(f"unknown condition operator: {name!r}")
     of_set, operator_name, if_exists = match.groups()
     read, like, negated = _OPERATORS[operator_name]
-    values = [read(one) for one in wanted]
-    if given == [] or (of_set and given == ""):
+    values = [read(value) for value in wanted]
+    if context == [] or (of_set and context == ""):
         return bool(if_exists) or of_set == "ForAllValues" or (negated and not of_set)
-    _require(of_set or isinstance(given, str), f"{key} is multivalued: {name} needs For…Value(s):")
-    members = [read(one) for one in _listed(given, key)]
-    met = [any(like(one, member) for one in values) != negated for member in members]
+    _require(
+        of_set or isinstance(context, str), f"{key} is multivalued: {name} needs For…Value(s):"
+    )
+    members = [read(value) for value in _listed(context, key)]
+    met = [any(like(value, member) for value in values) != negated for member in members]
     return all(met) if of_set == "ForAllValues" else any(met)

@@ -1,6 +1,6 @@
 """The built functions under Lambda's own runtime: AWS's client for Python and AWS's emulator.
 
-    package = Package.of(sam.build(folder), "HistoryWriterFunction", lay_out_runtime(other))
+    package = Package.built(sam.build(folder), "HistoryWriterFunction", lay_out_runtime(other))
     with running(package, {"HISTORY_TABLE": "...", ...}, timeout_s=10) as function:
         answer = function.invoke({"Records": []})
 
@@ -78,10 +78,10 @@ main(["bootstrap", handler])
 def lay_out_runtime(folder, names=BOTO3 + INTERFACE_CLIENT):
     """Fill a folder with packages of this environment, as Lambda has its runtime's; returns it."""
     for name in names:
-        found = find_spec(name)
-        if found is None:
+        spec = find_spec(name)
+        if spec is None:
             raise ModuleNotFoundError(f"{name} is not installed")
-        origin = Path(found.origin)
+        origin = Path(spec.origin)
         origin = origin.parent if origin.name == "__init__.py" else origin
         (folder / origin.name).symlink_to(origin)
     return folder
@@ -103,7 +103,7 @@ class Package:
     variables: frozenset[str]
 
     @classmethod
-    def of(cls, template, name, runtime):
+    def built(cls, template, name, runtime):
         """A function of a built template, with a folder that `lay_out_runtime` filled."""
         content = yaml.safe_load(template.read_text("utf-8"))
         shared = content["Globals"]["Function"]
@@ -245,7 +245,7 @@ def _end(keeper):
 
 def _free_addresses():
     """Two ports that nobody uses at this moment, as the system says."""
-    with socket.socket() as one, socket.socket() as other:
-        for probe in (one, other):
+    with socket.socket() as first, socket.socket() as second:
+        for probe in (first, second):
             probe.bind((_HOST, 0))
-        return [f"{_HOST}:{probe.getsockname()[1]}" for probe in (one, other)]
+        return [f"{_HOST}:{probe.getsockname()[1]}" for probe in (first, second)]

@@ -94,8 +94,8 @@ class FakeStreams:
             return {"Records": [], "NextShardIterator": (name, place)}
         end = min(place + self.page, len(shard.sequences))
         records = [
-            api_record(None, item(str(one), Version=number(one)), sequence=one)
-            for one in shard.sequences[place:end]
+            api_record(None, item(str(sequence), Version=number(sequence)), sequence=sequence)
+            for sequence in shard.sequences[place:end]
         ]
         if shard.closed and end == len(shard.sequences):
             return {"Records": records}

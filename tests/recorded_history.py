@@ -40,8 +40,8 @@ class History:
         self.reader = RowReader(self.tables, self.objects, HISTORY, SOURCE if source else None)
         for row in rows:
             self.store(row.to_item(SHARDS))
-        for one in live:
-            self.put(one)
+        for item in live:
+            self.put(item)
 
     def store(self, item):
         """Store a row as it is, whatever was there."""
@@ -49,8 +49,8 @@ class History:
 
     def stored(self, identifier="1"):
         """The stored rows of an item, in order."""
-        found = (one for one in self.tables.items[HISTORY].values() if one[ID]["S"] == identifier)
-        return sorted(found, key=lambda one: one[SORT_KEY]["S"])
+        rows = (row for row in self.tables.items[HISTORY].values() if row[ID]["S"] == identifier)
+        return sorted(rows, key=lambda row: row[SORT_KEY]["S"])
 
     def lose(self, item):
         """Take a stored row away."""
@@ -120,9 +120,9 @@ def rows_of(*states, first=None, step_s=60):
 
 def baseline_of(state, at_s=0):
     """The row that a backfill records of an item it finds, stamped with a second."""
-    found = change(None, state, at=NOON + at_s)
+    insert = change(None, state, at=NOON + at_s)
     return HistoryRow.from_change(
-        replace(found, event_name=EventName.SNAPSHOT, sequence_number="0")
+        replace(insert, event_name=EventName.SNAPSHOT, sequence_number="0")
     )
 
 

@@ -32,7 +32,7 @@ PLAIN = {"SourceStreamArn": STREAM}
 SAMPLE = {"SampleSourceTableName": "Employee"}
 ELSEWHERE = PLAIN | {"ReplicaTableName": "Standby", "ReplicaRegion": FAR}
 OTHER_ACCOUNT = ELSEWHERE | {"ReplicaRoleArn": ROLE, "SourceKmsKeyArn": KEY, "Settle": "false"}
-GIVEN = PLAIN | {
+EVERY_OPTION = PLAIN | {
     "SourceKmsKeyArn": KEY,
     "KmsKeyArn": OWN_KEY,
     "AlarmTopicArn": TOPIC,
@@ -48,7 +48,7 @@ CASES = {
     "other account": OTHER_ACCOUNT,
     "history": PLAIN | {"Consumers": "history"},
     "replica": PLAIN | {"Consumers": "replica"},
-    "given": GIVEN,
+    "every option": EVERY_OPTION,
 }
 
 FUNCTIONS = ("HistoryWriterFunction", "ReplicaWriterFunction")
@@ -95,7 +95,7 @@ def transformed():
     """The main template as CloudFormation sees it, after SAM has uploaded the packages."""
     template = json.loads(json.dumps(load("template.yaml")))
     for resource, field in (
-        *((one, "CodeUri") for one in FUNCTIONS),
+        *((function, "CodeUri") for function in FUNCTIONS),
         ("StreamCoreLayer", "ContentUri"),
     ):
         template["Resources"][resource]["Properties"][field] = "s3://packages/package"
@@ -109,10 +109,10 @@ class Evaluation:
     _NOTHING = object()
 
     def __init__(  # noqa: PLR0913 - where a stack is, and how to show it, is in no parameter
-        self, template, given, *, stack=STACK, region=REGION, account=ACCOUNT, real=False
+        self, template, parameters, *, stack=STACK, region=REGION, account=ACCOUNT, real=False
     ):
         self._template = template
-        self._values = _parameters(template["Parameters"], given) | {
+        self._values = _parameters(template["Parameters"], parameters) | {
             "AWS::AccountId": account,
             "AWS::Region": region,
             "AWS::StackName": stack,
@@ -124,19 +124,21 @@ class Evaluation:
         self._real = real
         # Before any of it is evaluated: the rest may not refer to what is not there.
         self._there = {
-            name: one["Type"] for name, one in template["Resources"].items() if self._is_there(one)
+            name: resource["Type"]
+            for name, resource in template["Resources"].items()
+            if self._is_there(resource)
         }
-        self.resources = {name: self.of(template["Resources"][name]) for name in self._there}
+        self.resources = {name: self.evaluate(template["Resources"][name]) for name in self._there}
         self.outputs = {
-            name: self.of(one["Value"])
-            for name, one in template["Outputs"].items()
-            if self._is_there(one)
+            name: self.evaluate(output["Value"])
+            for name, output in template["Outputs"].items()
+            if self._is_there(output)
         }
 
-    def of(self, node):
+    def evaluate(self, node):
         """A node with its intrinsic functions evaluated."""
         if isinstance(node, list):
-            return [one for one in map(self.of, node) if one is not self._NOTHING]
+            return [value for value in map(self.evaluate, node) if value is not self._NOTHING]
         if not isinstance(node, dict):
             return node
         if len(node) == 1:
@@ -145,12 +147,14 @@ class Evaluation:
                 return getattr(self, f"_{name.removeprefix('Fn::').lower()}")(argument)
             if name == "Condition" and isinstance(argument, str):
                 return self._holds(argument)
-        values = {name: self.of(one) for name, one in node.items()}
-        return {name: one for name, one in values.items() if one is not self._NOTHING}
+        values = {name: self.evaluate(value) for name, value in node.items()}
+        return {name: value for name, value in values.items() if value is not self._NOTHING}
 
     def of_type(self, kind):
         """The resources of a type, such as `AWS::S3::Bucket`, by name."""
-        return {name: one for name, one in self.resources.items() if one["Type"] == kind}
+        return {
+            name: resource for name, resource in self.resources.items() if resource["Type"] == kind
+        }
 
     def properties(self, resource):
         """The properties of a resource."""
@@ -161,16 +165,16 @@ class Evaluation:
         return [
             assertion["AssertDescription"]
             for rule in self._template["Rules"].values()
-            if self.of(rule.get("RuleCondition", True))
+            if self.evaluate(rule.get("RuleCondition", True))
             for assertion in rule["Assertions"]
-            if not self.of(assertion["Assert"])
+            if not self.evaluate(assertion["Assert"])
         ]
 
     def _is_there(self, node):
         return "Condition" not in node or self._holds(node["Condition"])
 
     def _holds(self, condition):
-        return self.of(self._template["Conditions"][condition])
+        return self.evaluate(self._template["Conditions"][condition])
 
     def _ref(self, name):
         return self._values[name] if name in self._values else self._show(name, None)
@@ -187,7 +191,7 @@ class Evaluation:
         properties = self._template["Resources"][name]["Properties"]
         made_up = f"{self._values['AWS::StackName']}-{name}-1A2B3C"
         return form.format(
-            name=self.of(properties.get(_NAMED_BY.get(kind), made_up)),
+            name=self.evaluate(properties.get(_NAMED_BY.get(kind), made_up)),
             lower=made_up.lower(),
             uuid=uuid.uuid5(uuid.NAMESPACE_DNS, made_up),
             place=f"{self._values['AWS::Region']}:{self._values['AWS::AccountId']}",
@@ -196,21 +200,21 @@ class Evaluation:
 
     def _if(self, argument):
         condition, then, otherwise = argument
-        return self.of(then if self._holds(condition) else otherwise)
+        return self.evaluate(then if self._holds(condition) else otherwise)
 
     def _equals(self, argument):
-        one, other = self.of(argument)
+        first, second = self.evaluate(argument)
         # To CloudFormation a number is its text.
-        return str(one) == str(other)
+        return str(first) == str(second)
 
     def _not(self, argument):
-        return not self.of(argument)[0]
+        return not self.evaluate(argument)[0]
 
     def _or(self, argument):
-        return any(self.of(argument))
+        return any(self.evaluate(argument))
 
     def _and(self, argument):
-        return all(self.of(argument))
+        return all(self.evaluate(argument))
 
     def _split(self, argument):
         delimiter, text = argument
@@ -222,7 +226,7 @@ class Evaluation:
 
     def _join(self, argument):
         delimiter, parts = argument
-        return delimiter.join(self.of(parts))
+        return delimiter.join(self.evaluate(parts))
 
     def _sub(self, argument):
         text, own = argument if isinstance(argument, list) else (argument, {})
@@ -230,18 +234,20 @@ class Evaluation:
         def value(match):
             name, _, attribute = match[1].partition(".")
             if match[1] in own:
-                return str(self.of(own[match[1]]))
+                return str(self.evaluate(own[match[1]]))
             return str(self._getatt([name, attribute]) if attribute else self._ref(name))
 
         return re.sub(r"\$\{([^}]+)\}", value, text)
 
 
-def _parameters(declared, given):
-    """The values of all parameters, those given held against what is allowed."""
-    for name, value in given.items():
+def _parameters(declared, parameters):
+    """The values of all parameters, the chosen ones held against what is allowed."""
+    for name, value in parameters.items():
         assert str(value) in map(str, declared[name].get("AllowedValues", [value])), name
         assert re.fullmatch(declared[name].get("AllowedPattern", ".*"), str(value)), name
-    return {name: one["Default"] for name, one in declared.items() if "Default" in one} | given
+    return {
+        name: parameter["Default"] for name, parameter in declared.items() if "Default" in parameter
+    } | parameters
 
 
 @cache

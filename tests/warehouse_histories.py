@@ -54,8 +54,8 @@ _VALUES = [
 ]
 _VALUES += [number("1.50"), number(10**37), {"B": b"\x00\xff"}, {"BOOL": True}, {"NULL": True}]
 _VALUES += [{"SS": ["é", "a"]}, {"L": [text('"'), number(2)]}, {"M": {ODD: text("\udfff")}}]
-_OTHERS = [text("x"), {"L": []}, {"M": {"L": {"L": [text("0"), {"M": {"M": text("deep")}}]}}}]
-_OTHERS += [{"M": {"L": {"L": [text("0"), {"M": {"M": {"N": "7"}}}]}}}]
+_OTHER_VALUES = [text("x"), {"L": []}, {"M": {"L": {"L": [text("0"), {"M": {"M": text("deep")}}]}}}]
+_OTHER_VALUES += [{"M": {"L": {"L": [text("0"), {"M": {"M": {"N": "7"}}}]}}}]
 _ACTORS = [text("ann"), text("bob"), text('{"S":"ann"}'), number(7), {"NULL": True}]
 _ACTORS += [{"L": [text("ann")]}, {"B": b"ann"}, {"BOOL": False}]
 _IDENTITIES = [None, None, None, ("Service", "dynamodb.amazonaws.com")]
@@ -78,7 +78,7 @@ _attributes = st.fixed_dictionaries(
     {},
     optional={
         "State": st.sampled_from(_VALUES),
-        ODD: st.sampled_from(_OTHERS),
+        ODD: st.sampled_from(_OTHER_VALUES),
         "By": st.sampled_from(_ACTORS),
     },
 )
@@ -141,7 +141,7 @@ def lived(steps, existing, began_s, lost=frozenset()):
             image = None if step.attributes is None else {"Id": text(step.name), **step.attributes}
             recorded.write(step.name, image, at, user_identity=step.identity)
     stored = recorded.client.items[HISTORY]
-    for place, (key, _) in enumerate(sorted(stored.items(), key=lambda one: one[0][::-1])):
+    for place, (key, _) in enumerate(sorted(stored.items(), key=lambda entry: entry[0][::-1])):
         if place in lost:
             del stored[key]
     rows = sorted(map(HistoryRow.from_item, stored.values()), key=lambda row: row.sort_key)
@@ -169,9 +169,9 @@ def dataset_of(folder, rows, complete_until, horizon=None, files_a_month=2):
     by_month = defaultdict(list)
     for row in rows:
         by_month[month_of(row.change.created_at)].append(row)
-    for month, found in sorted(by_month.items()):
+    for month, month_rows in sorted(by_month.items()):
         for number_ in range(files_a_month):
-            lines = [row_of(row) for row in found[number_::files_a_month]]
+            lines = [row_of(row) for row in month_rows[number_::files_a_month]]
             if lines:
                 files.append(write_file(folder, month, f"{number_}.parquet", lines))
     dataset = Dataset(folder, "arn", horizon, complete_until, (), tuple(files))
@@ -200,7 +200,7 @@ def lines_of(reader, *order):
     return sorted(lines, key=lambda line: [repr(line[name]) for name in order]) if order else lines
 
 
-def asked(engine, instants, since, until):
+def answers_of(engine, instants, since, until):
     """What an engine answers to every question."""
     bounds, always = engine.bounds, Range()
     questions = {
@@ -238,7 +238,7 @@ def expected(world, instants, since, until):
 
 
 def live_states(world, at):
-    told = table_states(world.reader, at, world.now, certain=False, progress=silent)
+    snapshot = table_states(world.reader, at, world.now, certain=False, progress=silent)
     lines = [
         {
             "id": state.row.id,
@@ -252,7 +252,7 @@ def live_states(world, at):
             "valid_to": state.valid_to,
             "sort_key": state.row.sort_key,
         }
-        for state in told.states
+        for state in snapshot.states
     ]
     return _stored(lines, "id")
 
@@ -264,7 +264,7 @@ def live_changes(world, since, until):
 
 def live_versions(world):
     first = datetime.min.replace(tzinfo=UTC)
-    found = table_versions(world.reader, first, world.now, world.now, silent)
+    versions = table_versions(world.reader, first, world.now, world.now, silent)
     lines = [
         {
             "id": state.row.id,
@@ -278,7 +278,7 @@ def live_versions(world):
             "sequence_number": state.row.change.sequence_number,
             "sort_key": state.row.sort_key,
         }
-        for state in found
+        for state in versions
     ]
     return _stored(lines, "id", "sort_key", "valid_from")
 
@@ -322,15 +322,15 @@ def live_findings(world):
         ]
         lines += [
             {
-                "found": one.kind.value,
+                "found": finding.kind.value,
                 "id": name,
-                "keys": _json(one.keys),
-                "since": one.since,
-                "until": one.until,
-                "sort_key": one.sort_key,
-                "detail": one.detail,
+                "keys": _json(finding.keys),
+                "since": finding.since,
+                "until": finding.until,
+                "sort_key": finding.sort_key,
+                "detail": finding.detail,
             }
-            for one in judge_chain(rows[0].change.keys, chain)
+            for finding in judge_chain(rows[0].change.keys, chain)
         ]
     return _stored(lines, "id", "sort_key", "found")
 
@@ -382,20 +382,20 @@ def dwell(world, path):
     for rows in world.items.values():
         stays += _stays(list(spoken_for(rows)), path, world.now)
     lines = []
-    for value in {one["value"] for one in stays}:
-        here = [one for one in stays if one["value"] == value]
-        micros = [one["micros"] for one in here]
-        total = float(sum(one // 10**6 for one in micros))
-        total += float(sum(one % 10**6 for one in micros)) / 1000000
+    for value in {stay["value"] for stay in stays}:
+        here = [stay for stay in stays if stay["value"] == value]
+        micros = [stay["micros"] for stay in here]
+        total = float(sum(micro // 10**6 for micro in micros))
+        total += float(sum(micro % 10**6 for micro in micros)) / 1000000
         lines.append(
             {
                 "type": value[0],
                 "value": value[1],
-                "items": len({one["id"] for one in here}),
+                "items": len({stay["id"] for stay in here}),
                 "stays": len(here),
-                "entered": sum(one["entered"] for one in here),
-                "lasting": sum(one["lasting"] for one in here),
-                "uncertain": sum(one["uncertain"] for one in here),
+                "entered": sum(stay["entered"] for stay in here),
+                "lasting": sum(stay["lasting"] for stay in here),
+                "uncertain": sum(stay["uncertain"] for stay in here),
                 "total_seconds": total,
                 "mean_seconds": total / len(here),
             }
@@ -404,7 +404,7 @@ def dwell(world, path):
 
 
 def _stays(rows, path, now):
-    found, before = [], "unknown"
+    stays, before = [], "unknown"
     for row, following in pairwise([*rows, None]):
         change = row.change
         if row is rows[0] and change.event_name is not EventName.SNAPSHOT:
@@ -417,14 +417,14 @@ def _stays(rows, path, now):
             continue
         if begins:
             start = {"id": row.id, "value": value, "micros": 0, "entered": entered}
-            found.append(start | {"lasting": False, "uncertain": False})
-        stay = found[-1]
+            stays.append(start | {"lasting": False, "uncertain": False})
+        stay = stays[-1]
         end = following.change.created_at if following else max(now, change.created_at)
         stay["micros"] += (end - change.created_at) // timedelta(microseconds=1)
         stay["lasting"] = following is None
         if following is not None:
             stay["uncertain"] |= _hash(change.new_image) != _hash(state_before(following))
-    return found
+    return stays
 
 
 def _value(image, path):
@@ -448,9 +448,9 @@ def _half_spelled(content):
     if isinstance(content, str):
         return _HALF.sub(lambda half: f"\\u{ord(half[0]):04x}", content)
     if isinstance(content, list):
-        return [_half_spelled(one) for one in content]
+        return [_half_spelled(member) for member in content]
     if isinstance(content, dict):
-        return {_half_spelled(name): _half_spelled(one) for name, one in content.items()}
+        return {_half_spelled(name): _half_spelled(member) for name, member in content.items()}
     return content
 
 
@@ -460,7 +460,7 @@ def _changes(world):
 
 def _counts(rows):
     kinds = [row.change.event_name.value for row in rows]
-    inserted, modified, removed = (kinds.count(one) for one in ("INSERT", "MODIFY", "REMOVE"))
+    inserted, modified, removed = (kinds.count(name) for name in ("INSERT", "MODIFY", "REMOVE"))
     return {
         "changes": len(rows),
         "inserted": inserted,

@@ -200,7 +200,7 @@ def start(built, runtime, variables, tables):
     with contextlib.ExitStack() as closing:
 
         def start(name, *, timeout_s=TRIES_ONCE_S, without=()):
-            package = Package.of(built, name, runtime)
+            package = Package.built(built, name, runtime)
             given = variables[name]
             assert package.variables == {one for one in given if "ENDPOINT" not in one}
             given = {one: given[one] for one in given if one not in without}
@@ -411,7 +411,7 @@ import json, sys
 from pathlib import Path
 from tests.lambda_runtime import Package, running
 template, runtime, variables, event = map(json.loads, sys.argv[1:])
-package = Package.of(Path(template), "HistoryWriterFunction", Path(runtime))
+package = Package.built(Path(template), "HistoryWriterFunction", Path(runtime))
 with running(package, variables, 60) as function:
     print(function.keeper, flush=True)
     function.invoke(event)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("duckdb", reason="needs the extra 'warehouse'")
 
-from tests.warehouse_histories import asked, expected, world_dataset, worlds
+from tests.warehouse_histories import answers_of, expected, world_dataset, worlds
 from warehouse.engines.duck import DuckEngine
 
 
@@ -32,7 +32,7 @@ def test_every_answer_is_that_of_the_live_reports(world, data):
     since, until = sorted(data.draw(st.sampled_from(world.instants())) for _ in range(2))
 
     with engine_of(world) as engine:
-        answers = asked(engine, instants, since, until)
+        answers = answers_of(engine, instants, since, until)
 
     for question, answer in expected(world, instants, since, until).items():
         assert answers[question] == answer, question

@@ -27,7 +27,7 @@ from pyspark.sql import SparkSession
 from tests.factories import item, number, text
 from tests.recorded_history import row_of, rows_of
 from tests.unit.memory_tables import moment
-from tests.warehouse_histories import asked, dataset_of, expected, world_dataset, worlds
+from tests.warehouse_histories import answers_of, dataset_of, expected, world_dataset, worlds
 from warehouse.check import check_of
 from warehouse.dataset.schema import history_row
 from warehouse.engines.duck import DuckEngine
@@ -98,8 +98,8 @@ def test_all_three_give_the_same_answers(both, tmp_path_factory, world, data):
 
     live = expected(world, instants, since, until)
 
-    assert asked(duck, instants, since, until) == live
-    assert asked(spark, instants, since, until) == live
+    assert answers_of(duck, instants, since, until) == live
+    assert answers_of(spark, instants, since, until) == live
 
 
 HISTORY = [

@@ -208,16 +208,16 @@ def test_wrong_settings_are_named_in_one_message(service, aws, monkeypatch):
     assert [name for name in expected[service] if f"{name} is not set" in str(caught.value)] == (
         expected[service]
     )
-    assert aws.asked == []
+    assert aws.requests == []
 
 
 def test_clients_do_not_retry_by_themselves(service, aws):
     """Every client is made once a cold start, with our deadline-aware retries only."""
     invoke(service, inserts(1))
-    made = list(aws.asked)
+    made = list(aws.requests)
     invoke(service, inserts(1))
 
-    assert aws.asked == made
+    assert aws.requests == made
     assert {name for name, _ in made} == {"dynamodb", "s3"}
     for _, options in made:
         assert options["config"].retries == {"mode": "standard", "total_max_attempts": 1}
@@ -229,7 +229,7 @@ def test_the_replica_may_be_in_another_region(aws, monkeypatch):
 
     invoke("replica_writer", [])
 
-    regions = [options.get("region_name") for name, options in aws.asked if name == "dynamodb"]
+    regions = [options.get("region_name") for name, options in aws.requests if name == "dynamodb"]
     assert sorted(map(str, regions)) == ["None", "eu-central-1"]
 
 

@@ -24,8 +24,8 @@ from tests.templates import (
     ACCOUNT,
     BREAK_GLASS,
     CASES,
+    EVERY_OPTION,
     FAR,
-    GIVEN,
     KEY,
     OTHER,
     OTHER_ACCOUNT,
@@ -160,12 +160,12 @@ OF_REPLICA_WRITER = [
 ]
 # Where the replica is not a table of this stack, and what that changes.
 IN_CASES = [
-    ("given", HISTORY_WRITER, KEY, {}, {"Decrypt"}),
+    ("every option", HISTORY_WRITER, KEY, {}, {"Decrypt"}),
     ("plain", HISTORY_WRITER, KEY, {}, set()),
-    ("given", HISTORY_WRITER, OWN_KEY, _via("dynamodb"), USE_KEY),
-    ("given", REPLICA_WRITER, KEY, {}, {"Decrypt"}),
+    ("every option", HISTORY_WRITER, OWN_KEY, _via("dynamodb"), USE_KEY),
+    ("every option", REPLICA_WRITER, KEY, {}, {"Decrypt"}),
     ("plain", REPLICA_WRITER, KEY, {}, set()),
-    ("given", REPLICA_WRITER, OWN_KEY, _via("s3"), USE_KEY),
+    ("every option", REPLICA_WRITER, OWN_KEY, _via("s3"), USE_KEY),
     ("elsewhere", REPLICA_WRITER, FAR_REPLICA, {}, {"BatchWriteItem"}),
     ("elsewhere", REPLICA_WRITER, f"{TABLES}/Standby", {}, set()),
     ("elsewhere", REPLICA_WRITER, REPLICA, {}, set()),
@@ -287,7 +287,7 @@ def _answers(who, resource=HISTORY, case="plain", more=(EVERYTHING,)):
 USER = f"arn:aws:iam::{ACCOUNT}:user/alice"
 
 
-@pytest.mark.parametrize("case", ["plain", "history", "given"])
+@pytest.mark.parametrize("case", ["plain", "history", "every option"])
 @pytest.mark.parametrize("who", [ADMINISTRATOR, USER, HISTORY_WRITER, READER])
 def test_nobody_changes_a_row(case, who):
     """With every right of the account, nobody may change or remove a row; of other tables, yes."""
@@ -315,24 +315,24 @@ def test_a_writer_that_is_given_too_much_still_changes_nothing():
 )
 def test_only_the_named_role_breaks_the_glass(who):
     """The role of the parameter may change rows where it is named, and no other of like name."""
-    assert GIVEN["BreakGlassRoleArn"] == BREAK_GLASS
-    assert _answers(BREAK_GLASS, case="given") == {ALLOWED}
-    assert _answers(who, case="given") == {EXPLICIT_DENY}
+    assert EVERY_OPTION["BreakGlassRoleArn"] == BREAK_GLASS
+    assert _answers(BREAK_GLASS, case="every option") == {ALLOWED}
+    assert _answers(who, case="every option") == {EXPLICIT_DENY}
     assert _answers(BREAK_GLASS, case="plain") == {EXPLICIT_DENY}
 
 
 def test_breaking_the_glass_is_no_right_by_itself():
     """The table's policy gives the named role nothing: it needs rights of its own as well."""
-    assert _answers(BREAK_GLASS, case="given", more=()) == {IMPLICIT_DENY}
+    assert _answers(BREAK_GLASS, case="every option", more=()) == {IMPLICIT_DENY}
 
 
 def test_a_role_of_another_account_does_not_break_the_glass():
     """The same name in another account is another role."""
     glass = f"arn:aws:iam::{OTHER}:role/break-glass"
 
-    assert _answers(glass, case="given") == {EXPLICIT_DENY}
+    assert _answers(glass, case="every option") == {EXPLICIT_DENY}
     world = DeployedPolicies(
-        Evaluation(transformed(), GIVEN | {"BreakGlassRoleArn": glass}, real=True)
+        Evaluation(transformed(), EVERY_OPTION | {"BreakGlassRoleArn": glass}, real=True)
     )
     # Nothing in the policy lets another account in, so the exception opens nothing to it either.
     assert world.asks(glass, "dynamodb:PutItem", HISTORY, more=[EVERYTHING]) is (IMPLICIT_DENY)
@@ -438,7 +438,7 @@ def test_reports_run_as_the_report_reader(case):
     ("case", "keys"),
     [
         ("plain", {TRAIL_KEY}),
-        ("given", {OWN_KEY, KEY}),
+        ("every option", {OWN_KEY, KEY}),
         ("replica key", {TRAIL_KEY, REPLICA_KEY}),
         ("other account", {TRAIL_KEY, KEY}),
         ("history", {TRAIL_KEY}),
@@ -479,7 +479,7 @@ def _stack_resources(case):
     return sorted(found - {"*", STACK_BY_NAME})
 
 
-@pytest.mark.parametrize("case", ["plain", "replica key", "other account", "given"])
+@pytest.mark.parametrize("case", ["plain", "replica key", "other account", "every option"])
 def test_report_reader_writes_nothing(case):
     """No action that is not known to read is allowed on anything of the stack; reading is."""
     allowed_to_read = set()

@@ -152,7 +152,7 @@ RESOURCES = {
     "other account": COMMON | HISTORY | REPLICA,
     "history": COMMON | HISTORY,
     "replica": COMMON | REPLICA | CREATED,
-    "given": ALWAYS | HISTORY | REPLICA | CREATED,
+    "every option": ALWAYS | HISTORY | REPLICA | CREATED,
 }
 
 
@@ -218,7 +218,7 @@ NAMED = REPLICA_OUTPUTS | {"ReplicaTableName": "Standby", "ReplicaRegion": FAR}
             | {"SourceStreamArn": "<SampleSourceTable.StreamArn>"},
         ),
         (
-            "given",
+            "every option",
             {name: value for name, value in OUTPUTS.items() if name != "DashboardUrl"}
             | HISTORY_OUTPUTS
             | REPLICA_OUTPUTS
@@ -328,7 +328,7 @@ def test_layer_is_for_the_runtime_of_the_functions():
 def test_concurrency_is_reserved_only_when_asked_for(function):
     """By default a function takes of the account's concurrency what it needs."""
     assert "ReservedConcurrentExecutions" not in _properties("plain", function)
-    assert _properties("given", function)["ReservedConcurrentExecutions"] == 5
+    assert _properties("every option", function)["ReservedConcurrentExecutions"] == 5
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,7 @@ HISTORY_CASES = {
     "replica key": _stream() | _trail_key(),
     "other account": _stream() | _trail_key() | DECRYPT_SOURCE,
     "history": _stream() | _trail_key(),
-    "given": _stream() | _trail_key(OWN_KEY) | DECRYPT_SOURCE,
+    "every option": _stream() | _trail_key(OWN_KEY) | DECRYPT_SOURCE,
 }
 WRITE_STANDBY = READ_SOURCE | _grants("dynamodb:BatchWriteItem", STANDBY)
 REPLICA_CASES = {
@@ -144,7 +144,7 @@ REPLICA_CASES = {
     "replica key": _stream() | _trail_key() | WRITE_STANDBY | USE_REPLICA_KEY,
     "other account": _stream() | _trail_key() | DECRYPT_SOURCE | _grants("sts:AssumeRole", ROLE),
     "replica": _stream() | _trail_key() | READ_SOURCE | WRITE_CREATED,
-    "given": _stream() | _trail_key(OWN_KEY) | DECRYPT_SOURCE | READ_SOURCE | WRITE_CREATED,
+    "every option": _stream() | _trail_key(OWN_KEY) | DECRYPT_SOURCE | READ_SOURCE | WRITE_CREATED,
 }
 
 SEE_STACK = f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{STACK}/*"
@@ -184,7 +184,7 @@ READER_CASES = {
     "other account": READ_HISTORY | SEE_MAPPING | READ_ENCRYPTED | DECRYPT_SOURCE,
     "history": READ_HISTORY | READ_ENCRYPTED,
     "replica": READ_CREATED | READ_ENCRYPTED,
-    "given": READ_HISTORY | READ_CREATED | DECRYPT_SOURCE | _grants("kms:Decrypt", OWN_KEY),
+    "every option": READ_HISTORY | READ_CREATED | DECRYPT_SOURCE | _grants("kms:Decrypt", OWN_KEY),
 }
 
 # The only wildcards in a resource, and why each is there.
@@ -369,7 +369,7 @@ def test_key_of_the_replica_is_for_its_account():
     [
         ("plain", {}),
         ("history", {}),
-        ("given", {"Condition": {"ArnNotEquals": {"aws:PrincipalArn": BREAK_GLASS}}}),
+        ("every option", {"Condition": {"ArnNotEquals": {"aws:PrincipalArn": BREAK_GLASS}}}),
     ],
 )
 def test_history_table_refuses_all_that_changes_a_row(case, condition):

@@ -4,7 +4,7 @@ import pytest
 
 from tests.templates import (
     CASES,
-    GIVEN,
+    EVERY_OPTION,
     OWN_KEY,
     PLAIN,
     SAMPLE,
@@ -163,7 +163,7 @@ def _default_encryption(bucket):
 @pytest.mark.parametrize("case", CASES)
 def test_everything_is_encrypted_with_the_key_of_the_trail(case):
     """Tables, buckets, logs, topic and functions use one key, the created or the given one."""
-    key = OWN_KEY if CASES[case] is GIVEN else "<TrailKey.Arn>"
+    key = OWN_KEY if CASES[case] is EVERY_OPTION else "<TrailKey.Arn>"
 
     for name, resource in deployed(case).resources.items():
         assert resource["Type"] in HOLD_NOTHING or resource["Type"] in KEYS

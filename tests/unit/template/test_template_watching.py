@@ -12,7 +12,7 @@ import pytest
 from itemtrail.cli import commands
 from stream_core.batch import Outcome, Summary
 from stream_core.observability import report
-from tests.templates import CASES, FUNCTIONS, GIVEN, REPOSITORY, TOPIC, deployed
+from tests.templates import CASES, EVERY_OPTION, FUNCTIONS, REPOSITORY, TOPIC, deployed
 
 SERVICES = {"history_writer": "trail-history-writer", "replica_writer": "trail-replica-writer"}
 # Lambda Developer Guide, "Types of metrics for Lambda functions", by dimension; those of a mapping
@@ -254,10 +254,10 @@ def _measured(alarm):
     return [one["MetricStat"]["Metric"] for one in alarm["Metrics"] if "MetricStat" in one]
 
 
-@pytest.mark.parametrize("case", ["plain", "history", "replica", "given"])
+@pytest.mark.parametrize("case", ["plain", "history", "replica", "every option"])
 def test_alarms_tell_the_topic(case):
     """Every alarm tells the topic, created or given; what can end by itself tells that as well."""
-    topic = TOPIC if case == "given" else "<AlarmTopic>"
+    topic = TOPIC if case == "every option" else "<AlarmTopic>"
 
     for name, alarm in _alarms(case).items():
         assert alarm["AlarmActions"] == [topic]
@@ -300,7 +300,7 @@ def test_alarms_name_commands_that_there_are():
 
 # ---- Dashboard -----------------------------------------------------------------------------
 
-CASES_WITH_DASHBOARD = [one for one in CASES if one != "given"]
+CASES_WITH_DASHBOARD = [one for one in CASES if one != "every option"]
 
 
 def _widgets(case):
@@ -327,9 +327,9 @@ def _metrics(case):
 
 def test_dashboard_and_queries_are_left_out_when_not_wanted():
     """Without a dashboard there are no saved queries and no address of it either."""
-    without = deployed("given")
+    without = deployed("every option")
 
-    assert GIVEN["Dashboard"] == "false"
+    assert EVERY_OPTION["Dashboard"] == "false"
     assert without.of_type("AWS::CloudWatch::Dashboard") == {}
     assert without.of_type("AWS::Logs::QueryDefinition") == {}
     assert "DashboardUrl" not in without.outputs

@@ -62,7 +62,7 @@ def test_what_compare_finds_is_healed(world):
         world.deployment, keys_of(found_in(world)), apply=True, pace=Pace(machine=world.machine)
     )
 
-    assert world.of(REPLICA) == world.of(SOURCE)
+    assert world.items(REPLICA) == world.items(SOURCE)
     assert result.applied
     assert result.is_clean
     assert (result.looked_at, result.equal, result.healed) == (3, 0, 3)
@@ -73,11 +73,11 @@ def test_what_compare_finds_is_healed(world):
 def test_nothing_is_written_without_apply(world):
     """A dry run says what it would do."""
     keys = plant(world)
-    before = world.of(REPLICA)
+    before = world.items(REPLICA)
 
     result = repaired(world, *keys, apply=False)
 
-    assert world.of(REPLICA) == before
+    assert world.items(REPLICA) == before
     assert writes(world) == 0
     assert not result.applied
     assert not result.is_clean
@@ -110,7 +110,7 @@ def test_findings_are_healed_while_more_are_found(world, monkeypatch):
     )
 
     assert comparison.summary.differing == result.healed == 120
-    assert world.of(REPLICA) == world.of(SOURCE)
+    assert world.items(REPLICA) == world.items(SOURCE)
 
 
 def test_what_was_found_is_not_what_is_written(world):
@@ -122,7 +122,7 @@ def test_what_was_found_is_not_what_is_written(world):
 
     result = repair(world.deployment, keys_of(found), apply=True, pace=Pace(machine=world.machine))
 
-    assert world.of(REPLICA) == world.of(SOURCE)
+    assert world.items(REPLICA) == world.items(SOURCE)
     assert result.is_clean
 
 
@@ -149,8 +149,8 @@ def test_a_newer_write_is_not_undone(world, new, replicated_first):
     result = repaired(world, "1")
 
     assert writes(world) == 2
-    assert world.of(REPLICA) == world.of(SOURCE)
-    assert world.of(SOURCE) == ([new] if new else [])
+    assert world.items(REPLICA) == world.items(SOURCE)
+    assert world.items(SOURCE) == ([new] if new else [])
     assert result.is_clean
 
 
@@ -181,7 +181,7 @@ def test_repair_and_writers_end_in_the_source_s_state(seed):
         result = repaired(world, *names)
         world.sleep(10)
 
-        assert world.of(REPLICA) == world.of(SOURCE)
+        assert world.items(REPLICA) == world.items(SOURCE)
         assert not result.unhealed
         assert result.looked_at == 30
 
@@ -200,7 +200,7 @@ def test_an_item_that_differs_again_is_healed_again(world):
     result = repaired(world, "1", "2")
 
     assert result.is_clean
-    assert world.of(REPLICA) == world.of(SOURCE)
+    assert world.items(REPLICA) == world.items(SOURCE)
 
 
 def test_an_item_that_never_stays_equal_is_told(world):
@@ -276,7 +276,7 @@ def test_a_key_given_twice_is_one_item():
         )
 
         assert (result.looked_at, result.healed) == (1, 1)
-        assert numbered.of(REPLICA) == numbered.of(SOURCE)
+        assert numbered.items(REPLICA) == numbered.items(SOURCE)
 
 
 @pytest.mark.parametrize("key", [{"Name": text("x")}, {"Id": number(1)}, {}])

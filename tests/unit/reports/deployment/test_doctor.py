@@ -77,7 +77,7 @@ def test_deployment_as_the_template_makes_it_has_no_finding(aws):
     assert {one.to_do for one in advice} == {None}
     assert len({(one.check, one.subject) for one in advice}) == len(advice) > 35
     # Reading is all it does.
-    assert {operation[:3] for operation, _, _ in aws.asked} <= {"Des", "Get", "Lis"}
+    assert {operation[:3] for operation, _, _ in aws.requests} <= {"Des", "Get", "Lis"}
 
 
 @pytest.mark.parametrize(
@@ -553,7 +553,7 @@ def test_refusal_is_asked_for_once(aws):
 
     findings(aws)
 
-    described = [params for operation, _, params in aws.asked if operation == "DescribeTable"]
+    described = [params for operation, _, params in aws.requests if operation == "DescribeTable"]
     assert sorted(one["TableName"] for one in described) == [SOURCE, HISTORY, REPLICA]
 
 

@@ -52,7 +52,7 @@ def test_every_table_is_told_with_its_region(aws):
         assert (one.items, one.size_bytes, one.created_at) == (1200, 345_678, BEGAN)
     described = {
         params["TableName"]: region
-        for operation, region, params in aws.asked
+        for operation, region, params in aws.requests
         if operation == "DescribeTable"
     }
     assert described == {SOURCE: REGION, HISTORY: REGION, REPLICA: REPLICA_REGION}
@@ -85,7 +85,7 @@ def test_a_history_stack_has_no_replica_to_ask_for(aws):
         "batches that Lambda gave up on",
     ]
     assert (status.region, status.horizon, status.clean) == (REGION, BEGAN, True)
-    assert not [region for _, region, _ in aws.asked if region == REPLICA_REGION]
+    assert not [region for _, region, _ in aws.requests if region == REPLICA_REGION]
 
 
 def test_a_replica_stack_has_no_history_to_ask_for(aws):
@@ -139,7 +139,7 @@ def test_replica_of_another_account_is_not_looked_for_in_this_one(aws):
 
     assert (replica.exists, replica.items) == (None, None)
     assert "another account" in replica.problem
-    assert not [region for _, region, _ in aws.asked if region == REPLICA_REGION]
+    assert not [region for _, region, _ in aws.requests if region == REPLICA_REGION]
 
 
 def test_mappings_are_told_in_lambdas_words(aws):
@@ -180,7 +180,7 @@ def test_lag_is_the_greatest_of_the_last_minutes(aws):
         None,
         "no IteratorAge of the last 15 minutes, as when nothing is invoked",
     )
-    asked = [params for operation, _, params in aws.asked if operation == "GetMetricStatistics"]
+    asked = [params for operation, _, params in aws.requests if operation == "GetMetricStatistics"]
     assert {one["EndTime"] - one["StartTime"] for one in asked} == {timedelta(minutes=15)}
 
 
