@@ -164,3 +164,25 @@ def test_a_history_table_can_be_opened_without_any_request():
     session = boto3.Session("test", "test", region_name="us-east-1")
 
     assert HistoryTable("EmployeeHistory", "Employee", session=session, endpoint_url="http://x:1")
+
+
+def test_a_range_may_be_a_moment(opened):
+    """It ends where it starts, and has what was changed just then."""
+    moment = "2018-03-03T14:06:00Z"
+
+    with pytest.raises(SystemExit) as ended:
+        main(
+            [
+                "changes",
+                "--since",
+                moment,
+                "--until",
+                moment,
+                "--region",
+                "us-east-1",
+                "--history-table",
+                "h",
+            ]
+        )
+
+    assert (ended.value.code, opened) == (0, [("h", None, None)])

@@ -4,7 +4,7 @@ import pytest
 from rich.text import Text
 
 from itemtrail.output import terminal
-from itemtrail.output.answer import Answer
+from itemtrail.output.answer import Answer, tell
 from itemtrail.records.kinds import VERSION
 from itemtrail.tables.items import version_blocks
 from reports.errors import ReportError
@@ -107,3 +107,10 @@ def test_a_dumb_terminal_gets_no_pager(monkeypatch):
     screen.give(Answer(KIND, [], ["one"]), "table")
 
     assert screen.text == "one\n"
+
+
+def test_a_remark_does_not_control_a_terminal(capsys):
+    """It may quote what a table holds."""
+    tell("kept: \x1b[2J")
+
+    assert capsys.readouterr().err == "kept: \\x1b[2J\n"

@@ -104,3 +104,10 @@ def test_slow_lines_do_not_wait_for_a_block_to_fill(monkeypatch):
     monkeypatch.setattr(layout, "monotonic", lambda: next(clock))
 
     assert max(len(block) for block in layout.blocks(range(20))) == 2
+
+
+def test_attributes_are_in_the_order_of_their_names():
+    """Whatever order a table gives them in: two states can be compared by eye."""
+    shown = cells.attributes({"b": text("2"), "Id": text("1"), "a": text("1")}, {"Id": text("1")})
+
+    assert shown.plain.index("a:") < shown.plain.index("b:")

@@ -80,3 +80,23 @@ def test_an_item_that_is_watched_already_stays_as_it_is():
         list(watch.results(0))
 
     assert tables.looks_s[0] == 1
+
+
+def test_an_item_that_moved_is_looked_at_again_soon():
+    """The pauses begin anew; until then each is longer than the last."""
+
+    class Moving(SlowTables):
+        def states(self, keys):
+            has_moved = len(self.looks_s) >= 2
+            return {
+                identifier: (source and {**source, "Moved": {"BOOL": has_moved}}, replica)
+                for identifier, (source, replica) in super().states(keys).items()
+            }
+
+    with a_world() as world, ThreadPoolExecutor(1) as threads:
+        tables = Moving(world, 0)
+        watch = Watch(tables, threads, Pace(patience_s=15, machine=world.machine))
+        watch.add({"1": {"Id": text("1")}})
+        list(watch.results(0))
+
+    assert tables.looks_s[:4] == [1, 2, 4, 5]

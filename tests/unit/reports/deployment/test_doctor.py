@@ -576,3 +576,20 @@ def test_a_policy_that_allows_is_not_one_that_refuses():
     checks = {check.check: check.ok for check in examine(aws.session, a_stack())}
 
     assert checks["append-only"] is False
+
+
+@pytest.mark.parametrize("state", ["Creating", "Enabling", "Updating"])
+def test_a_reader_on_its_way_is_a_reader(aws, state):
+    """It reads already, or will in a moment."""
+    aws.facts.mappings.append(SEARCH | {"State": state})
+
+    assert the_finding(aws, "readers").observation.startswith("3 event source mappings")
+
+
+@pytest.mark.parametrize("action", append_only()["Statement"][0]["Action"])
+def test_every_way_to_rewrite_the_history_has_to_be_refused(aws, action):
+    """Time to live deletes rows too."""
+    name = action.removeprefix("dynamodb:")
+    aws.facts.policies = {HISTORY: append_only(without=(name,))}
+
+    assert f"does not refuse {name}:" in the_finding(aws, "append-only").observation
