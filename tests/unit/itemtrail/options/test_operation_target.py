@@ -121,7 +121,7 @@ def test_what_a_stack_has_is_what_is_worked_on(ordered, stack, consumers):
     _, redriven = ordered("redrive", "--stack", stack)
     _, backfilled = ordered("backfill", "--stack", stack)
 
-    assert (redriven["consumers"], redriven["there"]) == (consumers, consumers)
+    assert (redriven["consumers"], redriven["deployed"]) == (consumers, consumers)
     assert (backfilled["history"], backfilled["replica"]) == (
         HISTORY in consumers,
         REPLICA in consumers,
@@ -145,14 +145,14 @@ def test_one_of_both_consumers_can_be_asked_for(ordered):
     """The other one is there all the same, and may be whose an object is."""
     _, named = ordered("redrive", "--stack", "trail", "--consumer", "replica_writer")
 
-    assert (named["consumers"], named["there"]) == ((REPLICA,), (HISTORY, REPLICA))
+    assert (named["consumers"], named["deployed"]) == ((REPLICA,), (HISTORY, REPLICA))
 
 
 def test_without_a_stack_both_consumers_are_meant(ordered):
     """What is not named is then asked for, and not left out in silence."""
     _, named = ordered("redrive", "--source-table", "s", "--history-table", "h")
 
-    assert named["consumers"] == named["there"] == (HISTORY, REPLICA)
+    assert named["consumers"] == named["deployed"] == (HISTORY, REPLICA)
 
 
 def test_a_replica_that_is_named_is_there(ordered):
