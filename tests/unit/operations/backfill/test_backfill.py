@@ -976,3 +976,23 @@ def test_an_export_of_the_moment_the_history_began_is_taken(world, run, export):
     world.put(*items(2))
 
     assert run(export=export(items(2), time=BEGAN), replica=False).finished
+
+
+@pytest.mark.parametrize(
+    ("options", "tunings"),
+    [({}, 1), ({"apply": False}, 0), ({"history": False}, 0)],
+    ids=["baselines", "dry run", "replica only"],
+)
+def test_the_time_of_the_service_is_learned_where_anything_is_dated_by_it(
+    world, run, monkeypatch, options, tunings
+):
+    """Before the first page is read; else its requests would be for nothing."""
+    tuned_after = []
+    monkeypatch.setattr(
+        ServiceClock, "tune", lambda *_: tuned_after.append(len(world.tables.requests("scan")))
+    )
+    world.put(*items(2))
+
+    run(**options)
+
+    assert tuned_after == [0] * tunings

@@ -11,11 +11,12 @@ pytest.importorskip("duckdb", reason="needs the extra 'warehouse'")
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from reports.verification.verdicts import Verdict
 from tests.factories import item, number, text
 from tests.recorded_history import baseline_of, resealed, row_of, rows_of
 from tests.unit.memory_tables import moment
 from tests.warehouse_histories import ODD, dataset_of, write_file
-from warehouse.check import check_of
+from warehouse.check import check, check_of
 from warehouse.dataset.schema import history_row
 from warehouse.dataset.schema import row_of as line_of
 from warehouse.engines.duck import DuckEngine
@@ -555,3 +556,25 @@ def test_changes_with_one_stamp_and_number_are_in_the_order_of_their_items(engin
 
     answer = engine.answer(activity_sql.changes(Range(moment(0), LATER)))
     assert lines(answer, "id") == [(name,) for name in sorted(names)]
+
+
+def test_an_altered_row_says_nothing_of_missing_ones(engine_of, tmp_path):
+    """Integrity is broken; whether all rows are there is as unproven as ever."""
+    engine = engine_of(*ROWS)
+    lines_ = [line_of(row) for row in ROWS[::2]]
+    write_file(tmp_path, "2018-03", "0.parquet", [lines_[0] | {"digest": bytes(32)}, *lines_[1:]])
+
+    verification = check(engine, now=LATER)
+
+    assert verification.integrity is Verdict.BROKEN
+    assert verification.completeness is Verdict.UNPROVEN
+
+
+def test_a_stay_that_begins_after_the_dataset_is_complete_has_lasted_no_time(engine_of):
+    """Not less than none."""
+    engine = engine_of(*ROWS[:2], complete_until=moment(30))
+
+    dwell = activity_sql.dwell(("State",), engine.bounds)
+    stays = lines(engine.answer(dwell), "value", "total_seconds")
+
+    assert sorted(stays) == [("done", 0.0), ("open", 60.0)]
