@@ -11,12 +11,13 @@ from history_writer.overflow_bucket import OverflowBucket
 from history_writer.writer import HistoryWriter
 from operations.errors import RefusedError
 from replica_writer.assumed_role import session_as
+from replica_writer.look_queue import LookQueue
 from replica_writer.settle import Settler
 from replica_writer.tables import ReplicaTable, SourceTable
 from reports.access.clients import CLIENT_CONFIG
 from reports.access.clients import dynamodb_client as reading_client
 from reports.access.row_reader import RowReader
-from stream_core.clients import CONCURRENCY, dynamodb_client
+from stream_core.clients import CONCURRENCY, dynamodb_client, sqs_client
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -31,6 +32,7 @@ class DeployedTables:
         time_shards: partitions an hour of the index `ByTime`, which rows are written under.
         replica_region: where the replica is; by default where the source is.
         replica_role_arn: the role that may write a replica in another account.
+        second_look_queue: URL of the queue of items to look at once more.
     """
 
     source_table: str
@@ -43,6 +45,7 @@ class DeployedTables:
     replica_table: str | None = None
     replica_region: str | None = None
     replica_role_arn: str | None = None
+    second_look_queue: str | None = None
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(CONCURRENCY))
 
     @cached_property
@@ -103,7 +106,11 @@ class DeployedTables:
     @cached_property
     def settler(self) -> Settler:
         """Makes items of the replica equal to the source."""
-        return Settler(self.replica, self.source, self.pool)
+        queue = None
+        if self.second_look_queue:
+            sqs = sqs_client(self.session, self.endpoint_url)
+            queue = LookQueue(sqs, self.second_look_queue)
+        return Settler(self.replica, self.source, self.pool, queue=queue)
 
     def _named(self, name: str | None, what: str) -> str:
         if name is None:

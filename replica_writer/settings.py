@@ -16,6 +16,7 @@ class ReplicaSettings:
         replica_region: empty for the function's own region.
         replica_role_arn: a role to assume for the replica's account; empty for the own account.
         settle: whether the source may be read to make sure of what was written.
+        second_look_queue: URL of the queue of items to look at once more; empty for no such look.
     """
 
     source_table_arn: str
@@ -25,6 +26,7 @@ class ReplicaSettings:
     replica_role_arn: str
     settle: bool
     quarantine_bucket: str
+    second_look_queue: str
 
     @classmethod
     def read(cls, variables: Mapping[str, str]) -> "ReplicaSettings":
@@ -42,6 +44,7 @@ class ReplicaSettings:
             replica_role_arn=environment.text("REPLICA_ROLE_ARN", ""),
             settle=environment.flag("SETTLE", default=True),
             quarantine_bucket=environment.text("QUARANTINE_BUCKET"),
+            second_look_queue=environment.text("SECOND_LOOK_QUEUE", ""),
         )
         named = (settings.source_table_arn, settings.source_table_arn.rpartition("/")[2])
         if all(named) and settings.source_table and settings.source_table not in named:
@@ -49,6 +52,8 @@ class ReplicaSettings:
         # It would feed its own stream for ever, and put old images over newer items.
         if settings.writes_to_its_source(environment.text("AWS_REGION", "")):
             environment.refuse("REPLICA_TABLE is the source table itself")
+        if settings.second_look_queue and not settings.settle:
+            environment.refuse("SECOND_LOOK_QUEUE needs SETTLE=true: the look reads the source")
         environment.check()
         return settings
 

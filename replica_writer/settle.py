@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import repeat
 
+from replica_writer.look_queue import LookQueue
 from replica_writer.tables import (
     MAX_READS,
     MAX_WRITES,
@@ -38,11 +39,14 @@ class Settled(Problems):
         corrections: of these, how many because the source differed from what was written.
         restless: ids that changed in the source between every write and the read after it, for as
             long as there was time.
+        is_announced: whether the items will be looked at once more, which is enough for the
+            restless: by then every write that is under way now is over.
     """
 
     writes: int = 0
     corrections: int = 0
     restless: set[str] = field(default_factory=set)
+    is_announced: bool = False
 
     def add(self, other: Problems) -> None:
         """Take over what became of some other items."""
@@ -55,7 +59,7 @@ class Settled(Problems):
     @property
     def unsettled(self) -> set[str]:
         """Ids to settle again: not known to equal the source, or not known to stay so."""
-        return self.unstored | self.lost | self.restless
+        return self.unstored | self.lost | (set() if self.is_announced else self.restless)
 
 
 @dataclass(frozen=True)
@@ -64,12 +68,14 @@ class Settler:
 
     Attributes:
         source: None where the source must not be read; then the guess stands.
+        queue: where items are announced before they are written; None for no second look.
     """
 
     replica: ReplicaTable
     source: SourceTable | None
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(CONCURRENCY))
     budget: AnswerBudget = field(default_factory=AnswerBudget)
+    queue: LookQueue | None = None
 
     def settle(self, keys: Keys, patience: Patience, guess: States | None = None) -> Settled:
         """Make items of the replica equal to the source; harmless to repeat, at any time.
@@ -88,6 +94,12 @@ class Settler:
         if self.source is None and not keys.keys() <= guess.keys():
             raise ValueError("settle needs a guess or a source to read")
         settled = Settled()
+        if self.queue is not None and keys:
+            settled.errors = self.queue.announce(keys.values(), patience)
+            if settled.errors:
+                settled.unstored.update(keys)
+                return settled
+            settled.is_announced = True
         parts = self.pool.map(
             self._slice_settled, _slices(list(keys)), repeat(keys), repeat(patience), repeat(guess)
         )
@@ -153,6 +165,10 @@ class _Slice:
                     break
                 call = self._corrected(call, calls, unread)
             self.restless.update(call)
+        if self.settler.queue is not None:
+            # They are looked at once more; until then the others need not wait for them.
+            self.settled.restless |= self.restless
+            return unread
         return unread + list(self.restless)
 
     def _corrected(self, ids: list[str], calls: list[list[str]], unread: list[str]) -> list[str]:

@@ -20,6 +20,7 @@ from stream_core.attribute_values import wire_json
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
 
 # Requests of one invocation that may be under way at the same time: enough to keep another region
 # busy, and few enough not to fight over the interpreter when the table is near (make bench).
@@ -89,6 +90,14 @@ def take_answers_as_they_stand(client: "DynamoDBClient", operations: Iterable[st
     events: Any = client.meta.events
     for operation in operations:
         events.register(f"before-parse.dynamodb.{operation}", _take_over)
+
+
+def sqs_client(
+    session: boto3.Session | None = None, endpoint_url: str | None = None
+) -> "SQSClient":
+    """An SQS client."""
+    make = boto3.client if session is None else session.client
+    return make("sqs", endpoint_url=endpoint_url, config=CLIENT_CONFIG)
 
 
 def s3_client() -> "S3Client":

@@ -67,6 +67,7 @@ class OperationTarget(Target):
                 session,
                 endpoint_url=self.endpoint_url,
                 replica_role_arn=role,
+                second_look_queue=stack.second_look_queue if stack else None,
                 **parts,
             ),
             stack,

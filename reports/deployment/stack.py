@@ -162,6 +162,11 @@ class Stack:
         return (has_replica and self.parameters.get("ReplicaRoleArn")) or None
 
     @property
+    def second_look_queue(self) -> str | None:
+        """URL of the queue of items to look at once more; None where there is no such look."""
+        return self.outputs.get("SecondLookQueueUrl")
+
+    @property
     def overflow_bucket(self) -> str:
         """Where images are that do not fit into a row."""
         return self._output("OverflowBucketName", Consumer.HISTORY_WRITER)

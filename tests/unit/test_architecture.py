@@ -24,6 +24,7 @@ ARROWS = {
         "history_writer.writer",
         "history_writer.overflow_bucket",
         "replica_writer.assumed_role",
+        "replica_writer.look_queue",
         "replica_writer.settle",
         "replica_writer.tables",
     },
@@ -31,7 +32,8 @@ ARROWS = {
     "itemtrail": {"stream_core", "reports", "operations", "warehouse"},
 }
 # What a Lambda runs on: its runtime's boto3, the layer's Powertools, the standard library.
-IN_LAMBDA = {"boto3", "botocore", "aws_lambda_powertools", "mypy_boto3_dynamodb", "mypy_boto3_s3"}
+IN_LAMBDA = {"boto3", "botocore", "aws_lambda_powertools"}
+IN_LAMBDA |= {"mypy_boto3_dynamodb", "mypy_boto3_s3", "mypy_boto3_sqs"}
 LAMBDA_PACKAGES = ("stream_core", "history_writer", "replica_writer")
 PURE_MODULES = ("attribute_values", "change", "history_row", "item_id", "overflow_object", "retry")
 
@@ -124,16 +126,19 @@ def test_commands_start_without_what_is_slow():
     assert ran.stdout == "set()\n"
 
 
-@pytest.mark.parametrize("package", ["history_writer", "replica_writer"])
-def test_only_the_handler_reads_the_environment(package):
-    """Of a writer only `app.py` looks at the environment, and hands it on as an argument."""
+@pytest.mark.parametrize(
+    ("package", "handlers"),
+    [("history_writer", {"app.py"}), ("replica_writer", {"app.py", "second_look.py"})],
+)
+def test_only_the_handlers_read_the_environment(package, handlers):
+    """Of a writer only its handlers look at the environment, and hand it on as an argument."""
     readers = {
         module.name
         for module in MODULES
         if module.parts[0] == package and _reads_environment(module)
     }
 
-    assert readers == {"app.py"}
+    assert readers == handlers
 
 
 def _reads_environment(module):

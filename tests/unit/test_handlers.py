@@ -11,6 +11,7 @@ import pytest
 
 import history_writer.app
 import replica_writer.app
+import replica_writer.parts
 import stream_core.clients
 from stream_core.batch import Outcome, Summary
 from stream_core.errors import SettingsError, UnstoredRecordError, ViewTypeError
@@ -238,7 +239,7 @@ def test_the_replica_may_be_in_another_account(aws, monkeypatch):
     roles = []
     monkeypatch.setenv("REPLICA_ROLE_ARN", "arn:aws:iam::111122223333:role/standby")
     monkeypatch.setattr(
-        replica_writer.app, "session_as", lambda role: roles.append(role) or aws.session()
+        replica_writer.parts, "session_as", lambda role: roles.append(role) or aws.session()
     )
 
     invoke("replica_writer", [])
