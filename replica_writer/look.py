@@ -83,26 +83,20 @@ class SecondLook:
     ) -> _Digests:
         """Digests, because the items of two answers at once may be too much."""
         digests: _Digests = {}
-        remaining = patience.work_off(
-            ids, lambda pending: self._digests_once(table, pending, keys, problems, digests)
-        )
-        problems.unstored.update(remaining)
-        return digests
-
-    def _digests_once(
-        self, table: SourceTable, ids: list[str], keys: Keys, problems: Problems, digests: _Digests
-    ) -> list[str]:
         budget = self.settler.budget
-        unread: list[str] = []
-        calls = budget.calls(ids)
-        while calls:
-            call = calls.pop(0)
-            with budget.allowance(len(call)) as allowance:
-                read = table.read(call, keys, problems, allowance)
-                digests |= {
-                    identifier: None if state is None else digest(state)
-                    for identifier, state in read.states.items()
-                }
-            unread += read.unread
-            calls[:0] = [part for portion in read.portions for part in budget.calls(portion)]
-        return unread
+
+        def attempt(pending: list[str]) -> list[str]:
+            unread: list[str] = []
+            calls = budget.calls(pending)
+            while calls:
+                call = calls.pop(0)
+                with budget.allowance(len(call)) as allowance:
+                    read = table.read(call, keys, patience, problems, allowance)
+                    for identifier, state in read.states.items():
+                        digests[identifier] = None if state is None else digest(state)
+                unread += read.unread
+                calls[:0] = [part for portion in read.portions for part in budget.calls(portion)]
+            return unread
+
+        problems.unstored.update(patience.work_off(ids, attempt))
+        return digests

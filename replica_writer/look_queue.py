@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from stream_core.attribute_values import Item, read_item, wire_json
 from stream_core.errors import MalformedRecordError
-from stream_core.retry import Patience, error_code
+from stream_core.retry import CallError, Patience
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -78,9 +78,9 @@ class LookQueue:
         errors: Counter[str] = Counter()
         unsent = patience.work_off(
             [Look(due, part) for part in _parts(keys)],
-            lambda looks: [look for look in looks if not self._is_sent(look, errors)],
+            lambda looks: [look for look in looks if not self._is_sent(look, patience, errors)],
         )
-        return errors if unsent else Counter()
+        return (errors or Counter(OutOfTime=1)) if unsent else Counter()
 
     def pass_on(self, look: Look) -> None:
         """Have a message that came too early delivered again when it is due, or nearer to it.
@@ -94,11 +94,11 @@ class LookQueue:
             QueueUrl=self.url, MessageBody=wire_json(body).decode(), DelaySeconds=delay
         )
 
-    def _is_sent(self, look: Look, errors: Counter[str]) -> bool:
+    def _is_sent(self, look: Look, patience: Patience, errors: Counter[str]) -> bool:
         try:
-            self.pass_on(look)
-        except Exception as error:  # noqa: BLE001 - what is not known to be sent is not
-            errors[error_code(error)] += 1
+            patience.call(lambda: self.pass_on(look))
+        except CallError as error:
+            errors[error.code] += 1
             return False
         return True
 

@@ -39,8 +39,8 @@ class Settled(Problems):
         corrections: of these, how many because the source differed from what was written.
         restless: ids that changed in the source between every write and the read after it, for as
             long as there was time.
-        is_announced: whether the items will be looked at once more, which is enough for the
-            restless: by then every write that is under way now is over.
+        is_announced: whether the items will be looked at once more when every write that is under
+            way now is over: enough for the restless and the lost.
     """
 
     writes: int = 0
@@ -55,11 +55,12 @@ class Settled(Problems):
             self.writes += other.writes
             self.corrections += other.corrections
             self.restless |= other.restless
+            self.is_announced |= other.is_announced
 
     @property
     def unsettled(self) -> set[str]:
         """Ids to settle again: not known to equal the source, or not known to stay so."""
-        return self.unstored | self.lost | (set() if self.is_announced else self.restless)
+        return self.unstored if self.is_announced else self.unstored | self.lost | self.restless
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,7 @@ class _Slice:
         assert source is not None  # noqa: S101 - without one nothing is followed
         # Held until the items that were read are no longer needed.
         with budget.allowance(len(ids)) as allowance:
-            read = source.read(ids, self.keys, self.settled, allowance)
+            read = source.read(ids, self.keys, self.patience, self.settled, allowance)
             wanted = {
                 identifier: state
                 for identifier, state in read.states.items()

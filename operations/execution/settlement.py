@@ -71,7 +71,7 @@ def settle_all(settler: Settler, keys: Keys, patience: Callable[[], Patience]) -
         total.writes,
         total.corrections,
         frozenset(total.restless),
-        frozenset(total.unstored | total.lost),
+        frozenset(total.unsettled - total.restless),
         total.refused,
         total.errors,
     )

@@ -10,7 +10,7 @@ import pytest
 from replica_writer.tables import Problems, SourceTable
 from stream_core.answer_budget import AnswerBudget
 from stream_core.clients import dynamodb_client
-from tests.factories import item, text
+from tests.factories import item, one_attempt, text
 
 
 class Server(ThreadingHTTPServer):
@@ -72,7 +72,7 @@ def read_all(table, budget):
     while calls:
         call = calls.pop()
         with budget.allowance(len(call)) as allowance:
-            answer = table.read(call, KEYS, problems, allowance)
+            answer = table.read(call, KEYS, one_attempt(), problems, allowance)
         read += answer.states
         calls += [part for portion in answer.portions for part in budget.calls(portion)]
     return sorted(read), problems
@@ -110,7 +110,7 @@ def test_an_answer_cut_short_is_no_answer(source, monkeypatch):
     budget = AnswerBudget()
 
     with budget.allowance(25) as allowance:
-        read = table.read(list(KEYS), KEYS, problems, allowance)
+        read = table.read(list(KEYS), KEYS, one_attempt(), problems, allowance)
 
     assert (read.states, read.unread) == ({}, list(KEYS))
     assert problems.errors == {"ConnectionClosedError": 1}

@@ -119,7 +119,7 @@ def without_settling():
 
     def put(settler, keys, *_args, **_options):
         with settler.budget.allowance(len(keys)) as allowance:
-            items = settler.source.read(list(keys), keys, Settled(), allowance).states
+            items = settler.source.read(list(keys), keys, patience(), Settled(), allowance).states
         settler.replica.write(list(keys), items, keys, patience())
         return backfill_run_settled(len(keys))
 

@@ -16,6 +16,7 @@ from replica_writer.writer import ReplicaWriter
 from stream_core.batch import Outcome
 from stream_core.errors import MalformedRecordError, SettingsError
 from tests.factories import (
+    TABLE_ARN,
     Clock,
     deliveries,
     inserts,
@@ -293,6 +294,7 @@ SETTINGS = {
     "AWS_REGION": "eu-west-1",
     "SOURCE_TABLE": "source",
     "REPLICA_TABLE": "replica",
+    "SOURCE_TABLE_ARN": TABLE_ARN.replace("Employee", "source"),
     "QUARANTINE_BUCKET": "quarantine",
     "SECOND_LOOK_QUEUE": "https://sqs.example/looks",
 }

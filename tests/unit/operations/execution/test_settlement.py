@@ -125,7 +125,7 @@ def test_throttling_that_passes_does_no_harm(tables):
     """Both tables refuse for a while: everything is settled in the end."""
     tables.put(item("1"))
     tables.source.script(READ, THROTTLED, None, THROTTLED)
-    tables.replica.script(WRITE, THROTTLED, client_error("InternalServerError", 500))
+    tables.replica.script(WRITE, THROTTLED, client_error("TransactionConflictException"))
 
     settled = tables.settle_all("1")
 
