@@ -170,7 +170,7 @@ class _Slice:
             # They are looked at once more; until then the others need not wait for them.
             self.settled.restless |= self.restless
             return unread
-        return unread + list(self.restless)
+        return unread + [identifier for identifier in ids if identifier in self.restless]
 
     def _corrected(self, ids: list[str], calls: list[list[str]], unread: list[str]) -> list[str]:
         """Read items and write those that differ; returns what was written, to be read again."""

@@ -10,6 +10,7 @@ from unittest import mock
 
 import history_writer.app
 import replica_writer.app
+from replica_writer.writer import SeenChanges
 from stream_core.retry import Patience
 from tests.simulation.scheduler import SECOND, Pool
 from tests.simulation.source import TABLE_ARN
@@ -52,6 +53,8 @@ def in_world(world):
         stack.enter_context(mock.patch.dict(os.environ, ENVIRONMENT))
         for name, app in APPS.items():
             parts = _parts(name)
+            if name == "replica":  # Every world begins with a new process.
+                object.__setattr__(parts[1], "seen", SeenChanges())
             stack.enter_context(mock.patch.object(app, "_parts", lambda parts=parts: parts))
             stack.enter_context(mock.patch.object(app, "Patience", patience))
             stack.enter_context(mock.patch.object(app, "report", _counting(app.report)))
