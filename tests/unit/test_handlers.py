@@ -65,10 +65,10 @@ class FakeAws:
             http_session=SimpleNamespace(_manager=self.connections)
         )
         self.s3 = FakeS3()
-        self.asked = []
+        self.requests = []
 
     def client(self, service, **options):
-        self.asked.append((service, options))
+        self.requests.append((service, options))
         return getattr(self, service)
 
     def session(self):
