@@ -720,7 +720,7 @@ def interrupt(*_given, **_named):
 PLACES = [
     (conversion._RowFile, "_flush"),
     (merge.Merge, "write_new"),
-    (merge._File, "finish"),
+    (merge.MonthFile, "finish"),
     (module._Ingest, "_place"),
     (module._Ingest, "_commit"),
     (Dataset, "save"),
