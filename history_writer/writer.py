@@ -63,8 +63,7 @@ class _Refused:
         anything else is tried so only where the table has taken others: an object under lock
         must not be left by every record that a table set up differently refuses.
         """
-        taken = outcome.counts["RowsWritten"] + outcome.counts["Duplicates"]
-        return taken > 0 or _TOO_LARGE.search(self.message) is not None
+        return _taken(outcome) or _TOO_LARGE.search(self.message) is not None
 
 
 @dataclass(frozen=True)
@@ -85,13 +84,24 @@ class HistoryWriter:
         for entry in self._distinct(deliveries, outcome):
             fits = entry.row.surely_fits or fits_inline(entry.item)
             (inline if fits else large).append(entry)
-        for refused in self._insert(inline, patience, outcome):
+        refusals = self._insert(inline, patience, outcome)
+        if large and not (refusals or _taken(outcome)):
+            # Whether the table can be written shows before anything is put under lock: it answers
+            # that the first one is too large, or not at all.
+            refusals = self._insert(large[:1], patience, outcome)
+            if refusals or _taken(outcome):
+                large = large[1:]
+            else:
+                outcome.unstored += [entry.delivery.record for entry in large[1:]]
+                large = []
+        for refused in refusals:
             if refused.may_be_too_large(outcome):
                 large.append(refused.entry)
             else:
-                outcome.refused.append(_refusal(refused))
+                _refuse(refused, outcome)
         lighter = self._relieve(self._not_stored(large, patience, outcome), patience, outcome)
-        outcome.refused += map(_refusal, self._insert(lighter, patience, outcome))
+        for refused in self._insert(lighter, patience, outcome):
+            _refuse(refused, outcome)
         return outcome
 
     def _distinct(self, deliveries: Iterable[Delivery], outcome: Outcome) -> list[_Entry]:
@@ -152,10 +162,10 @@ class HistoryWriter:
                 outcome.counts["RowsWritten"] += 1
             elif problem.code in _DUPLICATE:
                 duplicates.append(entry)
-            elif outcome.note(problem) is Retry.TRANSIENT:
-                to_retry.append(entry)
             elif problem.retry is Retry.PERMANENT:
                 refused.append(_Refused(entry, problem.code, str(problem)))
+            elif outcome.note(problem) is Retry.TRANSIENT:
+                to_retry.append(entry)
             else:
                 outcome.unstored.append(entry.delivery.record)
         missing = patience.work_off(
@@ -183,11 +193,7 @@ class HistoryWriter:
     def _not_stored(
         self, entries: list[_Entry], patience: Patience, outcome: Outcome
     ) -> list[_Entry]:
-        """The entries that have no row yet; that the table answers is sure then.
-
-        What is put into the overflow bucket is locked for years: neither a redelivery nor a table
-        that cannot be written must leave objects there.
-        """
+        """The entries that have no row yet: a redelivery must leave no object under lock."""
         missing: list[_Entry] = []
         remaining = patience.work_off(
             entries, lambda pending: self._compare(pending, patience, outcome, missing)
@@ -283,6 +289,11 @@ class HistoryWriter:
         return to_retry
 
 
+def _taken(outcome: Outcome) -> bool:
+    """Whether the table has taken a row, or has it, in this invocation."""
+    return outcome.counts["RowsWritten"] + outcome.counts["Duplicates"] > 0
+
+
 def _row_key(row: Mapping[str, Any]) -> RowKey:
     return row[ID]["S"], row[SORT_KEY]["S"]
 
@@ -293,9 +304,10 @@ def _statement_error(problem: Mapping[str, Any]) -> CallError:
     return CallError(code, classify_code(code, message), message)
 
 
-def _refusal(refused: _Refused) -> Refusal:
+def _refuse(refused: _Refused, outcome: Outcome) -> None:
+    outcome.errors[refused.code] += 1
     error = RefusedRecordError(refused.code, refused.message)
-    return Refusal(refused.entry.delivery.record, error)
+    outcome.refused.append(Refusal(refused.entry.delivery.record, error))
 
 
 def _judge_duplicate(entry: _Entry, stored: bytes, outcome: Outcome) -> None:

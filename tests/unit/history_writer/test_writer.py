@@ -10,6 +10,7 @@ import pytest
 
 from history_writer.overflow_bucket import OverflowBucket
 from history_writer.writer import HistoryWriter
+from stream_core.attribute_values import wire_json
 from stream_core.errors import IntegrityError, RefusedRecordError
 from stream_core.history_row import HistoryRow
 from stream_core.overflow_object import unpack
@@ -599,7 +600,7 @@ def test_a_failing_bucket_is_tried_again(store, s3, rows):
 
 def test_a_crash_between_object_and_row_leaves_an_orphan_only(store, dynamodb, s3, rows):
     """FACTS 9.48: the retry completes the row; the object, which is locked, is not put again."""
-    dynamodb.script(INSERT, Crash())
+    dynamodb.script(INSERT, None, Crash())
 
     with pytest.raises(Crash):
         store([large()])
@@ -658,3 +659,103 @@ def test_the_longest_key_is_stored_and_found(store, rows):
     (row,) = rows()
     assert row.id.startswith("sha256:")
     assert row.change.keys == new
+
+
+def test_nothing_is_put_under_lock_while_the_table_refuses_the_function(store, dynamodb, s3):
+    """A denied table, delivered to again and again, leaves no object, and every row unstored."""
+    dynamodb.always(INSERT, DENIED)
+    records = [large(sequence=n + 1) for n in range(3)]
+
+    outcomes = [store(records) for _ in range(10)]
+
+    assert {len(outcome.unstored) for outcome in outcomes} == {3}
+    assert s3.calls == []
+
+
+def _answering(problem):
+    """Every statement of a call is answered with an error."""
+    return lambda request, _carry_out: {
+        "Responses": [{"Error": problem} for _ in request["Statements"]]
+    }
+
+
+def test_nothing_is_put_under_lock_when_all_rows_are_refused(store, dynamodb, s3):
+    """A table with other keys refuses every row: none of them is too large."""
+    message = "One or more parameter values were invalid: Missing the key Pk in the item"
+    dynamodb.always(INSERT, _answering({"Code": "ValidationError", "Message": message}))
+
+    outcome = store(inserts(100))
+
+    assert len(outcome.unstored) == 100
+    assert outcome.refused == []
+    assert s3.calls == []
+
+
+def test_an_error_without_a_code_is_no_success(store, dynamodb, rows):
+    """The API does not require one: what is not positively stored is not stored."""
+    dynamodb.always(INSERT, _answering({"Message": "no code"}))
+
+    outcome = store(inserts(2))
+
+    assert len(outcome.unstored) == 2
+    assert rows() == []
+
+
+@pytest.mark.parametrize(
+    "answer", [{}, {"Responses": []}, {"Responses": [{}]}, {"Responses": None}]
+)
+def test_an_answer_cut_short_is_no_success(store, dynamodb, answer):
+    """Every row of the call is delivered again."""
+    dynamodb.always(INSERT, lambda _request, _carry_out: answer)
+
+    assert len(store(inserts(2)).unstored) == 2
+
+
+@pytest.mark.parametrize(
+    "answer", [{}, {"Responses": {}}, {"Responses": {}, "UnprocessedKeys": {}}]
+)
+def test_a_cut_answer_makes_no_row_absent(store, dynamodb, s3, answer):
+    """A large row is put into the bucket only when it is known that there is no row of it."""
+    dynamodb.always("batch_get_item", lambda _request, _carry_out: answer)
+
+    outcome = store([large()])
+
+    assert len(outcome.unstored) == 1
+    assert s3.calls == []
+
+
+def test_an_exception_of_any_kind_is_these_rows_unstored(store, dynamodb, rows):
+    """A call that fails in a way no service does takes nothing else with it."""
+    dynamodb.script(INSERT, KeyError("Responses"))
+
+    outcome = store(inserts(100))
+
+    assert len(outcome.unstored) == 25
+    assert len(rows()) == 75
+
+
+def test_calls_are_cut_by_bytes(store, dynamodb):
+    """DynamoDB takes 16 MB a request: 25 rows of 240 KB, twice and escaped, are more."""
+    body = "\u0436" * 60_000
+    records = [
+        lambda_record(
+            item(str(n), Text=text(body)), item(str(n), Text=text(body + "x")), sequence=n
+        )
+        for n in range(1, 26)
+    ]
+
+    assert_clean(store(records))
+
+    requests = dynamodb.requests(INSERT)
+    assert sum(len(request["Statements"]) for request in requests) == 25
+    assert max(len(wire_json(request)) for request in requests) < 16 * 1024 * 1024
+    assert len(requests) > 1
+
+
+def test_a_call_that_is_too_large_is_halved(store, dynamodb, rows):
+    """413 is a refusal of the call, not of a row."""
+    too_large = client_error("413", 413)
+    dynamodb.script(INSERT, too_large, too_large)
+
+    assert store(inserts(4)).unstored == []
+    assert len(rows()) == 4
