@@ -45,6 +45,7 @@ def test_replica_settings_are_read():
         replica_role_arn=role,
         settle=False,
         quarantine_bucket="bad",
+        second_look_queue="",
     )
 
 
