@@ -409,6 +409,15 @@ class TestMoreThanAnUpdateCanExpress:
         assert "could not be put back: see its history" in one.reason
         assert same_item(world.item(), third)
 
+    def test_what_may_not_have_been_put_back_is_unsent(self, world, before, after):
+        """Which of the two states is there is not known: it is no conflict that was settled."""
+        world.live(before, after)
+        world.racing.script("put_item", lambda: world.add("Theirs"), DENIED)
+
+        (one,) = world.restore(pace=Pace(patience_s=0, machine=Clock().machine)).items
+
+        assert one.outcome is WriteOutcome.UNSENT
+
     def test_a_lost_answer_is_no_conflict(self, world, before, after):
         """Sent again, the put meets its own effect."""
         world.live(before, after)

@@ -16,7 +16,8 @@ from history_writer.writer import HistoryWriter
 from operations.deployed_tables import DeployedTables
 from operations.errors import OperationError, RefusedError
 from operations.execution.pace import Pace
-from operations.redrive.contents import Leftover, Lost
+from operations.redrive import run as redrive_run
+from operations.redrive.contents import Leftover, Load, Lost
 from operations.redrive.delivery import Cause
 from operations.redrive.run import names_of, redrive
 from replica_writer.settle import Settler
@@ -724,3 +725,11 @@ def test_results_count_what_was_written(world):
     result = world.redrive()
 
     assert result.counts == Counter(RowsWritten=2, Settled=2)
+
+
+def test_what_is_delivered_together_is_bounded_by_its_size(monkeypatch):
+    """A batch may be of few records, and large."""
+    monkeypatch.setattr(redrive_run, "_MOST_BYTES", 100)
+    loads = [Load(str(place), None, size=60) for place in range(5)]
+
+    assert [len(group) for group in redrive_run._groups(loads)] == [2, 2, 1]
