@@ -218,11 +218,11 @@ class Evaluation:
 
     def _split(self, argument):
         delimiter, text = argument
-        return self.of(text).split(delimiter)
+        return self.evaluate(text).split(delimiter)
 
     def _select(self, argument):
         index, parts = argument
-        return self.of(parts)[index]
+        return self.evaluate(parts)[index]
 
     def _join(self, argument):
         delimiter, parts = argument
