@@ -69,6 +69,7 @@ _REF = {
     "AWS::Lambda::LayerVersion": "arn:aws:lambda:{place}:layer:{name}:1",
     "AWS::Lambda::EventSourceMapping": "{uuid}",
     "AWS::Logs::LogGroup": "{name}",
+    "AWS::SQS::Queue": "https://sqs.{region}.amazonaws.com/{account}/{name}",
     "AWS::SNS::Topic": "arn:aws:sns:{place}:{name}",
     "AWS::CloudWatch::Dashboard": "{name}",
 }
@@ -81,6 +82,8 @@ _ATTRIBUTES = {
     ("AWS::S3::Bucket", "Arn"): "arn:aws:s3:::{lower}",
     ("AWS::IAM::Role", "Arn"): "arn:aws:iam::{account}:role/{name}",
     ("AWS::Logs::LogGroup", "Arn"): "arn:aws:logs:{place}:log-group:{name}:*",
+    ("AWS::SQS::Queue", "Arn"): "arn:aws:sqs:{place}:{name}",
+    ("AWS::SQS::Queue", "QueueName"): "{name}",
     ("AWS::CloudWatch::Alarm", "Arn"): "arn:aws:cloudwatch:{place}:alarm:{name}",
 }
 
@@ -95,7 +98,7 @@ def transformed():
     """The main template as CloudFormation sees it, after SAM has uploaded the packages."""
     template = json.loads(json.dumps(load("template.yaml")))
     for resource, field in (
-        *((function, "CodeUri") for function in FUNCTIONS),
+        *((function, "CodeUri") for function in (*FUNCTIONS, "SecondLookFunction")),
         ("StreamCoreLayer", "ContentUri"),
     ):
         template["Resources"][resource]["Properties"][field] = "s3://packages/package"
@@ -196,6 +199,7 @@ class Evaluation:
             uuid=uuid.uuid5(uuid.NAMESPACE_DNS, made_up),
             place=f"{self._values['AWS::Region']}:{self._values['AWS::AccountId']}",
             account=self._values["AWS::AccountId"],
+            region=self._values["AWS::Region"],
         )
 
     def _if(self, argument):

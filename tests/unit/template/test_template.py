@@ -142,17 +142,27 @@ REPLICA = {
     "ReplicaLostBatchesAlarm",
     "ReplicaUndeliveredBatchesAlarm",
 }
+LOOK = {
+    "SecondLookQueue",
+    "SecondLookFailedQueue",
+    "SecondLookFunction",
+    "SecondLookRole",
+    "SecondLookLogGroup",
+    "SecondLookMapping",
+    "SecondLookFailedAlarm",
+    "SecondLookLateAlarm",
+}
 CREATED = {"ReplicaTable"}
 COMMON = ALWAYS | KEYS | TOPICS | DASHBOARD
 RESOURCES = {
-    "plain": COMMON | HISTORY | REPLICA | CREATED,
-    "sample": COMMON | HISTORY | REPLICA | CREATED | {"SampleSourceTable"},
-    "elsewhere": COMMON | HISTORY | REPLICA,
-    "replica key": COMMON | HISTORY | REPLICA,
+    "plain": COMMON | HISTORY | REPLICA | LOOK | CREATED,
+    "sample": COMMON | HISTORY | REPLICA | LOOK | CREATED | {"SampleSourceTable"},
+    "elsewhere": COMMON | HISTORY | REPLICA | LOOK,
+    "replica key": COMMON | HISTORY | REPLICA | LOOK,
     "other account": COMMON | HISTORY | REPLICA,
     "history": COMMON | HISTORY,
-    "replica": COMMON | REPLICA | CREATED,
-    "every option": ALWAYS | HISTORY | REPLICA | CREATED,
+    "replica": COMMON | REPLICA | LOOK | CREATED,
+    "every option": ALWAYS | HISTORY | REPLICA | LOOK | CREATED,
 }
 
 
@@ -199,6 +209,7 @@ REPLICA_OUTPUTS = {
     "ReplicaRegion": REGION,
     "ReplicaWriterFunctionName": "<ReplicaWriterFunction>",
     "ReplicaWriterMappingId": "<ReplicaWriterMapping>",
+    "SecondLookQueueUrl": "<SecondLookQueue>",
 }
 NAMED = REPLICA_OUTPUTS | {"ReplicaTableName": "Standby", "ReplicaRegion": FAR}
 
@@ -280,9 +291,12 @@ def test_mapping_reads_as_the_parameters_say():
 @pytest.mark.parametrize("case", CASES)
 def test_at_most_two_mappings_read_the_stream(case):
     """Two readers are all that a shard allows: each deployed consumer has one, and no one else."""
-    readers = deployed(case).of_type("AWS::Lambda::EventSourceMapping")
+    readers = dict(deployed(case).of_type("AWS::Lambda::EventSourceMapping"))
+    functions = dict(deployed(case).of_type("AWS::Lambda::Function"))
+    # It reads a queue.
+    readers.pop("SecondLookMapping", None)
+    functions.pop("SecondLookFunction", None)
 
-    functions = deployed(case).of_type("AWS::Lambda::Function")
     assert sorted(readers) == sorted(name.replace("Function", "Mapping") for name in functions)
     streams = {one["Properties"]["EventSourceArn"] for one in readers.values()}
     assert streams == {deployed(case).outputs["SourceStreamArn"]}
@@ -381,6 +395,64 @@ def test_replica_is_where_the_parameters_say(case, table, region, role, settle):
     assert settings.settle is settle
 
 
+@pytest.mark.parametrize(
+    ("given", "looks"),
+    [
+        ({}, True),
+        ({"SecondLook": "false"}, False),
+        ({"Settle": "false"}, False),
+        ({"Consumers": "history"}, False),
+    ],
+)
+def test_second_look_is_there_when_it_is_wanted_and_can_read_the_source(given, looks):
+    """Without it the writer announces nothing, and nothing of it is deployed."""
+    evaluation = Evaluation(transformed(), PLAIN | given)
+
+    assert LOOK & evaluation.resources.keys() == (LOOK if looks else set())
+    if "ReplicaWriterFunction" in evaluation.resources:
+        variables = evaluation.properties("ReplicaWriterFunction")["Environment"]["Variables"]
+        assert variables["SECOND_LOOK_QUEUE"] == ("<SecondLookQueue>" if looks else "")
+
+
+def test_second_look_comes_late_and_is_not_forgotten():
+    """A message waits for as long as a queue delays, is tried for a day, and kept for four."""
+    queue, failed = (_properties("plain", f"SecondLook{one}") for one in ("Queue", "FailedQueue"))
+    mapping = _properties("plain", "SecondLookMapping")
+
+    assert queue["DelaySeconds"] == 900
+    assert queue["VisibilityTimeout"] >= load("template.yaml")["Parameters"]["Timeout"]["MaxValue"]
+    assert queue["RedrivePolicy"] == {
+        "deadLetterTargetArn": "<SecondLookFailedQueue.Arn>",
+        "maxReceiveCount": 96,
+    }
+    tried_for_s = queue["VisibilityTimeout"] * 96
+    for one in (queue, failed):
+        assert tried_for_s < one["MessageRetentionPeriod"] <= 4 * 24 * 3600
+        assert one["KmsMasterKeyId"] == "<TrailKey.Arn>"
+    assert mapping["FunctionName"] == "<SecondLookFunction>"
+    assert mapping["EventSourceArn"] == "<SecondLookQueue.Arn>"
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+
+@pytest.mark.parametrize("case", ["plain", "elsewhere", "replica key", "every option"])
+def test_second_look_is_at_the_tables_of_the_writer(case):
+    """Both functions of the replica get the same settings, and run the same package."""
+    writer = _properties(case, "ReplicaWriterFunction")
+    look = _properties(case, "SecondLookFunction")
+
+    service = "POWERTOOLS_SERVICE_NAME"
+    of_writer, of_look = (one["Environment"]["Variables"] for one in (writer, look))
+    assert of_look == of_writer | {service: "trail-second-look"}
+    assert ReplicaSettings.read(of_look).second_look_queue == "<SecondLookQueue>"
+    assert look["Handler"] == "replica_writer.second_look.handler"
+    assert look["Role"] == "<SecondLookRole.Arn>"
+    assert look["LoggingConfig"] == {"LogGroup": "<SecondLookLogGroup>"}
+    different = {"FunctionName", "Description", "Handler", "Role", "LoggingConfig", "Environment"}
+    assert {name: value for name, value in look.items() if name not in different} == {
+        name: value for name, value in writer.items() if name not in different
+    }
+
+
 def test_function_has_time_for_more_than_one_request():
     """The least time limit leaves room for one slow request, its connection and the margin."""
     timeout = load("template.yaml")["Parameters"]["Timeout"]
@@ -441,7 +513,7 @@ def test_stacks_share_no_names():
     """Two stacks side by side give no resource the same name, and nothing shares one within."""
     one, other = _names("one"), _names("other")
 
-    assert len(one) == 14
+    assert len(one) == 16
     assert one.keys() == other.keys()
     assert set(one.values()).isdisjoint(other.values())
     assert len(set(one.values())) == len(one)
@@ -527,5 +599,9 @@ def test_skips_are_exactly_the_listed():
         ("SampleSourceTable", "CKV_AWS_28"),
         ("OverflowBucket", "CKV_AWS_18"),
         ("QuarantineBucket", "CKV_AWS_18"),
-        *((one, f"CKV_AWS_{number}") for one in FUNCTIONS for number in (115, 116, 117)),
+        *(
+            (one, f"CKV_AWS_{number}")
+            for one in (*FUNCTIONS, "SecondLookFunction")
+            for number in (115, 116, 117)
+        ),
     }

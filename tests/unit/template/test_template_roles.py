@@ -14,6 +14,7 @@ from tests.templates import (
     FAR,
     KEY,
     OTHER,
+    OTHER_ACCOUNT,
     OWN_KEY,
     REGION,
     REPLICA_KEY,
@@ -23,6 +24,7 @@ from tests.templates import (
     Evaluation,
     deployed,
     load,
+    transformed,
 )
 
 TABLES = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table"
@@ -136,15 +138,43 @@ HISTORY_CASES = {
     "history": _stream() | _trail_key(),
     "every option": _stream() | _trail_key(OWN_KEY) | DECRYPT_SOURCE,
 }
+
+
+def _announce(key="<TrailKey.Arn>"):
+    """Sending keys to the queue of looks, which is encrypted."""
+    encrypt = _grants("kms:GenerateDataKey", key, _via(f"sqs.{REGION}.amazonaws.com"))
+    return _grants("sqs:SendMessage", LOOK_QUEUE) | encrypt
+
+
+LOOK_QUEUE = "<SecondLookQueue.Arn>"
 WRITE_STANDBY = READ_SOURCE | _grants("dynamodb:BatchWriteItem", STANDBY)
 REPLICA_CASES = {
-    "plain": _stream() | _trail_key() | READ_SOURCE | WRITE_CREATED,
-    "sample": _stream(SAMPLE_STREAM) | _trail_key() | READ_SOURCE | WRITE_CREATED,
-    "elsewhere": _stream() | _trail_key() | WRITE_STANDBY,
-    "replica key": _stream() | _trail_key() | WRITE_STANDBY | USE_REPLICA_KEY,
+    "plain": _stream() | _trail_key() | READ_SOURCE | WRITE_CREATED | _announce(),
+    "sample": (_stream(SAMPLE_STREAM) | _trail_key() | READ_SOURCE | WRITE_CREATED | _announce()),
+    "elsewhere": _stream() | _trail_key() | WRITE_STANDBY | _announce(),
+    "replica key": (_stream() | _trail_key() | WRITE_STANDBY | USE_REPLICA_KEY | _announce()),
     "other account": _stream() | _trail_key() | DECRYPT_SOURCE | _grants("sts:AssumeRole", ROLE),
-    "replica": _stream() | _trail_key() | READ_SOURCE | WRITE_CREATED,
-    "every option": _stream() | _trail_key(OWN_KEY) | DECRYPT_SOURCE | READ_SOURCE | WRITE_CREATED,
+    "replica": _stream() | _trail_key() | READ_SOURCE | WRITE_CREATED | _announce(),
+    "every option": _stream()
+    | _trail_key(OWN_KEY)
+    | DECRYPT_SOURCE
+    | READ_SOURCE
+    | WRITE_CREATED
+    | _announce(OWN_KEY),
+}
+
+SECOND_LOOK = (
+    _grants(["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"], LOOK_QUEUE)
+    | _grants(["logs:CreateLogStream", "logs:PutLogEvents"], "<SecondLookLogGroup.Arn>")
+    | READ_SOURCE
+)
+LOOK_CREATED = WRITE_CREATED | _grants("dynamodb:BatchGetItem", f"{TABLES}/<ReplicaTable>")
+LOOK_STANDBY = WRITE_STANDBY | _grants("dynamodb:BatchGetItem", STANDBY)
+LOOK_CASES = {
+    "plain": _trail_key() | LOOK_CREATED | _announce(),
+    "elsewhere": _trail_key() | LOOK_STANDBY | _announce(),
+    "replica key": _trail_key() | LOOK_STANDBY | USE_REPLICA_KEY | _announce(),
+    "every option": (_trail_key(OWN_KEY) | DECRYPT_SOURCE | LOOK_CREATED | _announce(OWN_KEY)),
 }
 
 SEE_STACK = f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{STACK}/*"
@@ -234,6 +264,26 @@ def test_replica_writer_is_granted_exactly_the_listed(case):
     assert _granted(role) == REPLICA_WRITER | REPLICA_CASES[case]
 
 
+@pytest.mark.parametrize("case", LOOK_CASES)
+def test_second_look_is_granted_exactly_the_listed(case):
+    """It may do what the replica writer may, read the replica and take its messages."""
+    role = deployed(case).resources["SecondLookRole"]
+
+    assert _granted(role) == SECOND_LOOK | LOOK_CASES[case]
+
+
+def test_second_look_in_another_account_goes_through_the_role():
+    """A replica that is written as a role is read as that role."""
+    given = OTHER_ACCOUNT | {"Settle": "true"}
+    role = Evaluation(transformed(), given).resources["SecondLookRole"]
+
+    granted = _granted(role)
+    assert granted >= _grants("sts:AssumeRole", ROLE)
+    assert {resource for action, resource, _ in granted if action.startswith("dynamodb:")} == {
+        SOURCE
+    }
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_report_reader_is_granted_exactly_the_listed(case):
     """The report reader may read what the case has of tables, buckets and health."""
@@ -254,8 +304,12 @@ def test_role_in_the_replicas_account_is_granted_exactly_the_listed(given, key):
 @pytest.mark.parametrize("case", CASES)
 def test_there_are_no_roles_but_the_listed(case):
     """Each consumer has its role and whoever asks has one; there is no fourth."""
-    roles = {"HistoryWriterRole", "ReplicaWriterRole", "ReportReaderRole"}
-    absent = {"history": {"ReplicaWriterRole"}, "replica": {"HistoryWriterRole"}}
+    roles = {"HistoryWriterRole", "ReplicaWriterRole", "SecondLookRole", "ReportReaderRole"}
+    absent = {
+        "history": {"ReplicaWriterRole", "SecondLookRole"},
+        "replica": {"HistoryWriterRole"},
+        "other account": {"SecondLookRole"},
+    }
 
     assert deployed(case).of_type("AWS::IAM::Role").keys() == roles - absent.get(case, set())
 
@@ -298,6 +352,7 @@ def _trust(principal):
     [
         ("HistoryWriterRole", {"Service": "lambda.amazonaws.com"}),
         ("ReplicaWriterRole", {"Service": "lambda.amazonaws.com"}),
+        ("SecondLookRole", {"Service": "lambda.amazonaws.com"}),
         ("ReportReaderRole", {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}),
     ],
 )

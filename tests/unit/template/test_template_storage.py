@@ -136,6 +136,7 @@ KEYS = {
     "AWS::DynamoDB::Table": lambda one: one["SSESpecification"]["KMSMasterKeyId"],
     "AWS::S3::Bucket": lambda one: _default_encryption(one)["KMSMasterKeyID"],
     "AWS::Logs::LogGroup": lambda one: one["KmsKeyId"],
+    "AWS::SQS::Queue": lambda one: one["KmsMasterKeyId"],
     "AWS::SNS::Topic": lambda one: one["KmsMasterKeyId"],
     "AWS::Lambda::Function": lambda one: one["KmsKeyArn"],
 }
@@ -198,6 +199,7 @@ def test_key_is_renewed_and_goes_slowly():
 OUTLIVE = {"HistoryTable", "ReplicaTable", "OverflowBucket", "QuarantineBucket", "TrailKey"}
 # Said, so that nobody takes it for forgotten; the rest holds nothing.
 GO = {"SampleSourceTable", "HistoryWriterLogGroup", "ReplicaWriterLogGroup"}
+GO |= {"SecondLookLogGroup", "SecondLookQueue", "SecondLookFailedQueue"}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -216,6 +218,7 @@ def test_what_holds_records_outlives_the_stack(case):
 def test_nothing_that_holds_records_is_forgotten():
     """Every table, bucket, log and key is in one of the two lists, and both hold nothing else."""
     holding = {"AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::Logs::LogGroup", "AWS::KMS::Key"}
+    holding |= {"AWS::SQS::Queue"}
     resources = transformed()["Resources"].items()
 
     assert {name for name, one in resources if one["Type"] in holding} == OUTLIVE | GO

@@ -36,6 +36,8 @@ LAMBDA_METRICS = {
     },
 }
 
+SQS_METRICS = {"ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible"}
+
 # ---- What is emitted -----------------------------------------------------------------------
 
 
@@ -110,6 +112,8 @@ def _is_emitted(namespace, name, dimension, value):
         return name in LAMBDA_METRICS[dimension]
     if namespace == "AWS/DynamoDB":
         return (name, dimension, value) == ("ConsumedWriteCapacityUnits", "TableName", "Employee")
+    if namespace == "AWS/SQS":
+        return name in SQS_METRICS and dimension == "QueueName"
     consumers = [consumer for consumer, service in SERVICES.items() if service == value]
     known = namespace == "itemtrail" and dimension == "service"
     return known and any(name in _emitted(consumer) for consumer in consumers)
@@ -177,8 +181,30 @@ REPLICA_ALARMS = {
     "ReplicaLostBatchesAlarm": _alarm("AWS/Lambda", "DroppedEventCount", REPLICA_MAPPING),
     "ReplicaUndeliveredBatchesAlarm": _alarm("AWS/Lambda", UNDELIVERED, OF_REPLICA),
 }
+LOOK_ALARMS = {
+    "SecondLookFailedAlarm": _alarm(
+        "AWS/SQS",
+        "ApproximateNumberOfMessagesVisible",
+        ("QueueName", "<SecondLookFailedQueue.QueueName>"),
+        "Maximum",
+    ),
+    "SecondLookLateAlarm": _alarm(
+        "AWS/SQS",
+        "ApproximateAgeOfOldestMessage",
+        ("QueueName", "<SecondLookQueue.QueueName>"),
+        "Maximum",
+        Threshold=7200,
+    ),
+}
 # What comes to an end by itself, and tells that it did.
-ENDING = ("LagAlarm", "ErrorsAlarm", "ThrottlesAlarm", "StalledAlarm")
+ENDING = (
+    "SecondLookFailedAlarm",
+    "LateAlarm",
+    "LagAlarm",
+    "ErrorsAlarm",
+    "ThrottlesAlarm",
+    "StalledAlarm",
+)
 
 
 def _stalled(mapping):
@@ -226,9 +252,11 @@ def _alarms(case):
 @pytest.mark.parametrize("case", CASES)
 def test_alarms_are_exactly_the_listed(case):
     """Each consumer that is deployed has its whole list of alarms, and there is none besides."""
-    expected = {"history": HISTORY_ALARMS, "replica": REPLICA_ALARMS}.get(
-        case, HISTORY_ALARMS | REPLICA_ALARMS
-    )
+    expected = {
+        "history": HISTORY_ALARMS,
+        "replica": REPLICA_ALARMS | LOOK_ALARMS,
+        "other account": HISTORY_ALARMS | REPLICA_ALARMS,  # Its source must not be read.
+    }.get(case, HISTORY_ALARMS | REPLICA_ALARMS | LOOK_ALARMS)
     words = {"AlarmDescription", "AlarmActions", "OKActions", "Tags"}
 
     assert {
@@ -434,12 +462,13 @@ def test_dashboard_watches_what_the_alarms_watch():
     }
 
     # IteratorAge shows the same; a destination that fails is an alarm from its first failure; what
-    # is not read any more shows as no changes at all.
+    # is not read any more shows as no changes at all; queues of looks have alarms and no graph.
     assert alarmed - shown == {
         ("itemtrail", "ReplicaLagMs"),
         ("AWS/Lambda", UNDELIVERED),
         ("AWS/Lambda", "PolledEventCount"),
         ("AWS/DynamoDB", "ConsumedWriteCapacityUnits"),
+        *(("AWS/SQS", name) for name in SQS_METRICS),
     }
 
 
