@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -28,7 +29,9 @@ from warehouse.archive import conversion, merge
 from warehouse.archive import ingest as module
 from warehouse.archive.ingest import IngestResult, ingest
 from warehouse.dataset.manifest import Dataset
+from warehouse.dataset.schema import ROWS as ROWS_SCHEMA
 from warehouse.dataset.schema import checked_row
+from warehouse.dataset.schema import row_of as line_of
 from warehouse.errors import DatasetError
 
 TABLE = "arn:aws:dynamodb:eu-west-1:123456789012:table/EmployeeHistory"
@@ -889,3 +892,23 @@ def test_lines_are_json_as_dynamodb_writes_it(archive):
 
     (row,) = archive.rows()
     assert row.change.new_image["b"] == {"B": b"\x00"}
+
+
+def test_rows_that_conversion_drops_are_missed(archive, monkeypatch):
+    """As many are read as the export says it has, or nothing is ingested."""
+    monkeypatch.setattr(conversion.Conversion, "run", lambda *_: [])
+
+    with pytest.raises(DatasetError, match="has 2 items, and 0 were read"):
+        archive.ingest(archive.full(rows_of(*states("1", 2))))
+
+
+def test_a_row_group_ends_when_it_has_bytes_enough(tmp_path, monkeypatch):
+    """It is held in memory until it is written."""
+    monkeypatch.setattr(merge, "_GROUP_BYTES", 1)
+    file = merge.MonthFile(tmp_path / "rows.parquet", "2018-03")
+    for row in rows_of(*states("1", 3)):
+        file.add(pa.Table.from_pylist([line_of(row)], schema=ROWS_SCHEMA))
+
+    written = file.finish()
+
+    assert pq.ParquetFile(written.path).num_row_groups == 3
