@@ -27,6 +27,6 @@ def handler(event: dict[str, Any], context: Any) -> BatchResponse:
     """Bring a batch of stream records to the replica table."""
     table_arn, writer, quarantine = _parts()
     patience = Patience(context.get_remaining_time_in_millis)
-    summary = consume(event, table_arn, writer.store, quarantine, patience)
+    summary = consume(event, table_arn, writer.store, quarantine, patience, writer.store_malformed)
     report("ReplicaLagMs", summary)
     return summary.response

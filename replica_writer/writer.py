@@ -4,12 +4,18 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
-from replica_writer.settle import Settler
+from replica_writer.settle import Settled, Settler
 from stream_core.batch import Delivery, Outcome
-from stream_core.item_id import key_digest
+from stream_core.change import read_keys
+from stream_core.errors import MalformedRecordError
+from stream_core.item_id import item_id, key_digest
 from stream_core.quarantine import Refusal
 from stream_core.retry import Patience
+
+if TYPE_CHECKING:
+    from stream_core.attribute_values import Item
 
 # A record of just now was hardly delivered before; times are rounded down to the second.
 _FRESH = timedelta(seconds=5)
@@ -70,14 +76,38 @@ class ReplicaWriter:
                 if self._is_trusted(delivery)
             },
         )
-        outcome = Outcome(errors=settled.errors)
-        outcome.counts["ReplicaWrites"] = settled.writes
-        outcome.counts["Settled"] = settled.corrections
-        outcome.counts["Restless"] = len(settled.restless)
+        outcome = _outcome(settled)
         for identifier in settled.unsettled - settled.refused.keys():
             outcome.unstored += [delivery.record for delivery in by_item[identifier]]
         for identifier, error in settled.refused.items():
             outcome.refused.append(Refusal(last[identifier].record, error))
+        return outcome
+
+    def store_malformed(self, refusals: list[Refusal], patience: Patience) -> Outcome:
+        """Settle the items of records of which nothing can be read but the key.
+
+        A record without a readable key is refused, and every one where the source must not be read.
+        """
+        by_item: dict[str, list[Refusal]] = defaultdict(list)
+        keys: dict[str, Item] = {}
+        refused: list[Refusal] = []
+        for refusal in refusals:
+            try:
+                key = read_keys(refusal.record)
+            except MalformedRecordError:
+                refused.append(refusal)
+            else:
+                keys[item_id(key)] = key
+                by_item[item_id(key)].append(refusal)
+        if self.settler.source is None:
+            return Outcome(refused=list(refusals))
+        settled = self.settler.settle(keys, patience)
+        outcome = _outcome(settled)
+        outcome.refused += refused
+        for identifier in settled.unsettled - settled.refused.keys():
+            outcome.unstored += [refusal.record for refusal in by_item[identifier]]
+        for identifier, error in settled.refused.items():
+            outcome.refused.append(Refusal(by_item[identifier][-1].record, error))
         return outcome
 
     def _is_trusted(self, delivery: Delivery) -> bool:
@@ -89,3 +119,11 @@ class ReplicaWriter:
         is_news = self.seen.is_news(delivery)
         age = self.clock() - delivery.change.created_at
         return self.settler.source is None or (is_news and abs(age) <= _FRESH)
+
+
+def _outcome(settled: Settled) -> Outcome:
+    outcome = Outcome(errors=settled.errors)
+    outcome.counts["ReplicaWrites"] = settled.writes
+    outcome.counts["Settled"] = settled.corrections
+    outcome.counts["Restless"] = len(settled.restless)
+    return outcome

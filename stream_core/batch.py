@@ -62,6 +62,7 @@ class Outcome:
 
 
 Store: TypeAlias = Callable[[list[Delivery], Patience], Outcome]
+StoreMalformed: TypeAlias = Callable[[list[Refusal], Patience], Outcome]
 
 
 @dataclass(frozen=True)
@@ -78,12 +79,13 @@ class Summary:
     newest: datetime | None
 
 
-def consume(
+def consume(  # noqa: PLR0913, PLR0917 - what an invocation is made of
     event: object,
     table_arn: str,
     store: Store,
     quarantine: Quarantine,
     patience: Patience,
+    store_malformed: StoreMalformed | None = None,
 ) -> Summary:
     """Have every record of a batch stored, quarantined or reported.
 
@@ -93,6 +95,8 @@ def consume(
         store: the consumer's own part.
         quarantine: where refused records go.
         patience: how long the invocation may go on.
+        store_malformed: what the consumer can do for records that cannot be read; by default
+            nothing, and they are quarantined.
 
     Raises:
         EventError: it is no batch of records; nothing was written.
@@ -105,6 +109,9 @@ def consume(
     for record in records:
         require_stream_of(table_arn, record)
     deliveries, outcome = _read(records)
+    if store_malformed is not None:
+        malformed, outcome.refused = outcome.refused, []
+        outcome.merge(store_malformed(malformed, patience))
     outcome.merge(store(deliveries, patience))
     if _is_refused_alike(outcome.refused, records):
         # Whatever is wrong, it is not with each of these records.

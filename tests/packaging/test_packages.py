@@ -14,7 +14,11 @@ import pytest
 from itemtrail.local import sam
 from tests.lambda_runtime import BOTO3, LAYER, lay_out_runtime
 
-PACKAGES = {"HistoryWriterFunction": "history_writer", "ReplicaWriterFunction": "replica_writer"}
+PACKAGES = {
+    "HistoryWriterFunction": "history_writer",
+    "ReplicaWriterFunction": "replica_writer",
+    "SecondLookFunction": "replica_writer",
+}
 BY_FUNCTION = pytest.mark.parametrize(("function", "package"), PACKAGES.items())
 REQUIRED = {
     "history_writer": ("SOURCE_TABLE_ARN", "HISTORY_TABLE", "OVERFLOW_BUCKET", "QUARANTINE_BUCKET"),

@@ -164,7 +164,7 @@ def test_failures_are_answered_as_lambda_expects(service, aws):
 def test_a_malformed_record_is_quarantined_under_its_consumer(service, aws):
     """FACTS 9.63: each consumer has a prefix of its own in the same bucket."""
     records = inserts(3)
-    records[1] = with_image(records[1], {"Id": {"N": "x"}})
+    records[1]["dynamodb"]["Keys"] = {"Id": {"N": "x"}}
 
     answer = invoke(service, records)
 
@@ -191,7 +191,19 @@ def test_a_record_that_is_nowhere_fails_the_invocation(service, aws):
     aws.s3.always("put_object", DENIED)
 
     with pytest.raises(UnstoredRecordError):
-        invoke(service, [without(inserts(1)[0], "SequenceNumber")])
+        invoke(service, [without(without(inserts(1)[0], "SequenceNumber"), "Keys")])
+
+
+def test_the_replica_writer_needs_no_more_than_a_key(aws):
+    """Of what cannot be read otherwise the item is settled, and nothing is kept aside."""
+    aws.dynamodb.put("Employee", item("item-000", Now=text("here")))
+    record = without(without(inserts(1)[0], "ApproximateCreationDateTime"), "SequenceNumber")
+
+    answer = invoke("replica_writer", [record])
+
+    assert answer == NOTHING_FAILED
+    assert aws.dynamodb.items("Standby") == [item("item-000", Now=text("here"))]
+    assert aws.bad_records() == []
 
 
 def test_wrong_settings_are_named_in_one_message(service, aws, monkeypatch):
@@ -360,6 +372,7 @@ def test_no_item_data_is_in_the_error_of_a_failed_invocation(service, aws):
     """Lambda logs what a handler raises, with its causes."""
     aws.s3.always("put_object", client_error("AccessDenied", message=CANARY))
     record = without(lambda_record(new=item(CANARY)), "SequenceNumber")
+    record["dynamodb"]["Keys"]["Other"] = record["dynamodb"]["Keys"]["More"] = text(CANARY)
 
     with pytest.raises(UnstoredRecordError) as caught:
         invoke(service, [record])

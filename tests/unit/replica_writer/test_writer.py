@@ -6,7 +6,8 @@ from itertools import permutations
 import pytest
 
 from replica_writer.writer import ReplicaWriter, SeenChanges
-from stream_core.errors import RefusedRecordError
+from stream_core.errors import MalformedRecordError, RefusedRecordError
+from stream_core.quarantine import Refusal
 from tests.factories import (
     FIRST_SEQUENCE,
     NOON,
@@ -20,6 +21,8 @@ from tests.factories import (
     one_attempt,
     text,
     versions,
+    with_image,
+    without,
 )
 from tests.fakes import (
     DENIED,
@@ -365,3 +368,59 @@ def test_no_records_need_no_request(pair):
     assert_clean(pair.store())
     assert not pair.replica.calls
     assert not pair.source.calls
+
+
+BROKEN = [
+    without(LIFE[1], "ApproximateCreationDateTime"),
+    with_image(LIFE[1], {"Id": {"S": "1"}, "X": {"B": "?"}}, "OldImage"),
+    with_image(LIFE[1], {"Id": {"S": "another"}}),
+    without(LIFE[1], "NewImage"),
+    LIFE[1] | {"eventName": "UPSERT"},
+]
+
+
+def refusals(*records):
+    return [Refusal(record, MalformedRecordError("broken")) for record in records]
+
+
+@pytest.mark.parametrize("record", BROKEN)
+def test_a_record_of_which_the_key_is_known_is_settled(pair, record):
+    """The source says what the item is: nothing of the record is written, nothing is kept aside."""
+    pair.source.put("source", THIRD)
+
+    outcome = pair.writer.store_malformed(refusals(record), one_attempt())
+
+    assert_clean(outcome)
+    assert pair.of_replica() == [THIRD]
+
+
+def test_a_record_without_a_key_is_refused(pair):
+    """Without a key nobody knows which item to look at; the others of the batch are settled."""
+    pair.source.put("source", THIRD)
+    bad = without(LIFE[0], "Keys")
+
+    outcome = pair.writer.store_malformed(refusals(bad, LIFE[1]), one_attempt())
+
+    assert [refusal.record for refusal in outcome.refused] == [bad]
+    assert outcome.unstored == []
+    assert pair.of_replica() == [THIRD]
+
+
+def test_a_malformed_record_that_cannot_be_settled_now_is_reported(pair):
+    """Both records of the item come back."""
+    pair.source.always(READ, THROTTLED)
+
+    outcome = pair.writer.store_malformed(refusals(*BROKEN[:2]), one_attempt())
+
+    assert numbers(outcome.unstored) == numbers(BROKEN[:1])
+    assert len(outcome.unstored) == 2
+
+
+def test_without_settling_a_malformed_record_is_refused(make_pair):
+    """SETTLE=false: of the item nothing is known but what the record cannot say."""
+    pair = make_pair(read_source=False)
+
+    outcome = pair.writer.store_malformed(refusals(BROKEN[0]), one_attempt())
+
+    assert [refusal.record for refusal in outcome.refused] == BROKEN[:1]
+    assert pair.replica.calls == []
