@@ -370,8 +370,8 @@ def _services_called():
     """The names of all client methods of the services that reports may ask."""
     services = ("cloudformation", "cloudwatch", "dynamodb", "dynamodbstreams", "lambda", "s3")
     services += ("kms", "logs", "sns", "sts")
-    # jinja2's own method has this name.
-    return {xform_name(one) for each in services for one in operations_of(each)} - {"get_template"}
+    # Methods of jinja2 and of ours have these names.
+    return {xform_name(one) for each in services for one in operations_of(each)} - {"get_template", "verify"}
 
 
 def _called(module):
