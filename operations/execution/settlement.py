@@ -88,7 +88,27 @@ def _to_its_end(work: Callable[[], None]) -> None:
 
 
 def _settle(settler: Settler, keys: Keys, patience: Patience, total: Settled) -> None:
-    total.add(settler.settle(keys, patience))
+    settled = settler.settle(keys, patience)
+    if not settled.is_announced:
+        # No second look will be taken at an item whose write had no answer.
+        settled.lost = set(
+            patience.work_off(
+                list(settled.lost),
+                lambda lost: _settled_again(settler, keys, lost, patience, total),
+            )
+        )
+    total.add(settled)
+
+
+def _settled_again(
+    settler: Settler, keys: Keys, lost: list[str], patience: Patience, total: Settled
+) -> list[str]:
+    """Settle items once more; returns those of which a write had no answer again."""
+    settled = settler.settle({identifier: keys[identifier] for identifier in lost}, patience)
+    unanswered = list(settled.lost)
+    settled.lost = set()
+    total.add(settled)
+    return unanswered
 
 
 def by_id(keys: Iterable[Item]) -> dict[str, Item]:

@@ -371,7 +371,10 @@ def _services_called():
     services = ("cloudformation", "cloudwatch", "dynamodb", "dynamodbstreams", "lambda", "s3")
     services += ("kms", "logs", "sns", "sts")
     # Methods of jinja2 and of ours have these names.
-    return {xform_name(one) for each in services for one in operations_of(each)} - {"get_template", "verify"}
+    return {xform_name(one) for each in services for one in operations_of(each)} - {
+        "get_template",
+        "verify",
+    }
 
 
 def _called(module):
