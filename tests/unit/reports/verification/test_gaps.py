@@ -171,3 +171,12 @@ def test_a_file_that_is_not_there_is_an_error(tmp_path):
     """A wrong name must not pass for no gaps."""
     with pytest.raises(ReportError, match=r"nope\.json cannot be read: No such file"):
         read_gaps(tmp_path / "nope.json", SCHEMA)
+
+
+def test_a_gap_may_be_a_moment(read):
+    """A change that was missing at a second is declared by that second."""
+    moment = "2018-03-03T10:00:00Z"
+
+    (gap_,) = read([{"cause": "outage", "from": moment, "to": moment}])
+
+    assert gap_.since == gap_.until == hour(10)

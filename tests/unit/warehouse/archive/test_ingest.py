@@ -912,3 +912,14 @@ def test_a_row_group_ends_when_it_has_bytes_enough(tmp_path, monkeypatch):
     written = file.finish()
 
     assert pq.ParquetFile(written.path).num_row_groups == 3
+
+
+def test_a_month_that_is_large_has_several_files(archive, monkeypatch):
+    """A file that is full is ended, and the next one goes on after its last row."""
+    monkeypatch.setattr(merge, "_FILE_ROWS", 2)
+    monkeypatch.setattr(merge, "_GROUP_ROWS", 1)
+    monkeypatch.setattr(merge, "_FETCHED_AT_ONCE", 1)
+
+    archive.ingest(archive.full(rows_of(*states("1", 5))))
+
+    assert sorted(file.rows for file in archive.open().files) == [1, 2, 2]
