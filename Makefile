@@ -52,8 +52,8 @@ histories: $(READY) ## Hold as-of and verify against 10,000 random histories eac
 simulate: $(READY) ## Run the writers under faults: SEEDS=2000 of them, or one again by SEED=7
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS) $(if $(SEED),--seed $(SEED))
 
-mutations: $(READY) ## Break the code on purpose and see the tests notice: ONLY=ID or PACKAGE=reports
-	$(BIN)/python -m tests.mutations --seeds $(SEEDS) $(if $(ONLY),--only $(ONLY)) $(if $(PACKAGE),--package $(PACKAGE))
+mutations: $(READY) ## Break the code on purpose and see the tests notice: ONLY=ID, PACKAGE=reports, SAMPLE=15
+	$(BIN)/python -m tests.mutations --seeds $(SEEDS) $(if $(ONLY),--only $(ONLY)) $(if $(PACKAGE),--package $(PACKAGE)) $(if $(SAMPLE),--sample $(SAMPLE))
 
 lint: $(READY) lint-templates ## Format, lint, types and templates
 	$(BIN)/ruff format --check .
