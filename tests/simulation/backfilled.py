@@ -87,7 +87,8 @@ def plan(seed):
         refuses_calls=False,
         max_age=12 * HOUR,
         # An INSERT that is carried out long after its sender has died is a second baseline.
-        rates={**drawn.settings.rates, "late": 0},
+        # What an operation does about answers that are none is not looked at here.
+        rates={**drawn.settings.rates, "late": 0, "garbled": 0, "odd_error": 0},
     )
     writes = _writes(dice, items)
     last = writes[-1].at
@@ -222,7 +223,9 @@ class _Starter:
     def start(self):
         world = self._world
         world.stats["backfill starts"] += 1
-        invocation = Invocation(world.stats["backfill starts"], "backfill", 0, lambda _: None)
+        invocation = Invocation(
+            world.stats["backfill starts"], "backfill", world.scheduler.now, 0, lambda _: None
+        )
         world.note(f"{invocation} starts")
         world.scheduler.spawn(self._work, invocation, partial(self._ended, invocation))
         if self._kills:

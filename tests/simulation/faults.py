@@ -30,6 +30,8 @@ ENTRY_ERRORS = (
     "RequestLimitExceeded",
     "TransactionConflict",
 )
+GARBLED = ("cut", "without results", "without remainder", "too few", "nameless")
+"""Answers that are none: JSON that ends too soon or lacks a part, an error without a code."""
 _URL = "https://service.example"
 
 
@@ -109,9 +111,21 @@ def _accident(kind, service, choice):
     if kind == "server_error":
         status, code = pick(SERVER_ERRORS[service])
         return Fault(kind, status, code, after=choice * 7 % 1 < 0.5)
+    if kind == "garbled":
+        return Fault(kind, code=pick(GARBLED))
     if kind == "entries":
         return Fault(kind, code=pick(ENTRY_ERRORS), whole=False)
     return Fault(kind, after=choice < 0.5)
+
+
+def odd_error(choice):
+    """What no service answers: a fault of the machine, or of a library."""
+    return (
+        KeyError("body"),
+        OSError(5, "Input/output error"),
+        MemoryError(),
+        UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
+    )[choice]
 
 
 def no_connection(choice):

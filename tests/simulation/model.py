@@ -116,7 +116,9 @@ def _row(world, row, record):
     if sealed.overflow is not None:
         if images:
             yield "has images and a pointer to them"
-        packed = world.store.buckets["overflow"][sealed.overflow.key][-1]
+        packed = world.store.buckets["overflow"][sealed.overflow.key][0]
+        if sealed.overflow.version_id != world.store.versions("overflow", sealed.overflow.key)[0]:
+            yield "does not point to the first version of its object"
         images = json.loads(gzip.decompress(packed))
         sealed = sealed.with_images(*unpack(sealed.overflow, packed))
     if images != {name: body[name] for name in ("OldImage", "NewImage") if name in body}:

@@ -127,7 +127,11 @@ def redrive(world, *, names=None, failing=0.0):
     )
     world.stats["invocations"] += 1
     bucket.invocation = Invocation(
-        world.stats["invocations"], "operator", world.scheduler.now, lambda _outcome: None
+        world.stats["invocations"],
+        "operator",
+        world.scheduler.now,
+        world.scheduler.now,
+        lambda _outcome: None,
     )
     ended = []
     begin = partial(world.scheduler.spawn, order, bucket.invocation, ended.append)

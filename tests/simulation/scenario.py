@@ -5,12 +5,14 @@ run that can be repeated: that is how a failure is made short.
 """
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.simulation.scheduler import HOUR, MS, SECOND
 
-RATES = ("throttled", "entries", "server_error", "no_connection", "lost_answer", "late", "crash")
+_KNOWN = ("throttled", "entries", "server_error", "no_connection", "lost_answer", "late", "crash")
+_ODD = ("garbled", "odd_error")
+RATES = _KNOWN + _ODD
 """Kinds of faults that may hit any request."""
 RESOURCES = ("history", "replica", "source", "quarantine", "overflow")
 OUTAGES = (
@@ -134,7 +136,7 @@ class Scenario:
 def draw(seed):
     """The scenario of a seed."""
     rng = random.Random(seed)  # noqa: S311 - dice, not secrets
-    settings = _settings(rng)
+    settings = _with_hazards(_settings(rng), seed)
     writes = _writes(rng, settings)
     last = writes[-1].at
     splits = tuple((rng.randrange(last + 1), rng.choice((1, 2))) for _ in range(_few(rng, 3)))
@@ -157,9 +159,9 @@ def _few(rng, most):
 def _settings(rng):
     items = rng.choice((1, 2, 3, 5, 8, 40))
     scale = rng.choice((0, 0.03, 0.1, 0.25))
-    rates = {kind: scale * rng.choice((0, 0.3, 1)) for kind in RATES}
+    rates = {kind: scale * rng.choice((0, 0.3, 1)) for kind in _KNOWN}
     if scale and rng.random() < 0.3:
-        rates[rng.choice(RATES)] = 0.5
+        rates[rng.choice(_KNOWN)] = 0.5
     return Settings(
         key_shape=rng.choice(KEY_SHAPES),
         items=items,
@@ -175,6 +177,13 @@ def _settings(rng):
         refuses_calls=rng.random() < 0.3,
         rates=rates,
     )
+
+
+def _with_hazards(settings, seed):
+    """The rarer hazards, by dice of their own: what was drawn before does not change."""
+    dice = random.Random(f"hazards {seed}")  # noqa: S311 - dice, not secrets
+    rates = {kind: dice.choice((0, 0, 0.02, 0.1)) for kind in _ODD}
+    return replace(settings, rates={**settings.rates, **rates})
 
 
 def _outage(rng, settings, last):

@@ -91,6 +91,16 @@ class Source:
             self.items[item] = new
         return self._append(item, keys, old, new, write, now)
 
+    def states_since(self, item, since):
+        """What an item was at a time, and whatever it has been after it."""
+        records = [record for record in self.log if record.item == item]
+        later = [record for record in records if record.at > since]
+        if not later:
+            return [self.items.get(item)]
+        return [later[0].true["dynamodb"].get("OldImage")] + [
+            record.true["dynamodb"].get("NewImage") for record in later
+        ]
+
     def split(self, children):
         """Close one open shard; its items go on in new ones."""
         shard = self._rng.choice(self.root.leaves())

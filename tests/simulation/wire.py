@@ -5,17 +5,21 @@ a fault at either side of its effect.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from botocore.awsrequest import AWSResponse
 
 from tests.service_limits import MAX_READS, MAX_STATEMENTS, MAX_WRITES
-from tests.simulation.faults import lost_answer, no_connection
+from tests.simulation.faults import lost_answer, no_connection, odd_error
 from tests.simulation.scheduler import MS, SECOND, KilledError
 from tests.simulation.store import RefusedError
+
+_RESULTS = ("Responses", "Items", "Item", "Table")
+_REMAINDERS = ("UnprocessedItems", "UnprocessedKeys")
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,7 @@ class Call:
 
     Attributes:
         resource: the table or bucket it is about.
+        sender: the invocation that sends it.
     """
 
     service: str
@@ -32,6 +37,7 @@ class Call:
     url: str
     body: Any
     if_none_match: bool = False
+    sender: Any = None
 
     def __str__(self):
         return f"{self.operation} {self.resource}"
@@ -48,6 +54,7 @@ class Wire:
         """Carry a request out and answer it, or fail in one of the ways requests fail."""
         world, rng = self._world, self._rng
         invocation = world.scheduler.current.invocation
+        call = replace(call, sender=invocation)
         world.stats["requests"] += 1
         # An invocation that Lambda has given up, while it goes on, is never looked after again.
         fault = None
@@ -85,21 +92,47 @@ class Wire:
         """The effect of a request, and the answer to it."""
         if fault is None or fault.kind in {"lost_answer", "crash"}:
             return self._answered(call)
-        if not fault.whole and not _entries(call):
-            return self._answered(call)
-        if fault.kind == "late":
-            return self._late(call)
-        if fault.kind == "no_connection":
-            choice = self._rng.randrange(2)
-            self._world.scheduler.pause(choice * 2 * SECOND)
-            return no_connection(choice)
         if not fault.whole:
-            return self._answered(call, fault.code)
+            return self._answered(call, fault.code if _entries(call) else "")
+        special = getattr(self, f"_{fault.kind}", None)
+        if special is not None:
+            return special(call, fault)
         if fault.after:
             self._answered(call)
         return _error(call, fault.status, fault.code)
 
-    def _late(self, call):
+    def _no_connection(self, _call, _fault):
+        choice = self._rng.randrange(2)
+        self._world.scheduler.pause(choice * 2 * SECOND)
+        return no_connection(choice)
+
+    def _odd_error(self, call, fault):
+        if fault.after:
+            self._answered(call)
+        return odd_error(self._rng.randrange(4))
+
+    def _garbled(self, call, fault):
+        """The request is carried out, and its answer is damaged."""
+        how = fault.code
+        if how == "nameless":
+            return self._answered(call, how)
+        answer = self._answered(call)
+        body = b"".join(answer.raw.stream())
+        if answer.status_code != HTTPStatus.OK:
+            return answer
+        if how == "cut" or call.service == "s3":
+            return _response(call, 200, body[: len(body) // 2], answer.headers)
+        content = json.loads(body)
+        if how == "too few":
+            responses = content.get("Responses")
+            if isinstance(responses, list):
+                del responses[self._rng.randrange(len(responses)) :]
+        else:
+            names = _RESULTS if how == "without results" else _REMAINDERS
+            content = {name: part for name, part in content.items() if name not in names}
+        return _json(call, content)
+
+    def _late(self, call, _fault):
         """The request is carried out long after its sender has given up waiting."""
         if call.resource == "replica":
             # No service is known to do that, and no unconditional write could bear it.
@@ -158,6 +191,8 @@ class Wire:
                 code, message = refusal.code, refusal.message
             else:
                 return {"TableName": "history"}
+        if code == "nameless":
+            return {"Error": self._rng.choice(({}, {"Message": message}, {"Code": None}))}
         # Inside of a 200 answer, codes lack their ending, and this one has another.
         code = code.removesuffix("Exception")
         code = "ValidationError" if code == "Validation" else code
@@ -176,6 +211,7 @@ class Wire:
         for key, each in zip(keys, requests, strict=True):
             if key not in left:
                 store.write(table, each)
+                self._world.judge_write(key, each, call.sender)
         unprocessed = [each for key, each in zip(keys, requests, strict=True) if key in left]
         return _json(call, {"UnprocessedItems": {table: unprocessed} if unprocessed else {}})
 

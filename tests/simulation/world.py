@@ -18,6 +18,9 @@ from tests.simulation.source import Source, item_keys, item_name
 from tests.simulation.store import Store
 from tests.simulation.wire import Wire
 
+_FRESH = 7 * SECOND
+"""An image of five seconds is written as it is, and times are rounded down to the second."""
+
 
 @dataclass(eq=False)
 class Invocation:
@@ -30,6 +33,7 @@ class Invocation:
 
     number: int
     consumer: str
+    started: int
     deadline: int
     on_outcome: Callable[[object], None]
     dead: bool = False
@@ -113,7 +117,11 @@ class World:
         self.stats["invocations"] += 1
         timeout = self.scenario.settings.timeout
         invocation = Invocation(
-            self.stats["invocations"], consumer, self.scheduler.now + timeout, on_outcome
+            self.stats["invocations"],
+            consumer,
+            self.scheduler.now,
+            self.scheduler.now + timeout,
+            on_outcome,
         )
         self.note(f"{invocation} starts with {_numbers(texts)}")
         event = {"Records": [json.loads(text) for text in texts]}
@@ -163,6 +171,15 @@ class World:
                     f"{self.scheduler.now / SECOND:.4f} s: {consumer} acknowledged {record}, "
                     "which is neither stored nor quarantined"
                 )
+
+    def judge_write(self, item, request, sender):
+        """Nothing older is written than what the source still held when the sender began."""
+        state = request["PutRequest"]["Item"] if "PutRequest" in request else None
+        since = sender.started - _FRESH
+        if not any(state == one for one in self.source.states_since(item, since)):
+            self.problems.append(
+                f"{self.scheduler.now / SECOND:.4f} s: {sender} puts {item} back in time: {state}"
+            )
 
     def quarantined(self, consumer):
         """The records in a consumer's quarantine, as canonical text."""
