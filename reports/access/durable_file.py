@@ -46,9 +46,26 @@ def move_file(written: Path, path: Path) -> None:
     with written.open("rb+") as file:
         os.fsync(file.fileno())
     written.replace(path)
-    # The folder holds the name. Not every system can flush one.
+    _flush(path.parent)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, with those above it, unless it is there.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    if path.is_dir():
+        return
+    make_folder(path.parent)
+    path.mkdir(exist_ok=True)
+    _flush(path.parent)
+
+
+def _flush(folder: Path) -> None:
+    """Bring the names in a folder to the disk. Not every system can flush one."""
     with contextlib.suppress(OSError):
-        descriptor = os.open(path.parent, os.O_RDONLY)
+        descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:

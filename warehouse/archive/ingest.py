@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import pyarrow as pa
 
-from reports.access.durable_file import move_file
+from reports.access.durable_file import make_folder, move_file
 from reports.access.file_lock import locked
 from reports.access.progress import Progress, silent
 from reports.exports.export import Export, ExportKind
@@ -156,7 +156,7 @@ class _Ingest:
     def _place(self, written: Written) -> DataFile:
         name = f"{ROWS_FOLDER}/{MONTH}={written.month}/{written.path.name}"
         path = self._dataset.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         move_file(written.path, path)
         return DataFile(name, written.rows, path.stat().st_size, self._export.arn)
 

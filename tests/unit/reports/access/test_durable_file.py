@@ -5,7 +5,7 @@ import stat
 
 import pytest
 
-from reports.access.durable_file import READABLE, move_file, replace_file
+from reports.access.durable_file import READABLE, make_folder, move_file, replace_file
 from tests.disk import durable_steps, full_disk, recorded_steps
 
 
@@ -32,6 +32,19 @@ def test_a_file_that_is_moved_is_on_the_disk_before_its_new_name(tmp_path, monke
 
     assert (path.read_bytes(), written.exists()) == (b"rows", False)
     assert steps == durable_steps(path)
+
+
+def test_a_new_folder_is_on_the_disk_with_those_above_it(tmp_path, monkeypatch):
+    """A file in a folder that a power failure takes is as lost as one that was never written."""
+    path = tmp_path / "rows" / "month=2026-11"
+    steps = recorded_steps(monkeypatch)
+
+    make_folder(path)
+    make_folder(path)
+
+    assert path.is_dir()
+    above = [tmp_path.stat().st_ino, path.parent.stat().st_ino]
+    assert steps == [("flush", number) for number in above]
 
 
 @pytest.mark.parametrize(("options", "mode"), [({}, 0o600), ({"mode": READABLE}, 0o644)])
