@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -164,6 +165,27 @@ def test_the_installed_command_runs(project):
     assert ran.returncode == 2
     assert ran.stderr.startswith("Error: ")
     assert ran.stderr.count("\n") == 1
+
+
+def test_what_the_documents_import_is_there(project):
+    """The imports of every example in Python work as installed, beside a project's own packages."""
+    documents = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    blocks = [
+        block
+        for document in documents
+        for block in re.findall(r"```python\n(.*?)```", document.read_text("utf-8"), re.DOTALL)
+    ]
+    imports = [
+        ast.unparse(node)
+        for block in blocks
+        for node in ast.walk(ast.parse(block))
+        if isinstance(node, ast.Import | ast.ImportFrom) and "spark" not in ast.unparse(node)
+    ]
+    assert any("itemtrail.warehouse" in line for line in imports)
+
+    ran = _run(project, "-c", "\n".join(imports))
+
+    assert (ran.returncode, ran.stderr) == (0, "")
 
 
 def test_the_public_names_are_those_of_reports_and_the_errors_beneath():

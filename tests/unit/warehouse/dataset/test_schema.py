@@ -93,7 +93,7 @@ def test_images_from_the_overflow_bucket_are_in_the_line():
 
 
 def test_rows_make_a_batch():
-    """Of the schema, in the order given, and none of them too."""
+    """Of the schema, in their order."""
     rows = [row_of(OLD, NEW), baseline_of(OLD)]
 
     batch = pa.RecordBatch.from_pylist(list(map(line_of, rows)), schema=ROWS)
