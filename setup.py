@@ -11,6 +11,7 @@ from pathlib import Path
 
 from setuptools import setup
 from setuptools.command.build_py import build_py
+from setuptools.command.egg_info import egg_info
 
 NAMESPACE = "itemtrail"
 
@@ -26,8 +27,6 @@ class BuildUnderOneNamespace(build_py):
         target = Path(self.build_lib)
         # Left by an earlier build.
         shutil.rmtree(target, ignore_errors=True)
-        # What the wheel's metadata lists as its top level.
-        self.distribution.packages = [NAMESPACE]
         super().run()
         siblings = {name.partition(".")[0] for name in self.packages} - {NAMESPACE}
         for name in siblings:
@@ -36,16 +35,31 @@ class BuildUnderOneNamespace(build_py):
             module.write_text(with_full_imports(module.read_text("utf-8"), siblings), "utf-8")
 
 
+class OneTopLevel(egg_info):
+    """Metadata that names the one package which is installed, whoever builds the wheel."""
+
+    def run(self) -> None:
+        """Write the metadata; pip asks for it before anything is built."""
+        super().run()
+        Path(self.egg_info, "top_level.txt").write_text(f"{NAMESPACE}\n", "utf-8")
+
+
 def with_full_imports(source: str, packages: Collection[str]) -> str:
-    """The source of a module, importing these packages from where a wheel has them."""
+    """The source of a module, importing these packages from where a wheel has them.
+
+    Raises:
+        ValueError: an import of theirs is written in a way that is not looked for here.
+    """
     lines = source.splitlines(keepends=True)
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in packages:
             line = lines[node.lineno - 1]
-            start = node.col_offset + len("from ")
-            lines[node.lineno - 1] = f"{line[:start]}{NAMESPACE}.{line[start:]}"
+            before, keyword, rest = line.partition("from ")
+            if before.strip() or ";" in rest or node.level:
+                raise ValueError(f"an import of ours stands alone in its line: {line.strip()}")
+            lines[node.lineno - 1] = f"{before}{keyword}{NAMESPACE}.{rest}"
     return "".join(lines)
 
 
 if __name__ == "__main__":
-    setup(cmdclass={"build_py": BuildUnderOneNamespace})
+    setup(cmdclass={"build_py": BuildUnderOneNamespace, "egg_info": OneTopLevel})

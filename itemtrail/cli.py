@@ -114,7 +114,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
-        words = list(sys.argv[1:] if arguments is None else arguments)
+        # Alone, it is a question; click 8.2 and later take it for a mistake.
+        words = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
         status = commands.main(words, "itemtrail", standalone_mode=False, obj=words)
         sys.stdout.flush()
     except (click.Abort, KeyboardInterrupt):

@@ -169,6 +169,7 @@ def variables(local_stack, backend, tables):
             "REPLICA_REGION": REGION,
             "REPLICA_ROLE_ARN": "",
             "SETTLE": "true",
+            "SECOND_LOOK_QUEUE": "",
         },
     }
     endpoints = {
@@ -389,7 +390,7 @@ def test_stream_without_images_fails_loudly(start, changed, stored, name):
 def test_log_is_a_summary_and_metrics(start, changed, s3, tables, name):
     """A batch is one line and its metrics, in JSON; a record kept aside is in its bucket alone."""
     records = [*changed(2, first=1), *inserts(1, first=3, prefix=KEY)]
-    records[2]["dynamodb"]["NewImage"]["text"] = {"N": TEXT}
+    records[2]["dynamodb"]["Keys"]["Id"] = {"N": TEXT}
     function = start(name)
 
     answer = function.invoke(_event(records))

@@ -13,6 +13,7 @@ import pytest
 
 import itemtrail
 import reports
+from setup import with_full_imports
 from stream_core import errors
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -109,7 +110,10 @@ def test_a_wheel_installs_one_package(wheel):
     """Everything lies under `itemtrail`, every package says that it is typed."""
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
+        (top_level,) = (name for name in names if name.endswith("/top_level.txt"))
+        listed = archive.read(top_level)
 
+    assert listed == b"itemtrail\n"
     assert {name.partition("/")[0] for name in names} == {
         "itemtrail",
         f"itemtrail-{itemtrail.__version__}.dist-info",
@@ -117,6 +121,31 @@ def test_a_wheel_installs_one_package(wheel):
     assert {f"itemtrail/{name}/py.typed" for name in SIBLINGS} < set(names)
     assert "itemtrail/py.typed" in names
     assert "itemtrail/reports/page/templates/page.html.j2" in names
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "x = 1; from reports import HistoryTable",
+        "from reports import HistoryTable; from stream_core import errors",
+        "from .reports import HistoryTable",
+    ],
+)
+def test_an_import_that_the_build_cannot_change_fails_it(source):
+    """Rather than to be changed into something else."""
+    with pytest.raises(ValueError, match="stands alone in its line"):
+        with_full_imports(source, SIBLINGS)
+
+
+def test_imports_are_changed_and_nothing_else():
+    """Whatever comes before them in the file, and wherever they are indented."""
+    source = (
+        'é = "from reports"\nif é:\n    from reports.errors import (\n        ReportError,\n    )\n'
+    )
+
+    changed = with_full_imports(source, SIBLINGS)
+
+    assert changed == source.replace("from reports.errors", "from itemtrail.reports.errors")
 
 
 def test_a_project_with_our_names_can_use_it(project):

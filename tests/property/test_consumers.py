@@ -22,6 +22,7 @@ from tests.factories import (
     one_attempt,
     text,
     with_image,
+    without,
 )
 from tests.fakes import (
     DENIED,
@@ -201,7 +202,7 @@ def test_faults_delay_but_lose_nothing(changes, faults, size):
 
 POISON = [
     lambda record: with_image(record, {"Id": {"N": "x"}}),
-    lambda record: record | {"eventName": "UPSERT"},
+    lambda record: without(record, "NewImage"),
     lambda record: {name: record[name] for name in record if name != "dynamodb"},
 ]
 
