@@ -257,7 +257,10 @@ class World:
             sequences = [json.loads(text)["eventID"] for text in texts]
             failed = isinstance(outcome, BaseException) or outcome["batchItemFailures"]
             if failed or checkpoint(sequences, outcome) < len(texts):
-                self.scheduler.after(20 * 60 * SECOND, partial(self._insist, consumer, texts))
+                # By halves: several items that are refused alike are refused as a batch for ever.
+                middle = len(texts) // 2
+                for half in filter(None, (texts[:middle], texts[middle:])):
+                    self.scheduler.after(20 * 60 * SECOND, partial(self._insist, consumer, half))
 
         self.stats["deliveries"] += len(texts)
         self.invoke(consumer, texts, finished)
