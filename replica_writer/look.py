@@ -1,6 +1,6 @@
 """Look at items once more: read both tables, and settle what differs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
 
 from replica_writer.look_queue import Look, LookQueue
@@ -20,7 +20,7 @@ class SecondLook:
     """Compares items of the replica with the source when no late write can be on its way.
 
     Attributes:
-        settler: announces whatever it writes, so that this gets a look of its own.
+        settler: announces nothing here: a message stays until it finds nothing to write.
         replica: the same table as the settler's, to be read.
     """
 
@@ -52,12 +52,14 @@ class SecondLook:
         for differing_of_slice, problems_of_slice in comparisons:
             differing |= differing_of_slice
             problems.add(problems_of_slice)
-        settled = self.settler.settle(differing, patience)
+        # Not announced: the message itself stays until it finds nothing, and comes back when no
+        # write of this look can be alive any more. A message more for each that stays would double.
+        settled = replace(self.settler, queue=None).settle(differing, patience)
         unhealed = settled.unsettled | settled.refused.keys()
         outcome.counts["SecondLooks"] += len(keys)
         outcome.counts["Healed"] += len(differing.keys() - unhealed)
         outcome.errors += problems.errors + settled.errors
-        return not (unhealed or problems.unstored or problems.refused)
+        return not (differing or problems.unstored or problems.refused)
 
     def _differing(
         self, ids: list[str], keys: Keys, patience: Patience
