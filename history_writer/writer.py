@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from history_writer.overflow_bucket import OverflowBucket
 from stream_core.attribute_values import Item
 from stream_core.batch import Delivery, Outcome
-from stream_core.calls import cut, side_by_side
+from stream_core.calls import cut, side_by_side, slices
 from stream_core.clients import CONCURRENCY
 from stream_core.errors import IntegrityError, RefusedRecordError
 from stream_core.history_row import DIGEST, ID, SORT_KEY, HistoryRow, fits_inline
@@ -213,7 +213,7 @@ class HistoryWriter:
         Those that nothing is stored of are added to `missing`.
         """
         to_retry: list[_Entry] = []
-        for group in cut(entries, _READS, lambda _entry: 0):
+        for group in slices(entries, _READS):
             try:
                 stored = patience.call(partial(self._stored_digests, group))
             except CallError as error:
@@ -247,13 +247,11 @@ class HistoryWriter:
             }
         )
         # What a cut answer lacks raises: nothing may be taken for absent by it.
-        unread = answer["UnprocessedKeys"].get(self.history_table)
-        rows = answer["Responses"].get(self.history_table, []) if unread else None
-        stored: dict[RowKey, bytes | None] = {
-            _row_key(row): row.get(DIGEST, {}).get("B", b"")
-            for row in (answer["Responses"][self.history_table] if rows is None else rows)
-        }
-        return stored | {_row_key(key): None for key in (unread["Keys"] if unread else ())}
+        unread = answer["UnprocessedKeys"].get(self.history_table, {"Keys": []})["Keys"]
+        responses = answer["Responses"]
+        rows = responses.get(self.history_table, []) if unread else responses[self.history_table]
+        stored: dict[RowKey, bytes | None] = {_row_key(key): None for key in unread}
+        return stored | {_row_key(row): row.get(DIGEST, {}).get("B", b"") for row in rows}
 
     def _relieve(self, entries: list[_Entry], patience: Patience, outcome: Outcome) -> list[_Entry]:
         """Move the images of entries into the overflow bucket; returns the lighter entries."""

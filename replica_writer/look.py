@@ -8,6 +8,7 @@ from replica_writer.settle import Settler
 from replica_writer.tables import MAX_READS, Keys, Problems, SourceTable
 from stream_core.attribute_values import Item, digest
 from stream_core.batch import Outcome
+from stream_core.calls import slices
 from stream_core.errors import MalformedRecordError
 from stream_core.item_id import item_id
 from stream_core.retry import Patience, error_code
@@ -44,11 +45,11 @@ class SecondLook:
         return self._look({item_id(key): key for key in look.keys}, patience, outcome)
 
     def _look(self, keys: Keys, patience: Patience, outcome: Outcome) -> bool:
-        ids = list(keys)
-        slices = [ids[start : start + MAX_READS] for start in range(0, len(ids), MAX_READS)]
         differing: dict[str, Item] = {}
         problems = Problems()
-        comparisons = self.settler.pool.map(self._differing, slices, repeat(keys), repeat(patience))
+        comparisons = self.settler.pool.map(
+            self._differing, slices(list(keys), MAX_READS), repeat(keys), repeat(patience)
+        )
         for differing_of_slice, problems_of_slice in comparisons:
             differing |= differing_of_slice
             problems.add(problems_of_slice)

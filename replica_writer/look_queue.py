@@ -10,11 +10,12 @@ write, and come back when no request of then can be alive any more:
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stream_core.attribute_values import Item, read_item, wire_json
+from stream_core.calls import cut
 from stream_core.errors import MalformedRecordError
 from stream_core.retry import CallError, Patience
 
@@ -77,7 +78,7 @@ class LookQueue:
         due = self.clock() + patience.remaining_ms() / 1000 + _REQUESTS_DIE_AFTER_S
         errors: Counter[str] = Counter()
         unsent = patience.work_off(
-            [Look(due, part) for part in _parts(keys)],
+            [Look(due, part) for part in cut(keys, _MOST_BYTES, _size, _MOST_BYTES)],
             lambda looks: [look for look in looks if not self._is_sent(look, patience, errors)],
         )
         return (errors or Counter(OutOfTime=1)) if unsent else Counter()
@@ -103,15 +104,5 @@ class LookQueue:
         return True
 
 
-def _parts(keys: Iterable[Item]) -> Iterator[list[Item]]:
-    part: list[Item] = []
-    size = 0
-    for key in keys:
-        length = len(wire_json(key)) + 1
-        if part and size + length > _MOST_BYTES:
-            yield part
-            part, size = [], 0
-        part.append(key)
-        size += length
-    if part:
-        yield part
+def _size(key: Item) -> int:
+    return len(wire_json(key)) + 1

@@ -23,6 +23,7 @@ from replica_writer.tables import (
 )
 from stream_core.answer_budget import AnswerBudget
 from stream_core.attribute_values import Item, digest, same_item
+from stream_core.calls import slices
 from stream_core.clients import CONCURRENCY
 from stream_core.retry import Patience
 
@@ -196,7 +197,7 @@ class _Slice:
     def _write(self, wanted: States) -> list[str]:
         """Write items; returns those that were."""
         problems = Problems()
-        for ids in _calls(list(wanted), MAX_WRITES):
+        for ids in slices(list(wanted), MAX_WRITES):
             problems.add(self.settler.replica.write(ids, wanted, self.keys, self.patience))
         self.settled.add(problems)
         failed = problems.unstored | problems.refused.keys()
@@ -216,9 +217,5 @@ class _Slice:
 
 def _slices(ids: list[str]) -> list[list[str]]:
     """As many slices as calls may be under way; each costs one read for every call that writes."""
-    size = MAX_WRITES * min(MAX_READS // MAX_WRITES, -(-len(ids) // (MAX_WRITES * CONCURRENCY)))
-    return _calls(ids, size)
-
-
-def _calls(ids: list[str], most: int) -> list[list[str]]:
-    return [ids[start : start + most] for start in range(0, len(ids), most)] if ids else []
+    rounds = max(1, -(-len(ids) // (MAX_WRITES * CONCURRENCY)))
+    return slices(ids, MAX_WRITES * min(MAX_READS // MAX_WRITES, rounds))

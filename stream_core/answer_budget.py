@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ConnectionClosedError
 
+from stream_core.calls import slices
 from stream_core.errors import ItemtrailError
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class AnswerBudget:
     def calls(self, ids: list[str]) -> list[list[str]]:
         """Cut a call so that the answer to each part probably takes no more than half of it all."""
         most = max(1, int(self.total / 2 / self.item_size))
-        return [ids[start : start + most] for start in range(0, len(ids), most)]
+        return slices(ids, most)
 
     @contextmanager
     def allowance(self, items: int) -> Iterator["Allowance"]:

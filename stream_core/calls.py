@@ -34,6 +34,11 @@ def side_by_side(
     return [cast("Result", result) for result, _ in results]
 
 
+def slices(pieces: list[T], most: int) -> list[list[T]]:
+    """Pieces in order, in groups of at most so many."""
+    return [pieces[start : start + most] for start in range(0, len(pieces), most)]
+
+
 def cut(
     pieces: Iterable[T], most: int, size: Callable[[T], int], most_bytes: int = MOST_BYTES
 ) -> Iterator[list[T]]:

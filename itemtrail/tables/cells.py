@@ -72,9 +72,9 @@ def lasting(span: timedelta) -> str:
     return " ".join(filter(None, words)) or "0 s"
 
 
-def count_of(number: int, singular: str, plural: str | None = None) -> str:
+def count_of(number: int, singular: str) -> str:
     """A number of things: `1 item`, `1,234 items`."""
-    return f"{number:,} {singular if number == 1 else plural or f'{singular}s'}"
+    return f"{number:,} {singular if number == 1 else f'{singular}s'}"
 
 
 def event(row: HistoryRow) -> str:
