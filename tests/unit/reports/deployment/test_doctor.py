@@ -45,17 +45,6 @@ def _only_for(role):
     return policy
 
 
-@pytest.fixture(scope="module")
-def client():
-    return FakeAws()
-
-
-@pytest.fixture
-def aws(client):
-    client.start_anew()
-    return client
-
-
 def findings(aws, stack=None):
     """What is not as it must be, or could not be checked."""
     return [one for one in examine(aws.session, stack or a_stack()) if one.ok is not True]

@@ -18,20 +18,8 @@ from tests.fake_deployment import (
     SOURCE,
     STACK,
     WRITERS,
-    FakeAws,
     a_stack,
 )
-
-
-@pytest.fixture(scope="module")
-def client():
-    return FakeAws()
-
-
-@pytest.fixture
-def aws(client):
-    client.start_anew()
-    return client
 
 
 def status_of(aws, stack=None):
