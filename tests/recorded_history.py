@@ -29,7 +29,7 @@ class History:
     """
 
     def __init__(self, *rows, live=(), source=True, began_s=-DAY_S):
-        self.tables = _Tables(
+        self.tables = MemoryTables(
             **{
                 HISTORY: describe(HISTORY, [ID, SORT_KEY], began_s),
                 SOURCE: describe(SOURCE, ["Id"], began_s),
@@ -63,24 +63,6 @@ class History:
     def overflow(self, row):
         """The row with its images in the overflow bucket, as the writer puts them there."""
         return OverflowBucket(self.objects, BUCKET).put(row)
-
-
-class _Tables(MemoryTables):
-    """Tables that also answer a query by `Id` alone."""
-
-    def query(self, TableName, KeyConditionExpression, **request):  # noqa: N803 - names of the API
-        if " AND " not in KeyConditionExpression:
-            KeyConditionExpression += " AND #any BETWEEN :first AND :last"  # noqa: N806
-            request["ExpressionAttributeNames"] = {
-                **request["ExpressionAttributeNames"],
-                "#any": SORT_KEY,
-            }
-            request["ExpressionAttributeValues"] = {
-                **request["ExpressionAttributeValues"],
-                ":first": {"S": ""},
-                ":last": {"S": chr(0x10FFFF)},
-            }
-        return super().query(TableName, KeyConditionExpression, **request)
 
 
 class OverflowObjects:

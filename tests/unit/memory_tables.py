@@ -8,8 +8,9 @@ from bisect import bisect_right
 from collections import Counter, defaultdict
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Context, Decimal
 from functools import cache
-from itertools import count
+from itertools import count, zip_longest
 from threading import Lock
 from types import SimpleNamespace
 from zlib import crc32
@@ -34,6 +35,7 @@ from tests.service_limits import (
 START = datetime.fromtimestamp(NOON, UTC)
 HISTORY, SOURCE = "EmployeeHistory", "Employee"
 _CONDITION = re.compile(r"(#\w+) = (:\w+)(?: AND (#\w+) BETWEEN (:\w+) AND (:\w+))?")
+_EXACT = Context(prec=50)
 _PAGINATION = {
     "input_token": "ExclusiveStartKey",
     "output_token": "LastEvaluatedKey",
@@ -46,12 +48,18 @@ _LIMIT = SimpleNamespace(
 
 
 @cache
-def _hash(text):
-    return crc32(text.encode())
+def _hash(content):
+    return crc32(repr(content).encode())
+
+
+def _content(value):
+    """What a key holds, equal where the service takes it for equal."""
+    ((tag, content),) = value.items()
+    return Decimal(content).normalize(_EXACT) if tag == "N" else content
 
 
 class MemoryTables:
-    """The reading half of a DynamoDB client; all keys are texts.
+    """The reading half of a DynamoDB client.
 
     Attributes:
         page: how many items an answer of Query or Scan holds at most; stands for its megabyte.
@@ -118,7 +126,7 @@ class MemoryTables:
             (
                 item
                 for item in self._stored(TableName, request.get("ConsistentRead")).values()
-                if _hash(item[names[0]]["S"]) % TotalSegments == Segment
+                if _hash(_content(item[names[0]])) % TotalSegments == Segment
             ),
             key=lambda item: self._place_in_scan(TableName, item),
         )
@@ -135,12 +143,12 @@ class MemoryTables:
         found = [
             item
             for item in self._stored(TableName, request.get("ConsistentRead")).values()
-            if item[names[partition]] == values[value]
+            if item.get(names[partition]) == values[value]
             and (sort is None or values[low]["S"] <= item[names[sort]]["S"] <= values[high]["S"])
             and not (index and (item[ID]["S"], item[SORT_KEY]["S"]) in self.lagging)
         ]
         # What an index has under one sort key is in no order that anybody could know.
-        place = lambda item: (item[names[sort]]["S"], _hash(item[ID]["S"]) if index else 0)  # noqa: E731
+        place = lambda item: (item[SORT_KEY]["S"], _hash(item[ID]["S"]) if index else 0)  # noqa: E731
         forward = request.get("ScanIndexForward", True)
         key_names = [*self._key_names(TableName), *([names[partition]] if index else [])]
         found.sort(key=place, reverse=not forward)
@@ -185,10 +193,11 @@ class MemoryTables:
         return [one["AttributeName"] for one in self.descriptions[table]["KeySchema"]]
 
     def _place(self, table, item):
-        return tuple(item[name]["S"] for name in self._key_names(table))
+        return tuple(_content(item[name]) for name in self._key_names(table))
 
     def _place_in_scan(self, table, item):
-        return _hash(item[self._key_names(table)[0]]["S"]), self._place(table, item)
+        place = self._place(table, item)
+        return _hash(place[0]), place
 
     @staticmethod
     def _key(names, item):
@@ -288,15 +297,18 @@ class Recorded:
         self.rows.remove(row)
 
 
-def describe(name, key_names, began_s=0, **sizes):
-    """A table as DescribeTable tells it; its keys are texts."""
+def describe(name, key_names, began_s=0, *, tags="", **sizes):
+    """A table as DescribeTable tells it; its keys are texts, or of the types that `tags` spells."""
     return {
         "TableName": name,
         "KeySchema": [
             {"AttributeName": key, "KeyType": kind}
             for key, kind in zip(key_names, ("HASH", "RANGE"), strict=False)
         ],
-        "AttributeDefinitions": [{"AttributeName": key, "AttributeType": "S"} for key in key_names],
+        "AttributeDefinitions": [
+            {"AttributeName": key, "AttributeType": tag}
+            for key, tag in zip_longest(key_names, tags, fillvalue="S")
+        ],
         "CreationDateTime": START + timedelta(seconds=began_s),
         "ItemCount": 0,
         "TableSizeBytes": 0,
