@@ -31,11 +31,12 @@ from replica_writer.tables import ReplicaTable, SourceTable
 from reports.access import durable_file
 from reports.access.machine import Machine
 from reports.access.row_reader import RowReader
+from stream_core.answer_budget import AnswerBudget
 from stream_core.clients import CLIENT_CONFIG, dynamodb_client, take_answers_as_they_stand
 from tests.factories import NOON
 from tests.simulation import consumers, source, wire
 from tests.simulation.scenario import Scenario, Settings, Write, draw
-from tests.simulation.scheduler import HOUR, MS, SECOND, Pool
+from tests.simulation.scheduler import HOUR, MS, SECOND, Pool, Room
 from tests.simulation.source import item_keys, item_name
 from tests.simulation.wire import Wire
 from tests.simulation.world import Invocation, World
@@ -86,6 +87,9 @@ def plan(seed):
         refused_items=frozenset(),
         refuses_calls=False,
         max_age=12 * HOUR,
+        settle=True,
+        clock_back=0,
+        global_table=False,
         # An INSERT that is carried out long after its sender has died is a second baseline.
         # What an operation does about answers that are none is not looked at here.
         rates={**drawn.settings.rates, "late": 0, "garbled": 0, "odd_error": 0},
@@ -101,6 +105,7 @@ def plan(seed):
         drawn,
         settings=settings,
         writes=writes,
+        remade=(),
         splits=tuple(sorted((dice.randrange(last), children) for _, children in drawn.splits)),
         outages=tuple(_outage(dice, one, last) for one in drawn.outages),
         strays=tuple(replace(one, forged=False) for one in drawn.strays),
@@ -388,7 +393,10 @@ def _deployment():
         dynamodb, OverflowBucket(s3, "overflow"), "history", 4, pool
     )
     deployment.settler = Settler(
-        ReplicaTable(dynamodb, "replica"), SourceTable(dynamodb, "source"), pool
+        ReplicaTable(dynamodb, "replica"),
+        SourceTable(dynamodb, "source"),
+        pool,
+        AnswerBudget(_room=Room(lambda: consumers._WORLD.now.scheduler)),
     )
     return deployment
 

@@ -11,8 +11,9 @@ from unittest import mock
 import history_writer.app
 import replica_writer.app
 from replica_writer.writer import SeenChanges
+from stream_core.answer_budget import AnswerBudget
 from stream_core.retry import Patience
-from tests.simulation.scheduler import SECOND, Pool
+from tests.simulation.scheduler import SECOND, Pool, Room
 from tests.simulation.source import TABLE_ARN
 from tests.simulation.wire import read_call
 
@@ -51,15 +52,29 @@ def in_world(world):
 
     with ExitStack() as stack:
         stack.enter_context(mock.patch.dict(os.environ, ENVIRONMENT))
+        _prepare(world)
         for name, app in APPS.items():
             parts = _parts(name)
-            if name == "replica":  # Every world begins with a new process.
-                object.__setattr__(parts[1], "seen", SeenChanges())
             stack.enter_context(mock.patch.object(app, "_parts", lambda parts=parts: parts))
             stack.enter_context(mock.patch.object(app, "Patience", patience))
             stack.enter_context(mock.patch.object(app, "report", _counting(app.report)))
         yield
     _WORLD.now = None
+
+
+def _prepare(world):
+    """Every world begins with a new process, and with settings of its own."""
+    writer = _parts("replica")[1]
+    settler = writer.settler
+    source = _source()
+    object.__setattr__(writer, "seen", SeenChanges())
+    object.__setattr__(settler, "source", source if world.scenario.settings.settle else None)
+    object.__setattr__(settler, "budget", AnswerBudget(_room=Room(lambda: world.scheduler)))
+
+
+@cache
+def _source():
+    return _parts("replica")[1].settler.source
 
 
 @cache

@@ -16,6 +16,8 @@ from functools import partial
 from tests.simulation.scheduler import MS, SECOND
 from tests.simulation.source import Record, Shard
 
+_PAYLOAD_BYTES = 6 * 1024 * 1024
+"""Lambda quotas: an event has no more."""
 _LONGEST_PAUSE = 1800 * SECOND
 
 
@@ -75,8 +77,14 @@ class Mapping:
         self._world.scheduler.after(wait, partial(self._take, lane))
 
     def _take(self, lane):
-        size = min(self._settings.batch_size, len(lane.queue))
-        lane.work.append(Attempt([lane.queue.popleft() for _ in range(size)]))
+        records = [lane.queue.popleft()]
+        room = _PAYLOAD_BYTES - len(records[0].text)
+        while lane.queue and len(records) < self._settings.batch_size:
+            room -= len(lane.queue[0].text.encode())
+            if room < 0:
+                break
+            records.append(lane.queue.popleft())
+        lane.work.append(Attempt(records))
         self._go_on(lane)
 
     def _go_on(self, lane):
@@ -112,6 +120,7 @@ class Mapping:
         if not left:
             if not attempt.again and self._rng.random() < self._settings.duplicates:
                 self._world.stats["fault: duplicate"] += 1
+                self._world.disturb(record.item for record in attempt.records)
                 lane.work.insert(0, Attempt(attempt.records, again=True))
             self._go_on(lane)
             return
@@ -144,16 +153,17 @@ class Mapping:
     def _check_order(self, records):
         """The simulation's own promise: an item's records come in order the first time."""
         for record in records:
-            last = self._seen.get(record.item, -1)
+            # Two streams are read side by side.
+            last = self._seen.get((record.stream, record.item), -1)
             before = [
                 one.number
                 for one in self._world.source.log[last + 1 : record.number]
-                if one.item == record.item
+                if one.item == record.item and one.stream == record.stream
             ]
             if record.number > last:
                 if before:
                     raise AssertionError(f"{record} delivered before {before}")
-                self._seen[record.item] = record.number
+                self._seen[record.stream, record.item] = record.number
 
 
 def _says_which(outcome):

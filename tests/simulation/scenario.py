@@ -21,7 +21,7 @@ OUTAGES = (
     "InternalServerError",
     "Throttling",
 )
-MALFORMED = ("base64", "event name", "no body", "no sequence", "no image", "two tags", "no time")
+MALFORMED = ("base64", "another key", "no body", "no sequence", "no image", "two tags", "no time")
 
 KEY_SHAPES = ("S", "N", "B", "S+N", "S+S")
 _VALUES: tuple[Any, ...] = (
@@ -41,6 +41,8 @@ _VALUES: tuple[Any, ...] = (
     {"M": {}},
     {"M": {"S": {"S": "v"}, "N": {"L": [{"B": "/w=="}, {"NULL": True}]}}},
 )
+_MANY_ITEMS = 50
+_OFF = 30 * SECOND
 _NAMES = ("S", "N", "M", "a.b", "Name", "e\u0301", "NULL")
 
 
@@ -90,6 +92,9 @@ class Settings:
         slow: how often a request takes long.
         zombies: how often an invocation is taken for dead, and goes on.
         duplicates: how often a batch is delivered again after its success.
+        settle: the replica's consumer may read the source.
+        clock_back: by how many seconds the time of a record may be behind that of earlier ones.
+        global_table: items have the attributes that global tables of 2017 add to them.
         refused_items: items that no table takes.
         refuses_calls: an INSERT of such an item has the whole call refused.
     """
@@ -104,6 +109,9 @@ class Settings:
     slow: float = 0.1
     zombies: float = 0.0
     duplicates: float = 0.0
+    settle: bool = True
+    clock_back: int = 0
+    global_table: bool = False
     refused_items: frozenset[int] = frozenset()
     refuses_calls: bool = False
     rates: dict[str, float] = field(default_factory=dict)
@@ -115,6 +123,7 @@ class Scenario:
 
     Attributes:
         splits: when a shard is closed, and into how many it goes on.
+        remade: when the stream is switched off and on: another label, low sequence numbers again.
         muted: faults that are left out, by their number in the run.
     """
 
@@ -122,6 +131,7 @@ class Scenario:
     settings: Settings = field(default_factory=Settings)
     writes: tuple[Write, ...] = ()
     splits: tuple[tuple[int, int], ...] = ()
+    remade: tuple[int, ...] = ()
     outages: tuple[Outage, ...] = ()
     strays: tuple[Stray, ...] = ()
     muted: frozenset[int] = frozenset()
@@ -136,7 +146,7 @@ class Scenario:
 def draw(seed):
     """The scenario of a seed."""
     rng = random.Random(seed)  # noqa: S311 - dice, not secrets
-    settings = _with_hazards(_settings(rng), seed)
+    settings = _settings(rng)
     writes = _writes(rng, settings)
     last = writes[-1].at
     splits = tuple((rng.randrange(last + 1), rng.choice((1, 2))) for _ in range(_few(rng, 3)))
@@ -149,7 +159,10 @@ def draw(seed):
         for _ in range(_few(rng, 4))
     )
     outages = tuple(_outage(rng, settings, last) for _ in range(_few(rng, 2)))
-    return Scenario(seed, settings, writes, tuple(sorted(splits)), outages, strays)
+    scenario = Scenario(
+        seed, settings, writes, tuple(sorted(splits)), outages=outages, strays=strays
+    )
+    return _with_hazards(scenario)
 
 
 def _few(rng, most):
@@ -179,11 +192,63 @@ def _settings(rng):
     )
 
 
-def _with_hazards(settings, seed):
+def _with_hazards(scenario):
     """The rarer hazards, by dice of their own: what was drawn before does not change."""
-    dice = random.Random(f"hazards {seed}")  # noqa: S311 - dice, not secrets
+    dice = random.Random(f"hazards {scenario.seed}")  # noqa: S311 - dice, not secrets
     rates = {kind: dice.choice((0, 0, 0.02, 0.1)) for kind in _ODD}
-    return replace(settings, rates={**settings.rates, **rates})
+    settings = replace(
+        scenario.settings,
+        rates={**scenario.settings.rates, **rates},
+        settle=dice.random() >= 0.12,
+        clock_back=dice.choice((0, 0, 0, 1, 4)),
+        global_table=dice.random() < 0.15,
+    )
+    scenario = replace(scenario, settings=settings)
+    hazard = dice.random()
+    if hazard < 0.1:
+        return _with_remade_stream(scenario, dice)
+    if hazard < 0.13:
+        return _with_large_batches(scenario, dice)
+    if hazard < 0.15:
+        return _with_grown_items(scenario, dice)
+    return scenario
+
+
+def _with_remade_stream(scenario, dice):
+    """Nothing is written while the stream is off: that would be a gap, and not a fault."""
+    writes = scenario.writes
+    place = dice.randrange(len(writes))
+    later = tuple(replace(write, at=write.at + 2 * _OFF) for write in writes[place:])
+    return replace(scenario, writes=writes[:place] + later, remade=(writes[place].at + _OFF,))
+
+
+def _with_large_batches(scenario, dice):
+    """More records at once than any call takes."""
+    settings = replace(
+        scenario.settings, batch_size=dice.choice((300, 1000, 10_000)), window=SECOND, parallel=1
+    )
+    now, items = scenario.writes[-1].at, dice.choice((60, 200))
+    burst = []
+    for number in range(dice.choice((150, 300))):
+        now += MS
+        attributes = {"Version": {"N": str(number % 4)}} if dice.random() < 0.9 else None
+        burst.append(Write(now, dice.randrange(items), attributes))
+    return replace(scenario, settings=settings, writes=(*scenario.writes, *burst))
+
+
+def _with_grown_items(scenario, dice):
+    """Small when they are written, and large by the time that they are settled."""
+    settings = replace(
+        scenario.settings, batch_size=100, window=SECOND, parallel=1, items=_MANY_ITEMS
+    )
+    now = scenario.writes[-1].at
+    small = [
+        Write(now + (1 + item) * MS, item, {"Version": {"N": "7"}}) for item in range(_MANY_ITEMS)
+    ]
+    text = dice.choice(("x", "\u00e9", "\U0001f600"))
+    large = {"Text": {"S": text * (dice.randrange(300_000, 390_000) // len(text.encode()))}}
+    grown = [replace(write, at=write.at + 200 * MS, attributes=large) for write in small]
+    return replace(scenario, settings=settings, writes=(*scenario.writes, *small, *grown))
 
 
 def _outage(rng, settings, last):

@@ -125,6 +125,26 @@ class Scheduler:
 
 
 @dataclass(frozen=True)
+class Room:
+    """Stands in for a condition variable: whoever waits lets others run for a moment."""
+
+    scheduler_of: Callable[[], Scheduler]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def wait(self):
+        """Wait for a moment; what is waited for may not be so yet."""
+        self.scheduler_of().pause(MS)
+
+    def notify_all(self):
+        """Nothing: they wait for a moment only."""
+
+
+@dataclass(frozen=True)
 class Pool:
     """Stands in for a thread pool: the same tasks, each in a thread of the simulation."""
 
@@ -142,8 +162,9 @@ class Pool:
 
     @staticmethod
     def _results(scheduler, tasks):
-        scheduler.join(tasks)
         for task in tasks:
+            # Where one has failed, nobody waits for the others: they go on.
+            scheduler.join([task])
             if task.error is not None:
                 raise task.error
             yield task.result

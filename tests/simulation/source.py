@@ -3,6 +3,7 @@
 import base64
 import json
 import zlib
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +16,7 @@ _STEP = 10**18
 
 TABLE_ARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/source"
 STREAM_ARN = f"{TABLE_ARN}/stream/2018-03-01T10:00:00.000"
+_GLOBAL_TABLE = "aws:rep:"
 
 
 @dataclass(eq=False)
@@ -23,12 +25,14 @@ class Record:
 
     Attributes:
         text: the JSON that is delivered.
+        stream: which stream of the table it is of, in their order.
         true: the record that would be delivered if it was not malformed.
     """
 
     number: int
     item: str
     sequence: int
+    stream: int
     at: int
     true: dict[str, Any]
     text: str
@@ -36,7 +40,7 @@ class Record:
 
     @property
     def whole(self):
-        return self.text == json.dumps(self.true)
+        return self.text == json.dumps(self.true, ensure_ascii=False)
 
     def __str__(self):
         return f"#{self.number}"
@@ -68,21 +72,30 @@ class Shard:
 class Source:
     """A table with NEW_AND_OLD_IMAGES; each change of it is a record of its stream."""
 
-    def __init__(self, key_shape, rng):
+    def __init__(self, settings, rng, clock_rng):
         self.items = {}
         self.log = []
         self.root = Shard("shard-0")
-        self._key_shape = key_shape
+        self._settings = settings
         self._rng = rng
-        self._sequence = _LIMIT - rng.randint(1, 20) * _STEP // 2
+        self._clock_rng = clock_rng
+        self._of_item = defaultdict(list)
+        self._first_sequence = self._sequence = _LIMIT - rng.randint(1, 20) * _STEP // 2
         self._shards = 0
+        self._streams = 0
 
     def write(self, write, now):
         """Apply a write; returns the shard and the record, or None if nothing changed."""
-        keys = item_keys(self._key_shape, write.item)
+        keys = item_keys(self._settings.key_shape, write.item)
         item = item_name(keys)
         old = self.items.get(item)
         new = None if write.attributes is None else {**keys, **write.attributes}
+        if new is not None and self._settings.global_table:
+            new |= {
+                f"{_GLOBAL_TABLE}deleting": {"BOOL": False},
+                f"{_GLOBAL_TABLE}updatetime": {"N": f"{now / SECOND}"},
+                f"{_GLOBAL_TABLE}updateregion": {"S": "eu-west-1"},
+            }
         if new == old:
             return None  # Developer Guide: what changes nothing is not in the stream.
         if new is None:
@@ -91,15 +104,31 @@ class Source:
             self.items[item] = new
         return self._append(item, keys, old, new, write, now)
 
+    def state(self, item):
+        """What the replica of an item is to be: None for an absent one."""
+        return _owned(self.items.get(item))
+
+    def states(self):
+        """What the replica of each item is to be."""
+        return {item: self.state(item) for item in self.items}
+
     def states_since(self, item, since):
-        """What an item was at a time, and whatever it has been after it."""
-        records = [record for record in self.log if record.item == item]
-        later = [record for record in records if record.at > since]
+        """What the replica of an item might be at a time, and whatever might come after it."""
+        later = [record for record in self._of_item[item] if record.at > since]
         if not later:
-            return [self.items.get(item)]
-        return [later[0].true["dynamodb"].get("OldImage")] + [
-            record.true["dynamodb"].get("NewImage") for record in later
+            return [self.state(item)]
+        bodies = [record.true["dynamodb"] for record in later]
+        return [
+            _owned(bodies[0].get("OldImage")),
+            *(_owned(body.get("NewImage")) for body in bodies),
         ]
+
+    def remake(self):
+        """Switch the stream off and on; what is in the old one stays there."""
+        self._streams += 1
+        self._shards += 1
+        self.root = Shard(f"shard-{self._shards} of stream {self._streams}")
+        self._sequence = self._first_sequence
 
     def split(self, children):
         """Close one open shard; its items go on in new ones."""
@@ -112,12 +141,25 @@ class Source:
     def _append(self, item, keys, old, new, write, now):  # noqa: PLR0913, PLR0917
         self._sequence += self._rng.randint(1, _STEP)
         number = len(self.log)
-        true = stream_record(number, keys, old, new, self._sequence, now)
+        told = now - self._clock_rng.randint(0, self._settings.clock_back) * SECOND
+        true = stream_record(number, keys, old, new, self._sequence, told)
+        if self._streams:
+            true["eventSourceARN"] = f"{TABLE_ARN}/stream/2018-03-02T10:0{self._streams}:00.000"
         sent = malform(true, write.malformed)
-        record = Record(number, item, self._sequence, now, true, json.dumps(sent), write)
+        record = Record(
+            number,
+            item,
+            self._sequence,
+            self._streams,
+            now,
+            true,
+            json.dumps(sent, ensure_ascii=False),
+            write,
+        )
         shard = self.root.open_for(item)
         shard.records.append(record)
         self.log.append(record)
+        self._of_item[item].append(record)
         return shard, record
 
 
@@ -133,6 +175,13 @@ def item_keys(shape, number):
         "S+N": {"Pk": {"S": "p"}, "Sk": {"N": str(number)}},
         "S+S": {"A": {"S": f"a{'|' * (number % 2)}"}, "B": {"S": f"{'|' * (number // 2)}b"}},
     }[shape]
+
+
+def _owned(item):
+    """An item without what a global table adds to it."""
+    if item is None:
+        return None
+    return {name: item[name] for name in item if not name.startswith(_GLOBAL_TABLE)}
 
 
 def item_name(keys):
@@ -168,8 +217,10 @@ def malform(record, how):
     broken = json.loads(json.dumps(record))
     body = broken["dynamodb"]
     image = "NewImage" if "NewImage" in body else "OldImage"
-    if how == "event name":
-        broken["eventName"] = "UPSERT"
+    if how == "another key":
+        name = min(body["Keys"])
+        ((tag, content),) = body["Keys"][name].items()
+        body[image][name] = {tag: f"{content}{content}" if tag == "B" else f"{content}9"}
     elif how == "no body":
         del broken["dynamodb"]
     elif how == "no sequence":

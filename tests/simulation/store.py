@@ -77,6 +77,8 @@ class Store:
             raise RefusedError("AccessDeniedException")
         if "PutRequest" in request:
             item = request["PutRequest"]["Item"]
+            if any(name.startswith("aws:rep:") for name in item):
+                self.broken.append("attributes of a global table in the replica")
             self.tables[table][self.key(table, item)] = item
         else:
             self.tables[table].pop(self.key(table, request["DeleteRequest"]["Key"]), None)

@@ -31,9 +31,16 @@ def without_faults(scenario):
     world = World(
         Scenario(
             scenario.seed,
-            Settings(given.key_shape, given.items, slow=0.0),
+            Settings(
+                given.key_shape,
+                given.items,
+                slow=0.0,
+                clock_back=given.clock_back,
+                global_table=given.global_table,
+            ),
             writes,
             scenario.splits,
+            scenario.remade,
         )
     )
     world.refusing = False
@@ -126,7 +133,9 @@ def redrive_under_faults(world):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_redriving_gives_the_state_of_the_run_without_faults(seed):
     """Also when the redrive itself fails and is killed; only forgeries stay, and are listed."""
-    world = World(draw(seed))
+    scenario = draw(seed)
+    # Without a look at the source, a redrive may put an older state back.
+    world = World(replace(scenario, settings=replace(scenario.settings, settle=True)))
     world.run()
     before = bodies(world)
 

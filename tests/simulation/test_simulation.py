@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from stream_core.history_row import HistoryRow
 from tests.simulation import model, shrink
 from tests.simulation.scenario import Outage, Scenario, Settings, Write, draw
 from tests.simulation.scheduler import MS, SECOND
+from tests.simulation.source import item_keys
+from tests.simulation.wire import Call
+from tests.simulation.world import Invocation, World
 
 SEEDS = range(24)
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,6 +64,46 @@ def test_without_faults_nothing_is_kept_aside():
     assert world.stats["history: RowsWritten"] == 30
     assert world.stats["deliveries"] == 60
     assert world.stats["redriven"] == 0
+
+
+def test_without_the_source_the_stream_alone_is_followed():
+    """`Settle=false`: where nothing is delivered again late, the replica is the source."""
+    writes = tuple(
+        Write(n * SECOND, n % 3, {"Version": {"N": str(n)}} if n % 4 else None) for n in range(30)
+    )
+
+    world = model.check(Scenario(3, Settings(batch_size=7, settle=False), writes))
+
+    assert world.disturbed == set()
+    assert world.store.tables["replica"] == world.source.items
+
+
+def test_a_stream_made_again_goes_on_with_one_history():
+    """Its numbers are low again, and its records come while older ones still do."""
+    writes = tuple(Write(n * 100 * MS, n % 2, {"Version": {"N": str(n)}}) for n in range(20))
+    later = tuple(replace(write, at=write.at + 60 * SECOND) for write in writes)
+    outages = (Outage("replica", 0, 70 * SECOND, "AccessDeniedException"),)
+
+    world = model.check(
+        Scenario(4, Settings(), writes + later, remade=(30 * SECOND,), outages=outages)
+    )
+
+    numbers = [record.sequence for record in world.source.log]
+    assert numbers != sorted(numbers)
+    assert world.stats["history: RowsWritten"] == 40
+
+
+@pytest.mark.parametrize(("size", "taken"), [(2**24, True), (2**24 + 1, False)])
+def test_a_request_over_16_mb_is_refused(size, taken):
+    """Developer Guide, quotas: a call takes 16 MB, whatever is in it."""
+    world = World(Scenario(5))
+    requests = {"RequestItems": {"replica": [{"DeleteRequest": {"Key": item_keys("S", 1)}}]}}
+    sender = Invocation(1, "replica", 0, 0, None)
+    call = Call("dynamodb", "BatchWriteItem", "replica", "", requests, size, sender=sender)
+
+    answer = world.wire._answered(call)
+
+    assert (answer.status_code == 200) is taken
 
 
 def test_what_is_given_up_comes_back_by_redriving():

@@ -13,7 +13,15 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from botocore.awsrequest import AWSResponse
 
-from tests.service_limits import MAX_READS, MAX_STATEMENTS, MAX_WRITES
+from stream_core.attribute_values import read_item
+from tests.service_limits import (
+    MAX_BATCH_BYTES,
+    MAX_ITEM_BYTES,
+    MAX_READS,
+    MAX_STATEMENTS,
+    MAX_WRITES,
+    within,
+)
 from tests.simulation.faults import lost_answer, no_connection, odd_error
 from tests.simulation.scheduler import MS, SECOND, KilledError
 from tests.simulation.store import RefusedError
@@ -28,6 +36,7 @@ class Call:
 
     Attributes:
         resource: the table or bucket it is about.
+        size: its bytes.
         sender: the invocation that sends it.
     """
 
@@ -36,6 +45,7 @@ class Call:
     resource: str
     url: str
     body: Any
+    size: int = 0
     if_none_match: bool = False
     sender: Any = None
 
@@ -151,6 +161,11 @@ class Wire:
         if carry_out is None:
             self._world.store.broken.append(f"unknown operation {call.operation}")
             return _error(call, 400, "UnknownOperationException")
+        if call.service == "dynamodb" and call.size > MAX_BATCH_BYTES:
+            self._world.stats["fault: too large a request"] += 1
+            if self._rng.random() < 0.5:
+                return _error(call, 413, "RequestEntityTooLarge")
+            return _error(call, 400, "ValidationException", "Request size exceeded 16 MB")
         try:
             return carry_out(call, entry_error)
         except RefusedError as refusal:
@@ -231,9 +246,17 @@ class Wire:
             if name not in left
         ]
         self._rng.shuffle(found)
-        unread = {table: {**asked, "Keys": [keys[name] for name in sorted(left)]}} if left else {}
         items = [item for item in found if item is not None]
-        return _json(call, {"Responses": {table: items}, "UnprocessedKeys": unread})
+        answer = {"Responses": {table: items}, "UnprocessedKeys": {}}
+        may_be_large = len(items) > MAX_BATCH_BYTES // MAX_ITEM_BYTES
+        if may_be_large and len(json.dumps(items)) > MAX_BATCH_BYTES:
+            most = within([read_item(item) for item in items], MAX_BATCH_BYTES)
+            left |= {store.key(table, item) for item in items[most:]}
+            del items[most:]
+        if left:
+            unread = {table: {**asked, "Keys": [keys[name] for name in sorted(left)]}}
+            answer["UnprocessedKeys"] = unread
+        return _json(call, answer)
 
     def _PutObject(self, call, _entry_error):  # noqa: N802
         key = unquote(urlsplit(call.url).path)[1:]
@@ -259,10 +282,11 @@ def read_call(event_name, request):
     if service == "s3":
         bucket = urlsplit(request.url).hostname.partition(".")[0]
         condition = "If-None-Match" in request.headers
-        return Call(service, operation, bucket, request.url, _s3_body(request.body), condition)
+        body = _s3_body(request.body)
+        return Call(service, operation, bucket, request.url, body, len(body), condition)
     body = json.loads(request.body)
     resource = "history" if "Statements" in body else next(iter(body.get("RequestItems", "?")))
-    return Call(service, operation, resource, request.url, body)
+    return Call(service, operation, resource, request.url, body, len(request.body))
 
 
 def _s3_body(body):
@@ -292,7 +316,8 @@ def _entries(call):
 
 
 def _json(call, answer):
-    return _response(call, 200, json.dumps(answer).encode())
+    body = json.dumps(answer, ensure_ascii=False).encode()
+    return _response(call, 200, body, {"content-length": str(len(body))})
 
 
 def _error(call, status, code, message="refused"):
@@ -314,3 +339,6 @@ class _Raw:
 
     def stream(self, *_, **__):
         yield self._body
+
+    def close(self):
+        self._body = b""

@@ -3,7 +3,7 @@
 import json
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -29,6 +29,7 @@ class Invocation:
     Attributes:
         dead: its code does not go on.
         over: Lambda waits for it no longer; its code may go on nevertheless.
+        items: what its records are about, if it writes the replica.
     """
 
     number: int
@@ -38,6 +39,7 @@ class Invocation:
     on_outcome: Callable[[object], None]
     dead: bool = False
     over: bool = False
+    items: Collection[str] = ()
 
     def __str__(self):
         return f"{self.consumer} {self.number}{' (given up)' if self.over else ''}"
@@ -51,7 +53,7 @@ class World:
         self.stats = Counter()
         self.trace = [] if trace else None
         self.scheduler = Scheduler(self.rng("scheduler"))
-        self.source = Source(scenario.settings.key_shape, self.rng("source"))
+        self.source = Source(scenario.settings, self.rng("source"), self.rng("clock"))
         key = tuple(item_keys(scenario.settings.key_shape, 0))
         self.store = Store(
             {
@@ -74,6 +76,8 @@ class World:
         self._mappings = [Mapping(self, consumer) for consumer in APPS]
         self._dice = self.rng("invocations")
         self._living = Counter()
+        self.disturbed = set()
+        """Items whose older records came again, where nothing but the records is known."""
 
     def rng(self, purpose):
         """Dice of their own for each purpose: one use of them does not change another."""
@@ -94,6 +98,8 @@ class World:
             self.scheduler.after(write.at, partial(self._write, write))
         for at, children in self.scenario.splits:
             self.scheduler.after(at, partial(self._split, children))
+        for at in self.scenario.remade:
+            self.scheduler.after(at, self._remake)
         for stray in self.scenario.strays:
             for consumer in APPS:
                 self.scheduler.after(stray.at, partial(self._stray, stray, consumer))
@@ -123,7 +129,10 @@ class World:
             self.scheduler.now + timeout,
             on_outcome,
         )
-        self.note(f"{invocation} starts with {_numbers(texts)}")
+        numbers = _numbers(texts)
+        self.note(f"{invocation} starts with {numbers}")
+        if consumer == "replica":
+            invocation.items = {self.source.log[int(number)].item for number in numbers}
         event = {"Records": [json.loads(text) for text in texts]}
         context = SimpleNamespace(get_remaining_time_in_millis=partial(self._left_ms, invocation))
         self._living[consumer] += 1
@@ -153,8 +162,14 @@ class World:
             invocation.dead = True
             self._end(invocation, TimeoutError("the invocation timed out"))
 
+    def disturb(self, items):
+        """Something delivers items' records again when newer ones may have been written."""
+        if not self.scenario.settings.settle:
+            self.disturbed |= set(items)
+
     def _take_for_dead(self, invocation):
         if not invocation.over and not invocation.dead:
+            self.disturb(invocation.items)
             self.stats["fault: two at once"] += 1
             self._end(invocation, TimeoutError("taken for dead, though it goes on"))
 
@@ -175,7 +190,7 @@ class World:
     def judge_write(self, item, request, sender):
         """Nothing older is written than what the source still held when the sender began."""
         state = request["PutRequest"]["Item"] if "PutRequest" in request else None
-        since = sender.started - _FRESH
+        since = sender.started - _FRESH if self.scenario.settings.settle else -1
         if not any(state == one for one in self.source.states_since(item, since)):
             self.problems.append(
                 f"{self.scheduler.now / SECOND:.4f} s: {sender} puts {item} back in time: {state}"
@@ -199,11 +214,16 @@ class World:
         else:
             # Another invocation may be in the midst of writing something older, and repairing it.
             later = any(one.item == record.item for one in self.source.log[record.number + 1 :])
-            stored = later or self._living[consumer] > 0 or self._in_replica(record.item)
+            stored = (
+                later
+                or self._living[consumer] > 0
+                or self._in_replica(record.item)
+                or record.item in self.disturbed
+            )
         return stored or canonical(json.loads(record.text)) in self.quarantined(consumer)
 
     def _in_replica(self, item):
-        return self.store.tables["replica"].get(item) == self.source.items.get(item)
+        return self.store.tables["replica"].get(item) == self.source.state(item)
 
     def _left_ms(self, invocation):
         left = (invocation.deadline - self.scheduler.now) // MS
@@ -234,6 +254,11 @@ class World:
         self.stats["splits"] += 1
         self.note(f"{shard.name} closes, goes on in {[child.name for child in shard.children]}")
 
+    def _remake(self):
+        self.source.remake()
+        self.stats["streams made again"] += 1
+        self.note("the stream is switched off and on")
+
     def _stray(self, stray, consumer):
         dice = self.rng(f"stray {stray} {consumer}")
         log = self.source.log
@@ -263,6 +288,7 @@ class World:
                     self.scheduler.after(20 * 60 * SECOND, partial(self._insist, consumer, half))
 
         self.stats["deliveries"] += len(texts)
+        self.disturb(self.source.log[int(number)].item for number in _numbers(texts))
         self.invoke(consumer, texts, finished)
 
 
