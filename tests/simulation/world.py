@@ -3,7 +3,7 @@
 import json
 import random
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -14,7 +14,7 @@ from tests.simulation.consumers import APPS, in_world
 from tests.simulation.faults import Faults
 from tests.simulation.mapping import Mapping, checkpoint
 from tests.simulation.scheduler import HOUR, MS, SECOND, KilledError, Scheduler
-from tests.simulation.source import Source, item_keys, item_name
+from tests.simulation.source import Record, Source, item_keys, item_name
 from tests.simulation.store import Store
 from tests.simulation.wire import Wire
 
@@ -29,7 +29,9 @@ class Invocation:
     Attributes:
         dead: its code does not go on.
         over: Lambda waits for it no longer; its code may go on nevertheless.
+        records: what it was given.
         items: what its records are about, if it writes the replica.
+        settled: of these, the ones that it has answered for.
     """
 
     number: int
@@ -39,7 +41,9 @@ class Invocation:
     on_outcome: Callable[[object], None]
     dead: bool = False
     over: bool = False
+    records: Sequence[Record] = ()
     items: Collection[str] = ()
+    settled: Collection[str] = ()
 
     def __str__(self):
         return f"{self.consumer} {self.number}{' (given up)' if self.over else ''}"
@@ -75,7 +79,13 @@ class World:
         }
         self._mappings = [Mapping(self, consumer) for consumer in APPS]
         self._dice = self.rng("invocations")
-        self._living = Counter()
+        self._alive = []
+        self._last_writes = {}
+        self._poisoned = self._refused | {
+            item_name(item_keys(scenario.settings.key_shape, write.item))
+            for write in scenario.writes
+            if write.poison
+        }
         self.disturbed = set()
         """Items whose older records came again, where nothing but the records is known."""
 
@@ -131,11 +141,12 @@ class World:
         )
         numbers = _numbers(texts)
         self.note(f"{invocation} starts with {numbers}")
+        invocation.records = [self.source.log[int(number)] for number in numbers]
         if consumer == "replica":
-            invocation.items = {self.source.log[int(number)].item for number in numbers}
+            invocation.items = {record.item for record in invocation.records}
         event = {"Records": [json.loads(text) for text in texts]}
         context = SimpleNamespace(get_remaining_time_in_millis=partial(self._left_ms, invocation))
-        self._living[consumer] += 1
+        self._alive.append(invocation)
         self.scheduler.spawn(
             partial(APPS[consumer].handler, event, context),
             invocation,
@@ -153,8 +164,13 @@ class World:
             invocation.on_outcome(outcome)
 
     def _handler_done(self, invocation, task):
-        self._living[invocation.consumer] -= 1
-        self._end(invocation, task.error or task.result)
+        self._alive.remove(invocation)
+        outcome = task.error or task.result
+        if invocation.consumer == "replica" and self.scenario.settings.settle:
+            invocation.settled = _answered_for(invocation.records, outcome)
+            for item in sorted(invocation.items - self._poisoned):
+                self._judge_rest(item)
+        self._end(invocation, outcome)
 
     def _time_out(self, invocation):
         if not invocation.over:
@@ -196,6 +212,24 @@ class World:
                 f"{self.scheduler.now / SECOND:.4f} s: {sender} puts {item} back in time: {state}"
             )
 
+        self._last_writes[item] = self.scheduler.now, sender
+
+    def _judge_rest(self, item):
+        """Where nobody writes any more, the replica is what the source was after the last write.
+
+        So the end of whatever was delivered late, twice or side by side is never an older state.
+        """
+        at, writer = self._last_writes.get(item, (0, None))
+        if writer is None or item not in writer.settled:
+            return  # It has been reported, or its sender has died: it is delivered again.
+        if any(item in invocation.items for invocation in self._alive):
+            return
+        state = self.store.tables["replica"].get(item)
+        if state not in self.source.states_since(item, at):
+            self.problems.append(
+                f"{self.scheduler.now / SECOND:.4f} s: {writer} leaves {item} back in time: {state}"
+            )
+
     def quarantined(self, consumer):
         """The records in a consumer's quarantine, as canonical text."""
         return [
@@ -216,7 +250,7 @@ class World:
             later = any(one.item == record.item for one in self.source.log[record.number + 1 :])
             stored = (
                 later
-                or self._living[consumer] > 0
+                or any(one.consumer == consumer for one in self._alive)
                 or self._in_replica(record.item)
                 or record.item in self.disturbed
             )
@@ -290,6 +324,20 @@ class World:
         self.stats["deliveries"] += len(texts)
         self.disturb(self.source.log[int(number)].item for number in _numbers(texts))
         self.invoke(consumer, texts, finished)
+
+
+def _answered_for(records, outcome):
+    """The items of a batch of which nothing will be delivered again."""
+    if isinstance(outcome, BaseException):
+        return set()
+    items = {record.item for record in records}
+    if not outcome["batchItemFailures"]:
+        return items
+    sequences = [record.sequence for record in records]
+    if sequences != sorted(sequences):
+        return set()
+    done = checkpoint(list(map(str, sequences)), outcome)
+    return items - {record.item for record in records[done:]}
 
 
 def canonical(record):
