@@ -14,7 +14,7 @@ TEMPLATE_BIN := $(TEMPLATE_VENV)/bin
 TEMPLATE_READY := $(TEMPLATE_VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-spark bench histories simulate mutations lint lint-templates check fix docs build lock clean
+.PHONY: help demo test test-spark bench histories simulate worlds mutations lint lint-templates check fix docs build lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ histories: $(READY) ## Hold as-of and verify against 10,000 random histories eac
 
 simulate: $(READY) ## Run the writers under faults: SEEDS=2000 of them, or one again by SEED=7
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS) $(if $(SEED),--seed $(SEED))
+
+worlds: $(READY) ## Hold every answer against an oracle in lossy and late worlds: SEEDS=2000, or SEED=7
+	$(BIN)/python -m tests.worlds --seeds $(SEEDS) $(if $(SEED),--seed $(SEED))
 
 mutations: $(READY) ## Break the code on purpose and see the tests notice: ONLY=ID, PACKAGE=reports, SAMPLE=15
 	$(BIN)/python -m tests.mutations --seeds $(SEEDS) $(if $(ONLY),--only $(ONLY)) $(if $(PACKAGE),--package $(PACKAGE)) $(if $(SAMPLE),--sample $(SAMPLE))

@@ -58,6 +58,10 @@ def _content(value):
     return Decimal(content).normalize(_EXACT) if tag == "N" else content
 
 
+def _ignored(*_arguments, **_options):
+    """Handlers of a real client have nothing to do here: no answer has a wire form."""
+
+
 class MemoryTables:
     """The reading half of a DynamoDB client.
 
@@ -81,7 +85,11 @@ class MemoryTables:
         self.before = defaultdict(list)
         self.calls = Counter()
         self.requests = []
-        self.meta = SimpleNamespace(region_name="us-east-1", endpoint_url="http://memory")
+        self.meta = SimpleNamespace(
+            region_name="us-east-1",
+            endpoint_url="http://memory",
+            events=SimpleNamespace(register=_ignored),
+        )
         self._lock = Lock()
 
     def put(self, table, item):

@@ -1,0 +1,445 @@
+"""Every question to the history of a world, each answer held against the oracle.
+
+A fault is a kind, by which faults that are being mended can be told apart, and what was seen. It is
+a fault to be surer than the truth: to be exact and not true, to be exact and then to change, to
+leave out what was there without a word, to find nothing where something is missing that leaves a
+trace, to name a class that cannot be, or to end with an error that is not documented.
+"""
+
+from collections import Counter
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from itertools import chain
+
+import reports.history_table
+from itemtrail import Certainty, HistoryTable, ItemtrailError, UncertainError
+from reports.access.machine import Machine
+from reports.verification.verdicts import Verdict
+from reports.verification.verify import verify
+from stream_core.attribute_values import same_item
+from stream_core.errors import IntegrityError
+from stream_core.item_id import item_id
+from tests.unit.memory_tables import HISTORY, SOURCE
+from tests.worlds.oracle import SECOND, Oracle
+from tests.worlds.world import LATE, LOST, RECORDED, draw, seen_later
+
+_COMPLETENESS = {"MISSING_CHANGE", "MISSING_INSERT", "MISSING_DELETE", "MISSING_START"}
+_COMPLETENESS |= {"HEAD_MISMATCH"}
+_MOST_INSTANTS = 8
+
+
+class Examination:
+    """Asks all questions of one world.
+
+    Attributes:
+        faults: what was worse than the truth allows, as (kind, text).
+        exact: how many answers were exact, so that a bank that never gets one is noticed.
+    """
+
+    def __init__(self, seed):
+        self.world = draw(seed)
+        self.oracle = Oracle(self.world)
+        self.random = self.world.random
+        self.faults = []
+        self.mixed = set()
+        self.exact = 0
+        self.answers = 0
+
+    def run(self):
+        """Ask now, and ask the same again when everything late has come."""
+        earlier = []
+        with _time_of(self.world):
+            for identifier, keys in self.world.keys.items():
+                with self._documented(f"questions of {identifier!r}"):
+                    earlier += self._ask_of_item(identifier, keys)
+            for at in self._some_instants():
+                with self._documented(f"the table as of {at}"):
+                    self._ask_of_table(at)
+            with self._documented("changes"):
+                self._ask_for_changes()
+            with self._documented("frames"):
+                self._ask_for_frames()
+            with self._documented("verify"):
+                self._verify()
+            seen_later(self.world)
+            for state in earlier:
+                with self._documented("the same question later"):
+                    self._ask_again(state)
+        return self.faults
+
+    @property
+    def trail(self):
+        world = self.world
+        return HistoryTable(
+            HISTORY,
+            SOURCE,
+            session=world.session,
+            time_shards=world.shards,
+        )
+
+    def _fault(self, kind, text):
+        self.faults.append((kind, text))
+
+    @contextmanager
+    def _documented(self, question):
+        """Only the documented errors, and those only where something is altered."""
+        try:
+            yield
+        except IntegrityError as error:
+            if not self.world.altered:
+                self._fault("integrity-error", f"{question}: {error}")
+        except ItemtrailError as error:
+            self._fault("refused", f"{question}: {type(error).__name__} {error}")
+        except Exception as error:  # noqa: BLE001 - whatever else is raised is a fault
+            self._fault("error", f"{question}: {type(error).__name__} {error}")
+
+    # Of one item.
+
+    def _ask_of_item(self, identifier, keys):
+        if any(
+            {write.fate for write in trip} == {LATE, LOST}
+            for trip in self.oracle.round_trips(identifier)
+        ):
+            # What is lost shows when the rest of its round trip comes.
+            self.mixed.add(identifier)
+        trail, answers = self.trail, []
+        instants = self.oracle.instants(identifier)
+        instants = self.random.sample(instants, min(len(instants), _MOST_INSTANTS))
+        watermark = self.world.watermark
+        edges = [] if watermark is None else [watermark, watermark - SECOND]
+        outside = [self.world.horizon - SECOND, self.world.now + SECOND]
+        for at in [*instants, *edges, *outside, self.world.now]:
+            state = trail.as_of(keys, at)
+            self._check_state(identifier, at, state, "as-of")
+            self._check_certain(trail, keys, at, state)
+            answers.append(state)
+        self._check_line(identifier, trail.states(keys), "timeline")
+        start, end = sorted(self.random.sample([*instants, self.world.now], 2))
+        self._check_line(identifier, trail.versions(start, end, keys), "between", start, end)
+        self._check_difference(identifier, keys, start, end)
+        self._check_blame(identifier, keys, end)
+        return answers
+
+    def _check_certain(self, trail, keys, at, state):
+        try:
+            certain = trail.as_of(keys, at, certain=True)
+        except UncertainError:
+            if state.certainty is Certainty.EXACT:
+                self._fault("certain", f"{state.keys} at {at}: exact, and refused")
+        else:
+            if certain.certainty is not Certainty.EXACT:
+                self._fault("certain", f"{state.keys} at {at}: {certain.certainty} passed")
+
+    def _check_state(self, identifier, at, state, question):
+        self.answers += 1
+        what = (
+            f"{question} {identifier!r} at {at}: {state.certainty} {state.image} ({state.reason})"
+        )
+        self._check_real(identifier, state, what)
+        if state.certainty is not Certainty.EXACT:
+            return
+        self.exact += 1
+        if not self.oracle.knows(identifier, at):
+            self._fault("exact-outside", what)
+        elif self.oracle.is_ambiguous(identifier, at):
+            self._fault("exact-against-order", what)
+        elif not self.oracle.may_say(identifier, at, state.image):
+            truth = self.oracle.true_image(identifier, at)
+            self._fault("exact-not-true", f"{what}, and it was {truth}")
+
+    def _check_real(self, identifier, state, what):
+        """Whatever is shown of an item was its state at some time, unless said to be altered."""
+        if identifier in self.world.foreign | self.world.altered:
+            return
+        images = self.oracle.true_images(identifier)
+        if state.exists and not any(same_item(state.image, image) for image in images):
+            self._fault("never-so", what)
+
+    def _check_line(self, identifier, states, question, start=None, end=None):
+        """A line of states: each exact one was so from its beginning to its end."""
+        world = self.world
+        states = list(states)
+        for state in states:
+            since = max(filter(None, [state.valid_from, world.horizon]))
+            until = min(filter(None, [state.valid_to, world.now]))
+            what = f"{question} {identifier!r} {state.valid_from} to {state.valid_to}:"
+            what += f" {state.certainty} {state.image} ({state.reason})"
+            self._check_real(identifier, state, what)
+            if state.certainty is not Certainty.EXACT:
+                continue
+            self.exact += 1
+            stamps = {write.stamp for write in world.writes_of(identifier)}
+            within = {since, *(stamp for stamp in stamps if since <= stamp < until)}
+            if since >= until and state.valid_to is not None:
+                continue  # It did not last to the end of its second.
+            for at in sorted(within):
+                if self.oracle.is_ambiguous(identifier, at):
+                    self._fault("exact-against-order", what)
+                elif not self.oracle.may_say(identifier, at, state.image):
+                    self._fault("exact-line", f"{what}, and at {at} it was not")
+        if self.oracle.is_whole(identifier) and not world.baselines:
+            self._check_whole_line(identifier, states, question, start, end)
+
+    def _check_whole_line(self, identifier, states, question, start, end):
+        """Of an item of which nothing is missing every version is there and no other."""
+        writes = self.world.writes_of(identifier)
+        true = []
+        for place, write in enumerate(writes):
+            ended = writes[place + 1].stamp if place + 1 < len(writes) else None
+            if start is None or (
+                write.stamp <= end
+                and (ended is None or ended > start or write.stamp == ended == start)
+            ):
+                true.append((write.stamp, ended, write.new))
+        if start is not None:
+            true = [version for version in true if version[2] is not None]
+        shown = [
+            (state.valid_from, state.valid_to, state.image)
+            for state in states
+            if state.valid_from is not None
+        ]
+        if len(shown) != len(true) or not all(
+            mine[:2] == theirs[:2] and same_item(mine[2], theirs[2])
+            for mine, theirs in zip(true, shown, strict=True)
+        ):
+            self._fault("versions", f"{question} {identifier!r}: {shown}, and true is {true}")
+
+    def _check_difference(self, identifier, keys, start, end):
+        old, new, differences = self.trail.differences(keys, start, end)
+        names = {difference.path[0] for difference in differences}
+        differing = _differing(old.image, new.image)
+        if names != differing:
+            self._fault("diff", f"{identifier!r} {start} to {end}: {names}, not {differing}")
+        self._check_state(identifier, start, old, "diff from")
+        self._check_state(identifier, end, new, "diff to")
+
+    def _check_blame(self, identifier, keys, at):
+        state, blames = self.trail.blames(keys, at)
+        self._check_state(identifier, at, state, "blame")
+        hidden = list(chain.from_iterable(self.oracle.round_trips(identifier)))
+        for entry in blames:
+            what = f"{identifier!r} at {at}: {entry.path} {entry.value} {entry.certainty}"
+            what += f" since {entry.row and entry.row.change.created_at} ({entry.reason})"
+            if entry.certainty is not Certainty.EXACT:
+                continue
+            if state.certainty is not Certainty.EXACT:
+                self._fault("part-surer", f"blame {what}, and the whole is {state.certainty}")
+                continue
+            last = self._last_change_of(identifier, entry.path, at)
+            if last in hidden or identifier in self.world.foreign:
+                continue
+            if last is None or entry.row is None or entry.row.change.created_at != last.stamp:
+                self._fault("blame", f"{what}, and it was {last and last.stamp}")
+
+    def _last_change_of(self, identifier, path, at):
+        """The last true change, up to an instant, that gave a path another value."""
+        last = None
+        for write in self.world.writes_of(identifier):
+            if write.stamp <= at and _value_at(write.old, path) != _value_at(write.new, path):
+                last = write
+        return last
+
+    def _ask_again(self, earlier):
+        """An exact answer stays as it is when what was late has come."""
+        if earlier.certainty is not Certainty.EXACT:
+            return
+        later = self.trail.as_of(earlier.keys, earlier.at)
+        identifier = item_id(earlier.keys)
+        if identifier in self.mixed:
+            return
+        if later.certainty is not Certainty.EXACT or not same_item(later.image, earlier.image):
+            self._fault(
+                "exact-changed",
+                f"{earlier.keys} at {earlier.at}: {earlier.image} ({earlier.reason}), and later"
+                f" {later.certainty} {later.image} ({later.reason})",
+            )
+
+    # Of the whole table.
+
+    def _some_instants(self):
+        instants = {at for identifier in self.world.keys for at in self.oracle.instants(identifier)}
+        return [*self.random.sample(sorted(instants), min(2, len(instants))), self.world.now]
+
+    def _ask_of_table(self, at):
+        ways = {}
+        for size in (0, 10**12):
+            self._pretend_size(size)
+            answer = self.trail.table_states(at)
+            ways[answer.method] = states = list(answer.states)
+            self._check_table(at, answer, states)
+        self._pretend_size(0)
+        if len(ways) != 2 and self.world.horizon <= at <= self.world.now:
+            self._fault("ways", f"the table as of {at}: only {list(ways)}")
+
+    def _pretend_size(self, size):
+        """Let the history's rows seem so large that the other way is cheaper."""
+        self.world.tables.descriptions[HISTORY] |= {"ItemCount": 1000, "TableSizeBytes": size}
+        self.world.tables.descriptions[SOURCE] |= {"ItemCount": 1}
+
+    def _check_table(self, at, answer, states):
+        shown = Counter(item_id(state.keys) for state in states)
+        for state in states:
+            identifier = item_id(state.keys)
+            self._check_state(identifier, at, state, f"table-as-of by {answer.method}")
+        if max(shown.values(), default=1) > 1:
+            self._fault("twice", f"{answer.method} at {at}: {shown}")
+        for identifier in self.world.keys.keys() - shown.keys():
+            truth = self.oracle.true_image(identifier, at)
+            if (
+                truth is not None
+                and self.oracle.knows(identifier, at)
+                and self.oracle.has_left_something(identifier)
+                and not self.oracle.may_say(identifier, at, None)
+                and not self.oracle.is_ambiguous(identifier, at)
+            ):
+                self._fault(
+                    f"omitted-by-{answer.method}",
+                    f"{identifier!r} at {at}, {truth}: not in the answer ({answer.reason})",
+                )
+
+    def _ask_for_changes(self):
+        instants = self._some_instants()
+        start, end = min(instants), max(instants)
+        rows = list(self.trail.changed_rows(start, end))
+        shown = sorted((row.id, int(row.change.sequence_number)) for row in rows)
+        true = sorted(
+            (write.identifier, write.order[1])
+            for write in self.world.writes
+            if write.fate == RECORDED and start <= write.stamp <= end
+        )
+        ours = [change for change in shown if change[0] not in self.world.foreign]
+        if ours != [change for change in true if change[0] not in self.world.foreign]:
+            self._fault("changes", f"{start} to {end}: {shown}, and true is {true}")
+
+    def _ask_for_frames(self):
+        """The same in frames: each line with the certainty that the state itself has."""
+        trail = self.trail
+        identifier, keys = self.random.choice(sorted(self.world.keys.items()))
+        now = self.world.now
+        states = list(trail.states(keys))
+        timeline = trail.timeline(keys)
+        if list(timeline["certainty"]) != [state.certainty.value for state in states]:
+            self._fault("frame", f"timeline of {identifier!r}")
+        versions = list(trail.versions(self.world.horizon, "now", keys))
+        if list(trail.between(self.world.horizon, "now", keys)["certainty"]) != [
+            state.certainty.value for state in versions
+        ]:
+            self._fault("frame", f"between of {identifier!r}")
+        whole = trail.as_of(keys, now)
+        blame = trail.blame(keys, now)
+        if blame.attrs["certainty"] != whole.certainty.value:
+            self._fault("frame", f"blame of {identifier!r}")
+        trail.history(keys)
+        dimension = trail.scd2(keys)
+        shown = [state for state in states if state.exists]
+        if list(dimension["certainty"]) != [state.certainty.value for state in shown]:
+            self._fault("frame", f"scd2 of {identifier!r}")
+        self._check_current(identifier, states)
+
+    def _check_current(self, identifier, states):
+        """What is current is the live item, unless something is missing or on its way."""
+        live = self.world.live.get(identifier)
+        for state in states:
+            is_sure = state.certainty is Certainty.EXACT or self.oracle.is_recorded(identifier)
+            if state.is_current and is_sure and not same_item(state.image, live):
+                self._fault("current", f"{identifier!r}: {state.image}, and live is {live}")
+
+    # The verdicts.
+
+    def _verify(self):
+        world, oracle = self.world, self.oracle
+        verification = self._verified()
+        found = {}
+        for finding in verification.findings:
+            found.setdefault(item_id(finding.keys), []).append(finding.kind.value)
+        traced = [one for one in world.keys if oracle.leaves_trace(one)]
+        damaged = world.foreign | world.altered
+        if (
+            (traced or damaged)
+            and verification.completeness is Verdict.HOLDS
+            and verification.integrity is Verdict.HOLDS
+        ):
+            kind = "holds-foreign" if world.foreign else "holds"
+            self._fault(kind, f"verify holds, though {traced} {damaged}")
+        for identifier in world.keys:
+            self._check_classes(identifier, found.get(identifier, []))
+        if all(map(oracle.is_whole, world.keys)) and not verification.clean and world.writes:
+            self._fault("false-alarm", f"verify: {verification.findings}")
+
+    def _verified(self):
+        clock = [self.world.now]
+
+        def pause(seconds):
+            clock[0] += timedelta(seconds=seconds)
+
+        machine = Machine(now=lambda: clock[0], sleep=pause)
+        return verify(self.trail._reader, machine=machine)
+
+    def _check_classes(self, identifier, classes):
+        oracle = self.oracle
+        if identifier in self.world.foreign | self.world.altered:
+            return
+        if oracle.steps_back(identifier):
+            return
+        if "ORDER" in classes:
+            self._fault("order", f"{identifier!r}: {classes}, and the stamps are in order")
+            return
+        links = oracle.broken_links(identifier)
+        missing = sorted(name for name in classes if name in _COMPLETENESS)
+        if links == ["any"]:
+            if not missing:
+                self._fault("unfound", f"{identifier!r}: live, no row, and nothing is found")
+        elif links is not None and links != missing:
+            self._fault("classes", f"{identifier!r}: {missing}, and missing are {links}")
+        elif links is None and oracle.leaves_trace(identifier) and not missing:
+            self._fault("unfound", f"{identifier!r}: nothing is found")
+
+
+def examine(seed):
+    """The faults of a seed's world."""
+    return Examination(seed).run()
+
+
+@contextmanager
+def _time_of(world):
+    """Have the questions asked at the time of the world."""
+
+    class _Meta(type):
+        def __instancecheck__(cls, instance):
+            return isinstance(instance, datetime)
+
+    class _Time(datetime, metaclass=_Meta):
+        @classmethod
+        def now(cls, tz=None):  # noqa: ARG003
+            return world.now
+
+    module = reports.history_table
+    module.datetime = _Time
+    try:
+        yield
+    finally:
+        module.datetime = datetime
+
+
+def _differing(old, new):
+    old, new = old or {}, new or {}
+    return {
+        name
+        for name in old.keys() | new.keys()
+        if name not in old or name not in new or not same_item({"": old[name]}, {"": new[name]})
+    }
+
+
+def _value_at(image, path):
+    """The value at a path, in one spelling; None: there is none."""
+    value = {"M": image or {}}
+    for step in path:
+        ((_, content),) = value.items()
+        try:
+            value = content[step]
+        except (KeyError, IndexError, TypeError):
+            return None
+        if not isinstance(value, dict):
+            return None
+    ((tag, content),) = value.items()
+    return (tag, frozenset(content)) if tag in ("SS", "NS", "BS") else (tag, repr(content))

@@ -1,0 +1,227 @@
+"""What is true of a world, and what its history may miss: from the log of writes and the documents.
+
+Nothing here looks at how answers are found. The log tells what an item was at an instant. What a
+history may miss is what docs/reports.md lists as leaving no trace, and nothing else.
+"""
+
+from datetime import timedelta
+from itertools import pairwise, takewhile
+
+from stream_core.attribute_values import same_item
+from tests.worlds.world import LOST, RECORDED
+
+SECOND = timedelta(seconds=1)
+
+
+class Oracle:
+    """Knows all of a world.
+
+    Attributes:
+        world: the world as it stands; what is late may come meanwhile.
+    """
+
+    def __init__(self, world):
+        self.world = world
+
+    def true_image(self, identifier, at):
+        """What the item was; changes stamped at the instant are included."""
+        image = self.world.first.get(identifier)
+        for write in self.world.writes_of(identifier):
+            if write.stamp <= at:
+                image = write.new
+        return image
+
+    def is_ambiguous(self, identifier, at):
+        """Whether stamps that go back leave open what the item was then.
+
+        The last change stamped until then says one thing, the last one before any that is stamped
+        later says another.
+        """
+        writes = self.world.writes_of(identifier)
+        until = [write.new for write in takewhile(lambda write: write.stamp <= at, writes)]
+        image = until[-1] if until else self.world.first.get(identifier)
+        return not same_item(image, self.true_image(identifier, at))
+
+    def true_images(self, identifier):
+        """All that the item ever was."""
+        return [
+            self.world.first.get(identifier),
+            *(write.new for write in self.world.writes_of(identifier)),
+        ]
+
+    def may_say(self, identifier, at, image):
+        """Whether a history as it stands can be sure of this, rightly or as documented."""
+        return (
+            same_item(self.true_image(identifier, at), image)
+            or self.is_hidden_at(identifier, at, image)
+            or self.was_never_seen(identifier, at, image)
+        )
+
+    def is_hidden_at(self, identifier, at, image):
+        """Whether lost changes led away from this state and, after the instant, back to it.
+
+        What is on its way is no excuse: an answer about its time is not exact before it came.
+        """
+        return any(
+            same_item(trip[0].old, image)
+            and trip[0].stamp <= at < trip[-1].stamp
+            and all(write.fate == LOST for write in trip if write.stamp <= at)
+            for trip in self.round_trips(identifier)
+        )
+
+    def round_trips(self, identifier):
+        """Every run of changes without a row that leads from a state back to it, unseen between."""
+        writes = self.world.writes_of(identifier)
+        for start, away in enumerate(writes):
+            for end in range(start, len(writes)):
+                if writes[end].fate == RECORDED:
+                    break
+                trip = writes[start : end + 1]
+                if same_item(away.old, writes[end].new) and not self._is_seen(trip):
+                    yield trip
+
+    def was_never_seen(self, identifier, at, image):
+        """Whether an item from before the history went away with all that there was of it.
+
+        Without a baseline, and without a row before its deletion, nothing shows that it was there.
+        """
+        if image is not None or self.world.first.get(identifier) is None:
+            return False
+        for write in self.world.writes_of(identifier):
+            if write.fate == RECORDED:
+                return False
+            if write.new is None:
+                return at < write.stamp and not self._has_baseline(identifier, write.stamp)
+        return False
+
+    def _has_baseline(self, identifier, until):
+        return any(
+            baseline.identifier == identifier and baseline.stamp < until
+            for baseline in self.world.baselines
+        )
+
+    def _is_seen(self, trip):
+        """Whether a baseline was taken on the way; of its own second it may show any moment."""
+        return any(
+            baseline.identifier == trip[0].identifier
+            and trip[0].stamp < baseline.stamp < trip[-1].stamp
+            for baseline in self.world.baselines
+        )
+
+    def instants(self, identifier):
+        """Where answers change, and right before and after."""
+        stamps = [write.stamp for write in self.world.writes_of(identifier)]
+        stamps += [one.stamp for one in self.world.baselines if one.identifier == identifier]
+        around = [stamp + SECOND * step for stamp in stamps for step in (-1, 0, 0.5, 1)]
+        return sorted(
+            {*around, self.world.horizon, self.world.horizon + SECOND, self.world.now - SECOND}
+        )
+
+    def knows(self, identifier, at):
+        """Whether the log tells of an instant: neither before all that is known, nor to come.
+
+        A stream is read from its oldest record, which may be of before the history table's making.
+        """
+        stamps = [write.stamp for write in self.world.writes_of(identifier)]
+        return min([self.world.horizon, *stamps]) <= at <= self.world.now
+
+    def is_recorded(self, identifier):
+        """Whether every change of an item has its row, and every row of it is a change of it."""
+        world = self.world
+        return identifier not in world.foreign | world.altered and all(
+            write.fate == RECORDED for write in world.writes_of(identifier)
+        )
+
+    def has_left_something(self, identifier):
+        """Whether anything at all tells of an item: a row, or the live item."""
+        world = self.world
+        return identifier in world.live or any(
+            one.identifier == identifier
+            for one in [*world.baselines, *(w for w in world.writes if w.fate == RECORDED)]
+        )
+
+    def is_whole(self, identifier):
+        """Whether in addition its beginning is recorded, and time only goes on."""
+        return (
+            self.is_recorded(identifier)
+            and identifier not in self.world.first
+            and not self.steps_back(identifier)
+        )
+
+    def steps_back(self, identifier):
+        """Whether the stamps of an item's changes and baselines contradict their order."""
+        world = self.world
+        writes = world.writes_of(identifier)
+        stamps = [write.stamp for write in writes]
+        return stamps != sorted(stamps) or any(
+            write.stamp != write.at.replace(microsecond=0)
+            for write in writes
+            if any(one.identifier == identifier for one in world.baselines)
+        )
+
+    def broken_links(self, identifier):
+        """The classes of what is missing from an item's rows; None where baselines leave it open.
+
+        Two neighbouring rows that do not fit, a beginning in the middle, an end that is not the
+        live item: as the table of classes in docs/reports.md has them.
+        """
+        world = self.world
+        if any(one.identifier == identifier for one in world.baselines):
+            return None
+        rows = [write for write in world.writes_of(identifier) if write.fate == RECORDED]
+        live = world.live.get(identifier)
+        if not rows:
+            return [] if live is None else ["any"]
+        links = [(before.new, after.old) for before, after in pairwise(rows)]
+        classes = [_class_of(*link) for link in links if not same_item(*link)]
+        if rows[0].old is not None:
+            classes.append("MISSING_START")
+        if not same_item(rows[-1].new, live):
+            classes.append("HEAD_MISMATCH")
+        return sorted(classes)
+
+    def leaves_trace(self, identifier):
+        """Whether something missing from an item's rows has to be found."""
+        links = self.broken_links(identifier)
+        if links is not None:
+            return bool(links)
+        # Where there are baselines: the whole states that rows and baselines show, in order.
+        seen = self._seen_states(identifier)
+        return seen is not None and any(not same_item(*pair) for pair in pairwise(seen))
+
+    def _seen_states(self, identifier):
+        """Ends of what rows leave open, in pairs put one after the other; None: not to be told.
+
+        A baseline in the second of a change shows any moment of that second.
+        """
+        world = self.world
+        writes = world.writes_of(identifier)
+        baselines = [one for one in world.baselines if one.identifier == identifier]
+        stamps = {write.stamp for write in writes}
+        if any(one.stamp in stamps for one in baselines) or self.steps_back(identifier):
+            return None
+        events = [
+            (write.stamp, write.order, write.old, write.new)
+            for write in writes
+            if write.fate == RECORDED
+        ]
+        events += [(one.stamp, (0, 0), one.image, one.image) for one in baselines]
+        events.sort(key=lambda event: event[:2])
+        ends = [(old, new) for _, _, old, new in events]
+        gaps = [*pairwise(ends)]
+        for (_, new), (old, _) in gaps:
+            if not same_item(new, old):
+                return [new, old]
+        last, live = ends[-1][1], world.live.get(identifier)
+        if not same_item(last, live):
+            return [last, live]
+        first = events[0]
+        if first[1] != (0, 0) and first[2] is not None:
+            return [None, first[2]]
+        return [live, live]
+
+
+def _class_of(before, after):
+    if before is None:
+        return "MISSING_INSERT"
+    return "MISSING_DELETE" if after is None else "MISSING_CHANGE"
