@@ -72,7 +72,7 @@ class HistoryTable:
             session: credentials and region, as in boto3.
             endpoint_url: another endpoint than AWS, as in boto3.
             time_shards: partitions an hour of the index `ByTime`, the stack's parameter
-                `TimeShards`. Without it all 100 that there can be are read.
+                `TimeShards`: `verify` holds rows against it. Questions find them out.
         """
         session = session or boto3.Session()
         self._reader = RowReader(
@@ -227,9 +227,10 @@ class HistoryTable:
     ) -> Iterator[HistoryRow]:
         """The rows of the changes made in a range of time, streamed in the order of time.
 
-        Read through the index `ByTime`, one query an hour and shard, side by side; of one item
-        (`key`) from the table itself. The index follows the table within a second or so. Changes
-        that would be meant if only they named their actor, deletes above all, go to `undecided`.
+        Read through the index `ByTime`, one query for every partition with rows, side by side; of
+        one item (`key`) from the table itself. The index follows the table within a second or so.
+        Changes that would be meant if only they named their actor, deletes above all, go to
+        `undecided`.
         """
         since, until = self._range(start, end)
         identifier = None if key is None else item_id(self.key_schema.key_of(key))

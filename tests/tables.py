@@ -1,5 +1,18 @@
 """Tables for tests, on whatever answers: moto or the emulator."""
 
+import boto3
+
+from tests.service_limits import check_expressions
+
+
+def refusing_session():
+    """A session for moto whose queries are refused where DynamoDB, and not moto, refuses them."""
+    session = boto3.Session("test", "test", region_name="us-east-1")
+    session.events.register(
+        "before-parameter-build.dynamodb.Query", lambda params, **_: check_expressions(params)
+    )
+    return session
+
 
 def create_table(client, name, types, index=None):
     """A table whose key is the first one or two attributes of `types`."""

@@ -61,7 +61,7 @@ def changes(
       itemtrail changes --since '1d ago' --actor ada --actor-attribute updated_by \\
         --stack employee-trail
     """  # noqa: D301
-    form, trail = chosen_form(output), target.open(reads_index=not key)
+    form, trail = chosen_form(output), target.open()
     item = _item(trail, key)
     named_by = where.actor_attribute
     undecided: Counter[EventName] = Counter()

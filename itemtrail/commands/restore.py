@@ -15,7 +15,7 @@ from itemtrail.options.operation_target import (
     rate_option,
     source_target_options,
 )
-from itemtrail.options.target import key_argument, output_option, tell_of_unknown_shards
+from itemtrail.options.target import key_argument, output_option
 from itemtrail.output.answer import Answer, chosen_form, give
 from itemtrail.output.dry_run import dry_run, show_plan
 from itemtrail.output.progress import ProgressBar
@@ -168,8 +168,6 @@ class _RestoreOrder:
 
     def whole_table(self, new_table: str, schema: KeySchema | None) -> int:
         """Restore the whole table; returns the exit status."""
-        if self.deployment.time_shards is None:
-            tell_of_unknown_shards()
         with ProgressBar() as progress:
             restored = restore_table(
                 self.deployment,

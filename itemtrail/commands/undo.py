@@ -20,7 +20,6 @@ from itemtrail.options.target import (
     fixed_period_options,
     key_argument,
     output_option,
-    tell_of_unknown_shards,
 )
 from itemtrail.output.answer import Answer, chosen_form, give
 from itemtrail.output.dry_run import show_plan
@@ -104,8 +103,6 @@ class _UndoOrder:
 
     def selected(self, where: Selection, keys: list[Item] | None) -> Selected:
         """The changes to take back."""
-        if keys is None and self.deployment.time_shards is None:
-            tell_of_unknown_shards()
         with ProgressBar() as progress:
             return select_bad(
                 self.deployment,

@@ -170,13 +170,12 @@ _OVERFLOW = _named("--overflow-bucket", "Bucket of images too large for a row")
 _QUARANTINE = _named("--quarantine-bucket", "Bucket of what failed")
 
 
-def _time_shards(otherwise: str) -> Callable[[Any], Any]:
-    return click.option(
-        "--time-shards",
-        metavar="N",
-        type=click.IntRange(1, MOST_SHARDS),
-        help=f"Partitions an hour of the index ByTime, {otherwise}.",
-    )
+_TIME_SHARDS = click.option(
+    "--time-shards",
+    metavar="N",
+    type=click.IntRange(1, MOST_SHARDS),
+    help="Partitions an hour of the index ByTime, where there is no stack.",
+)
 
 
 _ALL = (_SOURCE, _HISTORY, *_REPLICA, _OVERFLOW)
@@ -184,12 +183,12 @@ _ALL = (_SOURCE, _HISTORY, *_REPLICA, _OVERFLOW)
 
 def backfill_target_options(command: Command) -> Command:
     """Add the options that name all that a backfill needs; they arrive as `target`."""
-    return _operating(command, *_ALL, _time_shards("where there is no stack"))
+    return _operating(command, *_ALL, _TIME_SHARDS)
 
 
 def redrive_target_options(command: Command) -> Command:
     """The same, and the bucket of what failed."""
-    return _operating(command, *_ALL, _QUARANTINE, _time_shards("where there is no stack"))
+    return _operating(command, *_ALL, _QUARANTINE, _TIME_SHARDS)
 
 
 def replica_target_options(command: Command) -> Command:
@@ -199,8 +198,7 @@ def replica_target_options(command: Command) -> Command:
 
 def source_target_options(command: Command) -> Command:
     """The same for what works on the source by its history."""
-    otherwise = f"where there is no stack; else all {MOST_SHARDS} are read"
-    return _operating(command, _SOURCE, _HISTORY, _time_shards(otherwise), kind=HistoryTarget)
+    return _operating(command, _SOURCE, _HISTORY, _TIME_SHARDS, kind=HistoryTarget)
 
 
 def place_options(command: Command) -> Command:

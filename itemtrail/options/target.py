@@ -57,17 +57,12 @@ class Target:
     region: str | None = None
     endpoint_url: str | None = None
 
-    def open(self, *, reads_index: bool = False) -> HistoryTable:
-        """The history table meant; `reads_index` as for `tables`."""
-        return self.tables(reads_index=reads_index).open()
+    def open(self) -> HistoryTable:
+        """The history table meant."""
+        return self.tables().open()
 
-    def tables(self, *, reads_index: bool = False) -> TargetTables:
-        """The tables meant, named or found through the stack's outputs.
-
-        Args:
-            reads_index: the question goes through the index by time, whose shards ought to be
-                known: say so if they are not.
-        """
+    def tables(self) -> TargetTables:
+        """The tables meant, named or found through the stack's outputs."""
         session = self.session()
         history_table, source_table = self.history_table, self.source_table
         time_shards = self.time_shards
@@ -80,8 +75,6 @@ class Target:
             raise ReportError(
                 "which history? give --stack NAME, or --history-table NAME and --source-table NAME"
             )
-        if reads_index and time_shards is None:
-            tell_of_unknown_shards()
         return TargetTables(session, self.endpoint_url, history_table, source_table, time_shards)
 
     def session(self) -> boto3.Session:
@@ -92,15 +85,6 @@ class Target:
                 f"'{self.endpoint_url}' is not an endpoint URL: give e.g. http://localhost:8000"
             )
         return boto3.Session(profile_name=self.profile, region_name=self.region)
-
-
-def tell_of_unknown_shards() -> None:
-    """Say that the index by time is read in a slow way, and how to do better."""
-    click.echo(
-        f"all {MOST_SHARDS} possible shards an hour are read: --stack, or --time-shards N "
-        "as template.yaml was deployed with (4 by default), makes it faster",
-        err=True,
-    )
 
 
 def stack_option(*, required: bool) -> Callable[[Any], Any]:
@@ -135,7 +119,7 @@ _TIME_SHARDS = click.option(
     "--time-shards",
     metavar="N",
     type=click.IntRange(1, MOST_SHARDS),
-    help="Partitions an hour of the index ByTime; else the stack's, else all 100 are read.",
+    help="Partitions an hour of the index ByTime that rows may be in; else the stack's.",
 )
 WHERE: tuple[Callable[[Any], Any], ...] = (
     click.option("--profile", metavar="NAME", help="AWS profile, as in the AWS CLI."),

@@ -110,13 +110,17 @@ class RowReader:
         """
         # A condition on a sort key takes one range, both ends included; no row has `after` itself
         # as its key plus something smaller than a space.
+        first = f"{after} "
+        if first > until:
+            # DynamoDB refuses a range that ends before it starts; others answer with nothing.
+            return
         pages = self.dynamodb.get_paginator("query").paginate(
             TableName=self.history_table,
             KeyConditionExpression="#id = :id AND #time BETWEEN :after AND :until",
             ExpressionAttributeNames={"#id": ID, "#time": SORT_KEY},
             ExpressionAttributeValues={
                 ":id": {"S": identifier},
-                ":after": {"S": f"{after} "},
+                ":after": {"S": first},
                 ":until": {"S": until},
             },
             ScanIndexForward=not newest_first,

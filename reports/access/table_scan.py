@@ -1,6 +1,6 @@
 """Reading a whole table page by page, its segments side by side."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 
 def scan(
-    dynamodb: "DynamoDBClient", table: str, attributes: tuple[str, ...] = ()
-) -> Iterator[list[Item]]:
+    dynamodb: "DynamoDBClient", table: str, attributes: tuple[str, ...] = (), **options: Any
+) -> Generator[list[Item], None, None]:
     """The pages of a table, read consistently, in no order.
 
     Args:
@@ -21,9 +21,10 @@ def scan(
         table: the table's name.
         attributes: only these top-level attributes of each item, all by default. The capacity
             consumed is the same; what is sent and read is less.
+        options: of the request, e.g. `IndexName`; an index cannot be read consistently.
     """
     names = {f"#n{number}": name for number, name in enumerate(attributes)}
-    request: dict[str, Any] = {"TableName": table, "ConsistentRead": True}
+    request: dict[str, Any] = {"TableName": table, "ConsistentRead": True} | options
     if names:
         request |= {"ProjectionExpression": ", ".join(names), "ExpressionAttributeNames": names}
 

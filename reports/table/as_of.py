@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from reports.access.by_time import count_hours
+from reports.access.by_time import expected_requests
 from reports.access.clients import CONCURRENCY
 from reports.access.parallel import in_order
 from reports.access.progress import Progress
@@ -124,16 +124,14 @@ def _cheaper(
     age = (now - reader.horizon).total_seconds()
     since = round(rows * (now - at).total_seconds() / age) if age else rows
     items = min(rows, live_items or rows)
-    changed, queries = min(since, items), count_hours(at, now) * reader.by_time.shards
-
+    changed = min(since, items)
+    queries = expected_requests(at, now, rows, since)
     fetched = items + changed
-    history_cost = _cost(
-        reader.by_time.shards + size // _MB + fetched // MOST_A_CALL, size + fetched * row_bytes
-    )
+    history_cost = _cost(size // _MB + fetched // MOST_A_CALL, size + fetched * row_bytes)
     if history_cost < _LITTLE:
         return "history", f"with about {rows} rows it is small enough to be read"
     rewind_cost = _cost(queries + 3 * changed, since * _ENTRY_BYTES + 2 * changed * row_bytes)
-    since_text = f"about {since} of {rows} rows and {queries} queries of the index"
+    since_text = f"about {since} of {rows} rows and {queries} requests to the index"
     if rewind_cost < history_cost:
         return "rewind", f"cheaper than reading the whole history: {since_text} lead back"
     return "history", f"no dearer than rewinding the live table, where {since_text} lead back"

@@ -510,6 +510,31 @@ def test_question_about_nothing_is_a_finding(deployed, itemtrail_program, identi
 
 
 @pytest.mark.parametrize(
+    ("command", "status"),
+    [
+        (("as-of", "--at", "now"), 1),
+        (("timeline",), 1),
+        (("blame",), 1),
+        (("diff", "--from", "1h ago"), 0),
+        (("changes", "--since", "1h ago"), 0),
+        (("between", "--since", "1h ago"), 0),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else None,
+)
+def test_every_question_about_nothing_is_answered(
+    deployed, itemtrail_program, identifier, command, status
+):
+    """An engine refuses a range that ends before it starts: of no rows there is none to ask."""
+    assert deployed.source_item(identifier) is None
+    name, *options = command
+
+    ran = itemtrail_program(name, identifier, *options, "--stack", STACK)
+
+    assert ran.returncode == status, ran.stderr
+    json.loads(ran.stdout)
+
+
+@pytest.mark.parametrize(
     ("arguments", "told"),
     [
         (("as-of", "1", "--at", "last tuesday", "--stack", STACK), "last tuesday"),

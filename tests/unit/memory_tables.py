@@ -129,18 +129,24 @@ class MemoryTables:
 
     def scan(self, TableName, Segment=0, TotalSegments=1, **request):  # noqa: N803
         self._note("scan", TableName=TableName, Segment=Segment, **request)
-        names = self._key_names(TableName)
+        check_expressions(request)
+        index = "IndexName" in request
+        names = [*(["TimeBucket"] if index else []), *self._key_names(TableName)]
+
+        def place(item):
+            contents = tuple(_content(item[name]) for name in names)
+            return _hash(contents[0]), contents
+
         items = sorted(
             (
                 item
                 for item in self._stored(TableName, request.get("ConsistentRead")).values()
-                if _hash(_content(item[names[0]])) % TotalSegments == Segment
+                if not (index and self._is_hidden(item))
+                and place(item)[0] % TotalSegments == Segment
             ),
-            key=lambda item: self._place_in_scan(TableName, item),
+            key=place,
         )
-        return self._answer(
-            items, lambda item: self._place_in_scan(TableName, item), names, request
-        )
+        return self._answer(items, place, names, request)
 
     def query(self, TableName, KeyConditionExpression, **request):  # noqa: N803
         self._note("query", TableName=TableName, **request)
@@ -153,7 +159,7 @@ class MemoryTables:
             for item in self._stored(TableName, request.get("ConsistentRead")).values()
             if item.get(names[partition]) == values[value]
             and (sort is None or values[low]["S"] <= item[names[sort]]["S"] <= values[high]["S"])
-            and not (index and (item[ID]["S"], item[SORT_KEY]["S"]) in self.lagging)
+            and not (index and self._is_hidden(item))
         ]
         # What an index has under one sort key is in no order that anybody could know.
         place = lambda item: (item[SORT_KEY]["S"], _hash(item[ID]["S"]) if index else 0)  # noqa: E731
@@ -203,9 +209,9 @@ class MemoryTables:
     def _place(self, table, item):
         return tuple(_content(item[name]) for name in self._key_names(table))
 
-    def _place_in_scan(self, table, item):
-        place = self._place(table, item)
-        return _hash(place[0]), place
+    def _is_hidden(self, item):
+        """Whether the index does not show a row: not yet, or never."""
+        return "TimeBucket" not in item or (item[ID]["S"], item[SORT_KEY]["S"]) in self.lagging
 
     @staticmethod
     def _key(names, item):

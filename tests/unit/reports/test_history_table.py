@@ -4,7 +4,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-import boto3
 import pandas as pd
 import pytest
 from moto import mock_aws
@@ -25,7 +24,7 @@ from stream_core.change import EventName
 from stream_core.errors import IntegrityError
 from stream_core.history_row import HistoryRow
 from tests.factories import change, item, number, text
-from tests.tables import create_history_table, create_table
+from tests.tables import create_history_table, create_table, refusing_session
 
 HISTORY, SOURCE, BUCKET = "EmployeeHistory", "Employee", "overflow"
 KEY = {"Id": "1"}
@@ -34,7 +33,7 @@ KEY = {"Id": "1"}
 @pytest.fixture(scope="module")
 def session():
     """One session, because reading the service models takes longer than a test."""
-    return boto3.Session("test", "test", region_name="us-east-1")
+    return refusing_session()
 
 
 @pytest.fixture
@@ -120,6 +119,24 @@ def test_a_deleted_item_has_no_current_version(old_history, record):
 
     assert list(frame["is_current"]) == [False, False]
     assert frame["item"][1] is None
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_every_question_about_an_item_without_rows_is_answered(old_history, aws, began, live):
+    """Whether it lives, or never was: with what is known, and with no request that is refused."""
+    if live:
+        aws.client("dynamodb").put_item(TableName=SOURCE, Item=named("Murali")[0])
+    start, end = began - timedelta(hours=1), began
+
+    assert old_history.as_of(KEY, end).exists is live
+    assert len(old_history.timeline(KEY)) == 1
+    assert len(old_history.blame(KEY)) == (3 if live else 0)
+    assert len(old_history.diff(KEY, start, end)) == 0
+    assert len(old_history.between(start, end, KEY)) == live
+    assert len(old_history.scd2(KEY)) == live
+    assert len(old_history.table_as_of(end)) == live
+    for frame in (old_history.history(KEY), old_history.changes(start, end, key=KEY)):
+        assert len(frame) == 0
 
 
 def test_an_item_without_history_has_an_empty_frame_of_the_same_columns(old_history, record):

@@ -148,17 +148,6 @@ def test_a_deployment_needs_a_stack(capsys, command):
     assert "Missing option '--stack'" in only_line(capsys.readouterr().err)
 
 
-@pytest.mark.parametrize(("key", "lines"), [((), 1), (("1",), 0)])
-@pytest.mark.usefixtures("opened")
-def test_unknown_shards_are_told_once_with_what_to_do(capsys, key, lines):
-    """Reading a hundred partitions an hour is slow; an item's own rows need no index."""
-    with pytest.raises(SystemExit):
-        main(["changes", *key, *SINCE, "--history-table", "h", "--region", "us-east-1"])
-
-    told = [line for line in capsys.readouterr().err.splitlines() if "--time-shards N" in line]
-    assert len(told) == lines
-
-
 def test_a_history_table_can_be_opened_without_any_request():
     """Making the object sends nothing: unit tests open no connection."""
     session = boto3.Session("test", "test", region_name="us-east-1")

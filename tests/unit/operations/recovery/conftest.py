@@ -1,14 +1,15 @@
 """A session on moto for what takes changes back."""
 
-import boto3
 import pytest
 from moto import mock_aws
+
+from tests.tables import refusing_session
 
 
 @pytest.fixture(scope="session")
 def moto_session():
     """One session, because reading the service models takes longer than a test."""
-    return boto3.Session("test", "test", region_name="us-east-1")
+    return refusing_session()
 
 
 @pytest.fixture

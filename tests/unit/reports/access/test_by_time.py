@@ -1,7 +1,7 @@
 """Which rows there are of a range of time: every partition, in order, a little ahead."""
 
 import threading
-from datetime import timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 from itertools import islice
 
 import pytest
@@ -46,16 +46,75 @@ def test_entries_of_one_moment_come_in_the_order_of_their_ids():
     assert [one.identifier for one in found] == [*names, "item-07"]
 
 
-def test_every_hour_touched_is_asked_once_a_shard():
-    """From the hour of the start to the hour of the end, and no other."""
-    world = counted(Recorded(shards=3), 5, step_s=HOUR)
+def asked(world):
+    """The partitions that were asked, and between which sort keys."""
+    values = [
+        request["ExpressionAttributeValues"]
+        for operation, request in world.client.requests
+        if operation == "query"
+    ]
+    return sorted((one[":bucket"]["S"], one[":start"]["S"], one[":end"]["S"]) for one in values)
+
+
+def test_only_partitions_with_rows_are_asked():
+    """Each for the part of its hour that is asked about."""
+    world = counted(Recorded(shards=100), 5, items=1, step_s=HOUR)
 
     entries(world, moment(0), moment(2 * HOUR))
 
-    asked = [request["ExpressionAttributeValues"] for _, request in world.client.requests]
-    assert sorted(one[":bucket"]["S"] for one in asked) == [
-        f"2018-03-03T{hour}#0{shard}" for hour in (14, 15, 16) for shard in range(3)
+    bounds = [
+        ("2018-03-03T14:06:00.000000Z", "2018-03-03T14~"),
+        ("2018-03-03T15", "2018-03-03T15~"),
+        ("2018-03-03T16", "2018-03-03T16:06:00.000000Z#~"),
     ]
+    assert [(first, last) for _, first, last in asked(world)] == bounds
+
+
+@pytest.mark.parametrize("time_shards", [1, 3, None, 100])
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        (datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)),
+        (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)),
+        (moment(-30 * 24 * HOUR), moment(0)),
+        (moment(0), moment(24 * HOUR)),
+    ],
+)
+def test_a_range_costs_what_the_history_has_in_it(start, end, time_shards):
+    """Of years or of a day, and whatever was said of the shards: every row for few requests."""
+    world = counted(Recorded(shards=3, time_shards=time_shards), 12, items=6)
+    imported = world.write("long-ago", item("long-ago"), at=-20 * 24 * HOUR)
+    world.client.calls.clear()
+
+    found = entries(world, start, end)
+
+    rows = [imported, *world.rows[:-1]]
+    inside = [row for row in rows if start <= row.change.created_at <= end]
+    assert [(one.sort_key, one.identifier) for one in found] == places(inside)
+    assert world.client.calls["scan"] == CONCURRENCY
+    assert world.client.calls["query"] <= 4
+
+
+@pytest.mark.parametrize("shards", [1, 5, 100])
+def test_of_a_large_index_every_partition_that_there_can_be_is_asked(shards):
+    """Listing the partitions stops when it would cost more than that."""
+    world = counted(Recorded(shards=shards, time_shards=1, page=1), 300, items=40)
+
+    found = entries(world, moment(0), moment(60))
+
+    assert [(one.sort_key, one.identifier) for one in found] == places(world.rows[:61])
+    assert len({bucket for bucket, _, _ in asked(world)}) == 100
+    assert world.client.calls["scan"] <= 3 * CONCURRENCY + 25
+
+
+def test_a_row_in_the_partition_of_another_hour_is_not_lost():
+    """Nor is it given twice, or out of its order."""
+    world = counted(Recorded(shards=2), 6, items=2, step_s=HOUR)
+    for row in world.rows[1], world.rows[4]:
+        stored = row.to_item(2)
+        world.client.put(HISTORY, stored | {"TimeBucket": world.rows[2].to_item(2)["TimeBucket"]})
+
+    assert [(one.sort_key, one.identifier) for one in entries(world)] == places(world.rows)
 
 
 def test_the_hour_of_an_entry_is_the_hour_that_is_asked():
@@ -92,10 +151,11 @@ def test_a_range_that_ends_before_it_starts_is_an_error():
 
 
 def test_progress_tells_the_hours():
-    """A range of years is many queries; whoever waits sees how many are left."""
+    """Those that have rows; whoever waits sees how many are left."""
     told = []
+    world = counted(Recorded(), 6, step_s=HOUR)
 
-    entries(Recorded(), moment(0), moment(5 * HOUR), progress=lambda *what: told.append(what))
+    entries(world, moment(0), moment(90 * HOUR), progress=lambda *what: told.append(what))
 
     assert told == [("hours", n, 6) for n in range(1, 7)]
 
@@ -118,20 +178,20 @@ def test_hours_are_those_of_utc_wherever_a_time_is_from():
 
 
 def test_only_what_is_near_is_read_ahead():
-    """The first entries of a range of years come after a few hours' queries."""
-    world = counted(Recorded(shards=4), 3)
+    """The first entries of a long range come after a few hours' queries."""
+    world = counted(Recorded(shards=4), 200, step_s=HOUR)
 
-    found = world.reader.by_time.entries(moment(0), moment(10_000 * HOUR))
+    found = world.reader.by_time.entries(moment(0), moment(200 * HOUR))
     first = [next(found) for _ in range(3)]
     found.close()
 
-    assert places(world.rows) == [(one.sort_key, one.identifier) for one in first]
-    assert world.client.calls["query"] <= 4 * 6
+    assert places(world.rows[:3]) == [(one.sort_key, one.identifier) for one in first]
+    assert world.client.calls["query"] <= 3 * CONCURRENCY
 
 
 def test_a_partition_of_many_pages_is_read_on_while_it_is_consumed():
     """One page more than is being consumed, and no further."""
-    world = counted(Recorded(shards=1, page=5), 100, items=1)
+    world = counted(Recorded(shards=1, page=5), 80, items=1)
 
     found = world.reader.by_time.entries(moment(0), moment(100))
     list(islice(found, 12))
