@@ -12,7 +12,7 @@ from reports.access.progress import Progress, silent
 from reports.access.row_reader import RowReader
 from reports.inputs.keys import KeySchema
 from reports.inputs.paths import Path
-from reports.inputs.times import read_time
+from reports.inputs.times import TimeRole, read_time
 from reports.states.blame import Blame, blame
 from reports.states.differences import Difference, differences
 from reports.states.selection import Selection
@@ -115,7 +115,9 @@ class HistoryTable:
             UncertainError: a `certain` answer was asked for, and there is only a weaker one.
         """
         now = datetime.now(UTC)
-        evidence = self._reader.evidence(self.key_schema.key_of(key), read_time(at, now), now)
+        evidence = self._reader.evidence(
+            self.key_schema.key_of(key), read_time(at, now, argument="at"), now
+        )
         state = judge(evidence)
         if certain:
             require_exact(state)
@@ -139,7 +141,9 @@ class HistoryTable:
         self, key: Key, start: Time, end: Time
     ) -> tuple[ItemState, ItemState, list[Difference]]:
         """The states at two instants and what differs between them, in wire values."""
-        old, new = self.as_of(key, start), self.as_of(key, end)
+        now = datetime.now(UTC)
+        since = read_time(start, now, role=TimeRole.BEFORE, argument="start")
+        old, new = self.as_of(key, since), self.as_of(key, read_time(end, now, argument="end"))
         return old, new, differences(old.image, new.image)
 
     def timeline(self, key: Key, *, coerce: bool = False) -> "pd.DataFrame":
@@ -316,7 +320,7 @@ class HistoryTable:
             UncertainError: an item's state is weaker; also while the states are streamed.
         """
         now = datetime.now(UTC)
-        moment = read_time(at, now)
+        moment = read_time(at, now, argument="at")
         return table_states(self._reader, moment, now, certain=certain, progress=progress)
 
     def findings(
@@ -357,4 +361,7 @@ class HistoryTable:
 
     def _range(self, start: Time, end: Time) -> tuple[datetime, datetime]:
         now = datetime.now(UTC)
-        return read_time(start, now), read_time(end, now)
+        return (
+            read_time(start, now, role=TimeRole.START, argument="start"),
+            read_time(end, now, role=TimeRole.END, argument="end"),
+        )

@@ -15,7 +15,7 @@ from itemtrail.options.target import (
     output_option,
     target_options,
 )
-from itemtrail.output.answer import Answer, Counted, chosen_form, give, tell
+from itemtrail.output.answer import Answer, Counted, chosen_form, give, instant, span, tell
 from itemtrail.output.progress import ProgressBar
 from itemtrail.records.items import (
     blame_record,
@@ -35,6 +35,7 @@ from itemtrail.tables.items import (
 )
 from reports.inputs.keys import key_text
 from reports.inputs.paths import Path
+from reports.inputs.times import TimeRole
 from reports.states.timeline import ItemState
 from stream_core.history_row import HistoryRow
 
@@ -71,7 +72,12 @@ def history(key: tuple[str, ...], output: str | None, target: Target) -> int:
 
 @click.command("as-of", short_help="An item as it was at an instant, and how sure that is.")
 @key_argument()
-@click.option("--at", type=TimeType(), required=True, help="The instant, e.g. 2026-01-31T18:46Z.")
+@click.option(
+    "--at",
+    type=TimeType(),
+    required=True,
+    help="The instant, e.g. 2026-01-31T18:46Z; a day is its end.",
+)
 @click.option("--certain", is_flag=True, help="Fail (exit 2) rather than give a weaker answer.")
 @target_options
 @output_option
@@ -98,9 +104,19 @@ def as_of(
 
 @click.command(short_help="What differs in an item between two instants.")
 @key_argument()
-@click.option("--from", "start", type=TimeType(), required=True, help="The earlier instant.")
 @click.option(
-    "--to", "end", type=TimeType(), default="now", help="The later instant; now by default."
+    "--from",
+    "start",
+    type=TimeType(TimeRole.BEFORE),
+    required=True,
+    help="The earlier instant; a day is the instant before it.",
+)
+@click.option(
+    "--to",
+    "end",
+    type=TimeType(),
+    default="now",
+    help="The later instant, a day is its end; now by default.",
 )
 @target_options
 @output_option
@@ -127,6 +143,7 @@ def diff(
         difference_line_records(old, new, differences),
         [comparison_table(old, new, differences)],
         lambda: comparison_record(old, new, differences),
+        times=span(start, end),
     )
     give(answer, form)
     return CLEAN
@@ -166,6 +183,7 @@ def blame(
         BLAME,
         (blame_record(keys, path_blame) for path_blame in blames),
         blame_blocks(state, blames),
+        times=instant(at),
     )
     give(answer, form)
     if not state.exists:

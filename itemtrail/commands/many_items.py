@@ -19,7 +19,7 @@ from itemtrail.options.target import (
     output_option,
     period_options,
 )
-from itemtrail.output.answer import Answer, Counted, chosen_form, give, tell
+from itemtrail.output.answer import Answer, Counted, chosen_form, give, instant, span, tell
 from itemtrail.output.progress import ProgressBar
 from itemtrail.records.items import span_record, state_record
 from itemtrail.records.kinds import CHANGE, SPAN, STATE
@@ -78,11 +78,12 @@ def changes(
         answer = Answer(
             CHANGE,
             (change_record(row, actor_of(row, named_by)) for row in rows),
-            change_blocks(f"Changes{_of_item(item)} from {_range(period)} UTC", rows, named_by),
+            change_blocks(f"Changes{_of_item(item)} from {_range(period)}", rows, named_by),
+            times=span(*period),
         )
         give(answer, form, progress)
     if not rows.count:
-        tell(f"no such change{_of_item(item)} from {_range(period)} UTC")
+        tell(f"no such change{_of_item(item)} from {_range(period)}")
     if undecided:
         tell(_undecided_remark(undecided, where.actor))
     return CLEAN
@@ -113,16 +114,22 @@ def between(key: tuple[str, ...], period: Period, output: str | None, target: Ta
         answer = Answer(
             SPAN,
             map(span_record, states),
-            version_blocks(f"Versions{_of_item(item)} active from {_range(period)} UTC", states),
+            version_blocks(f"Versions{_of_item(item)} active from {_range(period)}", states),
+            times=span(*period),
         )
         give(answer, form, progress)
     if not states.count:
-        tell(f"no version{_of_item(item)} was active from {_range(period)} UTC")
+        tell(f"no version{_of_item(item)} was active from {_range(period)}")
     return CLEAN
 
 
 @click.command("table-as-of", short_help="The whole table as it was at an instant.")
-@click.option("--at", type=TimeType(), required=True, help="The instant, e.g. 2026-01-31T18:46Z.")
+@click.option(
+    "--at",
+    type=TimeType(),
+    required=True,
+    help="The instant, e.g. 2026-01-31T18:46Z; a day is its end.",
+)
 @click.option("--certain", is_flag=True, help="Fail (exit 2) at the first answer that is weaker.")
 @indexed_target_options
 @output_option
@@ -145,8 +152,9 @@ def table_as_of(at: datetime, output: str | None, target: Target, *, certain: bo
         answer = Answer(
             STATE,
             map(state_record, whole.states()),
-            item_blocks(f"All items as of {cells.when(at)} UTC", whole.states()),
+            item_blocks(f"All items as of {cells.zoned(at)}", whole.states()),
             summary=whole.summary(),
+            times=instant(at),
         )
         give(answer, form, progress)
     return CLEAN
@@ -200,4 +208,4 @@ def _of_item(item: Item | None) -> str:
 
 
 def _range(period: Period) -> str:
-    return f"{cells.when(period.since)} to {cells.when(period.until)}"
+    return f"{cells.when(period.since)} to {cells.zoned(period.until)}"

@@ -24,9 +24,11 @@ from itemtrail.output.answer import tell
 from itemtrail.output.json_and_csv import write_utf8
 from itemtrail.output.progress import ProgressBar
 from itemtrail.tables.verify import verdict_line
+from itemtrail.time_zone import time_zone_option
 from reports.deployment.doctor import examine
 from reports.deployment.stack import Stack
 from reports.inputs.paths import Path
+from reports.inputs.times import TimeRole
 from reports.page import report as html_report
 from reports.page.activity_chart import Activity
 from reports.verification.gaps import read_gaps
@@ -52,7 +54,7 @@ class _Wanted:
 @click.option("--at", type=TimeType(), help="With KEY: the item as of this instant; else now.")
 @click.option(
     "--since",
-    type=TimeType(),
+    type=TimeType(TimeRole.START),
     help="Without KEY: draw the activity since then; else of the last 30 days.",
 )
 @actor_attribute_option
@@ -63,6 +65,7 @@ class _Wanted:
     help="Write the page into this file instead of standard output.",
 )
 @indexed_target_options
+@time_zone_option
 def report(key: tuple[str, ...], file: pathlib.Path | None, target: Target, **wanted: Any) -> int:
     """Make an audit report on an item, or on the whole table, as one HTML page.
 

@@ -16,7 +16,7 @@ from itemtrail.options.operation_target import (
     source_target_options,
 )
 from itemtrail.options.target import key_argument, output_option
-from itemtrail.output.answer import Answer, chosen_form, give
+from itemtrail.output.answer import Answer, chosen_form, give, instant
 from itemtrail.output.dry_run import dry_run, show_plan
 from itemtrail.output.progress import ProgressBar
 from itemtrail.records.kinds import RESTORE, TABLE_RESTORE_LINE
@@ -46,7 +46,12 @@ from stream_core.attribute_values import Item
 @click.command(short_help="Items, or a whole table, back to an instant.")
 @key_argument(required=False)
 @keys_file_option
-@click.option("--at", type=TimeType(), required=True, help="The instant, e.g. 2026-01-31T18:46Z.")
+@click.option(
+    "--at",
+    type=TimeType(),
+    required=True,
+    help="The instant, e.g. 2026-01-31T18:46Z; a day is its end.",
+)
 @click.option(
     "--into",
     "new_table",
@@ -162,6 +167,7 @@ class _RestoreOrder:
             restore_records(restored, self.at),
             restore_blocks(restored, self._title(restored)),
             summary=[summary_line(summary, good=restored.applied and restored.is_clean)],
+            times=instant(self.at),
         )
         give(answer, self.form)
         return CLEAN if restored.is_clean else FINDINGS
@@ -177,14 +183,15 @@ class _RestoreOrder:
                 key_schema=schema,
                 pace=Pace(self.rate, progress=progress),
             )
-        source, at = self.deployment.source_table, cells.when(self.at)
+        source, at = self.deployment.source_table, cells.zoned(self.at)
         good = restored.applied and restored.is_clean
         answer = Answer(
             TABLE_RESTORE_LINE,
             table_restore_line_records(restored),
-            table_restore_blocks(restored, f"{source} as of {at} UTC into {restored.new_table}"),
+            table_restore_blocks(restored, f"{source} as of {at} into {restored.new_table}"),
             lambda: table_restore_record(restored, self.at),
             [summary_line(_table_summary(restored), good=good)],
+            times=instant(self.at),
         )
         give(answer, self.form)
         return CLEAN if restored.is_clean else FINDINGS
@@ -197,7 +204,7 @@ class _RestoreOrder:
             return carry_out(self.deployment, plans, pace=pace)
 
     def _title(self, restored: Restored) -> str:
-        return f"{_subject(restored)} back to {cells.when(self.at)} UTC"
+        return f"{_subject(restored)} back to {cells.zoned(self.at)}"
 
 
 def _subject(restored: Restored) -> str:

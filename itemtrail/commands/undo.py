@@ -21,7 +21,7 @@ from itemtrail.options.target import (
     key_argument,
     output_option,
 )
-from itemtrail.output.answer import Answer, chosen_form, give
+from itemtrail.output.answer import Answer, chosen_form, give, span
 from itemtrail.output.dry_run import show_plan
 from itemtrail.output.progress import ProgressBar
 from itemtrail.records.kinds import UNDO
@@ -128,6 +128,7 @@ class _UndoOrder:
             undo_records(undone),
             undo_blocks(undone, self._title),
             summary=[summary_line(self._summary(undone), good=good)],
+            times=span(*self.period),
         )
         give(answer, self.form)
 
@@ -139,8 +140,8 @@ class _UndoOrder:
 
     @property
     def _title(self) -> str:
-        since, until = map(cells.when, self.period)
-        return f"Undo of changes from {since} to {until} UTC"
+        since, until = self.period
+        return f"Undo of changes from {cells.when(since)} to {cells.zoned(until)}"
 
     def _summary(self, undone: Undone) -> str:
         outcomes = [str(record["outcome"]) for record in undo_records(undone)]

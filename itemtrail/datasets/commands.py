@@ -28,6 +28,7 @@ from itemtrail.options.target import (
 from itemtrail.output.answer import chosen_form
 from reports.access.clients import CLIENT_CONFIG
 from reports.inputs.paths import Path as AttributePath
+from reports.inputs.times import TimeRole
 
 _ENGINES = ("duckdb", "spark", "athena")
 # What DuckDB makes of a KeyboardInterrupt.
@@ -136,8 +137,10 @@ def archive(  # noqa: PLR0913 - an option each
     help="What answers; athena: its statements are printed, and nothing is asked.",
 )
 @click.option("--at", type=TimeType(), help="The instant of table_as_of; the dataset's last one.")
-@click.option("--since", type=TimeType(), help="The first instant of changes and of diff.")
-@click.option("--until", type=TimeType(), help="The last one.")
+@click.option(
+    "--since", type=TimeType(TimeRole.START), help="The first instant of changes and of diff."
+)
+@click.option("--until", type=TimeType(TimeRole.END), help="The last one.")
 @actor_attribute_option
 @click.option("--attribute", type=PathType(), help="The attribute of the view dwell, e.g. status.")
 @click.option(

@@ -14,7 +14,7 @@ from sqlglot.errors import SqlglotError
 
 from itemtrail.datasets.arrow_output import give_batches
 from itemtrail.datasets.extras import load
-from itemtrail.output.answer import Answer, give
+from itemtrail.output.answer import Answer, give, tell
 from itemtrail.output.progress import ProgressBar
 from itemtrail.records import kinds as record_kinds
 from itemtrail.records.kinds import Record
@@ -22,6 +22,7 @@ from itemtrail.tables import cells
 from itemtrail.tables.layout import Row, folded, table_of
 from reports.errors import ReportError
 from reports.inputs.paths import Path as AttributePath
+from stream_core.history_row import time_text
 from warehouse import engines
 from warehouse.check import lines_of
 from warehouse.dataset.manifest import Dataset
@@ -52,6 +53,12 @@ class Views:
         """Define them; the names of all that can be asked: the rows and the views."""
         return [_ROWS, *engine.views(**vars(self)), _FINDINGS]
 
+    @property
+    def times(self) -> str:
+        """How the times were understood: an answer of SQL does not have them as such."""
+        times = {"as of": self.at, "from": self.since, "to": self.until}
+        return " ".join(f"{word} {time_text(time)}" for word, time in times.items() if time)
+
 
 def open_engine(name: str, dataset: Path, memory: str | None) -> Engine:
     """The engine of a name on a dataset.
@@ -72,6 +79,8 @@ def run_query(engine: Engine, text: str, views: Views, form: str) -> None:
     with engine, ProgressBar() as progress:
         views.define(engine)
         _define_findings(engine, judged=_names(text, _FINDINGS))
+        if views.times:
+            tell(views.times)
         give_batches(engine.sql(text), form, progress)
 
 

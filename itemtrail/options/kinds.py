@@ -6,23 +6,28 @@ from typing import Any
 
 import click
 
+from itemtrail.time_zone import time_zone
 from reports import TimeFormatError
 from reports.errors import PathFormatError
 from reports.inputs.paths import Path, read_path
-from reports.inputs.times import read_time
+from reports.inputs.times import TimeRole, read_time
 
 
 class TimeType(click.ParamType):
-    """A time on the command line."""
+    """A time on the command line; what a whole day means depends on its role."""
 
     name = "time"
+
+    def __init__(self, role: TimeRole = TimeRole.INSTANT) -> None:
+        """Take the role that the option gives a time."""
+        self._role = role
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> datetime:
         """Read it, or say how it should look."""
         try:
-            return read_time(value)
+            return read_time(value, role=self._role, zone=time_zone())
         except TimeFormatError as error:
             self.fail(str(error), param, ctx)
 

@@ -14,9 +14,11 @@ from click.core import ParameterSource
 
 from itemtrail.options.kinds import PathType, TimeType
 from itemtrail.output.answer import FORMS
+from itemtrail.time_zone import time_zone_option
 from reports import HistoryTable, ReportError
 from reports.access.by_time import MOST_SHARDS
 from reports.deployment.stack import Stack
+from reports.inputs.times import TimeRole
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -159,12 +161,13 @@ def gaps_option(command: Command) -> Command:
 
 
 def output_option(command: Command) -> Command:
-    """Add the option that says in which form to answer."""
-    return click.option(
+    """Add the options that say in which form to answer, and in which time zone."""
+    option = click.option(
         "--output",
         type=click.Choice(FORMS),
         help="Form of the answer; a table on a terminal, JSON in a pipe by default.",
-    )(command)
+    )
+    return option(time_zone_option(command))
 
 
 def key_argument(*, required: bool = True) -> Callable[[Command], Command]:
@@ -208,10 +211,16 @@ def _ranged(command: Command, otherwise: str, **until: Any) -> Command:
         return command(period=Period(since, until), **options)
 
     first = click.option(
-        "--since", type=TimeType(), required=True, help="The first instant, itself included."
+        "--since",
+        type=TimeType(TimeRole.START),
+        required=True,
+        help="The first instant, itself included; a day from its start.",
     )
     last = click.option(
-        "--until", type=TimeType(), help=f"The last instant, itself included{otherwise}.", **until
+        "--until",
+        type=TimeType(TimeRole.END),
+        help=f"The last instant, itself included, as is the whole of a day{otherwise}.",
+        **until,
     )
     return first(last(with_period))  # type: ignore[return-value]
 

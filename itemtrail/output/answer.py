@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import chain, islice
 from typing import TypeVar
 
@@ -16,6 +17,7 @@ from itemtrail.output.progress import ProgressBar
 from itemtrail.output.terminal import show
 from itemtrail.records.kinds import Record, RecordKind
 from itemtrail.tables.cells import printable
+from stream_core.history_row import time_text
 
 Entry = TypeVar("Entry")
 
@@ -33,6 +35,8 @@ class Answer:
         document: what JSON shows instead of a list of the records.
         summary: what it comes to, for people: below the tables, on stderr beside any other form;
             made once all the rest is written.
+        times: the times asked for as they were understood: on stderr beside all but tables and
+            documents, which have them.
     """
 
     kind: RecordKind
@@ -40,6 +44,7 @@ class Answer:
     blocks: Iterable[RenderableType]
     document: Callable[[], Record] | None = None
     summary: Iterable[Text] = ()
+    times: str = ""
 
 
 def chosen_form(output: str | None) -> str:
@@ -72,6 +77,16 @@ def give(answer: Answer, form: str, progress: ProgressBar | None = None) -> None
         tell(line.plain)
 
 
+def instant(at: datetime) -> str:
+    """An instant asked for, as `Answer.times` has it."""
+    return f"as of {time_text(at)}"
+
+
+def span(since: datetime, until: datetime) -> str:
+    """A range asked for, or two instants, as `Answer.times` has it."""
+    return f"from {time_text(since)} to {time_text(until)}"
+
+
 def tell(text: str) -> None:
     """Tell a person something beside the answer, which may quote what a table holds."""
     click.echo(printable(text), err=True)
@@ -87,6 +102,8 @@ def _write(answer: Answer, form: str, progress: ProgressBar) -> None:
         # Nothing is written, not even a header, before it is known that there is an answer.
         first = list(islice(arriving, 1))
         progress.answer_begins()
+        if answer.times:
+            tell(answer.times)
         _write_records(form, answer.kind, chain(first, arriving))
 
 

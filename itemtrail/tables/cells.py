@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from rich.text import Text
 
+from itemtrail.time_zone import time_zone
 from reports.inputs.keys import key_text
 from reports.inputs.paths import path_text
 from reports.inputs.times import moment_text
@@ -46,8 +47,13 @@ def printable(text: str) -> str:
 
 
 def when(moment: datetime) -> str:
-    """A time in UTC; the stamps of a stream are whole seconds, those of people need not be."""
-    return moment_text(moment)
+    """A time as clocks show it; stamps are whole seconds, times that people give need not be."""
+    return moment_text(moment, time_zone())
+
+
+def zoned(moment: datetime) -> str:
+    """A time, and what clock shows it."""
+    return f"{when(moment)} {time_zone()}"
 
 
 def when_after(moment: datetime | None, previous: datetime | None) -> Text:

@@ -47,7 +47,7 @@ def status_blocks(status: Status) -> Iterator[RenderableType]:
     """How a deployment is now."""
     extent = extent_of([consumer.consumer for consumer in status.consumers])
     horizon = f"; history since {cells.when(status.horizon)}" if status.horizon else ""
-    title = f"{status.stack} in {status.region} at {cells.when(status.at)} UTC"
+    title = f"{status.stack} in {status.region} at {cells.zoned(status.at)}"
     yield titled(title, extent + horizon)
     yield from ("", table_of(_TABLE_COLUMNS, map(_table_row, status.tables)))
     yield from ("", table_of(_CONSUMER_COLUMNS, map(_consumer_row, status.consumers)))

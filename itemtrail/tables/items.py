@@ -65,13 +65,13 @@ def _version_rows(rows: Iterable[HistoryRow]) -> Iterator[Row]:
 
 def state_table(state: ItemState) -> Group:
     """An item as of an instant."""
-    title = f"{key_text(state.keys)} as of {cells.when(state.at)} UTC"
+    title = f"{key_text(state.keys)} as of {cells.zoned(state.at)}"
     return titled(title, _attributes(state), "", *_validity(state), cells.certainty(state), "")
 
 
 def comparison_table(old: ItemState, new: ItemState, differences: Sequence[Difference]) -> Group:
     """What differs between two states."""
-    title = f"{key_text(old.keys)} from {cells.when(old.at)} to {cells.when(new.at)} UTC"
+    title = f"{key_text(old.keys)} from {cells.when(old.at)} to {cells.zoned(new.at)}"
     table = table_of(_COMPARISON_COLUMNS, map(_difference_row, differences))
     differs = table if differences else Text("nothing differs")
     return titled(title, differs, "", cells.certainty(weaker_of(old, new)), "")
@@ -136,7 +136,7 @@ def _timeline_row(state: ItemState, previous: datetime | None, now: datetime) ->
 
 def blame_blocks(state: ItemState, blames: Sequence[Blame]) -> Iterator[RenderableType]:
     """For every attribute path of an item its value, since when, and by which change."""
-    title = f"Blame of {key_text(state.keys)} as of {cells.when(state.at)} UTC"
+    title = f"Blame of {key_text(state.keys)} as of {cells.zoned(state.at)}"
     footnotes = cells.Footnotes()
     table = _blame_table(blames, footnotes) if state.exists else Text("no such item")
     yield titled(title, table, "", *footnotes.lines(), cells.certainty(state), "")

@@ -12,6 +12,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from itemtrail.tables.cells import more, printable
+from itemtrail.time_zone import time_zone
 
 Entry = TypeVar("Entry")
 Row: TypeAlias = Sequence[RenderableType]
@@ -29,7 +30,7 @@ def folded(name: str, ratio: int = 1, style: str = "") -> Column:
 def table_of(columns: Sequence[Column], rows: Iterable[Row] = (), *, header: bool = True) -> Table:
     """A table in the look of all; without its header it continues one before."""
     table = Table(
-        *(column.copy() for column in columns),
+        *map(_in_time_zone, columns),
         box=box.SIMPLE_HEAD,
         show_edge=False,
         pad_edge=False,
@@ -41,6 +42,14 @@ def table_of(columns: Sequence[Column], rows: Iterable[Row] = (), *, header: boo
     for row in rows:
         table.add_row(*row)
     return table
+
+
+def _in_time_zone(column: Column) -> Column:
+    """A column made before it was known in which time zone a command shows its times."""
+    copy = column.copy()
+    if isinstance(copy.header, str):
+        copy.header = copy.header.replace("(UTC)", f"({time_zone()})")
+    return copy
 
 
 def listing(

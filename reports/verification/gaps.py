@@ -7,8 +7,8 @@ The file is a JSON list of objects:
   default.
 - `key`: the item, by attribute name: `{"Id": 1}` or in wire form `{"Id": {"N": "1"}}`; all by
   default.
-- `from`, `to`: ISO 8601 times that the missing change was made between, both included; a time
-  left out leaves that end open.
+- `from`, `to`: ISO 8601 times, or days in UTC, that the missing change was made between, both
+  included; a time left out leaves that end open.
 
 Altered rows are declared one item at a time: `DIGEST_MISMATCH` and `KEY_MISMATCH` need a `key`.
 """
@@ -23,7 +23,7 @@ from typing import Any
 
 from reports.errors import KeyShapeError, ReportError, TimeFormatError
 from reports.inputs.keys import KeySchema
-from reports.inputs.times import read_time
+from reports.inputs.times import TimeRole, read_written_time
 from reports.verification.continuity import INTEGRITY, Finding, FindingKind
 from stream_core.attribute_values import Item
 from stream_core.item_id import item_id
@@ -106,8 +106,8 @@ def _read_entry(entry: Any, where: str, key_schema: KeySchema) -> Gap:
         cause,
         _read_class(entry, where),
         _read_key(entry, where, key_schema),
-        _read_end(entry, "from", where),
-        _read_end(entry, "to", where),
+        _read_end(entry, "from", where, TimeRole.START),
+        _read_end(entry, "to", where, TimeRole.END),
     )
     if gap.kind in INTEGRITY and gap.keys is None:
         raise ReportError(f"{where}: {gap.kind} is declared item by item: add the item's `key`")
@@ -146,14 +146,11 @@ def _read_key(entry: dict[str, Any], where: str, key_schema: KeySchema) -> Item 
         raise ReportError(f"{where}: {error}") from error
 
 
-def _read_end(entry: dict[str, Any], name: str, where: str) -> datetime | None:
+def _read_end(entry: dict[str, Any], name: str, where: str, role: TimeRole) -> datetime | None:
     if name not in entry:
         return None
     try:
         # Not `2h ago`, which would say something else each time the file is read.
-        datetime.fromisoformat(entry[name])
-        return read_time(entry[name])
-    except (TypeError, ValueError, TimeFormatError):
-        raise ReportError(
-            f"{where}: `{name}` is no time: use ISO 8601, e.g. 2026-01-31T18:46:00Z"
-        ) from None
+        return read_written_time(entry[name], role=role)
+    except TimeFormatError as error:
+        raise ReportError(f"{where}: `{name}`: {error}") from None
