@@ -21,8 +21,7 @@ from reports.states.timeline import judge, spoken_for, state_before
 from reports.table.as_of import table_states
 from reports.table.changes import changed_rows
 from reports.table.versions import table_versions
-from reports.verification.chain_order import Link
-from reports.verification.continuity import judge_chain
+from reports.verification.continuity import Link, judge_chain
 from stream_core.attribute_values import canonical_json, digest, same_item
 from stream_core.change import EventName
 from stream_core.history_row import HistoryRow
@@ -317,6 +316,7 @@ def live_findings(world):
                 row.change.created_at,
                 _hash(state_before(row)),
                 _hash(row.change.new_image),
+                row.change.event_source_arn,
             )
             for row in rows
         ]

@@ -69,10 +69,12 @@ def check(
     (counts,) = lines_of(engine.sql(_COUNTS))
     findings = declare([*altered, *missing], gaps)
     broken = {finding.kind for finding in findings if finding.declared is None}
+    # A verdict on nothing would hold for a dataset that was emptied.
+    intact = Verdict.HOLDS if counts["rows"] else Verdict.UNPROVEN
     return Verification(
         sorted(findings, key=_place),
         **counts,
-        integrity=Verdict.BROKEN if broken & INTEGRITY else Verdict.HOLDS,
+        integrity=Verdict.BROKEN if broken & INTEGRITY else intact,
         completeness=Verdict.BROKEN if broken - INTEGRITY else Verdict.UNPROVEN,
         notes=[_NO_LIVE_ITEM],
     )

@@ -105,7 +105,7 @@ VERIFICATION = RecordKind(
     "verification",
     {"clean": _FLAG, "integrity": _TEXT, "completeness": _TEXT}
     | {"items": _INTEGER, "rows": _INTEGER, "overflow_objects": _INTEGER}
-    | {"findings": _WIRE, "notes": _WIRE},
+    | {"declared": _INTEGER, "findings": _WIRE, "notes": _WIRE},
 )
 ADVICE = RecordKind(
     "advice", {"check": _TEXT, "subject": _TEXT, "ok": _FLAG, "found": _TEXT, "to_do": _TEXT}

@@ -24,11 +24,8 @@ _FINDING_COLUMNS = (
 def verification_blocks(verification: Verification, title: str) -> Iterator[RenderableType]:
     """Both verdicts on a history, and the findings."""
     verdicts = Table.grid(padding=(0, 3, 0, 0))
-    for name, verdict in (
-        ("integrity", verification.integrity),
-        ("completeness", verification.completeness),
-    ):
-        verdicts.add_row(name, Text(verdict.value, style=f"bold {_VERDICTS[verdict]}"))
+    for name, (verdict, words) in verification.verdicts.items():
+        verdicts.add_row(name, Text(words, style=f"bold {_VERDICTS[verdict]}"))
     read = (
         f"{cells.count_of(verification.items, 'item')}, "
         f"{cells.count_of(verification.rows, 'row')}, "
@@ -49,16 +46,14 @@ def verification_blocks(verification: Verification, title: str) -> Iterator[Rend
 
 def verdict_line(verification: Verification) -> str:
     """Both verdicts in a line."""
-    return (
-        f"integrity {verification.integrity}, completeness {verification.completeness}: "
-        f"{_finding_count(verification)}"
-    )
+    verdicts = "; ".join(f"{name} {words}" for name, (_, words) in verification.verdicts.items())
+    return f"{verdicts}: {_finding_count(verification)}"
 
 
 def _finding_count(verification: Verification) -> str:
-    declared = sum(finding.declared is not None for finding in verification.findings)
     text = cells.count_of(len(verification.findings), "finding")
-    return f"{text}, {declared} of them declared" if declared else text
+    declared = verification.declared
+    return f"{text}, {declared:,} of them declared" if declared else text
 
 
 def _finding_row(finding: Finding) -> Row:

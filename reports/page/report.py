@@ -181,7 +181,7 @@ def _page(
         verification=verification,
         findings=findings[:_MOST_FINDINGS],
         finding_count=len(findings),
-        declared_count=sum(finding.declared is not None for finding in findings),
+        declared_count=verification.declared,
         verdicts=VERDICTS,
         words=[*words.items(), *classes.items(), *TERMS.items()],
         **_SIGNS,

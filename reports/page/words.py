@@ -5,14 +5,16 @@ VERDICTS = {
         "holds": "Every row and every overflow object is what was written, and where it belongs, "
         "but for what was declared.",
         "broken": "At least one row or overflow object is not what was written, or is gone.",
-        "unproven": "Nothing is known to be altered, but not everything could be looked at.",
+        "unproven": "Nothing is known to be altered, but not everything could be looked at, or "
+        "nothing was there to look at.",
     },
     "completeness": {
         "holds": "Each change begins where the one before it ended, and the last one gives the "
         "live item, but for what was declared. A lost change would show, unless others that are "
         "lost too undid it.",
         "broken": "At least one change is missing, or out of its order.",
-        "unproven": "Nothing is known to be missing, but not everything could be looked at.",
+        "unproven": "Nothing is known to be missing, but not everything could be looked at, or "
+        "nothing was there to look at.",
     },
 }
 CERTAINTIES = {
@@ -22,11 +24,13 @@ CERTAINTIES = {
     "unknown": "Nothing vouches for the answer.",
 }
 CLASSES = {
-    "MISSING_CHANGE": "The item was changed in between, and no row tells how.",
+    "MISSING_CHANGE": "The item was changed in between, and no row tells how; or one of the two "
+    "rows was rewritten.",
     "MISSING_START": "The item was there before its first row, and no baseline shows it.",
     "MISSING_DELETE": "An item that was there is inserted: its deletion is missing.",
     "MISSING_INSERT": "An item that was not there is changed or removed: its making is missing.",
-    "ORDER": "The rows fit each other in another order than the one they are in.",
+    "ORDER": "The sequence numbers of one stream tell another order than the one that the rows are "
+    "stored in: their times go back.",
     "HEAD_MISMATCH": "The last row did not leave the live item.",
     "KEY_MISMATCH": "A row is not where its content says, so that a question may miss it.",
     "DIGEST_MISMATCH": "A row or its overflow object is not what was written, or is gone.",

@@ -1,19 +1,26 @@
 """Whether the rows of one item follow from each other without a gap. Pure.
 
 Each row begins with the state that the row before it left, and the last one leaves the live
-item; a put that changes nothing writes no record, so a broken link is a change that is missing or
-out of place. What leaves no trace is not found: missing rows that lead from a state back to it.
+item; a put that changes nothing writes no record, so a broken link is a change that is missing, or
+a row that was rewritten. What leaves no trace is not found: missing rows that lead from a state
+back to it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from itertools import groupby, pairwise
+from itertools import accumulate, pairwise
+from typing import TypeAlias
 
-from reports.verification.chain_order import FREE, Break, Link, StateDigest, reorderings
+from more_itertools import split_after, split_when
+
 from stream_core.attribute_values import Item
 from stream_core.change import EventName
+
+StateDigest: TypeAlias = bytes | None
+"""A digest that stands for a state of an item; None: there is no item."""
 
 
 class FindingKind(StrEnum):
@@ -28,7 +35,7 @@ class FindingKind(StrEnum):
     MISSING_INSERT = "MISSING_INSERT"
     """An item that was not there is changed or removed."""
     ORDER = "ORDER"
-    """The rows close the chain in another order."""
+    """The sequence numbers of a stream contradict the order in which the rows are stored."""
     HEAD_MISMATCH = "HEAD_MISMATCH"
     """The last row did not leave the live item."""
     KEY_MISMATCH = "KEY_MISMATCH"
@@ -54,6 +61,8 @@ class Finding:
         sort_key: the row it shows at: the later one of two, the first one of several.
         detail: what is wrong, in words.
         declared: the cause, where a declared gap covers it.
+        follows: the sort key of the row after which something is missing, None where there is
+            none.
     """
 
     kind: FindingKind
@@ -63,6 +72,29 @@ class Finding:
     sort_key: str | None
     detail: str
     declared: str | None = None
+    follows: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A row as the chain sees it: digests instead of images, since there may be millions.
+
+    Attributes:
+        before: the state its change began with; of a baseline its own state.
+        stream: the ARN of the stream that its record came from.
+    """
+
+    sort_key: str
+    event_name: EventName
+    created_at: datetime
+    before: StateDigest
+    after: StateDigest
+    stream: str
+
+    @property
+    def number(self) -> str:
+        """Its sequence number, padded: the order of text is that of the numbers."""
+        return self.sort_key.partition("#")[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +116,18 @@ class Unreadable:
     created_at: datetime | None
 
 
+_REWRITTEN = "or one of the two rows was rewritten"
 _DETAILS = {
-    FindingKind.MISSING_CHANGE: "it begins with another state than the row before left",
-    FindingKind.MISSING_DELETE: "it inserts an item that was there",
-    FindingKind.MISSING_INSERT: "it begins with an item that was not there",
-    FindingKind.MISSING_START: "it begins with an item that no row or baseline shows",
+    FindingKind.MISSING_CHANGE: "it begins with another state than the row before left: a change "
+    f"is missing, {_REWRITTEN}",
+    FindingKind.MISSING_DELETE: "it inserts an item that was there: a delete is missing, "
+    + _REWRITTEN,
+    FindingKind.MISSING_INSERT: "it begins with an item that was not there: an insert is missing, "
+    + _REWRITTEN,
+    FindingKind.MISSING_START: "it begins with an item that no row or baseline shows: what came "
+    "before is missing, or the row was rewritten",
     FindingKind.HEAD_MISMATCH: "the live item is not what the last row left: a change is missing, "
-    "unless the history lags behind",
+    "or the row was rewritten, unless the history lags behind",
 }
 
 
@@ -99,18 +136,77 @@ def judge_chain(
 ) -> list[Finding]:
     """What is wrong between the rows of an item.
 
-    A baseline shows some moment of its second. Where changes were made in that second it has to
-    fit one of the states around them; else it has to fit the rows on both its sides.
+    Where the sequence numbers of a stream contradict the stored order, that is a finding, and the
+    numbers tell in which order the rows have to follow from each other.
+
+    A baseline shows some moment of its second. Where changes were made in that second, or the
+    times around it contradict the numbers, it has to fit one of the states around them; else it
+    has to fit the rows on both its sides.
 
     Args:
         keys: the item's key.
         rows: its rows, in the order of their sort keys.
         head: the live item, None where it is not known.
     """
-    runs, strays = _row_runs(rows)
-    findings = [finding for run in runs for finding in _judge(keys, run, head)]
+    stored = list(rows)
+    numbered, displaced = _by_number(stored)
+    runs, strays = _row_runs(_moments(stored, numbered, displaced))
+    findings = [_out_of_order(keys, [stored[place] for place in places]) for places in displaced]
+    findings += [finding for run in runs for finding in _judge(keys, run, head)]
     findings += [finding for stray in strays for finding in _judge_baseline(keys, stray)]
     return sorted(findings, key=lambda finding: (finding.sort_key is None, finding.sort_key or ""))
+
+
+def _by_number(
+    stored: Sequence[Link | Unreadable],
+) -> tuple[list[Link | Unreadable], list[list[int]]]:
+    """The rows in the order of their numbers, and groups of the places that this exchanges.
+
+    Numbers of two streams do not compare, and a baseline has none.
+    """
+    by_stream: dict[str, list[tuple[int, Link]]] = defaultdict(list)
+    for place, row in enumerate(stored):
+        if isinstance(row, Link) and not _is_baseline(row):
+            by_stream[row.stream].append((place, row))
+    numbered, displaced = list(stored), []
+    for places in by_stream.values():
+        moved = sorted(places, key=lambda entry: entry[1].number)
+        for (place, _), (_, row) in zip(places, moved, strict=True):
+            numbered[place] = row
+        # A group ends where every row so far belongs here or before.
+        latest = accumulate((place for place, _ in moved), max)
+        pairs = zip((place for place, _ in places), latest, strict=True)
+        groups = split_after(pairs, lambda pair: pair[0] == pair[1])
+        displaced += [[place for place, _ in group] for group in groups if len(group) > 1]
+    return numbered, displaced
+
+
+def _moments(
+    stored: Sequence[Link | Unreadable],
+    numbered: Sequence[Link | Unreadable],
+    displaced: Iterable[Sequence[int]],
+) -> Iterator[list[Link | Unreadable]]:
+    """The rows in groups within which time tells no order: those of a second, those displaced."""
+    joined = {place for places in displaced for place in range(places[0] + 1, places[-1] + 1)}
+
+    def is_later(place: int, following: int) -> bool:
+        return following not in joined and _second(stored[place]) != _second(stored[following])
+
+    for places in split_when(range(len(stored)), is_later):
+        yield [numbered[place] for place in places]
+
+
+def _out_of_order(keys: Item, rows: Sequence[Link | Unreadable]) -> Finding:
+    times = [row.created_at for row in rows if row.created_at is not None]
+    return Finding(
+        FindingKind.ORDER,
+        keys,
+        min(times),
+        max(times),
+        rows[0].sort_key,
+        f"{len(rows)} rows from this one to {rows[-1].sort_key}: their sequence numbers tell "
+        "another order than their times",
+    )
 
 
 @dataclass(slots=True)
@@ -137,14 +233,15 @@ class _Stray:
     previous: Link | None
 
 
-def _row_runs(rows: Iterable[Link | Unreadable]) -> tuple[list[_RowRun], list[_Stray]]:
+def _row_runs(
+    moments: Iterable[Sequence[Link | Unreadable]],
+) -> tuple[list[_RowRun], list[_Stray]]:
     runs, strays = [_RowRun(begins=True)], []
-    for _, group in groupby(rows, key=_second):
-        second = list(group)
-        changes = [row for row in second if isinstance(row, Link) and not _is_baseline(row)]
-        is_whole = all(isinstance(row, Link) for row in second)
+    for moment in moments:
+        changes = [row for row in moment if isinstance(row, Link) and not _is_baseline(row)]
+        is_whole = all(isinstance(row, Link) for row in moment)
         previous = runs[-1].steps[-1] if runs[-1].steps else None
-        for row in second:
+        for row in moment:
             run = runs[-1]
             if isinstance(row, Unreadable):
                 run.ends = False
@@ -170,67 +267,37 @@ def _is_baseline(row: Link | Unreadable) -> bool:
 def _judge(keys: Item, run: _RowRun, head: Head | None) -> Iterator[Finding]:
     if not run.steps:
         return
-    breaks = _breaks(run, head)
-    needs_opening = run.begins and not run.has_baseline
-    orders = reorderings(run.steps, breaks, needs_opening=needs_opening)
-    explained: set[int] = set()
-    for order in orders:
-        explained.update(order.explained)
-        first, last = run.steps[order.start], run.steps[order.end - 1]
-        yield Finding(
-            FindingKind.ORDER,
-            keys,
-            first.created_at,
-            last.created_at,
-            first.sort_key,
-            f"{order.end - order.start} rows from this one to {last.sort_key} follow from each "
-            "other in another order",
-        )
-        if order.opens_unexplained:
-            yield _between(FindingKind.MISSING_START, keys, None, first)
-    for at in breaks:
-        if at.counts and at.place not in explained:
-            before = run.steps[at.place - 1] if at.place else None
-            after = run.steps[at.place] if at.place < len(run.steps) else None
-            yield _between(_class_of(at, before, after), keys, before, after)
-
-
-def _breaks(run: _RowRun, head: Head | None) -> list[Break]:
-    """The broken links of a run, with both its ends whether they are broken or not."""
-    first, last, end = run.steps[0], run.steps[-1], len(run.steps)
+    first, last = run.steps[0], run.steps[-1]
     is_opened = first.before is None or _is_baseline(first) or run.has_baseline
-    breaks = [Break(0, FREE, first.before, counts=run.begins and not is_opened)]
-    breaks += [
-        Break(place, row.after, following.before, counts=True)
-        for place, (row, following) in enumerate(pairwise(run.steps), 1)
-        if row.after != following.before
-    ]
-    if run.ends and head is not None:
-        breaks.append(Break(end, last.after, head.state, counts=last.after != head.state))
-    else:
-        breaks.append(Break(end, last.after, FREE, counts=False))
-    return breaks
+    if run.begins and not is_opened:
+        yield _between(FindingKind.MISSING_START, keys, None, first)
+    for row, following in pairwise(run.steps):
+        if row.after != following.before:
+            yield _between(_kind_of(row, following), keys, row, following)
+    if run.ends and head is not None and last.after != head.state:
+        yield _between(FindingKind.HEAD_MISMATCH, keys, last, None)
 
 
-def _class_of(at: Break, before: Link | None, after: Link | None) -> FindingKind:
-    if before is None:
-        return FindingKind.MISSING_START
-    if after is None:
-        return FindingKind.HEAD_MISMATCH
-    if at.left_state is None:
+def _kind_of(row: Link, following: Link) -> FindingKind:
+    if row.after is None:
         return FindingKind.MISSING_INSERT
-    return FindingKind.MISSING_DELETE if at.right_state is None else FindingKind.MISSING_CHANGE
+    return FindingKind.MISSING_DELETE if following.before is None else FindingKind.MISSING_CHANGE
 
 
 def _between(kind: FindingKind, keys: Item, before: Link | None, after: Link | None) -> Finding:
+    since, until = (None if row is None else row.created_at for row in (before, after))
+    if since is not None and until is not None:
+        # The times of two neighbours by number may go back.
+        since, until = min(since, until), max(since, until)
     shown_by = after or before
     return Finding(
         kind,
         keys,
-        since=before.created_at if before else None,
-        until=after.created_at if after else None,
+        since,
+        until,
         sort_key=shown_by.sort_key if shown_by else None,
         detail=_DETAILS[kind],
+        follows=before.sort_key if before else None,
     )
 
 
@@ -249,5 +316,7 @@ def _judge_baseline(keys: Item, stray: _Stray) -> Iterator[Finding]:
         since=stray.previous.created_at if stray.previous else None,
         until=stray.baseline.created_at,
         sort_key=stray.baseline.sort_key,
-        detail="the baseline shows a state that no row of its second begins with or leaves",
+        detail="the baseline shows a state that no row of its second begins with or leaves: a "
+        "change is missing, or one of them was rewritten",
+        follows=stray.previous.sort_key if stray.previous else None,
     )

@@ -2,15 +2,16 @@
 
 The file is a JSON list of objects:
 
-- `cause`: why something is missing, in words; required.
-- `class`: the class of the findings it covers; all but `DIGEST_MISMATCH` and `KEY_MISMATCH` by
-  default.
-- `key`: the item, by attribute name: `{"Id": 1}` or in wire form `{"Id": {"N": "1"}}`; all by
-  default.
+- `cause`: why something is missing, in words.
+- `class`: the class of the findings it covers.
+- `key`: the item, by attribute name: `{"Id": 1}` or in wire form `{"Id": {"N": "1"}}`.
 - `from`, `to`: ISO 8601 times, or days in UTC, that the missing change was made between, both
   included; a time left out leaves that end open.
 
-Altered rows are declared one item at a time: `DIGEST_MISMATCH` and `KEY_MISMATCH` need a `key`.
+A declaration that had no bounds would silence whatever is found later. So a cause and a class are
+required, and a key or times: `to` for `MISSING_START`, `from` for `HEAD_MISMATCH`, which have no
+other end, and both for all other classes. What tells of altered or foreign rows is declared one
+item at a time: it needs a `key`.
 """
 
 import json
@@ -29,6 +30,8 @@ from stream_core.attribute_values import Item
 from stream_core.item_id import item_id
 
 _FIELDS = ("cause", "class", "key", "from", "to")
+# Of the others both ends are known.
+_ENDS = {FindingKind.MISSING_START: ("to",), FindingKind.HEAD_MISMATCH: ("from",)}
 
 
 @dataclass(frozen=True)
@@ -37,24 +40,43 @@ class Gap:
 
     Attributes:
         cause: why it is there, in words.
-        kind: the kind of finding it covers, None for any that tells of a missing row.
+        kind: the kind of finding it covers.
         keys: the item's key in wire form, None for every item.
         since: the missing change was made at this time or later; None: no matter when.
         until: and at this time or earlier; None: no matter when.
+
+    Raises:
+        ReportError: it has no bounds, or its end is before its start.
     """
 
     cause: str
-    kind: FindingKind | None = None
+    kind: FindingKind
     keys: Item | None = None
     since: datetime | None = None
     until: datetime | None = None
 
+    def __post_init__(self) -> None:
+        """See that it is bounded."""
+        if self.keys is None:
+            self._require_times()
+        if self.since is not None and self.until is not None and self.since > self.until:
+            raise ReportError("`from` is later than `to`: exchange them")
+
+    def _require_times(self) -> None:
+        if self.kind in INTEGRITY:
+            raise ReportError(f"{self.kind} is declared item by item: add the item's `key`")
+        ends = {"from": self.since, "to": self.until}
+        missing = [f"`{name}`" for name in _ENDS.get(self.kind, ends) if ends[name] is None]
+        if missing:
+            raise ReportError(
+                f"it has no bounds and would cover whatever is found later: add "
+                f"{' and '.join(missing)}, or the item's `key`"
+            )
+
     def covers(self, finding: Finding) -> bool:
         """Whether the finding is what was declared, all of the time it may be of included."""
-        if finding.kind in INTEGRITY and (self.kind is None or self.keys is None):
-            return False
         return (
-            (self.kind is None or self.kind is finding.kind)
+            self.kind is finding.kind
             and (self.keys is None or item_id(self.keys) == item_id(finding.keys))
             and (self.since is None or (finding.since is not None and self.since <= finding.since))
             and (self.until is None or (finding.until is not None and finding.until <= self.until))
@@ -83,7 +105,7 @@ def read_gaps(path: str | Path, key_schema: KeySchema) -> list[Gap]:
     except (ValueError, RecursionError) as error:
         raise ReportError(
             f"the gaps file {path} is not JSON ({error}): write a list of objects such as "
-            '[{"cause": "outage of 3 March"}]'
+            '[{"class": "MISSING_START", "to": "2026-03-02T00:00:00Z", "cause": "deployed then"}]'
         ) from error
     if not isinstance(entries, list):
         raise ReportError(f"the gaps file {path} holds no list: put its entries into [ ]")
@@ -102,29 +124,23 @@ def _read_entry(entry: Any, where: str, key_schema: KeySchema) -> Gap:
     cause = entry.get("cause")
     if not isinstance(cause, str) or not cause.strip():
         raise ReportError(f"{where}: no cause: say in `cause` why something is missing")
-    gap = Gap(
-        cause,
-        _read_class(entry, where),
-        _read_key(entry, where, key_schema),
-        _read_end(entry, "from", where, TimeRole.START),
-        _read_end(entry, "to", where, TimeRole.END),
-    )
-    if gap.kind in INTEGRITY and gap.keys is None:
-        raise ReportError(f"{where}: {gap.kind} is declared item by item: add the item's `key`")
-    if gap.since is not None and gap.until is not None and gap.since > gap.until:
-        raise ReportError(f"{where}: `from` is later than `to`: exchange them")
-    return gap
+    kind, keys = _read_class(entry, where), _read_key(entry, where, key_schema)
+    since = _read_end(entry, "from", where, TimeRole.START)
+    until = _read_end(entry, "to", where, TimeRole.END)
+    try:
+        return Gap(cause, kind, keys, since, until)
+    except ReportError as error:
+        raise ReportError(f"{where}: {error}") from error
 
 
-def _read_class(entry: dict[str, Any], where: str) -> FindingKind | None:
+def _read_class(entry: dict[str, Any], where: str) -> FindingKind:
+    classes = f"use one of {', '.join(FindingKind)}"
     if "class" not in entry:
-        return None
+        raise ReportError(f"{where}: no class: say in `class` what it covers, {classes}")
     try:
         return FindingKind(entry["class"])
     except ValueError:
-        raise ReportError(
-            f"{where}: unknown class '{entry['class']}': use one of {', '.join(FindingKind)}"
-        ) from None
+        raise ReportError(f"{where}: unknown class '{entry['class']}': {classes}") from None
 
 
 def _read_key(entry: dict[str, Any], where: str, key_schema: KeySchema) -> Item | None:

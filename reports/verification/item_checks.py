@@ -5,12 +5,13 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from reports.access.row_reader import RowReader
-from reports.verification.chain_order import Link, StateDigest
 from reports.verification.continuity import (
     INTEGRITY,
     Finding,
     FindingKind,
     Head,
+    Link,
+    StateDigest,
     Unreadable,
     judge_chain,
 )

@@ -10,8 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from reports.access.by_time import MOST_SHARDS
 from reports.inputs.keys import KeySchema
 from reports.states.timeline import state_before
-from reports.verification.chain_order import Link, StateDigest
-from reports.verification.continuity import FindingKind, Unreadable
+from reports.verification.continuity import FindingKind, Link, StateDigest, Unreadable
 from reports.verification.row_format import has_its_images, surplus
 from stream_core.attribute_values import Item, digest, same_item
 from stream_core.change import Change, EventName
@@ -133,6 +132,7 @@ class RowChecks:
             change.created_at,
             before=self.state_of(state_before(loaded)),
             after=self.state_of(loaded.change.new_image),
+            stream=change.event_source_arn,
         )
 
     def _load(self, item: Item) -> tuple[HistoryRow | None, list[str], str | None]:

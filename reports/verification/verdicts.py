@@ -21,7 +21,7 @@ class Verdict(StrEnum):
     BROKEN = "broken"
     """Something is wrong, and was not declared."""
     UNPROVEN = "unproven"
-    """Nothing is known to be wrong, but not everything could be looked at."""
+    """Nothing is known to be wrong, but not everything could be looked at, or nothing was there."""
 
 
 @dataclass
@@ -45,6 +45,25 @@ class Verification:
     integrity: Verdict
     completeness: Verdict
     notes: list[str]
+
+    @property
+    def declared(self) -> int:
+        """How many of the findings are covered by declared gaps."""
+        return sum(self._declared_by_verdict().values())
+
+    @property
+    def verdicts(self) -> dict[str, tuple[Verdict, str]]:
+        """Both verdicts by name, with the words for them: `holds, but for 2 declared`."""
+        declared = self._declared_by_verdict()
+        return {
+            "integrity": (self.integrity, _in_words(self.integrity, declared[True])),
+            "completeness": (self.completeness, _in_words(self.completeness, declared[False])),
+        }
+
+    def _declared_by_verdict(self) -> Counter[bool]:
+        return Counter(
+            finding.kind in INTEGRITY for finding in self.findings if finding.declared is not None
+        )
 
     @property
     def clean(self) -> bool:
@@ -88,8 +107,13 @@ class VerificationTally:
         ordered = sorted(self.findings, key=lambda entry: (entry[0], entry[1].sort_key or ""))
         findings = declare((finding for _, finding in ordered), gaps)
         undeclared = {finding.kind for finding in findings if finding.declared is None}
-        unread = bool(self.refusals)
-        is_blind = unread or self.source_table is None or FindingKind.DIGEST_MISMATCH in undeclared
+        # A verdict on nothing would hold for a history that was wiped, and for a mistyped key.
+        unread = bool(self.refusals or self.nowhere or not self.rows)
+        is_blind = (
+            bool(self.refusals or self.nowhere or not self.items)
+            or self.source_table is None
+            or FindingKind.DIGEST_MISMATCH in undeclared
+        )
         notes = [*self._notes()]
         if whole_table:
             notes += _unused(gaps, findings)
@@ -105,7 +129,10 @@ class VerificationTally:
 
     def _notes(self) -> Iterator[str]:
         if not self.items:
-            yield "there is neither a row nor a live item to look at"
+            yield (
+                "there is neither a row nor a live item to look at, which proves nothing: see that "
+                "these are the right tables"
+            )
         if self.source_table is None:
             yield (
                 "no live item was looked at: name the source table, so that the last row of each "
@@ -118,7 +145,10 @@ class VerificationTally:
             )
         if self.nowhere:
             nothing = "no row" if self.source_table is None else "neither a row nor a live item"
-            yield f"{nothing} of {_some(map(key_text, self.nowhere))}"
+            yield (
+                f"{nothing} of {_some(map(key_text, self.nowhere))}, which proves nothing: see "
+                "that the key is the right one"
+            )
         if foreign := self._other_tables():
             yield (
                 f"rows come from other tables than {self.source_table}: {_some(foreign)}: "
@@ -136,6 +166,12 @@ def _verdict(*, is_broken: bool, is_blind: bool) -> Verdict:
     if is_broken:
         return Verdict.BROKEN
     return Verdict.UNPROVEN if is_blind else Verdict.HOLDS
+
+
+def _in_words(verdict: Verdict, declared: int) -> str:
+    if verdict is Verdict.HOLDS and declared:
+        return f"{verdict}, but for {declared:,} declared"
+    return verdict.value
 
 
 def _unused(gaps: Sequence[Gap], findings: Sequence[Finding]) -> Iterator[str]:

@@ -231,7 +231,9 @@ def folder(tmp_path, monkeypatch, local_stack):
             monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "keys.txt").write_text('42\nId=43\n{"Id": 44}\n')
-    (tmp_path / "known-gaps.json").write_text('[{"cause": "outage of 3 March"}]')
+    (tmp_path / "known-gaps.json").write_text(
+        '[{"cause": "outage of 3 March", "class": "MISSING_START", "to": "2018-03-03"}]'
+    )
     return tmp_path
 
 

@@ -1,11 +1,10 @@
 """Continuity: SQL finds the items whose rows may not follow from each other, Python judges them.
 
-An order that would close a broken chain is no matter of SQL, so that
-`reports.verification.continuity` has the last word, as it has for the live table. An item that the
-SQL passes over has no finding: it begins
-with an INSERT or a baseline, and each row, baselines included, begins with the state that the row
-before left. Then no link is broken either once baselines are put aside, and each shows a state of
-the changes next to it.
+What a broken link is called is no matter of SQL, so that `reports.verification.continuity` has the
+last word, as it has for the live table. An item that the SQL passes over has no finding: it begins
+with an INSERT or a baseline, each row, baselines included, begins with the state that the row
+before left, and the sequence numbers of a stream grow. Then no link is broken either once baselines
+are put aside, and each shows a state of the changes next to it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,8 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from reports.verification.chain_order import Link
-from reports.verification.continuity import Finding, judge_chain
+from reports.verification.continuity import Finding, Link, judge_chain
 from stream_core.attribute_values import canonical_json
 from stream_core.change import EventName
 from warehouse.dataset.schema import STATE_BYTES, image_of
@@ -39,6 +37,7 @@ _LINKS = pa.schema(
         pa.field("sort_key", pa.string(), nullable=False),
         pa.field("event_name", pa.string(), nullable=False),
         pa.field("created_at", TIME, nullable=False),
+        pa.field("event_source_arn", pa.string(), nullable=False),
         pa.field("old_hash", pa.binary(STATE_BYTES)),
         pa.field("new_hash", pa.binary(STATE_BYTES)),
     ]
@@ -53,13 +52,22 @@ WITH linked AS (
     LAG(sort_key) OVER (PARTITION BY id ORDER BY sort_key) AS previous_key,
     LAG(new_hash) OVER (PARTITION BY id ORDER BY sort_key) AS previous_hash
   FROM rows
+), numbered AS (
+  SELECT
+    id, LPAD(sequence_number, 40, '0') AS number,
+    LAG(LPAD(sequence_number, 40, '0'))
+      OVER (PARTITION BY id, event_source_arn ORDER BY sort_key) AS previous_number
+  FROM rows
+  WHERE event_name <> 'SNAPSHOT'
 ), in_doubt AS (
   SELECT DISTINCT id FROM linked
   WHERE
     (previous_key IS NULL AND event_name <> 'SNAPSHOT' AND old_hash IS NOT NULL)
     OR (previous_key IS NOT NULL AND previous_hash IS DISTINCT FROM old_hash)
+  UNION
+  SELECT DISTINCT id FROM numbered WHERE number < previous_number
 )
-SELECT id, keys, sort_key, event_name, created_at, old_hash, new_hash
+SELECT id, keys, sort_key, event_name, created_at, event_source_arn, old_hash, new_hash
 FROM rows
 WHERE id IN (SELECT id FROM in_doubt)
 ORDER BY id, sort_key
@@ -108,4 +116,5 @@ def _link(line: dict[str, Any]) -> Link:
         line["created_at"],
         before=line["old_hash"],
         after=line["new_hash"],
+        stream=line["event_source_arn"],
     )

@@ -32,7 +32,7 @@ def test_a_report_is_one_page_that_says_what_was_asked(run, key):
     assert out.lower().startswith("<!doctype html>")
     assert " ".join(["itemtrail report", *key, *TARGET]) in out
     assert "outage of 3 March" in out
-    assert only_line(err).startswith("integrity holds, completeness broken")
+    assert only_line(err).startswith("integrity holds; completeness broken")
 
 
 @pytest.mark.usefixtures("tables")

@@ -41,7 +41,7 @@ def test_verify_line_by_line_has_the_verdicts_on_stderr(run):
     _, out, err = run("verify", "--output", "jsonl", trail=Trail(found=BROKEN))
 
     assert len(out.splitlines()) == 2
-    assert only_line(err) == "integrity holds, completeness broken: 2 findings, 1 of them declared"
+    assert only_line(err) == "integrity holds; completeness broken: 2 findings, 1 of them declared"
 
 
 def test_verify_takes_keys_from_a_file(run, tmp_path):
@@ -74,7 +74,7 @@ def test_verify_takes_keys_of_two_attributes_from_stdin(run, monkeypatch, tmp_pa
 def test_verify_reads_the_declared_gaps(run, tmp_path):
     """The file reaches the history as gaps."""
     file = tmp_path / "gaps.json"
-    file.write_text('[{"cause": "outage of 3 March"}]')
+    file.write_text('[{"cause": "outage of 3 March", "class": "ORDER", "key": {"Id": "1"}}]')
     trail = Trail()
 
     run("verify", "1", "--gaps", str(file), trail=trail)

@@ -326,15 +326,16 @@ def test_check_finds_missing_changes(run, gapped):
         ("MISSING_CHANGE", {"Id": {"S": "1"}}),
         ("MISSING_START", {"Id": {"S": "3"}}),
     ]
-    assert only_line(err) == "integrity holds, completeness broken: 2 findings"
+    assert only_line(err) == "integrity holds; completeness broken: 2 findings"
 
 
 def test_check_knows_declared_gaps(run, gapped, tmp_path):
     """What is known breaks nothing; the rest does."""
-    gaps = [{"cause": "incident 1234", "class": "MISSING_CHANGE"}]
+    gaps = [{"cause": "incident 1234", "class": "MISSING_CHANGE", "key": {"Id": "1"}}]
+    later = {"cause": "no baseline", "class": "MISSING_START", "key": {"Id": "3"}}
     (tmp_path / "gaps.json").write_text(json.dumps(gaps))
     some = run("archive", gapped, "--check", "--gaps", "gaps.json")
-    (tmp_path / "gaps.json").write_text(json.dumps([*gaps, {"cause": "no baseline"}]))
+    (tmp_path / "gaps.json").write_text(json.dumps([*gaps, later]))
     all_ = run("archive", gapped, "--check", "--gaps", "gaps.json", "--output", "table")
 
     assert some[0] == 1

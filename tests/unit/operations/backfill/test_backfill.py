@@ -745,6 +745,7 @@ def test_the_gap_is_declared_and_covers_what_was_changed_first(world, run, tmp_p
             row.change.created_at,
             str(row.change.old_image or row.change.new_image).encode(),
             str(row.change.new_image).encode(),
+            row.change.event_source_arn,
         )
         for row in world.rows()
     ]

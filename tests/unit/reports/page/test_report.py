@@ -521,19 +521,17 @@ def test_declared_gaps_are_told_with_what_they_cover():
     (row,) = rows_of(*named("a"))
     gaps = [
         Gap("deployed later", FindingKind.MISSING_START, None, None, BEGAN),
-        Gap("incident 1234", None, {"Id": text("42")}, BEGAN, MADE),
-        Gap("migration"),
+        Gap("incident 1234", FindingKind.ORDER, {"Id": text("42")}, BEGAN, MADE),
+        Gap("ticket 77", FindingKind.ORDER, {"Id": text("42")}),
     ]
     found = finding(row, FindingKind.MISSING_START, declared="deployed later")
 
     page = Page(table_page(found, found, gaps=gaps))
 
     assert "deployed later MISSING_START every until 2026-03-01 00:00:00 2" in page.text
-    assert (
-        "incident 1234 any that is missing Id=42 2026-03-01 00:00:00 to 2026-03-31 12:00:00 0"
-        in page.text
-    )
-    assert "migration any that is missing every at any time 0" in page.text
+    assert "incident 1234 ORDER Id=42 2026-03-01 00:00:00 to 2026-03-31 12:00:00 0" in page.text
+    assert "ticket 77 ORDER Id=42 at any time 0" in page.text
+    assert page.text.count("holds, but for 2 declared") == 2
 
 
 def test_doctors_findings_come_first():

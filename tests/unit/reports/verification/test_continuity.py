@@ -1,11 +1,14 @@
 """What is missing between the rows of an item shows, with its class and its time."""
 
+from dataclasses import replace
+from itertools import zip_longest
+
 import pytest
 
-from reports.verification.chain_order import Link
-from reports.verification.continuity import FindingKind, Head, Unreadable, judge_chain
+from reports.verification.continuity import FindingKind, Head, Link, Unreadable, judge_chain
 from stream_core.change import EventName
 from stream_core.history_row import sort_key_of
+from tests.factories import STREAM_ARN
 from tests.unit.memory_tables import moment
 
 KEYS = {"Id": {"S": "1"}}
@@ -30,12 +33,12 @@ def link(word, at_s, place):
     before, after = (None if letter == "-" else letter.encode() for letter in word)
     name = EventName.MODIFY
     if word[0] == "=":
-        return Link(sort_key_of(at, "0"), EventName.SNAPSHOT, at, after, after)
+        return Link(sort_key_of(at, "0"), EventName.SNAPSHOT, at, after, after, STREAM_ARN)
     if before is None:
         name = EventName.INSERT
     elif after is None:
         name = EventName.REMOVE
-    return Link(sort_key_of(at, str(place + 1)), name, at, before, after)
+    return Link(sort_key_of(at, str(place + 1)), name, at, before, after, STREAM_ARN)
 
 
 def judged(text, head="", step_s=60):
@@ -106,98 +109,103 @@ def test_every_broken_link_is_a_finding():
 
 
 @pytest.mark.parametrize(
-    ("text", "head"),
+    ("text", "head", "found"),
     [
-        ("-A BC AB CD DE", "E"),  # two rows in the middle exchanged
-        ("-A CD AB BC DE", "E"),  # one moved to the front
-        ("-A BC CD AB DE", "E"),  # and to the back
-        ("-A DE CD BC AB EF", "F"),  # all turned round
-        ("AB -A BC CD", "D"),  # the first two
-        ("-A AB CD BC", "D"),  # the last two, with the live item
-        ("-A AB CD BC", ""),  # and without: only one end fits
-        ("-A AB DE CD BC", "E"),  # the last three
-        ("BC -A AB CD", ""),
-        ("A- -A -B BC", "C"),  # the insert behind its removal
-        ("-A AB B- CD -C DE", "E"),  # around a deletion
-        ("-B A- -A BC", "C"),  # a whole life in front of another
-        ("=A BC AB CD", "D"),  # after a baseline
-        ("-A AB BC =B CD", "D"),  # a baseline stamped too late
-        ("-A AB =C BC CD", "D"),  # or too early
-        ("-A =B AB BC", "C"),
-        ("-A AB BC =C DE CD EF", "F"),  # a baseline among them
-        ("CD -C DE A- -A", "E"),  # one order would use up what another needs
-        ("CC -A -C C-", "A"),
+        ("-A BC AB CD", "D", ["MISSING_CHANGE"] * 3),
+        ("AB -A BC", "C", ["MISSING_START", "MISSING_DELETE", "MISSING_CHANGE"]),
+        ("-A AB CD BC", "D", ["MISSING_CHANGE", "MISSING_CHANGE", "HEAD_MISMATCH"]),
+        ("B- -B BA A-", "-", ["MISSING_START"]),
     ],
 )
-def test_rows_out_of_order_are_one_finding(text, head):
-    """Where the same rows close the chain in another order, nothing is missing."""
-    assert classes(text, head) == ["ORDER"]
+def test_rows_that_would_fit_in_another_order_are_no_excuse(text, head, found):
+    """Their numbers say that they are where they belong: that they would fit is a coincidence."""
+    assert classes(text, head) == found
 
 
-def test_an_order_finding_names_its_rows():
-    """From the first to the last row that is out of place, and no further."""
-    (finding,) = judged("-A AB CD BC DE EF", "F")
+def test_a_state_that_comes_back_hides_no_missing_change():
+    """A status that goes to and fro, two of its changes lost."""
+    assert classes("-O OC CO HO CO", "O") == ["MISSING_CHANGE", "MISSING_CHANGE"]
 
-    rows = chain("-A AB CD BC DE EF")
-    assert (finding.since, finding.until) == (moment(120), moment(180))
-    assert finding.sort_key == rows[2].sort_key
+
+def test_a_break_may_also_be_a_row_that_was_rewritten():
+    """Every class that tells of a missing change says both, and after which row."""
+    findings = judged("AB CD -E E- FG", "H")
+
+    assert [finding.kind.value for finding in findings] == [
+        "MISSING_START",
+        "MISSING_CHANGE",
+        "MISSING_DELETE",
+        "MISSING_INSERT",
+        "HEAD_MISMATCH",
+    ]
+    assert all("missing" in finding.detail for finding in findings)
+    assert all("rewritten" in finding.detail for finding in findings)
+    rows = [row.sort_key for row in chain("AB CD -E E- FG")]
+    assert [finding.follows for finding in findings] == [None, rows[0], rows[1], rows[3], rows[4]]
+
+
+def numbered(text, *numbers, streams=()):
+    """The rows of a chain with other sequence numbers, and of other streams than one."""
+    return [
+        replace(
+            row,
+            sort_key=sort_key_of(row.created_at, str(number)),
+            stream=stream,
+        )
+        for row, number, stream in zip_longest(chain(text), numbers, streams, fillvalue="one")
+    ]
+
+
+def test_numbers_that_contradict_the_stored_order_are_a_finding():
+    """The clock went back: the numbers tell the true order, in which nothing is missing."""
+    rows = numbered("-A CD BC AB DE", 1, 4, 3, 2, 5)
+
+    (finding,) = judge_chain(KEYS, rows, Head(b"E"))
+
+    assert finding.kind is FindingKind.ORDER
+    assert (finding.since, finding.until) == (moment(60), moment(180))
+    assert finding.sort_key == rows[1].sort_key
     assert finding.detail == (
-        f"2 rows from this one to {rows[3].sort_key} follow from each other in another order"
+        f"3 rows from this one to {rows[3].sort_key}: their sequence numbers tell another order "
+        "than their times"
     )
 
 
-def test_several_orders_are_told_one_by_one():
-    """Each with its own rows, also one within another."""
-    assert classes("-A BC AB CD EF DE FG", "G") == ["ORDER", "ORDER"]
-    assert classes("-A FG BC DE CD EF AB GH", "H") == ["ORDER", "ORDER"]
+def test_a_change_that_is_missing_among_rows_out_of_order_is_told_too():
+    """In the order of the numbers, between times that may go back."""
+    rows = numbered("-A DE AB EF", 1, 3, 2, 4)
+
+    order, missing = judge_chain(KEYS, rows, Head(b"F"))
+
+    assert (order.kind, missing.kind) == (FindingKind.ORDER, FindingKind.MISSING_CHANGE)
+    assert (missing.since, missing.until) == (moment(60), moment(120))
+    assert (missing.follows, missing.sort_key) == (rows[2].sort_key, rows[1].sort_key)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "-B A- -A B- -C DE",  # lives exchange their insertions, and a link that fits moves too
-        "B- A- -B -A -C DE",  # an order with a start is better than a nearer one without
-    ],
-)
-def test_an_order_and_a_missing_row_are_told_apart(text):
-    """What no order explains stays a finding beside it."""
-    assert sorted(classes(text, "E")) == ["MISSING_CHANGE", "ORDER"]
+def test_every_group_of_rows_out_of_order_is_told():
+    """Those between which the numbers grow are groups of their own."""
+    rows = numbered("AB -A BC DE CD", 2, 1, 3, 5, 4)
+
+    assert [
+        (finding.kind.value, finding.sort_key) for finding in judge_chain(KEYS, rows, Head(b"E"))
+    ] == [("ORDER", rows[0].sort_key), ("ORDER", rows[3].sort_key)]
 
 
-def test_a_link_that_fits_moves_too_where_an_order_needs_it():
-    """Between two missing changes lives exchanged their insertions: no more rows are named."""
-    _, order, _ = judged("-X YZ Z- -B A- -A B- -C CD FE", "E")
-
-    assert order.kind is FindingKind.ORDER
-    assert (order.since, order.until) == (moment(180), moment(360))
-
-
-def test_rows_without_a_start_may_be_out_of_order_too():
-    """The start stays a finding: no order of these rows has one."""
-    assert sorted(classes("BC AB CD", "D")) == ["MISSING_START", "ORDER"]
+def test_numbers_of_two_streams_do_not_compare():
+    """A stream that was made anew may count from anywhere."""
+    assert judge_chain(KEYS, numbered("-A AB BC CD", 8, 9, 1, 2, streams="oott"), Head(b"D")) == []
+    assert [
+        finding.kind.value
+        for finding in judge_chain(KEYS, numbered("-A BC AB CD", 8, 10, 9, 2, streams="ooot"))
+    ] == ["ORDER"]
 
 
-def test_an_order_is_no_excuse_for_a_missing_row():
-    """What no permutation closes stays missing."""
-    assert classes("-A CD AB DE", "E") == ["MISSING_CHANGE"] * 3
-    assert classes("-A A- BC", "C") == ["MISSING_INSERT"]
-    # B- -B before it would close the chain, but an insertion would be missing then.
-    assert classes("-B B- BC", "C") == ["MISSING_INSERT"]
-    assert classes("A- -A AB", "B") == ["MISSING_START"]
-    # BA AB BC would close, but explain nothing: the start is missing either way.
-    assert classes("AB BA BC", "C") == ["MISSING_START", "MISSING_CHANGE"]
-
-
-def test_a_displaced_row_far_away_is_found():
-    """The distance does not matter, only how many links it breaks."""
-    states = [chr(0x100 + n) for n in range(2000)]
-    text = [f"{old}{new}" for old, new in zip(["-", *states], states, strict=False)]
-    text[3], text[1900] = text[1900], text[3]
-
-    (finding,) = judge_chain(KEYS, chain(" ".join(text)), Head(states[-1].encode()))
-
-    assert finding.kind is FindingKind.ORDER
-    assert (finding.since, finding.until) == (moment(180), moment(1900 * 60))
+def test_a_baseline_among_rows_out_of_order_shows_any_state_of_theirs():
+    """Its time says as little as theirs do."""
+    shown = numbered("-A CD =X@90 AB BC DE", 1, 4, 0, 2, 3, 5)
+    assert [one.kind.value for one in judge_chain(KEYS, shown)] == ["ORDER", "MISSING_CHANGE"]
+    shown = numbered("-A CD =B@90 AB BC DE", 1, 4, 0, 2, 3, 5)
+    assert [one.kind.value for one in judge_chain(KEYS, shown)] == ["ORDER"]
 
 
 def test_a_chain_without_any_link_is_judged_in_bounded_time():
@@ -253,9 +261,11 @@ def test_a_baseline_between_rows_that_fit_tells_of_two_missing_changes():
 
 def test_a_baseline_shows_its_second_where_changes_are_stamped_more_finely():
     """Some engines stamp to the microsecond: then a baseline may show a later stamp's state."""
-    early = Link(sort_key_of(moment(60), "0"), EventName.SNAPSHOT, moment(60), b"B", b"B")
+    early = Link(
+        sort_key_of(moment(60), "0"), EventName.SNAPSHOT, moment(60), b"B", b"B", STREAM_ARN
+    )
     at = moment(60.5)
-    later = Link(sort_key_of(at, "7"), EventName.MODIFY, at, b"A", b"B")
+    later = Link(sort_key_of(at, "7"), EventName.MODIFY, at, b"A", b"B", STREAM_ARN)
 
     assert judge_chain(KEYS, [*chain("-A"), early, later], Head(b"B")) == []
 
@@ -271,7 +281,7 @@ def test_a_baseline_shows_its_second_where_changes_are_stamped_more_finely():
         ("AB ? CD", "D", ["MISSING_START"]),
         ("?", "X", []),
         ("? ?", "", []),
-        ("-A ? DE CD EF", "F", ["ORDER"]),
+        ("-A ? DE CD EF", "F", ["MISSING_CHANGE"] * 2),
         ("-A CD BC ? EF", "F", ["MISSING_CHANGE"] * 2),
         ("-A =X@60 ?@60 BC@60", "C", []),
         ("-A =X@60 ?@60 BC", "C", []),
@@ -286,24 +296,3 @@ def test_nothing_is_said_next_to_a_row_that_cannot_be_read(text, head, found):
 def test_a_later_baseline_does_not_open_a_history():
     """Only one in the second of the first row tells what was there before it."""
     assert classes("AB BC =C@120 CD@120") == ["MISSING_START"]
-
-
-def test_an_order_may_explain_many_broken_links():
-    """All of seven rows turned round are one finding, also beside a change that is missing."""
-    assert classes("-A GH FG EF DE CD BC AB HI XY", "Y") == ["ORDER", "MISSING_CHANGE"]
-
-
-def test_several_links_that_fit_move_where_an_order_needs_them():
-    """Between two missing changes lives exchanged their first three rows."""
-    text = "-X YZ Z- -D DE EF CP PQ Q- -A AB BC FR RS S- XY"
-
-    assert sorted(classes(text, "Y")) == ["MISSING_CHANGE", "MISSING_INSERT", "ORDER"]
-
-
-def test_a_displaced_row_far_away_is_found_beside_a_missing_change():
-    """The search has steps enough for both."""
-    states = [chr(0x100 + n) for n in range(2000)]
-    words = [f"{old}{new}" for old, new in zip(["-", *states], states, strict=False)]
-    words[3], words[1900] = words[1900], words[3]
-
-    assert classes(" ".join([*words, "XY"]), "Y") == ["ORDER", "MISSING_CHANGE"]

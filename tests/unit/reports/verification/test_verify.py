@@ -65,12 +65,32 @@ def test_a_whole_history_holds(history):
     assert came_of_it.clean
 
 
-def test_an_empty_history_of_an_empty_table_holds_and_says_so():
-    """There was nothing to look at, which is not the same as all is well."""
+def test_an_empty_history_of_an_empty_table_proves_nothing():
+    """It may have been wiped: nothing to look at is not the same as all is well."""
     came_of_it = verified(History())
 
-    assert came_of_it.clean
-    assert came_of_it.notes == ["there is neither a row nor a live item to look at"]
+    assert came_of_it.integrity is came_of_it.completeness is Verdict.UNPROVEN
+    (note,) = came_of_it.notes
+    assert note.startswith("there is neither a row nor a live item to look at, which proves noth")
+
+
+def test_a_wiped_history_of_live_items_is_broken():
+    """What is missing shows, and of what is not there nothing can be intact."""
+    came_of_it = verified(History(live=[A]))
+
+    assert came_of_it.integrity is Verdict.UNPROVEN
+    assert came_of_it.completeness is Verdict.BROKEN
+
+
+def test_a_key_that_is_nowhere_proves_nothing(history):
+    """A mistyped key, also beside one that is there."""
+    came_of_it = verified(history, keys=[KEYS, {"Id": text("l")}])
+
+    assert came_of_it.findings == []
+    assert came_of_it.integrity is came_of_it.completeness is Verdict.UNPROVEN
+    assert (came_of_it.items, came_of_it.rows) == (2, 3)
+    (note,) = came_of_it.notes
+    assert note.startswith("neither a row nor a live item of Id=l, which proves nothing: see that")
 
 
 def stored(history, place):
@@ -126,7 +146,8 @@ def forge(place, **changed):
 
 def duplicate(history):
     row = HistoryRow.from_item(history.stored()[1])
-    history.store(resealed(row, sequence_number=row.change.sequence_number + "0").to_item(SHARDS))
+    number = int(row.change.sequence_number) + 1
+    history.store(resealed(row, sequence_number=str(number)).to_item(SHARDS))
 
 
 @pytest.mark.parametrize(
@@ -136,9 +157,9 @@ def duplicate(history):
         (lose(1), ["MISSING_CHANGE"]),
         (lose(2), ["HEAD_MISMATCH"]),
         (lambda history: [lose(0)(history) for _ in range(3)], ["MISSING_START"]),
-        (exchange(0, 1), ["ORDER"]),
-        (exchange(1, 2), ["ORDER"]),
-        (exchange(0, 2), ["ORDER"]),
+        (exchange(0, 1), ["MISSING_START", "MISSING_DELETE", "MISSING_CHANGE"]),
+        (exchange(1, 2), ["MISSING_CHANGE", "MISSING_CHANGE", "HEAD_MISMATCH"]),
+        (forge(1, created_at=moment(0) - timedelta(seconds=9)), ["ORDER"]),
         (duplicate, ["MISSING_CHANGE"]),
         (lambda history: history.put(E), ["HEAD_MISMATCH"]),
         (forge(1, new_image=D), ["MISSING_CHANGE"]),
@@ -458,25 +479,21 @@ def test_a_live_item_without_any_row_is_a_finding(history):
 
 
 def test_only_the_items_asked_for_are_looked_at(history):
-    """Each once, and one that is nowhere is clean, but noted."""
+    """Each once."""
     history.put(E)
-    nowhere = {"Id": text("9")}
 
-    came_of_it = verified(history, keys=[{"Id": text("2")}, nowhere, {"Id": text("2")}])
+    came_of_it = verified(history, keys=[{"Id": text("2")}, {"Id": text("2")}])
 
     assert came_of_it.clean
-    assert (came_of_it.items, came_of_it.rows) == (2, 1)
-    assert came_of_it.notes == ["neither a row nor a live item of Id=9"]
+    assert (came_of_it.items, came_of_it.rows, came_of_it.notes) == (1, 1, [])
     assert "scan" not in history.tables.calls
 
 
 def test_notes_name_only_a_few(history):
     """However many items are nowhere."""
-    came_of_it = verified(history, keys=[{"Id": text(f"n{n}")} for n in range(7)])
+    (note,) = verified(history, keys=[{"Id": text(f"n{n}")} for n in range(7)]).notes
 
-    assert came_of_it.notes == [
-        "neither a row nor a live item of Id=n0, Id=n1, Id=n2, Id=n3, Id=n4 and 2 more"
-    ]
+    assert "of Id=n0, Id=n1, Id=n2, Id=n3, Id=n4 and 2 more, which" in note
 
 
 def test_a_row_on_its_way_is_waited_for(history):
@@ -612,9 +629,9 @@ def test_declared_findings_break_no_verdict(history):
     lose(1)(history)
     alter(0, Note=text("x"))(history)
     gaps = [
-        Gap("outage", until=moment(3600)),
+        Gap("outage", FindingKind.MISSING_CHANGE, None, moment(0), moment(3600)),
         Gap("noted by hand", FindingKind.DIGEST_MISMATCH, KEYS),
-        Gap("long gone", FindingKind.ORDER),
+        Gap("long gone", FindingKind.ORDER, KEYS),
     ]
 
     came_of_it = verified(history, gaps=gaps)
@@ -624,6 +641,11 @@ def test_declared_findings_break_no_verdict(history):
         ("MISSING_CHANGE", "outage"),
     ]
     assert came_of_it.clean
+    assert came_of_it.declared == 2
+    assert {name: words for name, (_, words) in came_of_it.verdicts.items()} == {
+        "integrity": "holds, but for 1 declared",
+        "completeness": "holds, but for 1 declared",
+    }
     assert came_of_it.notes == [
         "the declared gap 'long gone' covers nothing that was found: take it out"
     ]
@@ -635,7 +657,7 @@ def test_a_declared_gap_does_not_hide_another_finding(history):
     lose(1)(history)
     history.put(item("3"))
 
-    came_of_it = verified(history, gaps=[Gap("outage", FindingKind.MISSING_CHANGE)])
+    came_of_it = verified(history, gaps=[Gap("outage", FindingKind.MISSING_CHANGE, KEYS)])
 
     assert [one.declared for one in came_of_it.findings] == ["outage", None]
     assert came_of_it.completeness is Verdict.BROKEN
