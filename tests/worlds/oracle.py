@@ -8,7 +8,7 @@ from datetime import timedelta
 from itertools import pairwise, takewhile
 
 from stream_core.attribute_values import same_item
-from tests.worlds.world import LOST, RECORDED
+from tests.worlds.world import LATE, LOST, RECORDED
 
 SECOND = timedelta(seconds=1)
 
@@ -132,10 +132,14 @@ class Oracle:
             write.fate == RECORDED for write in world.writes_of(identifier)
         )
 
+    def is_awaited(self, identifier):
+        """Whether a record of the item is still on its way."""
+        return any(write.fate == LATE for write in self.world.writes_of(identifier))
+
     def has_left_something(self, identifier):
-        """Whether anything at all tells of an item: a row, or the live item."""
+        """Whether anything that can be read tells of an item: a row, or the live item."""
         world = self.world
-        return identifier in world.live or any(
+        return (world.has_source and identifier in world.live) or any(
             one.identifier == identifier
             for one in [*world.baselines, *(w for w in world.writes if w.fate == RECORDED)]
         )

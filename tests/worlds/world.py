@@ -44,6 +44,8 @@ DAMAGES = (
     "foreign rows",
     "altered rows",
     "overflow gone",
+    "rows not in the index",
+    "all rows lost",
 )
 _GAPS_S = (0, 0, 0.3, 0.7, 1, 2, 60, 1800, 5000)
 
@@ -98,6 +100,9 @@ class World:
         watermark: up to when everything is recorded or lost for good; None: not known to anybody.
         foreign: the `Id`s under which there are rows of another table.
         altered: the `Id`s of which a row, or its overflow object, is not what was written.
+    unindexed: the `Id`s of which a row is not in the index, though it is long in the table.
+    has_source: whether the source table may be read.
+    told_shards: the partitions an hour that whoever asks believes in.
     """
 
     seed: int
@@ -115,6 +120,9 @@ class World:
     watermark: datetime | None = None
     foreign: set = field(default_factory=set)
     altered: set = field(default_factory=set)
+    unindexed: set = field(default_factory=set)
+    has_source: bool = True
+    told_shards: int | None = None
     streams: int = 1
 
     def __post_init__(self):
@@ -274,7 +282,10 @@ def draw(seed):
     _harm(world)
     world.deliver(RECORDED)
     world.now = at + timedelta(seconds=random.choice([3, 30, 3600, 200_000]))
+    world.told_shards = random.choice([None, 1, world.shards])
     _harm_rows(world, keys, images)
+    # Without a row and without the source nothing tells what a key looks like.
+    world.has_source = random.random() < 0.88 or not world.stored()
     _draw_watermark(world)
     return world
 
@@ -374,6 +385,7 @@ _HARMED = {
     "lost some": lambda random, writes, _: [one for one in writes if random.random() < 0.35],
     "lost round trip": lambda random, _, of_item: _round_trip(random, of_item),
     "lost, then baseline": lambda random, _, of_item: _some_after_each_other(random, of_item, 2),
+    "all rows lost": lambda _random, writes, _: writes,
 }
 """Which writes a damage is about, of all and of those of one item."""
 
@@ -383,26 +395,39 @@ def _harm_rows(world, keys, images):
     random = world.random
     if world.damage == "foreign rows":
         _write_foreign_rows(world, keys, images)
+    if world.damage == "all rows lost":
+        world.baselines.clear()
+        world.tables.items[HISTORY].clear()
+    if world.damage == "rows not in the index":
+        for row in world.stored():
+            if random.random() < 0.2:
+                world.tables.lagging.add((row[ID]["S"], row[SORT_KEY]["S"]))
+                world.unindexed.add(row[ID]["S"])
     if world.damage == "altered rows" and world.stored():
-        row = dict(random.choice(world.stored()))
-        image = random.choice([one for one in ("OldImage", "NewImage", "Overflow") if one in row])
-        if image == "Overflow":
-            row[image] = {"M": {**row[image]["M"], "SHA256": {"S": "0" * 64}}}
-        else:
-            row[image] = {"M": {**row[image]["M"], "forged": {"BOOL": True}}}
-        world.tables.put(HISTORY, row)
-        world.altered.add(row[ID]["S"])
-    if world.damage == "overflow gone":
-        pointing = [row for row in world.stored() if "Overflow" in row]
-        if pointing:
-            row = random.choice(pointing)
-            pointer = row["Overflow"]["M"]
-            gone = (pointer["Key"]["S"], pointer["VersionId"]["S"])
-            del world.objects.bodies[gone]
-            for one in pointing:
-                theirs = one["Overflow"]["M"]
-                if (theirs["Key"]["S"], theirs["VersionId"]["S"]) == gone:
-                    world.altered.add(one[ID]["S"])
+        _alter(world, dict(random.choice(world.stored())))
+    pointing = [row for row in world.stored() if "Overflow" in row]
+    if world.damage == "overflow gone" and pointing:
+        _remove_object(world, pointing)
+
+
+def _alter(world, row):
+    image = world.random.choice([one for one in ("OldImage", "NewImage", "Overflow") if one in row])
+    change = {"SHA256": {"S": "0" * 64}} if image == "Overflow" else {"forged": {"BOOL": True}}
+    row[image] = {"M": {**row[image]["M"], **change}}
+    world.tables.put(HISTORY, row)
+    world.altered.add(row[ID]["S"])
+
+
+def _remove_object(world, pointing):
+    """Take away an object that some rows point to."""
+
+    def place(row):
+        pointer = row["Overflow"]["M"]
+        return pointer["Key"]["S"], pointer["VersionId"]["S"]
+
+    gone = place(world.random.choice(pointing))
+    del world.objects.bodies[gone]
+    world.altered |= {row[ID]["S"] for row in pointing if place(row) == gone}
 
 
 def _write_foreign_rows(world, keys, images):
