@@ -120,7 +120,12 @@ def _generate(folder: Path, rows: int) -> None:
             sys.stderr.write(writing.format(sum(file.rows for file in files), rows))
     sys.stderr.write("\r\x1b[K" if writing else "")
     export = Ingested(
-        f"{_TABLE}/export/1", "FULL_EXPORT", "table", since=None, until=END, items=rows, md5=""
+        *(f"{_TABLE}/export/1", "FULL_EXPORT", "table"),
+        since=None,
+        until=END,
+        items=rows,
+        rows=rows,
+        md5="",
     )
     # Last, because it says that the dataset is complete.
     Dataset(folder, _TABLE, START, END, (export,), tuple(files)).save()
@@ -158,9 +163,8 @@ class _GeneratedFile:
     def finish(self) -> DataFile:
         """The file, complete."""
         self._flush()
-        written = self._file.finish()
-        size = written.path.stat().st_size
-        return DataFile(self._name, written.rows, size, f"{_TABLE}/export/1")
+        self._file.finish()
+        return DataFile.from_file(self._folder, self._name, f"{_TABLE}/export/1")
 
     def _flush(self) -> None:
         if not self._lines:

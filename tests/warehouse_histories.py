@@ -27,7 +27,7 @@ from stream_core.change import EventName
 from stream_core.history_row import HistoryRow
 from tests.factories import number, text
 from tests.unit.memory_tables import HISTORY, Recorded, moment
-from warehouse.dataset.manifest import DataFile, Dataset
+from warehouse.dataset.manifest import DataFile, Dataset, Ingested
 from warehouse.dataset.schema import ROWS, month_of, row_of
 from warehouse.questions import activity_sql, states_sql
 from warehouse.questions.question import Range
@@ -164,7 +164,7 @@ def worlds(draw, max_steps=24):
 
 def dataset_of(folder, rows, complete_until, horizon=None, files_a_month=2):
     """Rows as a dataset, several files a month."""
-    files = []
+    names = []
     by_month = defaultdict(list)
     for row in rows:
         by_month[month_of(row.change.created_at)].append(row)
@@ -172,20 +172,23 @@ def dataset_of(folder, rows, complete_until, horizon=None, files_a_month=2):
         for number_ in range(files_a_month):
             lines = [row_of(row) for row in month_rows[number_::files_a_month]]
             if lines:
-                files.append(write_file(folder, month, f"{number_}.parquet", lines))
-    dataset = Dataset(folder, "arn", horizon, complete_until, (), tuple(files))
+                names.append(write_file(folder, month, f"{number_}.parquet", lines))
+    files = tuple(DataFile.from_file(folder, name, "export") for name in names)
+    export = Ingested(
+        "export", "FULL_EXPORT", "id", None, complete_until, len(rows), len(rows), "md5"
+    )
+    dataset = Dataset(folder, "arn", horizon, complete_until, (export,), files)
     dataset.save()
     return Dataset.open(folder)
 
 
 def write_file(folder, month, name, lines):
-    """Lines of a dataset as one of its files."""
+    """Lines of a dataset as one of its files; its name."""
     path = folder / "rows" / f"month={month}" / name
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = sorted(lines, key=lambda line: (line["id"], line["sort_key"]))
     pq.write_table(pa.Table.from_pylist(lines, schema=ROWS), path)
-    size = path.stat().st_size
-    return DataFile(f"rows/month={month}/{name}", len(lines), size, "arn")
+    return f"rows/month={month}/{name}"
 
 
 def world_dataset(folder, world):
@@ -258,7 +261,7 @@ def live_states(world, at):
 
 def live_changes(world, since, until):
     rows = changed_rows(world.reader, since, until, Selection())
-    return [row_of(row) for row in rows]
+    return [row_of(row) | {"written_at": None, "written_after": None} for row in rows]
 
 
 def live_versions(world):

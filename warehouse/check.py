@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -15,11 +15,14 @@ from reports.verification.gaps import Gap, declare
 from reports.verification.row_checks import RowChecks
 from reports.verification.verdicts import Verdict, Verification
 from stream_core.errors import IntegrityError
-from stream_core.history_row import ID, HistoryRow
-from warehouse.dataset.schema import checked_row, image_of
+from stream_core.history_row import ID, HistoryRow, time_text
+from warehouse.dataset.schema import MONTH, checked_row, image_of, month_of
 from warehouse.engines.engine import Engine
 from warehouse.questions.continuity_sql import FINDINGS, finding_line
 
+# A stream keeps a record for 24 hours: what is written later did not come from it. The hour more
+# is for the last invocation and for clocks.
+LATEST_WRITE = timedelta(hours=25)
 _COUNTS = """
 SELECT COUNT(DISTINCT id) AS items, COUNT(*) AS "rows", COUNT(overflow) AS overflow_objects
 FROM rows
@@ -40,9 +43,11 @@ def key_schema(engine: Engine) -> KeySchema | None:
 def check(
     engine: Engine, gaps: Sequence[Gap] = (), *, now: datetime, progress: Progress = silent
 ) -> Verification:
-    """Check every row's digest, its place and its columns, and that each follows from the last.
+    """Check every file and every row of a dataset, and that each row follows from the last.
 
-    Completeness is `unproven` at best: no live item is looked at.
+    A file has to be the bytes that were written. Of a row that is its digest, its place, its
+    columns, and that it was written while its record was in the stream. Completeness is
+    `unproven` at best: no live item is looked at.
 
     Args:
         engine: what asks the dataset; of this process, where there is progress to show.
@@ -66,6 +71,7 @@ def check(
 
     altered = list(_findings(engine.map_rows(counted, FINDINGS)))
     missing = list(_findings(engine.findings()))
+    altered_files = engine.dataset.altered_files(progress)
     (counts,) = lines_of(engine.sql(_COUNTS))
     findings = declare([*altered, *missing], gaps)
     broken = {finding.kind for finding in findings if finding.declared is None}
@@ -74,10 +80,19 @@ def check(
     return Verification(
         sorted(findings, key=_place),
         **counts,
-        integrity=Verdict.BROKEN if broken & INTEGRITY else intact,
+        integrity=Verdict.BROKEN if broken & INTEGRITY or altered_files else intact,
         completeness=Verdict.BROKEN if broken - INTEGRITY else Verdict.UNPROVEN,
-        notes=[_NO_LIVE_ITEM],
+        notes=[*_notes(altered_files, rows)],
     )
+
+
+def _notes(altered_files: Iterable[str], rows: int) -> Iterator[str]:
+    for name in altered_files:
+        yield (
+            f"{name} has other bytes than were written: put the file back, or ingest the exports "
+            "into a new folder"
+        )
+    yield _NO_LIVE_ITEM if rows else "there is no row to look at"
 
 
 def lines_of(batches: Iterable[pa.RecordBatch]) -> Iterator[dict[str, Any]]:
@@ -113,7 +128,8 @@ def check_of(now: datetime) -> Check:
     """A function from rows of the dataset to what is wrong with them.
 
     A line is made a history row again; its digest, its place, and the columns that follow from
-    its images have to be those of the row. Engines run the function where the rows are.
+    its images have to be those of the row, and it has to have been written in time. Engines run
+    the function where the rows are.
 
     Args:
         now: rows stamped later are from the future.
@@ -134,10 +150,27 @@ def _faults(line: dict[str, Any], now: datetime) -> Iterator[dict[str, Any]]:
         keys, at, sort_key = {ID: {"S": line["id"]}}, _time_of(line), line["sort_key"]
     else:
         faults = _misplaced(row, now)
+        created_at = row.change.created_at
+        if line[MONTH] != month_of(created_at):
+            faults.setdefault(FindingKind.KEY_MISMATCH, []).append(
+                f"it lies in the files of another month, {line[MONTH]}"
+            )
+        if (late := _late_write(line, created_at)) is not None:
+            faults[FindingKind.BACKDATED] = [late]
         keys, at, sort_key = row.change.keys, row.change.created_at, row.sort_key
     for finding_class, details in faults.items():
         finding = Finding(finding_class, keys, at, at, sort_key, "; ".join(details))
         yield finding_line(line["id"], finding)
+
+
+def _late_write(line: dict[str, Any], created_at: datetime) -> str | None:
+    """What tells that a row was written when its record was in no stream any more."""
+    at, after = line["written_at"], line["written_after"]
+    earliest = at or after
+    if earliest is None or earliest - created_at <= LATEST_WRITE:
+        return None
+    when = f"{'at' if at else 'after'} {time_text(earliest)}"
+    return f"it was written into the history {when}, long after the change that it records"
 
 
 def _time_of(line: dict[str, Any]) -> datetime | None:

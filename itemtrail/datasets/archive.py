@@ -26,6 +26,7 @@ from itemtrail.tables.verify import verdict_line, verification_blocks
 from reports.access.clients import dynamodb_client
 from reports.access.machine import Machine
 from reports.verification.gaps import read_gaps
+from reports.verification.verdicts import Verdict
 from stream_core.errors import ItemtrailError
 from stream_core.history_row import time_text
 from stream_core.retry import Retry, classify
@@ -133,7 +134,9 @@ def check_dataset(folder: Path, gaps_file: Path | None, form: str) -> int:
         schema = key_schema(engine)
         gaps = read_gaps(gaps_file, schema) if gaps_file and schema else []
         verification = check(engine, gaps, now=datetime.now(UTC), progress=progress)
-        is_clean = all(finding.declared is not None for finding in verification.findings)
+        is_clean = verification.integrity is Verdict.HOLDS and all(
+            finding.declared is not None for finding in verification.findings
+        )
         answer = Answer(
             record_kinds.FINDING,
             map(finding_record, verification.findings),

@@ -17,6 +17,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 
@@ -42,6 +43,9 @@ _CHECKSUMS = (".md5", ".checksum")
 _FORMAT = "DYNAMODB_JSON"
 # The folder of all exports under a prefix.
 _ROOT = "AWSDynamoDB"
+_DATA = "data"
+# More than three images of 400 KB take as JSON: a null in a list has 1 byte there, and 14 here.
+_MOST_LINE_BYTES = 64 * 1024 * 1024
 # As much as a page of a scan.
 _BATCH_BYTES = 1024 * 1024
 
@@ -186,7 +190,11 @@ class Export:
         try:
             # Only b"\n" ends a line: texts may hold what else Python takes for the end of one.
             with gzip.GzipFile(fileobj=content) as lines:
-                yield from (line for line in lines if line.strip())
+                for line in iter(partial(lines.readline, _MOST_LINE_BYTES), b""):
+                    if len(line) == _MOST_LINE_BYTES:
+                        raise self.damaged(file, "a line is longer than any item")
+                    if line.strip():
+                        yield line
         except (OSError, EOFError, zlib.error) as error:
             raise self.damaged(file, f"it cannot be decompressed ({error})") from error
 
@@ -244,7 +252,12 @@ def _export_files(folder: ExportFolder, listed: bytes) -> Iterator[ExportFile]:
             continue
         entry = _object(folder, _FILES, line)
         key = PurePosixPath(_field(folder, _FILES, entry, "dataFileS3Key", str))
-        name = f"{key.parent.name}/{key.name}"
+        if key.parent.name != _DATA or key.name == "..":
+            raise ExportError(
+                f"{folder.where(_FILES)} lists {key}, which is no data file of an export: export "
+                "the table again"
+            )
+        name = f"{_DATA}/{key.name}"
         yield ExportFile(
             # In the bucket it was exported to it may have another prefix than where it is now.
             name=f"{BESIDE}{name}" if key.parent.parent.name == _ROOT else name,

@@ -34,6 +34,7 @@ CLASSES = {
     "HEAD_MISMATCH": "The last row did not leave the live item.",
     "KEY_MISMATCH": "A row is not where its content says, so that a question may miss it.",
     "DIGEST_MISMATCH": "A row or its overflow object is not what was written, or is gone.",
+    "BACKDATED": "A row was written long after the change that it records.",
 }
 TERMS = {
     "history": "One row for every change of the source table, as DynamoDB's stream told it, with "

@@ -14,6 +14,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass, replace
+from datetime import datetime
 from multiprocessing import get_context
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
@@ -74,16 +75,18 @@ def convert(
     """
     pending = 0
     with _RowFile(path, report) as rows, gzip.open(_beside(path), "wb", 1) as pending_rows:
-        for number, item in stored_items(export, file):
+        for stored in stored_items(export, file):
             try:
-                row = stored_row(item)
+                row = stored_row(stored.item)
             except IntegrityError as error:
-                raise _placed(export, file, number, error) from error
+                raise _placed(export, file, stored.line, error) from error
             if row.overflow is None:
-                rows.add(row)
+                rows.add(row, stored.written_at)
                 continue
             pending += 1
-            pending_rows.write(wire_json({"line": number, "item": item}) + b"\n")
+            written_at = stored.written_at and stored.written_at.isoformat()
+            fields = {"line": stored.line, "item": stored.item, "written_at": written_at}
+            pending_rows.write(wire_json(fields) + b"\n")
     return Staged(path, rows.count, pending)
 
 
@@ -100,18 +103,20 @@ def convert_pending(
         IntegrityError: a row or an overflow object is not what was written, or that is gone.
     """
 
-    def load(line: bytes) -> HistoryRow:
+    def load(line: bytes) -> tuple[HistoryRow, datetime | None]:
         fields = json.loads(line)
         item: Item = read_item(fields["item"])
+        at = fields["written_at"]
         try:
-            return loaded_row(stored_row(item), s3)
+            row = loaded_row(stored_row(item), s3)
+            return row, None if at is None else datetime.fromisoformat(at)
         except IntegrityError as error:
             raise _placed(export, file, fields["line"], error) from error
 
     path = staged.path.with_suffix(".overflow.parquet")
     with gzip.open(_beside(staged.path)) as lines, _RowFile(path, report) as rows:
-        for row in in_order(load, lines):
-            rows.add(row)
+        for row, written_at in in_order(load, lines):
+            rows.add(row, written_at)
     return Staged(path, rows.count)
 
 
@@ -221,8 +226,9 @@ class _RowFile:
         self._size = 0
         self._writer: pq.ParquetWriter | None = None
 
-    def add(self, row: HistoryRow) -> None:
+    def add(self, row: HistoryRow, written_at: datetime | None) -> None:
         line = row_of(row)
+        line["written_at"] = written_at
         line[MONTH] = month_of(row.change.created_at)
         self._lines.append(line)
         self._size += len(line["old_image"] or "") + len(line["new_image"] or "")

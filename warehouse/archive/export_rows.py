@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -21,8 +23,29 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-def stored_items(export: Export, file: ExportFile) -> Iterator[tuple[int, Item]]:
-    """The items of the history table in a data file, each with the number of its line.
+_NO_ITEM = (
+    *(ValueError, TypeError, KeyError, OverflowError, RecursionError),
+    MalformedRecordError,
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class StoredItem:
+    """An item of the history table as an export shows it.
+
+    Attributes:
+        line: the number of its line in the data file.
+        written_at: when it was last written, UTC; None: the export does not tell.
+    """
+
+    line: int
+    item: Item
+    written_at: datetime | None
+
+
+def stored_items(export: Export, file: ExportFile) -> Iterator[StoredItem]:
+    """The items of the history table in a data file.
 
     Raises:
         ExportError: the file is missing or damaged, or is not of a history table.
@@ -34,7 +57,8 @@ def stored_items(export: Export, file: ExportFile) -> Iterator[tuple[int, Item]]
             item = read_item(fields["Item" if export.kind is ExportKind.FULL else "Keys"])
             if export.kind is ExportKind.INCREMENTAL:
                 item = _written(export, file, number, fields, item)
-        except (ValueError, TypeError, KeyError, RecursionError, MalformedRecordError) as error:
+            written_at = _write_time(fields, export.kind)
+        except _NO_ITEM as error:
             # The error's own text may quote the item.
             raise export.damaged(file, f"line {number} is no item") from error
         if not ({ID, SORT_KEY} <= item.keys()):
@@ -42,7 +66,15 @@ def stored_items(export: Export, file: ExportFile) -> Iterator[tuple[int, Item]]
                 f"{export.folder.where(file.name)} line {number} is no history row: give an "
                 f"export of a history table, not of {export.table_arn}"
             )
-        yield number, item
+        yield StoredItem(number, item, written_at)
+
+
+def _write_time(fields: Any, kind: ExportKind) -> datetime | None:
+    # Developer Guide, "DynamoDB table export output format": incremental exports have it.
+    if kind is ExportKind.FULL and "Metadata" not in fields:
+        return None
+    micros = int(fields["Metadata"]["WriteTimestampMicros"]["N"])
+    return _EPOCH + timedelta(microseconds=micros)
 
 
 def stored_row(item: Item) -> HistoryRow:

@@ -99,17 +99,27 @@ def ingest(
             if dataset != known:
                 dataset.save()
             return IngestResult(0, 0, export.items)
-        return _Ingest(dataset, export, s3, progress).run()
+        written_after = None
+        if known is not None and known.complete_until < export.time:
+            # What the table held by then is here: a row that is not was written later.
+            written_after = known.complete_until
+        return _Ingest(dataset, export, s3, written_after, progress).run()
 
 
 class _Ingest:
     """One export on its way into a dataset."""
 
     def __init__(
-        self, dataset: Dataset, export: Export, s3: "S3Client", progress: Progress
+        self,
+        dataset: Dataset,
+        export: Export,
+        s3: "S3Client",
+        written_after: datetime | None,
+        progress: Progress,
     ) -> None:
         self._dataset = dataset
         self._export = export
+        self._written_after = written_after
         self._s3 = s3
         self._progress = progress
         self._name = f"{export.time.astimezone(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(4)}"
@@ -151,14 +161,14 @@ class _Ingest:
             merge.require_unaltered()
             if later_wholes(known, export):
                 merge.require_none_new()
-            return list(merge.write_new(self._work, self._name))
+            return list(merge.write_new(self._work, self._name, self._written_after))
 
     def _place(self, written: Written) -> DataFile:
         name = f"{ROWS_FOLDER}/{MONTH}={written.month}/{written.path.name}"
         path = self._dataset.folder / name
         make_folder(path.parent)
         move_file(written.path, path)
-        return DataFile(name, written.rows, path.stat().st_size, self._export.arn)
+        return DataFile.from_file(self._dataset.folder, name, self._export.arn)
 
     def _commit(self, files: tuple[DataFile, ...]) -> None:
         export = self._export
@@ -169,6 +179,7 @@ class _Ingest:
             since=export.since,
             until=export.time,
             items=export.items,
+            rows=sum(file.rows for file in files),
             md5=export.files_md5,
         )
         replace(

@@ -6,6 +6,7 @@ that their columns are those of the schema.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,6 +27,7 @@ _FILE_ROWS, _FILE_BYTES = 4_000_000, 1024 * 1024 * 1024
 # Few: a row may have two images of 400 KB, which JSON makes larger.
 _FETCHED_AT_ONCE = 512
 _REPEATED = ["id", "keys", "event_name", "event_source_arn", "aws_region", "user_identity"]
+# A file has no other place for when its first and its last change were made.
 _SKIPPED_BY = ["id", "sort_key", "created_at", "event_name"]
 
 
@@ -131,17 +133,23 @@ class Merge:
             "removed from the table in between; find out who did it",
         )
 
-    def write_new(self, folder: Path, name: str) -> Iterator[Written]:
+    def write_new(
+        self, folder: Path, name: str, written_after: datetime | None
+    ) -> Iterator[Written]:
         """Write the rows that the dataset does not have, in files by month.
 
         Args:
             folder: where the files go.
             name: what their names begin with.
+            written_after: a time at which the history table did not have them yet, if one is
+                known; a row of which the export tells when it was written needs none.
         """
         new: MonthFile | None = None
         rows = self._database.sql(
-            "SELECT * FROM staged ANTI JOIN present USING (id, sort_key)"
-            " ORDER BY month, id, sort_key"
+            "SELECT * REPLACE (CASE WHEN written_at IS NULL THEN $after::TIMESTAMPTZ END"
+            " AS written_after) FROM staged ANTI JOIN present USING (id, sort_key)"
+            " ORDER BY month, id, sort_key",
+            params={"after": written_after},
         ).to_arrow_reader(_FETCHED_AT_ONCE)
         number = 0
         for month, batch in _by_month(rows):

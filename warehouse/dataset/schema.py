@@ -45,13 +45,16 @@ ROWS = pa.schema(
         ("digest", pa.binary(hashlib.sha256().digest_size)),
         ("format", pa.int32()),
         ("overflow", pa.string()),
+        ("written_at", pa.timestamp("us", tz="UTC")),
+        ("written_after", pa.timestamp("us", tz="UTC")),
     ]
 )
 """The columns of a file, one line a history row.
 
 `keys`, `old_image` and `new_image` are canonical JSON, ASCII, the images inlined wherever the row
 keeps them. `old_hash` and `new_hash` stand for the states right before and right after the
-change; null: no item.
+change; null: no item. `written_at` is when the row came into the history table, where an export
+tells; else `written_after` is a time at which it was not there yet, where one is known.
 """
 
 _ESCAPED = "json:"

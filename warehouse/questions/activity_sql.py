@@ -20,7 +20,7 @@ from warehouse.questions.question import (
 
 _MAY_BE_NULL = frozenset(
     {"old_image", "new_image", "old_hash", "new_hash", "aws_region", "size_bytes"}
-    | {"user_identity", "overflow"}
+    | {"user_identity", "overflow", "written_at", "written_after"}
 )
 HISTORY_ROWS = pa.schema(
     [field.with_nullable(field.name in _MAY_BE_NULL) for field in ROWS],

@@ -3,10 +3,12 @@
 import gzip
 import hashlib
 import json
+import tracemalloc
 from dataclasses import replace
 
 import pytest
 
+from stream_core import overflow_object
 from stream_core.errors import IntegrityError
 from stream_core.history_row import OverflowPointer
 from stream_core.overflow_object import pack, unpack
@@ -59,6 +61,23 @@ def test_another_object_in_its_place_is_noticed():
             unpack(pointer, body)
     with pytest.raises(IntegrityError, match="is not the one that was written"):
         unpack(replace(pointer, size=pointer.size + 1), pack(change(OLD, NEW), "bucket")[1])
+
+
+def test_no_more_is_decompressed_than_was_written(monkeypatch):
+    """300 KB can be made 300 MB, and the pointer be made to say so: memory is not filled."""
+    monkeypatch.setattr(overflow_object, "_MOST_CONTENT_BYTES", 1000)
+    pointer, _ = pack(change(OLD, NEW), "bucket")
+    body = gzip.compress(bytes(10**7))
+    tracemalloc.start()
+    try:
+        for size in (pointer.size, 10**7):
+            with pytest.raises(IntegrityError, match="is not the one that was written"):
+                unpack(replace(pointer, size=size), body)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 10**6
 
 
 @pytest.mark.parametrize("body", [b"no gzip", b"\x1f\x8b", gzip.compress(b"x" * 99, mtime=0)[:-1]])

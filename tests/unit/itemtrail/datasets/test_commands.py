@@ -6,6 +6,7 @@ import io
 import json
 import re
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -24,11 +25,11 @@ from stream_core.history_row import time_text
 from tests import export_files as made
 from tests.factories import item, number, text
 from tests.fakes import client_error, read_timeout
-from tests.recorded_history import baseline_of, row_of, rows_of
+from tests.recorded_history import baseline_of, resealed, row_of, rows_of
 from tests.unit.memory_tables import moment
 from warehouse.archive.ingest import ingest
 from warehouse.archive.update import Archived, HistoryFacts
-from warehouse.dataset.manifest import Dataset
+from warehouse.dataset.manifest import DataFile, Dataset
 from warehouse.errors import DatasetError
 
 ARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/employee-trail-history"
@@ -356,8 +357,56 @@ def test_check_finds_an_altered_row(run, dataset):
     assert [one["finding"] for one in found["findings"]].count("DIGEST_MISMATCH") == 1
 
 
+def test_check_finds_a_row_that_was_written_long_after_its_own_time(run, dataset, tmp_path):
+    """Both of them: a pair leads from a state to another one and back, and no link is broken."""
+    first, forged = ROWS[0].change, item("1", n=number(9999))
+    pair = [
+        resealed(row, sequence_number=str(int(first.sequence_number) + place))
+        for place, row in (
+            (1, row_of(first.new_image, forged, at_s=20)),
+            (2, row_of(forged, first.new_image, at_s=30)),
+        )
+    ]
+    until = made.EXPORT_TIME + timedelta(days=1)
+    lines = [made.written(row.to_item(8)) for row in pair]
+    files = made.incremental_files(
+        lines, made.EXPORT_TIME, until, table_arn=ARN, export_id="incremental"
+    )
+    ingest(dataset, made.write_to(tmp_path / "AWSDynamoDB" / "incremental", files), None)
+
+    status, out, err = run("archive", dataset, "--check", "--output", "jsonl")
+
+    found = [json.loads(line) for line in out.splitlines()]
+    assert status == 1
+    assert [(one["finding"], one["since"]) for one in found] == [
+        ("BACKDATED", time_text(row.change.created_at)) for row in pair
+    ]
+    assert "2026-11-20T09:14:02.117000Z" in found[0]["detail"]
+    assert only_line(err) == "integrity broken, completeness unproven: 2 findings"
+
+
+def test_check_of_nothing_is_not_clean(run, tmp_path):
+    """A history that was wiped has no row either."""
+    status, out, _ = run("archive", made_of([], tmp_path), "--check")
+
+    assert (status, json.loads(out)["integrity"]) == (1, "unproven")
+
+
+@pytest.mark.parametrize("query", [(), ("SELECT COUNT(*) FROM rows",)])
+def test_a_dataset_that_lacks_a_file_gives_no_answer(run, dataset, query):
+    """Neither a query nor the check: the file is named, and what to do."""
+    (path,) = Dataset.open(dataset).paths
+    Path(path).unlink()
+
+    arguments = ("query", *query, "--dataset") if query else ("archive", "--check")
+    status, out, err = run(*arguments, dataset)
+
+    assert (status, out) == (2, "")
+    assert f"{path} is not there: the dataset is damaged; put the file back" in only_line(err)
+
+
 def _forge(dataset):
-    """Give a row another image, and tell the manifest how large the file is now."""
+    """Give a row another image, and say in the manifest that the file was so."""
     opened = Dataset.open(dataset)
     (path,) = map(Path, opened.paths)
     table = pq.ParquetFile(path).read()
@@ -365,9 +414,8 @@ def _forge(dataset):
     assert images != table["new_image"].to_pylist()
     place = table.schema.get_field_index("new_image")
     pq.write_table(table.set_column(place, table.schema.field(place), [images]), path)
-    manifest = json.loads((dataset / "manifest.json").read_text())
-    manifest["files"][0]["bytes"] = path.stat().st_size
-    (dataset / "manifest.json").write_text(json.dumps(manifest))
+    (file,) = opened.files
+    replace(opened, files=(DataFile.from_file(dataset, file.name, file.export),)).save()
 
 
 # ---- query -----------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from reports.exports import export as export_module
 from reports.exports.export import Export, ExportKind
 from reports.exports.export_folder import ExportError
 from reports.inputs.keys import KeySchema
@@ -361,6 +362,29 @@ def test_an_export_that_names_no_filter_is_whole(read):
     export, _ = read(made.export_files(ITEMS, summary={"filterSpecification": {}}))
 
     assert export.items == 8
+
+
+@pytest.mark.parametrize("name", ["../secret.gz", "data/..", "secret.gz", "data/a/secret.gz"])
+def test_a_file_outside_of_the_export_is_not_read(tmp_path, files, name):
+    """Whoever wrote the list does not choose which files of this machine are opened."""
+    entry = json.loads(files["manifest-files.json"].splitlines()[0])
+    entry["dataFileS3Key"] = f"AWSDynamoDB/{made.EXPORT_ID}/{name}"
+    outside = made.replaced(files, "manifest-files.json", f"{json.dumps(entry)}\n".encode())
+    folder = made.write_to(tmp_path, outside)
+
+    with pytest.raises(ExportError, match="which is no data file of an export: export the table"):
+        Export.read(folder, None)
+
+
+def test_a_line_longer_than_any_item_is_refused(tmp_path, files, monkeypatch):
+    """A few bytes can be made many: memory does not hold them all."""
+    monkeypatch.setattr(export_module, "_MOST_LINE_BYTES", 1000)
+    name = made.data_names(files)[0]
+    bomb = made.replaced(files, name, gzip.compress(b" " * 999 + b"\n" + b"x" * 1000))
+    export = Export.read(made.write_to(tmp_path, bomb), None)
+
+    with pytest.raises(ExportError, match="is not what was exported: a line is longer than any"):
+        list(export.lines(export.files[0]))
 
 
 def test_a_list_that_has_a_file_twice_is_refused(tmp_path, files):

@@ -8,7 +8,7 @@ import shutil
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import duckdb
 import pyarrow as pa
@@ -359,6 +359,77 @@ def test_incremental_exports_follow_a_full_one(filled):
         "INCREMENTAL_EXPORT"
     ] * 2
     assert dataset.exports[1].since == day(0)
+
+
+def write_times(archive):
+    """When each row was written, and until when it was not there, by the number of its item."""
+    names = ("id", "written_at", "written_after")
+    lines = [
+        line for path in archive.open().paths for line in pq.ParquetFile(path).read().to_pylist()
+    ]
+    return {tuple(line[name] for name in names) for line in lines}
+
+
+def test_when_a_row_was_written_is_kept(filled):
+    """An incremental export tells it of each row; one with its images elsewhere is no exception."""
+    overflow = archive_overflow(filled, LATER[1])
+    lines = [
+        made.written(row.to_item(8), at=day(at)) for row, at in ((LATER[0], 0.25), (overflow, 0.5))
+    ]
+
+    filled.ingest(filled.incremental(lines, 0, 1))
+
+    assert write_times(filled) == {
+        ("1", None, None),
+        ("2", None, None),
+        ("2|x", None, None),
+        ("3", day(0.25), None),
+        ("3", day(0.5), None),
+    }
+
+
+def test_a_later_full_export_tells_when_a_row_was_not_there(filled):
+    """It was written after the dataset was complete, however long before it is stamped."""
+    filled.ingest(filled.incremental([], 0, 1))
+    filled.ingest(filled.full(ALL, 3))
+
+    assert write_times(filled) == {
+        ("1", None, None),
+        ("2", None, None),
+        ("2|x", None, None),
+        ("3", None, day(1)),
+    }
+
+
+def test_an_older_full_export_tells_nothing_of_when_a_row_was_written(filled):
+    """The dataset was complete until later by exports that show no more than was written."""
+    filled.ingest(filled.incremental([], 0, 2))
+    filled.ingest(filled.full(ALL, 1))
+
+    assert ("3", None, None) in write_times(filled)
+
+
+@pytest.mark.parametrize(
+    "metadata", [{}, {"WriteTimestampMicros": {"N": "x"}}, {"WriteTimestampMicros": {"N": "9e99"}}]
+)
+def test_a_line_that_does_not_tell_when_it_was_written_is_refused(filled, metadata):
+    """Every line of an incremental export does."""
+    line = made.written(LATER[0].to_item(8)) | {"Metadata": metadata}
+
+    filled.refuses(filled.incremental([line], 0, 1), ExportError, "line 1 is no item")
+
+
+def test_a_full_export_may_tell_when_a_row_was_written(archive):
+    """Those of today do not."""
+
+    def with_metadata(files):
+        (name, *_), line = made.data_names(files), {"Item": LATER[0].to_item(8)}
+        metadata = {"WriteTimestampMicros": {"N": "1"}}
+        return made.replaced(files, name, made.data_file([line | {"Metadata": metadata}]))
+
+    archive.ingest(archive.full(LATER[:1], files=with_metadata))
+
+    assert write_times(archive) == {("3", datetime(1970, 1, 1, 0, 0, 0, 1, UTC), None)}
 
 
 def test_a_full_export_follows_incremental_ones(filled):

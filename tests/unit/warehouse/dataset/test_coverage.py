@@ -47,11 +47,14 @@ def dataset_of(*exports, complete_s=60):
                 export.since,
                 export.time,
                 export.items,
+                1,
                 export.files_md5,
             )
             for export in exports
         ),
-        tuple(DataFile(export.arn, 1, 1, export.arn) for export in exports),
+        tuple(
+            DataFile(export.arn, 1, 1, moment(0), moment(0), "", export.arn) for export in exports
+        ),
     )
 
 

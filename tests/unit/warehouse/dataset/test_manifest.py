@@ -27,14 +27,15 @@ def dataset(tmp_path):
     path.parent.mkdir(parents=True)
     rows = rows_of(*[item("1", n={"N": str(n)}) for n in range(3)])
     pq.write_table(pa.Table.from_pylist(list(map(row_of, rows)), schema=ROWS), path)
-    export = Ingested("arn", "FULL_EXPORT", "id", None, UNTIL, 3, "md5")
+    export = Ingested("arn", "FULL_EXPORT", "id", None, UNTIL, 3, 3, "md5")
+    since = UNTIL - timedelta(days=1)
     made = Dataset(
         tmp_path,
         TABLE,
         UNTIL - timedelta(days=9),
         UNTIL,
-        (export, replace(export, kind="INCREMENTAL_EXPORT", since=UNTIL - timedelta(days=1))),
-        (DataFile(NAME, 3, path.stat().st_size, "arn"),),
+        (export, replace(export, arn="later", kind="INCREMENTAL_EXPORT", since=since, rows=0)),
+        (DataFile.from_file(tmp_path, NAME, "arn"),),
     )
     made.save()
     return made
@@ -81,7 +82,9 @@ def test_a_folder_without_a_manifest_is_no_dataset(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"[]", b"{}", b"\xff", b'{"format": 1}', b'{"format": 2}', b"7"]
+    "content",
+    [b"", b"{", b"[]", b"{}", b"\xff", b'{"format": 1}', b'{"format": 2}', b"7", b"[" * 100_000],
+    ids=range(9),
 )
 def test_a_manifest_that_is_damaged_is_refused(dataset, content):
     """In one line that says what to do."""
@@ -91,14 +94,149 @@ def test_a_manifest_that_is_damaged_is_refused(dataset, content):
         Dataset.open(dataset.folder)
 
 
-@pytest.mark.parametrize("changes", [{"format": 2}, {"horizon": "?"}, {"files": [{"name": "x"}]}])
-def test_a_manifest_of_another_format_is_refused(dataset, changes):
-    """Its fields may mean something else there."""
+@pytest.mark.parametrize("version", [1, 3])
+def test_a_manifest_of_another_version_is_refused(dataset, version):
+    """Its fields may mean something else there; the table is there to be exported again."""
     path = dataset.folder / "manifest.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": version}))
 
-    with pytest.raises(DatasetError, match="is not the manifest of a dataset of this program"):
+    with pytest.raises(DatasetError, match=r"of this program and version: .*exported into one$"):
         Dataset.open(dataset.folder)
+
+
+def with_edited(dataset, edit):
+    """The dataset with a manifest that was edited by hand."""
+    path = dataset.folder / "manifest.json"
+    content = json.loads(path.read_text())
+    edit(content)
+    path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda content: content.update(files=[]),
+        lambda content: content["files"].append(content["files"][0]),
+        lambda content: content.update(files=None),
+        lambda content: content.update(horizon="?"),
+        lambda content: content.update(horizon="2018-01-01T00:00:00"),
+        lambda content: content.update(complete_until="2100-01-01T00:00:00+00:00"),
+        lambda content: content["exports"][0].update(until="2100-01-01T00:00:00+00:00"),
+        lambda content: content["files"][0].update(more=1),
+        lambda content: content["files"][0].update(rows=4),
+    ],
+)
+def test_a_manifest_that_was_edited_is_refused(dataset, edit):
+    """Whatever in it: an answer rests on all that it says."""
+    with_edited(dataset, edit)
+
+    with pytest.raises(
+        DatasetError, match=r"manifest\.json is not as this program wrote it: the d"
+    ):
+        Dataset.open(dataset.folder)
+
+
+OTHER_NAME = "rows/month=2018-03/two.parquet"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (lambda _made: {"files": ()}, "lists 0 rows of arn, which brought 3"),
+        (lambda made: {"files": made.files * 2}, rf"lists {NAME} twice"),
+        (
+            lambda made: {"files": (*made.files, replace(made.files[0], name=OTHER_NAME))},
+            rf"lists {OTHER_NAME} twice, under whatever name",
+        ),
+        (lambda made: {"exports": made.exports[1:]}, "lists rows of arn, and not that export"),
+        (lambda _made: {"exports": ()}, "lists rows of arn, and not that export"),
+        (
+            lambda made: {"exports": (replace(made.exports[0], rows=2), *made.exports[1:])},
+            "lists 3 rows of arn, which brought 2",
+        ),
+        (
+            lambda _made: {"complete_until": UNTIL + timedelta(seconds=1)},
+            "is complete until another time than its exports",
+        ),
+        *(
+            (
+                lambda made, name=name: {"files": (replace(made.files[0], name=name),)},
+                f"lists {name}, which is no place of a file of rows",
+            )
+            for name in (
+                "../one.parquet",
+                "rows/month=2018-03/../month=2018-03/one.parquet",
+                "/rows/month=2018-03/one.parquet",
+                "rows/month=2018-03/one",
+            )
+        ),
+        *(
+            (
+                lambda made, field=field: {
+                    "files": (replace(made.files[0], **{field: UNTIL}),),
+                },
+                f"lists {NAME}, which has changes of another month",
+            )
+            for field in ("first", "last")
+        ),
+    ],
+)
+def test_a_manifest_that_does_not_agree_with_itself_is_refused(dataset, changes, message):
+    """A short or a doubled answer is none; the message says what to do."""
+    replace(dataset, **changes(dataset)).save()
+
+    with pytest.raises(DatasetError, match=rf"manifest\.json {message}.*: the dataset is damaged"):
+        Dataset.open(dataset.folder)
+
+
+def test_a_file_in_the_folder_of_another_month_is_refused(dataset):
+    """A question about its own month would pass it over."""
+    moved = "rows/month=1999-01/one.parquet"
+    (dataset.folder / moved).parent.mkdir()
+    (dataset.folder / NAME).rename(dataset.folder / moved)
+    replace(dataset, files=(DataFile.from_file(dataset.folder, moved, "arn"),)).save()
+
+    with pytest.raises(DatasetError, match=f"lists {moved}, which has changes of another month"):
+        Dataset.open(dataset.folder)
+
+
+def test_a_file_of_another_time_is_refused(dataset):
+    """As many bytes and rows as were written, and of the same month."""
+    file = dataset.files[0]
+    replace(dataset, files=(replace(file, last=file.last - timedelta(seconds=1)),)).save()
+
+    with pytest.raises(DatasetError, match=r"one\.parquet has changes of another time than when"):
+        Dataset.open(dataset.folder)
+
+
+def test_a_file_that_does_not_say_of_which_time_it_is_is_refused(dataset):
+    """Nothing else tells cheaply that it belongs to its month."""
+    path = dataset.folder / NAME
+    pq.write_table(pq.read_table(path), path, write_statistics=False)
+    file = replace(dataset.files[0], bytes=path.stat().st_size)
+    replace(dataset, files=(file,)).save()
+
+    with pytest.raises(DatasetError, match="has changes of another time"):
+        Dataset.open(dataset.folder)
+    with pytest.raises(pa.ArrowInvalid, match="does not say of which time"):
+        DataFile.from_file(dataset.folder, NAME, "arn")
+
+
+def test_altered_files_are_found_by_their_bytes(dataset):
+    """Opening looks at sizes and footers; all bytes of all files are another matter."""
+    assert dataset.altered_files() == []
+    path = dataset.folder / NAME
+    content = bytearray(path.read_bytes())
+    content[10] ^= 1
+    path.write_bytes(content)
+    told = []
+
+    assert Dataset.open(dataset.folder).altered_files(lambda *done: told.append(done)) == [NAME]
+    assert told == [("files", 1, 1)]
+
+    path.unlink()
+    with pytest.raises(DatasetError, match=r"one\.parquet cannot be read: No such file"):
+        dataset.altered_files()
 
 
 def test_a_manifest_that_cannot_be_read_is_named(dataset):

@@ -17,6 +17,7 @@ from tests.recorded_history import baseline_of, resealed, row_of, rows_of
 from tests.unit.memory_tables import moment
 from tests.warehouse_histories import ODD, dataset_of, write_file
 from warehouse.check import check, check_of
+from warehouse.dataset.manifest import DataFile
 from warehouse.dataset.schema import history_row
 from warehouse.dataset.schema import row_of as line_of
 from warehouse.engines.duck import DuckEngine
@@ -558,6 +559,75 @@ def test_changes_with_one_stamp_and_number_are_in_the_order_of_their_items(engin
 
     answer = engine.answer(activity_sql.changes(Range(moment(0), LATER)))
     assert lines(answer, "id") == [(name,) for name in sorted(names)]
+
+
+@pytest.mark.parametrize(
+    ("written", "detail"),
+    [
+        ({"written_at": moment(90_000)}, None),
+        (
+            {"written_at": moment(90_001)},
+            "it was written into the history at 2018-03-04T15:06:01.000000Z",
+        ),
+        ({"written_after": moment(90_000)}, None),
+        (
+            {"written_after": moment(90_001)},
+            "it was written into the history after 2018-03-04T15:06:01.000000Z",
+        ),
+    ],
+)
+def test_a_row_that_was_written_long_after_its_own_time_is_found(
+    engine_of, tmp_path, written, detail
+):
+    """25 hours: a stream keeps a record for 24, and one more is for clocks and retries."""
+    dataset = engine_of(ROWS[0]).dataset
+    name = write_file(tmp_path, "2018-03", "0.parquet", [line_of(ROWS[0]) | written])
+    listed = replace(dataset, files=(DataFile.from_file(tmp_path, name, "export"),))
+
+    with DuckEngine(listed) as engine:
+        found = lines(digests(engine), "found", "sort_key", "since", "detail")
+        integrity = check(engine, now=LATER).integrity
+
+    detail = detail and f"{detail}, long after the change that it records"
+    assert found == ([("BACKDATED", ROWS[0].sort_key, moment(0), detail)] if detail else [])
+    assert integrity is (Verdict.BROKEN if detail else Verdict.HOLDS)
+
+
+def test_a_row_in_the_files_of_another_month_is_found(engine_of, tmp_path):
+    """Whatever the footer of the file says."""
+    engine = engine_of(ROWS[0])
+    path = Path(engine.dataset.paths[0])
+    name = write_file(tmp_path, "2018-04", "x.parquet", pq.read_table(path).to_pylist())
+    listed = replace(engine.dataset.files[0], name=name)
+    dataset = replace(engine.dataset, files=(listed,))
+
+    with DuckEngine(dataset) as other:
+        found = lines(digests(other), "found", "detail")
+
+    assert found == [("KEY_MISMATCH", "it lies in the files of another month, 2018-04")]
+
+
+def test_a_file_with_other_bytes_breaks_the_integrity(engine_of):
+    """Also where every row in it is one that was written."""
+    engine = engine_of(*ROWS)
+    path = Path(engine.dataset.paths[0])
+    pq.write_table(pq.read_table(path), path, compression="zstd")
+    told = []
+
+    verification = check(engine, now=LATER, progress=lambda *done: told.append(done))
+
+    assert verification.findings == []
+    assert verification.integrity is Verdict.BROKEN
+    assert verification.notes[0].startswith("rows/month=2018-03/0.parquet has other bytes than")
+    assert told[-1] == ("files", 2, 2)
+
+
+def test_a_verdict_over_no_row_proves_nothing(engine_of):
+    """An empty history holds no proof that it was never anything else."""
+    verification = check(engine_of(), now=LATER)
+
+    assert verification.integrity is verification.completeness is Verdict.UNPROVEN
+    assert verification.notes == ["there is no row to look at"]
 
 
 def test_an_altered_row_says_nothing_of_missing_ones(engine_of, tmp_path):
