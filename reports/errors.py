@@ -12,6 +12,8 @@ ItemtrailError
 
 from stream_core.errors import ItemtrailError
 
+_LONGEST_SHOWN = 100
+
 
 class ReportError(ItemtrailError):
     """Base of the errors of `reports`."""
@@ -35,3 +37,11 @@ class TableNotFoundError(ReportError):
 
 class UncertainError(ReportError):
     """A certain answer was asked for, and the history gives only a weaker one."""
+
+
+def shown(value: object) -> str:
+    """What was given, as an error names it: one line, and a short one."""
+    text = f"'{value}'" if isinstance(value, str) else repr(value)
+    if "\n" in text or len(text) > _LONGEST_SHOWN:
+        return f"this {type(value).__name__}"
+    return text

@@ -1,17 +1,19 @@
 """The history table as a person asks it."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import boto3
+from more_itertools import always_iterable
 
 from reports.access.by_time import IndexEntry
 from reports.access.clients import CLIENT_CONFIG, dynamodb_client
 from reports.access.progress import Progress, silent
 from reports.access.row_reader import RowReader
 from reports.inputs.keys import KeySchema
-from reports.inputs.paths import Path
+from reports.inputs.paths import Path, as_path
 from reports.inputs.times import TimeRole, read_time
 from reports.states.blame import Blame, blame
 from reports.states.differences import Difference, differences
@@ -27,21 +29,24 @@ from stream_core.history_row import HistoryRow, sort_key_after
 from stream_core.item_id import item_id
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
-Key: TypeAlias = Mapping[str, Any]
-"""An item's key by attribute name, as Python or wire values."""
-Time: TypeAlias = str | datetime
-"""A moment, ISO 8601 text, or text such as `2h ago`."""
+Key: TypeAlias = Mapping[str, Any] | str | int | Decimal | bytes
+"""An item's key by attribute name, as Python or wire values; as text as on the command line; or the
+value alone where the key is one attribute. A value of numpy is what it stands for."""
+Time: TypeAlias = "str | date | np.datetime64"
+"""A `datetime` or `pandas.Timestamp`, a `date`, ISO 8601 text, or text such as `2h ago`."""
 
 
 class HistoryTable:
     """Questions to one history table, and to the source table where it may be read.
 
-    A key is given by attribute name, as Python or wire values; a time as a `datetime`, ISO 8601
-    text, or text such as `2h ago`. Most questions have two forms: one answers with a pandas
-    frame, the other streams `HistoryRow`s or `ItemState`s in wire values, for more than fits in
-    memory. Every answer rests on rows whose digests were checked.
+    A key is given by attribute name, as Python or wire values, or as on the command line; a time
+    as a `datetime`, ISO 8601 text, or text such as `2h ago`; a day is all of it. Most questions
+    have two forms: one answers with a pandas frame, the other streams `HistoryRow`s or
+    `ItemState`s in wire values, for more than fits in memory. Every answer rests on rows whose
+    digests were checked.
 
     Example:
         >>> trail = HistoryTable("EmployeeHistory", source_table="Employee")
@@ -167,17 +172,18 @@ class HistoryTable:
         key: Key,
         at: Time = "now",
         *,
-        actor_attribute: Path | None = None,
+        actor_attribute: Path | str | None = None,
         coerce: bool = False,
     ) -> "pd.DataFrame":
         """For every attribute path its value, since when, by which change and by whom.
 
-        `actor_attribute` is the path in which the application names who writes. See
+        `actor_attribute` is the path in which the application names who writes, such as
+        `updated_by`. See
         `frames.blame_frame` for the columns; `frame.attrs` has the `certainty` and `reason` of
         the state itself.
 
         Example:
-            >>> trail.blame({"Id": 42}, actor_attribute=("UpdatedBy",))
+            >>> trail.blame({"Id": 42}, actor_attribute="UpdatedBy")
         """
         from reports.frames import blame_frame
 
@@ -187,14 +193,15 @@ class HistoryTable:
         return frame
 
     def blames(
-        self, key: Key, at: Time = "now", *, actor_attribute: Path | None = None
+        self, key: Key, at: Time = "now", *, actor_attribute: Path | str | None = None
     ) -> tuple[ItemState, list[Blame]]:
         """The state at an instant, and the change behind each of its values, in wire form."""
+        named_by = as_path(actor_attribute, "actor_attribute")
         state = self.as_of(key, at)
         rows = self._reader.rows(
             item_id(state.keys), until=sort_key_after(state.at), newest_first=True
         )
-        return state, blame(state, rows, actor_attribute)
+        return state, blame(state, rows, named_by)
 
     def changes(
         self,
@@ -217,7 +224,7 @@ class HistoryTable:
 
         where = where or Selection()
         rows = list(self.changed_rows(start, end, where, key))
-        return changes_frame(rows, where.actor_attribute, coerce=coerce)
+        return changes_frame(rows, where.actor_path, coerce=coerce)
 
     def changed_rows(  # noqa: PLR0913 - the whole question, as it is asked
         self,
@@ -324,7 +331,7 @@ class HistoryTable:
         return table_states(self._reader, moment, now, certain=certain, progress=progress)
 
     def findings(
-        self, keys: Sequence[Key] | None = None, gaps: Sequence[Gap] = ()
+        self, keys: Iterable[Key] | Key | None = None, gaps: Sequence[Gap] = ()
     ) -> "pd.DataFrame":
         """What `verify` finds, one line a finding.
 
@@ -343,7 +350,7 @@ class HistoryTable:
 
     def verify(
         self,
-        keys: Sequence[Key] | None = None,
+        keys: Iterable[Key] | Key | None = None,
         gaps: Sequence[Gap] = (),
         *,
         progress: Progress = silent,
@@ -356,7 +363,11 @@ class HistoryTable:
         `keys` are the items to look at, by default all of them; known `gaps` (see
         `gaps.read_gaps`) are listed as declared and break no verdict.
         """
-        wanted = None if keys is None else [self.key_schema.key_of(key) for key in keys]
+        wanted = None
+        if keys is not None:
+            # A key that stands for a list of one would be taken apart.
+            listed = always_iterable(keys, base_type=(str, bytes, Mapping))
+            wanted = list(map(self.key_schema.key_of, listed))
         return verify(self._reader, wanted, gaps, progress)
 
     def _range(self, start: Time, end: Time) -> tuple[datetime, datetime]:

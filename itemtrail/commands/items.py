@@ -7,6 +7,7 @@ from itertools import chain, pairwise
 import click
 
 from itemtrail.exit_status import CLEAN, NOTHING_FOUND
+from itemtrail.options.keys import KeyedCommand
 from itemtrail.options.kinds import TimeType
 from itemtrail.options.target import (
     Target,
@@ -40,7 +41,7 @@ from reports.states.timeline import ItemState
 from stream_core.history_row import HistoryRow
 
 
-@click.command(short_help="Every recorded version of an item, oldest first.")
+@click.command(cls=KeyedCommand, short_help="Every recorded version of an item, oldest first.")
 @key_argument()
 @target_options
 @output_option
@@ -70,7 +71,9 @@ def history(key: tuple[str, ...], output: str | None, target: Target) -> int:
     return CLEAN if rows.count else NOTHING_FOUND
 
 
-@click.command("as-of", short_help="An item as it was at an instant, and how sure that is.")
+@click.command(
+    "as-of", cls=KeyedCommand, short_help="An item as it was at an instant, and how sure that is."
+)
 @key_argument()
 @click.option(
     "--at",
@@ -102,7 +105,7 @@ def as_of(
     return CLEAN if state.exists else NOTHING_FOUND
 
 
-@click.command(short_help="What differs in an item between two instants.")
+@click.command(cls=KeyedCommand, short_help="What differs in an item between two instants.")
 @key_argument()
 @click.option(
     "--from",
@@ -149,7 +152,7 @@ def diff(
     return CLEAN
 
 
-@click.command(short_help="Since when each attribute is what it is, and by whom.")
+@click.command(cls=KeyedCommand, short_help="Since when each attribute is what it is, and by whom.")
 @key_argument()
 @click.option(
     "--at", type=TimeType(), default="now", help="The item as of this instant; now by default."
@@ -191,7 +194,7 @@ def blame(
     return CLEAN if state.exists else NOTHING_FOUND
 
 
-@click.command(short_help="An item's whole life, with what is missing of it.")
+@click.command(cls=KeyedCommand, short_help="An item's whole life, with what is missing of it.")
 @key_argument()
 @target_options
 @output_option

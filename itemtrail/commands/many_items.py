@@ -9,6 +9,7 @@ import click
 from rich.text import Text
 
 from itemtrail.exit_status import CLEAN
+from itemtrail.options.keys import KeyedCommand
 from itemtrail.options.kinds import TimeType
 from itemtrail.options.selection import selection_options
 from itemtrail.options.target import (
@@ -36,7 +37,7 @@ from stream_core.attribute_values import Item
 from stream_core.change import EventName
 
 
-@click.command(short_help="The changes made in a range of time, and by whom.")
+@click.command(cls=KeyedCommand, short_help="The changes made in a range of time, and by whom.")
 @key_argument(required=False)
 @period_options
 @selection_options
@@ -63,7 +64,7 @@ def changes(
     """  # noqa: D301
     form, trail = chosen_form(output), target.open()
     item = _item(trail, key)
-    named_by = where.actor_attribute
+    named_by = where.actor_path
     undecided: Counter[EventName] = Counter()
     with ProgressBar() as progress:
         rows = Counted(
@@ -89,7 +90,7 @@ def changes(
     return CLEAN
 
 
-@click.command(short_help="The versions that were active in a range of time.")
+@click.command(cls=KeyedCommand, short_help="The versions that were active in a range of time.")
 @key_argument(required=False)
 @period_options
 @indexed_target_options

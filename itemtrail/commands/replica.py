@@ -8,7 +8,7 @@ import click
 from rich.text import Text
 
 from itemtrail.exit_status import CLEAN, FINDINGS
-from itemtrail.options.keys import given_keys, keys_file_option, require_one_way
+from itemtrail.options.keys import KeyedCommand, given_keys, keys_file_option, require_one_way
 from itemtrail.options.kinds import ShareType
 from itemtrail.options.operation_target import (
     OperationTarget,
@@ -106,7 +106,7 @@ def compare(  # noqa: PLR0913 - an option each
     return CLEAN if comparison.summary.is_clean else FINDINGS
 
 
-@click.command(short_help="Heal items of the replica that differ.")
+@click.command(cls=KeyedCommand, short_help="Heal items of the replica that differ.")
 @key_argument(required=False)
 @keys_file_option
 @_segments_option

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from itemtrail.exit_status import CLEAN, FINDINGS
+from itemtrail.options.keys import KeyedCommand
 from itemtrail.options.kinds import TimeType
 from itemtrail.options.target import (
     Target,
@@ -49,7 +50,9 @@ class _Wanted:
     gaps_file: pathlib.Path | None
 
 
-@click.command(short_help="An audit report on an item or a table, as one HTML page.")
+@click.command(
+    cls=KeyedCommand, short_help="An audit report on an item or a table, as one HTML page."
+)
 @key_argument(required=False)
 @click.option("--at", type=TimeType(), help="With KEY: the item as of this instant; else now.")
 @click.option(

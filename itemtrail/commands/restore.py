@@ -7,7 +7,7 @@ from typing import TextIO
 import click
 
 from itemtrail.exit_status import CLEAN, FINDINGS
-from itemtrail.options.keys import given_keys, keys_file_option, require_one_way
+from itemtrail.options.keys import KeyedCommand, given_keys, keys_file_option, require_one_way
 from itemtrail.options.kinds import TimeType
 from itemtrail.options.operation_target import (
     OperationTarget,
@@ -43,7 +43,7 @@ from reports.inputs.keys import KeySchema, key_text
 from stream_core.attribute_values import Item
 
 
-@click.command(short_help="Items, or a whole table, back to an instant.")
+@click.command(cls=KeyedCommand, short_help="Items, or a whole table, back to an instant.")
 @key_argument(required=False)
 @keys_file_option
 @click.option(

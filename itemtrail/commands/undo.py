@@ -7,7 +7,7 @@ import click
 
 from itemtrail.commands.restore import outcome_summary
 from itemtrail.exit_status import CLEAN, FINDINGS
-from itemtrail.options.keys import given_keys, keys_file_option, require_one_way
+from itemtrail.options.keys import KeyedCommand, given_keys, keys_file_option, require_one_way
 from itemtrail.options.operation_target import (
     OperationTarget,
     apply_option,
@@ -37,7 +37,7 @@ from stream_core.attribute_values import Item
 from stream_core.history_row import time_text
 
 
-@click.command(short_help="Take back one bad job, and lose no good write.")
+@click.command(cls=KeyedCommand, short_help="Take back one bad job, and lose no good write.")
 @key_argument(required=False)
 @keys_file_option
 @fixed_period_options

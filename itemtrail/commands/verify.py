@@ -6,7 +6,7 @@ from typing import TextIO
 import click
 
 from itemtrail.exit_status import CLEAN, FINDINGS
-from itemtrail.options.keys import given_keys, keys_file_option, require_one_way
+from itemtrail.options.keys import KeyedCommand, given_keys, keys_file_option, require_one_way
 from itemtrail.options.target import (
     Target,
     gaps_option,
@@ -25,7 +25,7 @@ from reports.verification.gaps import read_gaps
 from stream_core.attribute_values import Item
 
 
-@click.command(short_help="Whether a history is complete and unaltered.")
+@click.command(cls=KeyedCommand, short_help="Whether a history is complete and unaltered.")
 @key_argument(required=False)
 @keys_file_option
 @gaps_option

@@ -1,6 +1,7 @@
 """Keys as people give them: on the command line, or a file of them."""
 
-import shlex
+import re
+from itertools import islice
 from typing import TextIO
 
 import click
@@ -10,12 +11,51 @@ from reports.errors import KeyShapeError, ReportError
 from reports.inputs.keys import KeySchema
 from stream_core.attribute_values import Item
 
+_NUMBER = re.compile(r"-\.?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?", re.ASCII)
+
+
+class KeyedCommand(click.Command):
+    """A command about a KEY, which may be a number below zero: `-5` is no option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the words after the command, numbers below zero as if they stood after `--`."""
+        words, behind = self._parted(args)
+        try:
+            return super().parse_args(ctx, [*words, "--", *behind])
+        except click.NoSuchOption as error:
+            if error.option_name.startswith("--"):
+                raise
+            raise click.UsageError(
+                f"no such option: {error.option_name}; a KEY that begins with - goes behind --, as "
+                f"in {ctx.command_path} -- -x",
+                ctx,
+            ) from None
+
+    def _parted(self, args: list[str]) -> tuple[list[str], list[str]]:
+        """What may hold options, and what is none: numbers below zero, and all behind `--`."""
+        with_value = {
+            name
+            for option in self.params
+            if isinstance(option, click.Option) and not option.is_flag
+            for name in option.opts
+        }
+        words: list[str] = []
+        numbers: list[str] = []
+        arriving = iter(args)
+        for word in arriving:
+            if word == "--":
+                break
+            (numbers if _NUMBER.fullmatch(word) else words).append(word)
+            if word in with_value:
+                words.extend(islice(arriving, 1))
+        return words, [*numbers, *arriving]
+
 
 def keys_file_option(command: Command) -> Command:
     """Add the option that names a file of keys; it arrives as `keys_file`."""
     return click.option(
         "--keys-file",
-        type=click.File(encoding="utf-8"),
+        type=click.File(encoding="utf-8-sig"),
         help="The items whose keys are in this file, a key a line, as on the command line or as "
         "JSON; - is standard input.",
     )(command)
@@ -62,9 +102,7 @@ def _keys_in(file: TextIO, schema: KeySchema) -> list[Item]:
 
 
 def _key_of_line(schema: KeySchema, line: str, place: str) -> Item:
-    # A single value is the line as it stands, whatever it has of spaces and quotes.
-    is_one_word = len(schema.types) == 1 or line.startswith("{")
     try:
-        return schema.key_of_text([line] if is_one_word else shlex.split(line))
-    except (KeyShapeError, ValueError) as error:
+        return schema.key_of_line(line)
+    except KeyShapeError as error:
         raise KeyShapeError(f"{place}: {error}") from None

@@ -2,12 +2,13 @@
 
 import base64
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from reports.errors import KeyShapeError
+from reports.errors import KeyShapeError, shown
 from stream_core.attribute_values import Item, canonical_number, read_item
 from stream_core.errors import MalformedRecordError
 
@@ -29,14 +30,24 @@ class KeySchema:
     def __str__(self) -> str:
         return ", ".join(f"{name} ({tag})" for name, tag in self.types.items())
 
-    def key_of(self, key: Mapping[str, Any]) -> Item:
-        """A key from Python values or wire values by attribute name.
+    def key_of(self, key: Any) -> Item:
+        """A key as Python gives it: by attribute name, or the value alone of a simple one.
+
+        Args:
+            key: Python or wire values by name, also numpy's; text as on the command line; or, where
+                the key is one attribute, its number or bytes.
 
         Raises:
             KeyShapeError: names or types are not those of the table's key.
         """
+        if isinstance(key, str):
+            return self.key_of_line(key)
+        if not isinstance(key, Mapping):
+            if len(self.types) != 1:
+                raise self._refusal(f"{shown(key)} does not name its attributes")
+            key = dict.fromkeys(self.types, key)
         if key.keys() != self.types.keys():
-            raise self._refusal(f"it has {', '.join(key) or 'no attributes'}")
+            raise self._refusal(f"it has {', '.join(map(str, key)) or 'no attributes'}")
         return {name: self._value(name, key[name]) for name in self.types}
 
     def key_of_text(self, words: Sequence[str]) -> Item:
@@ -54,6 +65,20 @@ class KeySchema:
             (name,) = self.types
             return self._key_of_texts({name: words[0]})
         raise self._refusal(f"'{' '.join(words)}' does not make one")
+
+    def key_of_line(self, line: str) -> Item:
+        """A key in one text, as on the command line; two words are told apart as a shell does.
+
+        Raises:
+            KeyShapeError: the text does not make a key of the table.
+        """
+        # A single value is the text as it stands, whatever it has of spaces and quotes.
+        if len(self.types) == 1 or line.startswith("{"):
+            return self.key_of_text([line])
+        try:
+            return self.key_of_text(shlex.split(line))
+        except ValueError:
+            raise self._refusal(f"the quotes of '{line}' do not close") from None
 
     def _key_of_texts(self, texts: Mapping[str, str]) -> Item:
         return self.key_of({name: {self.types[name]: text} for name, text in texts.items()})
@@ -73,7 +98,7 @@ class KeySchema:
         try:
             return _wire(tag, value)
         except (MalformedRecordError, ValueError, TypeError):
-            raise self._refusal(f"{name} is not {_KINDS[tag]}") from None
+            raise self._refusal(f"{name} {_trouble(tag, value)}") from None
 
     def _refusal(self, why: str) -> KeyShapeError:
         example = " ".join(f"{name}={_EXAMPLES[tag]}" for name, tag in self.types.items())
@@ -82,7 +107,16 @@ class KeySchema:
         )
 
 
+def _trouble(tag: str, value: Any) -> str:
+    if tag == "N" and isinstance(value, float):
+        return f"is the float {value!r}, from which the number meant cannot be told: use Decimal"
+    return f"is not {_KINDS[tag]}"
+
+
 def _wire(tag: str, value: Any) -> Item:
+    if type(value).__module__ == "numpy":
+        # What a frame's cell holds is the Python value that it stands for.
+        value = value.item()
     if isinstance(value, Mapping):
         wire = read_item({tag: dict(value)})[tag]
     else:
@@ -98,7 +132,6 @@ def _tag_of(value: Any) -> str:
     for kind, tag in ((int, "N"), (Decimal, "N"), (bytes, "B"), (str, "S")):
         if isinstance(value, kind):
             return tag
-    # A float is refused: which number it was meant to be cannot be told.
     raise TypeError
 
 

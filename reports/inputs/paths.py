@@ -3,17 +3,19 @@
 import json
 import re
 from collections.abc import Iterator
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from reports.errors import PathFormatError
+from reports.errors import PathFormatError, shown
 from stream_core.attribute_values import AttributeValue, Item
 
 Path: TypeAlias = tuple[str | int, ...]
 """Attribute names and list positions from the outside in."""
 
-_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
-_PLAIN_NAME = re.compile(_NAME, re.ASCII)
-_STEP = re.compile(rf'\.?(?:({_NAME})|("(?:[^"\\]|\\.)*"))|\[(\d+)\]', re.ASCII)
+_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+# Read leniently: also `order-id`, `größe`, `2fa`. What other languages write differently is none:
+# `lines.0` for a list's first member, 'a' for a name in quotes.
+_BARE_NAME = r"""(?!\d+(?:[.\[]|$))[^\s.\[\]"'](?:[^.\[\]"']*[^\s.\[\]"'])?"""
+_STEP = re.compile(rf'\.?(?:({_BARE_NAME})|("(?:[^"\\]|\\.)*"))|\[(\d+)\]', re.ASCII)
 
 
 def path_text(path: Path) -> str:
@@ -29,7 +31,7 @@ def path_text(path: Path) -> str:
 
 
 def read_path(text: str) -> Path:
-    """The path that `path_text` spells so.
+    """The path that `path_text` spells so; a name with no dot, bracket or quote needs no quotes.
 
     Raises:
         PathFormatError: it spells none.
@@ -48,11 +50,39 @@ def read_path(text: str) -> Path:
             break
         place = step.end()
     if not path or place < len(text) or isinstance(path[0], int):
-        raise PathFormatError(
-            f"'{text}' is not an attribute path: write e.g. status, address.city, lines[0].price, "
-            'or "a.b" in quotes for an attribute of that name'
-        )
+        raise PathFormatError(f"{shown(text)} is not an attribute path: {_FORMS}")
     return tuple(path)
+
+
+_FORMS = (
+    'write e.g. status, address.city, lines[0].price, or "a.b" in quotes for an attribute of that '
+    "name, which a shell takes as '\"a.b\"'"
+)
+
+
+def as_path(path: Any, argument: str) -> Path | None:
+    """A path as it was given: as text, or as names and positions; None where none was.
+
+    Args:
+        path: text, or its steps.
+        argument: what it was given as, for the error.
+
+    Raises:
+        PathFormatError: it is none.
+    """
+    if path is None:
+        return None
+    try:
+        steps = read_path(path) if isinstance(path, str) else tuple(path)
+    except (PathFormatError, TypeError):
+        steps = ()
+    if not steps or not isinstance(steps[0], str) or not all(map(_is_step, steps)):
+        raise PathFormatError(f"{argument}: {shown(path)} is not an attribute path: {_FORMS}")
+    return steps
+
+
+def _is_step(step: object) -> bool:
+    return isinstance(step, str | int) and not isinstance(step, bool)
 
 
 def value_at(item: Item | None, path: Path) -> AttributeValue | None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from dateutil.relativedelta import relativedelta
 
-from reports.errors import TimeFormatError
+from reports.errors import TimeFormatError, shown
 
 _AGO = re.compile(r"(\d{1,9})\s*([a-z]+)(?:\s+ago)?", re.ASCII | re.IGNORECASE)
 _UNITS = {
@@ -38,7 +38,6 @@ _WRITTEN = re.compile(
     re.ASCII,
 )
 _MOMENT = timedelta(microseconds=1)
-_LONGEST_SHOWN = 100
 
 
 class TimeRole(StrEnum):
@@ -188,14 +187,6 @@ def _local(moment: datetime, zone: tzinfo) -> datetime:
 
 def _offset(moment: datetime) -> str:
     return moment.isoformat()[-len("+01:00") :]
-
-
-def shown(value: object) -> str:
-    """What was given, as an error names it: one line, and a short one."""
-    text = f"'{value}'" if isinstance(value, str) else repr(value)
-    if "\n" in text or len(text) > _LONGEST_SHOWN:
-        return f"this {type(value).__name__}"
-    return text
 
 
 def moment_text(moment: datetime, zone: tzinfo = UTC) -> str:

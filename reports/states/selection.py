@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any, TypeAlias
 
 from reports.errors import ReportError
-from reports.inputs.paths import Path, value_at
+from reports.inputs.paths import Path, as_path, value_at
 from reports.states.actor import actor_of
 from reports.states.timeline import state_before
 from stream_core.attribute_values import AttributeValue, canonical_number, read_item, same_value
@@ -31,7 +31,8 @@ class Selection:
     Attributes:
         event_names: only these; empty: every change. A `SNAPSHOT` records no change, so it has to
             be asked for by name.
-        attribute: only changes in which the value at this path came, went or became another.
+        attribute: only changes in which the value at this path came, went or became another; a
+            path is text (`address.city`) or its steps.
         old: the value there before; needs `attribute`.
         new: the value there after; needs `attribute`.
         actor: only changes made by this one; see `actor.actor_of`.
@@ -42,18 +43,18 @@ class Selection:
     """
 
     event_names: frozenset[EventName] = frozenset()
-    attribute: Path | None = None
+    attribute: Path | str | None = None
     old: str | Mapping[str, Any] | None = None
     new: str | Mapping[str, Any] | None = None
     actor: str | None = None
-    actor_attribute: Path | None = None
+    actor_attribute: Path | str | None = None
 
     def __post_init__(self) -> None:
         if self.attribute is None and (self.old is not None or self.new is not None):
             raise ReportError(
                 "an old or a new value was given, and not of which attribute: name the attribute"
             )
-        _ = self._fits_old, self._fits_new
+        _ = self.path, self.actor_path, self._fits_old, self._fits_new
 
     def takes(self, event_name: EventName) -> bool:
         """Whether changes of this kind can be accepted at all."""
@@ -62,7 +63,7 @@ class Selection:
     def accepts(self, row: HistoryRow) -> bool:
         """Whether a change is asked for."""
         return self._fits(row) and (
-            self.actor is None or actor_of(row, self.actor_attribute).name == self.actor
+            self.actor is None or actor_of(row, self.actor_path).name == self.actor
         )
 
     def undecided(self, row: HistoryRow) -> bool:
@@ -73,8 +74,18 @@ class Selection:
         return (
             self.actor is not None
             and self._fits(row)
-            and actor_of(row, self.actor_attribute).name is None
+            and actor_of(row, self.actor_path).name is None
         )
+
+    @cached_property
+    def path(self) -> Path | None:
+        """The steps of `attribute`."""
+        return as_path(self.attribute, "attribute")
+
+    @cached_property
+    def actor_path(self) -> Path | None:
+        """The steps of `actor_attribute`."""
+        return as_path(self.actor_attribute, "actor_attribute")
 
     @cached_property
     def _fits_old(self) -> _Test:
@@ -87,10 +98,10 @@ class Selection:
     def _fits(self, row: HistoryRow) -> bool:
         if not self.takes(row.change.event_name):
             return False
-        if self.attribute is None:
+        if self.path is None:
             return True
-        old = value_at(state_before(row), self.attribute)
-        new = value_at(row.change.new_image, self.attribute)
+        old = value_at(state_before(row), self.path)
+        new = value_at(row.change.new_image, self.path)
         return not same_value(old, new) and self._fits_old(old) and self._fits_new(new)
 
 

@@ -9,7 +9,7 @@ from itemtrail.cli import commands, main
 from itemtrail.local.local_stack import LocalStackError
 from stream_core.errors import IntegrityError
 from tests.unit.itemtrail.outputs import only_line
-from tests.unit.itemtrail.trail import EVERY_QUESTION, Trail
+from tests.unit.itemtrail.trail import EVERY_QUESTION, SINCE, Trail
 
 
 @pytest.mark.parametrize("command", sorted(commands.commands))
@@ -129,6 +129,41 @@ def test_a_keys_file_that_cannot_be_used_is_one_line(run, tmp_path, monkeypatch,
 
     assert (status, out) == (2, "")
     assert expected in only_line(err)
+
+
+@pytest.mark.parametrize("content", [b"\xef\xbb\xbf1\r\n", b'\xef\xbb\xbf{"Id": "1"}'])
+def test_a_keys_file_may_begin_with_a_byte_order_mark(run, tmp_path, monkeypatch, content):
+    """Spreadsheets write one; taken for a part of the key, it was a key that there is not."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "keys.txt").write_bytes(content)
+    trail = Trail()
+
+    run("verify", "--keys-file", "keys.txt", trail=trail)
+
+    assert trail.asked[0][0] == [{"Id": {"S": "1"}}]
+
+
+@pytest.mark.parametrize("text", ["-5", "-5.0", "-1e3", "-.5"])
+def test_a_number_below_zero_is_a_key_and_no_option(run, text):
+    """Before or after options, or behind `--`; what an option takes for its value stays its own."""
+    for words in ((text, *SINCE), (*SINCE, text), (*SINCE, "--", text)):
+        trail = Trail()
+        run("changes", "--attribute", "a", "--from", "-7", *words, trail=trail)
+
+        _, _, where, key = trail.asked[0]
+        assert (key, where.old) == ({"Id": {"S": text}}, "-7")
+
+
+def test_a_key_that_looks_like_an_option_goes_behind_two_dashes(run):
+    """The error says so; a mistyped option is still one."""
+    trail = Trail()
+    run("history", "--", "-x", trail=trail)
+    _, _, short = run("history", "-x")
+    _, _, long = run("history", "1", "--stak", "x")
+
+    assert trail.asked[0][0] == {"Id": {"S": "-x"}}
+    assert "a KEY that begins with - goes behind --, as in itemtrail history -- -x" in short
+    assert "No such option: --stak" in long
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from reports import (
     ReportError,
     Selection,
     TableNotFoundError,
+    TimeFormatError,
     UncertainError,
     Verdict,
 )
@@ -380,6 +381,38 @@ def test_the_key_schema_comes_from_a_row_where_there_is_no_source(aws, record):
 
     with pytest.raises(KeyShapeError, match=r"its key is Id \(S\)"):
         HistoryTable(HISTORY, session=aws).history({"Name": "x"})
+
+
+def test_questions_take_what_pandas_has_and_a_bare_key(trail, record):
+    """Cells of a frame, a key's value alone, paths as text; a list of keys may be a single one."""
+    rows = record(item("7", Name=text("Murali"), By=text("ada")))
+    at = rows[0].change.created_at
+    cells = pd.DataFrame({"id": ["7"], "at": [at]}).iloc[0]
+
+    assert len(trail.history("7")) == len(trail.history(cells["id"])) == 1
+    assert trail.as_of("Id=7", cells["at"]).exists
+    assert trail.as_of("7", cells["at"].to_datetime64()).exists
+    assert trail.as_of("7", at.date()).exists
+    assert set(trail.blame("7", actor_attribute="By")["actor"]) == {"ada"}
+    where = Selection(attribute="Name", actor="ada", actor_attribute="By")
+    assert len(trail.changes(at.date(), at.date(), where)) == 1
+    assert trail.verify("7").items == trail.verify({"Id": "7"}).items == 1
+
+
+@pytest.mark.parametrize("time", [pd.NaT, None, 1520085960, "20260301"])
+def test_what_is_no_time_is_refused_by_the_name_of_its_argument(trail, time):
+    """Whatever the question is."""
+    for argument, ask in (
+        ("at", lambda: trail.as_of("1", time)),
+        ("at", lambda: trail.blame("1", time)),
+        ("at", lambda: trail.table_as_of(time)),
+        ("start", lambda: trail.changes(time)),
+        ("end", lambda: trail.between("1h ago", time)),
+        ("start", lambda: trail.diff("1", time, "now")),
+        ("end", lambda: trail.diff("1", "1h ago", time)),
+    ):
+        with pytest.raises(TimeFormatError, match=f"^{argument}: .* is not a time"):
+            ask()
 
 
 def test_an_empty_history_without_a_source_says_what_to_do(aws):

@@ -2,6 +2,8 @@
 
 from decimal import Decimal
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from reports import KeyShapeError
@@ -59,9 +61,46 @@ def test_a_python_key_keeps_its_type_and_a_float_is_refused():
     assert BY_ID.key_of({"Id": 1}) == BY_ID.key_of({"Id": Decimal("1.0")}) == {"Id": {"N": "1"}}
     assert BINARY.key_of({"Hash": b"\x00"}) == {"Hash": {"B": b"\x00"}}
 
-    for wrong in (1.0, "1", True, None):
+    for wrong in ("1", True, None, np.bool_(True), pd.NA, pd.NaT, Decimal("NaN")):
         with pytest.raises(KeyShapeError, match="Id is not a number"):
             BY_ID.key_of({"Id": wrong})
+    for wrong in (1.0, np.float64(7), float("nan")):
+        with pytest.raises(KeyShapeError, match=r"Id is the float .*: use Decimal; its key is Id"):
+            BY_ID.key_of({"Id": wrong})
+
+
+@pytest.mark.parametrize(
+    ("schema", "key", "expected"),
+    [
+        (BY_ID, {"Id": np.int64(7)}, {"Id": {"N": "7"}}),
+        (BY_ID, pd.DataFrame({"Id": [7]})["Id"][0], {"Id": {"N": "7"}}),
+        (BY_ID, 7, {"Id": {"N": "7"}}),
+        (BY_ID, Decimal("7.50"), {"Id": {"N": "7.5"}}),
+        (BY_ID, "Id=7", {"Id": {"N": "7"}}),
+        (BY_ID, '{"Id": {"N": "7"}}', {"Id": {"N": "7"}}),
+        (BY_NAME, "a b", {"Name": {"S": "a b"}}),
+        (BY_NAME, {"Name": np.str_("x")}, {"Name": {"S": "x"}}),
+        (BINARY, b"\x00", {"Hash": {"B": b"\x00"}}),
+        (COMPOSITE, "'Artist=x y' Year=1999", {"Artist": {"S": "x y"}, "Year": {"N": "1999"}}),
+    ],
+)
+def test_a_key_may_be_its_value_or_a_text_and_a_cell_of_a_frame(schema, key, expected):
+    """A value alone stands for a key of one attribute, a text for what the command line takes."""
+    assert schema.key_of(key) == expected
+
+
+@pytest.mark.parametrize(
+    ("schema", "key"),
+    [
+        *((BY_ID, key) for key in (None, [7], (7,), {1: 2}, b"7", np.array([1, 2]), pd.NaT)),
+        *((COMPOSITE, key) for key in (7, ("x", 1999), "Artist='x", {"Artist": "x"})),
+    ],
+    ids=repr,
+)
+def test_any_other_key_is_refused_and_no_other_error_is_raised(schema, key):
+    """In one line that names the table's key and gives an example."""
+    with pytest.raises(KeyShapeError, match=r"^not a key of the table: .*; its key is .*: give"):
+        schema.key_of(key)
 
 
 def test_keys_are_shown_as_they_can_be_typed():

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reports.errors import PathFormatError
-from reports.inputs.paths import leaves, path_text, read_path, value_at
+from reports.inputs.paths import as_path, leaves, path_text, read_path, value_at
 from tests.factories import item, number, text
 from tests.strategies import items, names
 
@@ -27,12 +27,34 @@ def test_two_paths_never_share_a_text(one, other):
 
 
 @pytest.mark.parametrize(
-    "wrong", ["", ".", "a.", ".a", "a..b", "[0]", "a[", "a[x]", 'a."b', "a b", "a[0]b"]
+    "wrong",
+    [
+        *("", ".", "a.", ".a", "a..b", "[0]", "a[", "a[x]", 'a."b', "a[0]b", " a", "a "),
+        *("'order-id'", "lines.0.price", "lines.0", "0", 'address["city"]'),
+    ],
 )
 def test_what_is_no_path_is_refused_with_an_example(wrong):
     """The message shows how a path is written."""
     with pytest.raises(PathFormatError, match=r"address\.city"):
         read_path(wrong)
+
+
+@pytest.mark.parametrize("name", ["order-id", "updated-by", "größe", "2fa", "a b", "aws:rep:x"])
+def test_an_odd_name_needs_no_quotes_unless_it_could_be_a_path(name):
+    """A shell takes the quotes away; with them it is the same path."""
+    assert read_path(name) == read_path(f'"{name}"') == (name,)
+    assert read_path(f"a.{name}[0].{name}") == ("a", name, 0, name)
+
+
+def test_a_path_is_text_or_its_steps():
+    """Anything else is refused by the name of the argument."""
+    assert as_path("a.b[0]", "attribute") == as_path(("a", "b", 0), "attribute") == ("a", "b", 0)
+    assert as_path(None, "attribute") is None
+    for wrong in (5, (), (0,), ("a", 1.5), ("a", True), "a..b"):
+        with pytest.raises(
+            PathFormatError, match=r"^attribute: .* is not an attribute path: write"
+        ):
+            as_path(wrong, "attribute")
 
 
 def test_the_value_at_a_path_is_found_or_absent():
