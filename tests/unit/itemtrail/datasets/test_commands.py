@@ -382,7 +382,7 @@ def test_check_finds_a_row_that_was_written_long_after_its_own_time(run, dataset
         ("BACKDATED", time_text(row.change.created_at)) for row in pair
     ]
     assert "2026-11-20T09:14:02.117000Z" in found[0]["detail"]
-    assert only_line(err) == "integrity broken, completeness unproven: 2 findings"
+    assert only_line(err) == "integrity broken; completeness unproven: 2 findings"
 
 
 def test_check_of_nothing_is_not_clean(run, tmp_path):
