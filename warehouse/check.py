@@ -7,9 +7,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from reports.access.by_time import MOST_SHARDS
 from reports.access.progress import Progress, silent
 from reports.inputs.keys import KeySchema
+from reports.states.provenance import Provenance
 from reports.verification.continuity import INTEGRITY, Finding, FindingKind
 from reports.verification.gaps import Gap, declare
 from reports.verification.row_checks import RowChecks
@@ -181,4 +181,4 @@ def _time_of(line: dict[str, Any]) -> datetime | None:
 def _misplaced(row: HistoryRow, now: datetime) -> dict[FindingKind, list[str]]:
     # As `verify` looks at a stored row. The images are in it, so that nothing has to be fetched.
     stored = replace(row, overflow=None).to_item(1)
-    return RowChecks(HistoryRow.from_item, row.id, None, MOST_SHARDS, now).check(stored).faults
+    return RowChecks(HistoryRow.from_item, row.id, None, Provenance(), now).check(stored).faults

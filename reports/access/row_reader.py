@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from reports.access.by_time import ByTime
 from reports.access.machine import Machine
 from reports.access.overflow import overflow_body
-from reports.access.table_description import describe
+from reports.access.table_description import TableDescription, describe
 from reports.errors import ReportError, TableNotFoundError
 from reports.inputs.keys import KeySchema
+from reports.states.provenance import Provenance
 from reports.states.timeline import Evidence
 from stream_core.attribute_values import Item, same_item
 from stream_core.change import EventName
@@ -31,13 +32,15 @@ _GIVE_UP_AFTER_S = 60
 class RowReader:
     """Reads a history table, its index, its overflow bucket, and the source if there is one."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what there is to read, and what is known of it
         self,
         dynamodb: "DynamoDBClient",
         s3: "S3Client",
         history_table: str,
         source_table: str | None,
         time_shards: int | None = None,
+        *,
+        overflow_bucket: str | None = None,
     ) -> None:
         """Read with these clients; nothing is sent yet.
 
@@ -47,12 +50,30 @@ class RowReader:
             history_table: the history's name.
             source_table: the name of the table that it is of; None: it is not read.
             time_shards: partitions an hour of the index `ByTime`; see `ByTime`.
+            overflow_bucket: the only one that rows point into, where that is known.
         """
         self.dynamodb = dynamodb
         self._s3 = s3
         self.history_table = history_table
         self.source_table = source_table
+        self.overflow_bucket = overflow_bucket
         self.by_time = ByTime(dynamodb, history_table, time_shards)
+
+    @cached_property
+    def source(self) -> TableDescription | None:
+        """The source table, None where none was given.
+
+        Raises:
+            TableNotFoundError: there is no such table.
+        """
+        return None if self.source_table is None else describe(self.dynamodb, self.source_table)
+
+    @cached_property
+    def provenance(self) -> Provenance:
+        """What rows of this history have to be of."""
+        source = self.source
+        table = None if source is None else source.arn or source.name
+        return Provenance(table, self.overflow_bucket)
 
     @cached_property
     def key_schema(self) -> KeySchema:
@@ -64,8 +85,8 @@ class RowReader:
         """
         # Every question starts here: a wrong history table must not pass for an empty one.
         _ = self.horizon
-        if self.source_table is not None:
-            return describe(self.dynamodb, self.source_table).key_schema
+        if self.source is not None:
+            return self.source.key_schema
         items = self.dynamodb.scan(TableName=self.history_table, Limit=1)["Items"]
         if not items:
             raise ReportError(

@@ -36,8 +36,8 @@ class TableDescription:
 
     @property
     def arn(self) -> str:
-        """The table's ARN."""
-        return str(self.fields["TableArn"])
+        """The table's ARN; empty where the engine gives none."""
+        return str(self.fields.get("TableArn", ""))
 
     @property
     def table_id(self) -> str:

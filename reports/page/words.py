@@ -34,6 +34,8 @@ CLASSES = {
     "HEAD_MISMATCH": "The last row did not leave the live item.",
     "KEY_MISMATCH": "A row is not where its content says, so that a question may miss it.",
     "DIGEST_MISMATCH": "A row or its overflow object is not what was written, or is gone.",
+    "FOREIGN": "No stream of the table can have told of the row: it is of another table, from "
+    "before the table was made, or has a sequence number that DynamoDB does not give.",
     "BACKDATED": "A row was written long after the change that it records.",
 }
 TERMS = {

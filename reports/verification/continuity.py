@@ -42,14 +42,21 @@ class FindingKind(StrEnum):
     """A row is not where its content says, so that a question may miss it."""
     DIGEST_MISMATCH = "DIGEST_MISMATCH"
     """A row or its overflow object is not what was written, or is gone."""
+    FOREIGN = "FOREIGN"
+    """No stream of the followed table can have told of a row."""
     BACKDATED = "BACKDATED"
     """A row was written long after the change that it records, and by no run that is known."""
 
 
 INTEGRITY = frozenset(
-    {FindingKind.KEY_MISMATCH, FindingKind.DIGEST_MISMATCH, FindingKind.BACKDATED}
+    {
+        FindingKind.KEY_MISMATCH,
+        FindingKind.DIGEST_MISMATCH,
+        FindingKind.FOREIGN,
+        FindingKind.BACKDATED,
+    }
 )
-"""The classes that tell of altered rows; the others tell of missing ones."""
+"""The classes that tell of altered and foreign rows; the others tell of missing ones."""
 
 
 @dataclass(frozen=True, slots=True)

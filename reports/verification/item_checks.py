@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from reports.access.row_reader import RowReader
+from reports.states.provenance import CLOCK_TOLERANCE
 from reports.verification.continuity import (
     INTEGRITY,
     Finding,
@@ -61,7 +62,10 @@ class ItemReport:
         subject: the item, with its key if a row shows it.
         at: when it was looked at.
         refusals: what S3 said where overflow objects may not be read, by row.
-        streams: ARNs of the streams the records came from.
+        shards: how many partitions an hour has at least, by the buckets of the rows.
+        streams: where its rows come from, as far as they were made since the source table was.
+        early: for every stream the rows that are stamped before that, as a finding. It counts if
+            the stream is one of the table that there is now, and not of an earlier one.
         sighting: the live item, None where it was not looked at.
     """
 
@@ -71,7 +75,9 @@ class ItemReport:
     rows: int = 0
     overflow_objects: int = 0
     refusals: list[str] = field(default_factory=list)
+    shards: int = 1
     streams: set[str] = field(default_factory=set)
+    early: dict[str, Finding] = field(default_factory=dict)
     sighting: LiveSighting | None = None
 
     def may_pass(self) -> bool:
@@ -102,10 +108,10 @@ class ItemChecks:
         has_source = self.reader.source_table is not None
         schema = self.reader.key_schema if has_source else None
         checks = RowChecks(
-            self.reader.load, subject.identifier, schema, self.reader.by_time.shards, now
+            self.reader.load, subject.identifier, schema, self.reader.provenance, now
         )
         report = ItemReport(subject, now, sighting=sighting)
-        links, faulty = _read_rows(self.reader, checks, report)
+        links, faulty, early = _read_rows(self.reader, checks, report)
         keys = report.subject.keys
         if report.sighting is None and has_source and keys is not None:
             state = checks.state_of(self.reader.live(keys))
@@ -120,15 +126,21 @@ class ItemChecks:
             for kind, details in row.faults.items()
         ]
         report.findings += _judge(shown_as, links, report.sighting)
+        report.early = {stream: _too_early(shown_as, rows) for stream, rows in early.items()}
         return report
 
 
 def _read_rows(
     reader: RowReader, checks: RowChecks, report: ItemReport
-) -> tuple[list[Link | Unreadable], list[CheckedRow]]:
-    """The item's chain, and the rows that something is wrong with; the rest is counted."""
+) -> tuple[list[Link | Unreadable], list[CheckedRow], dict[str, tuple[CheckedRow, CheckedRow]]]:
+    """The item's chain, the rows that something is wrong with, and the first and last early ones.
+
+    The rest is counted.
+    """
     links: list[Link | Unreadable] = []
     faulty: list[CheckedRow] = []
+    early: dict[str, tuple[CheckedRow, CheckedRow]] = {}
+    born = None if reader.source is None else reader.source.created_at - CLOCK_TOLERANCE
     for item in stored_rows(reader, report.subject.identifier):
         row = checks.check(item)
         report.rows += 1
@@ -139,11 +151,29 @@ def _read_rows(
             faulty.append(row)
         if row.refusal is not None:
             report.refusals.append(row.refusal)
-        if row.stream is not None:
-            report.streams.add(row.stream)
+        if row.stream is not None and row.created_at is not None and born is not None:
+            if row.created_at >= born:
+                report.streams.add(row.stream)
+            else:
+                first, _ = early.get(row.stream, (row, row))
+                early[row.stream] = first, row
         if report.subject.keys is None and row.keys is not None:
             report.subject = replace(report.subject, keys=row.keys)
-    return links, faulty
+    report.shards = checks.shards
+    return links, faulty, early
+
+
+def _too_early(keys: Item, rows: tuple[CheckedRow, CheckedRow]) -> Finding:
+    first, last = rows
+    return Finding(
+        FindingKind.FOREIGN,
+        keys,
+        first.created_at,
+        last.created_at,
+        first.sort_key,
+        "it is stamped before the source table was made"
+        + ("" if first is last else f", and so are others up to {last.sort_key}"),
+    )
 
 
 def _judge(

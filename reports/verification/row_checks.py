@@ -3,12 +3,13 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from reports.access.by_time import MOST_SHARDS
 from reports.inputs.keys import KeySchema
+from reports.states.provenance import CLOCK_TOLERANCE, Provenance
 from reports.states.timeline import state_before
 from reports.verification.continuity import FindingKind, Link, StateDigest, Unreadable
 from reports.verification.row_format import has_its_images, surplus
@@ -22,8 +23,6 @@ from stream_core.retry import Retry, classify, error_code
 # Half of a SHA-256: still no two states are found that share one.
 _STATE_BYTES = 16
 _BUCKET = re.compile(r"(\d{4}-\d{2}-\d{2}T\d{2})#(\d{2})", re.ASCII)
-# A clock may be wrong; by more than this the stamp is.
-_CLOCK_TOLERANCE = timedelta(minutes=5)
 # What S3 says to a pointer that was altered; that an object is gone the reader says itself.
 _NO_SUCH_PLACE = frozenset(
     {"InvalidArgument", "InvalidBucketName", "KeyTooLongError", "MethodNotAllowed"}
@@ -37,12 +36,12 @@ class CheckedRow:
     Attributes:
         sort_key: where it stands.
         created_at: when its change was made; None where it does not tell.
-        link: its part in the chain; None where it is a row of another item.
+        link: its part in the chain; None where it is a row of another item or table.
         keys: the item's key, None where the row cannot tell it.
         faults: what is wrong with it, by class, in words.
         has_overflow: whether its images are in the overflow bucket.
         refusal: what S3 said where the overflow object may not be read; nothing is known then.
-        stream: the ARN of the stream its record came from; None for a baseline.
+        stream: the ARN that it says it comes from; None where it does not tell.
     """
 
     sort_key: str
@@ -63,7 +62,7 @@ class RowChecks:
         load: Callable[[Item], HistoryRow],
         identifier: str,
         key_schema: KeySchema | None,
-        time_shards: int,
+        provenance: Provenance,
         now: datetime,
     ) -> None:
         """Check rows that stand under an `Id`.
@@ -72,14 +71,14 @@ class RowChecks:
             load: gives the row in an item with its images, its digest checked.
             identifier: the `Id`.
             key_schema: the source table's key, None where it is not known.
-            time_shards: partitions an hour that `changes` reads.
+            provenance: what the rows have to be of.
             now: rows stamped later are from the future.
         """
         self._load_row = load
         self._identifier = identifier
         self._key_schema = key_schema
-        self._time_shards = time_shards
-        self._latest = now + _CLOCK_TOLERANCE
+        self._provenance = provenance
+        self._latest = now + CLOCK_TOLERANCE
         self._image: Item | None = None
         self._state: StateDigest = None
         self._shards: dict[int, bool] = {}
@@ -99,20 +98,28 @@ class RowChecks:
         return CheckedRow(
             sort_key,
             created_at,
-            self._link(row, loaded) if own_id == self._identifier else None,
+            self._link(row, loaded)
+            if own_id == self._identifier and self._provenance.other_table(row) is None
+            else None,
             row.change.keys if own_id == self._identifier and self._fits_schema(row) else None,
             {
                 kind: details
                 for kind, details in (
                     (FindingKind.KEY_MISMATCH, [*self._misplaced(row, loaded, item)]),
                     (FindingKind.DIGEST_MISMATCH, [*problem, *_misshapen(row, loaded, item)]),
+                    (FindingKind.FOREIGN, [*self._provenance.faults(row)]),
                 )
                 if details
             },
             row.overflow is not None,
             refusal,
-            None if row.change.event_name is EventName.SNAPSHOT else row.change.event_source_arn,
+            row.change.event_source_arn,
         )
+
+    @property
+    def shards(self) -> int:
+        """How many partitions an hour has at least, by the buckets of the rows so far."""
+        return 1 + max((shard for shard, is_right in self._shards.items() if is_right), default=0)
 
     def state_of(self, image: Item | None) -> StateDigest:
         """A digest that stands for an image; kept, because the next row begins with it."""
@@ -164,7 +171,7 @@ class RowChecks:
     def _time_faults(self, row: HistoryRow, item: Item) -> Iterator[str]:
         change = row.change
         number = change.sequence_number
-        if row.sort_key != sort_key_of(change.created_at, number) or not _is_number(number):
+        if row.sort_key != sort_key_of(change.created_at, number):
             yield "its sort key is not that of its time and SequenceNumber"
         if change.event_name is EventName.SNAPSHOT and number != "0":
             yield "a baseline's SequenceNumber is 0: this one does not sort first in its second"
@@ -181,7 +188,7 @@ class RowChecks:
         shard = int(match[2])
         if shard not in self._shards:
             # The count may have been raised since: any that gives this shard will do.
-            self._shards[shard] = shard < self._time_shards and any(
+            self._shards[shard] = any(
                 time_bucket(created_at, row.id, count).endswith(f"#{match[2]}")
                 for count in range(shard + 1, MOST_SHARDS + 1)
             )
@@ -211,10 +218,6 @@ def _id_of(change: Change) -> str | None:
         return item_id(change.keys)
     except MalformedRecordError:
         return None
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit()
 
 
 def _misshapen(row: HistoryRow, loaded: HistoryRow | None, item: Item) -> Iterator[str]:

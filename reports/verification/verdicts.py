@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from reports.access.table_description import TableDescription
 from reports.inputs.keys import key_text
 from reports.verification.continuity import INTEGRITY, Finding, FindingKind
 from reports.verification.gaps import Gap, declare
@@ -78,16 +79,20 @@ class VerificationTally:
     """Sums up what was found of items.
 
     Attributes:
-        source_table: the table whose items were looked at, None if they were not.
+        source: the table whose items were looked at, None if they were not.
+        shards: how many partitions an hour has in the index, as far as was said.
     """
 
-    source_table: str | None
+    source: TableDescription | None
+    shards: int
     items: int = 0
     rows: int = 0
     overflow_objects: int = 0
     findings: list[tuple[str, Finding]] = field(default_factory=list)
     refusals: Counter[str] = field(default_factory=Counter)
     streams: set[str] = field(default_factory=set)
+    early: list[tuple[str, str, Finding]] = field(default_factory=list)
+    shards_seen: int = 1
     nowhere: list[Item] = field(default_factory=list)
 
     def add(self, report: ItemReport) -> None:
@@ -99,19 +104,24 @@ class VerificationTally:
         self.findings += [(identifier, finding) for finding in report.findings]
         self.refusals.update(report.refusals)
         self.streams |= report.streams
+        self.early += [(identifier, stream, finding) for stream, finding in report.early.items()]
+        self.shards_seen = max(self.shards_seen, report.shards)
         if keys is not None and not report.rows and not report.findings:
             self.nowhere.append(keys)
 
     def conclude(self, gaps: Sequence[Gap], *, whole_table: bool) -> Verification:
         """Put the findings in order and judge them."""
-        ordered = sorted(self.findings, key=lambda entry: (entry[0], entry[1].sort_key or ""))
+        ordered = sorted(
+            [*self.findings, *self._too_early()],
+            key=lambda entry: (entry[0], entry[1].sort_key or ""),
+        )
         findings = declare((finding for _, finding in ordered), gaps)
         undeclared = {finding.kind for finding in findings if finding.declared is None}
         # A verdict on nothing would hold for a history that was wiped, and for a mistyped key.
         unread = bool(self.refusals or self.nowhere or not self.rows)
         is_blind = (
             bool(self.refusals or self.nowhere or not self.items)
-            or self.source_table is None
+            or self.source is None
             or FindingKind.DIGEST_MISMATCH in undeclared
         )
         notes = [*self._notes()]
@@ -133,7 +143,7 @@ class VerificationTally:
                 "there is neither a row nor a live item to look at, which proves nothing: see that "
                 "these are the right tables"
             )
-        if self.source_table is None:
+        if self.source is None:
             yield (
                 "no live item was looked at: name the source table, so that the last row of each "
                 "item is held against it"
@@ -144,22 +154,24 @@ class VerificationTally:
                 "s3:GetObjectVersion and s3:ListBucket on the overflow bucket and verify again"
             )
         if self.nowhere:
-            nothing = "no row" if self.source_table is None else "neither a row nor a live item"
+            nothing = "no row" if self.source is None else "neither a row nor a live item"
             yield (
                 f"{nothing} of {_some(map(key_text, self.nowhere))}, which proves nothing: see "
                 "that the key is the right one"
             )
-        if foreign := self._other_tables():
+        if self.shards_seen > self.shards:
             yield (
-                f"rows come from other tables than {self.source_table}: {_some(foreign)}: "
-                "two tables that write one history break each other's chains"
+                f"the index has at least {self.shards_seen} partitions an hour, and not "
+                f"{self.shards}: correct --time-shards, or leave it out"
             )
 
-    def _other_tables(self) -> list[str]:
-        source = self.source_table
-        if source is None:
-            return []
-        return sorted({_table_of(stream) for stream in self.streams} - {_table_of(source)})
+    def _too_early(self) -> Iterator[tuple[str, Finding]]:
+        """Rows from before the table was made, but for those of an earlier table of its name."""
+        if self.source is not None:
+            streams = {*self.streams, self.source.stream_arn}
+            for identifier, stream, finding in self.early:
+                if stream in streams:
+                    yield identifier, finding
 
 
 def _verdict(*, is_broken: bool, is_blind: bool) -> Verdict:
@@ -178,11 +190,6 @@ def _unused(gaps: Sequence[Gap], findings: Sequence[Finding]) -> Iterator[str]:
     for gap in gaps:
         if not any(gap.covers(finding) for finding in findings):
             yield f"the declared gap '{gap.cause}' covers nothing that was found: take it out"
-
-
-def _table_of(arn: str) -> str:
-    """The table's name in the ARN of a table or a stream; a name stays as it is."""
-    return arn.partition(":table/")[2].partition("/")[0] or arn
 
 
 def _some(texts: Iterable[str]) -> str:

@@ -53,12 +53,8 @@ def verify(
     """
     # A wrong table must not pass for a history without rows.
     _ = reader.horizon
-    if reader.source_table is not None:
-        _ = reader.key_schema
-    checks = ItemChecks(reader)
-    run = _Inspection(
-        reader, checks, progress, machine or Machine(), VerificationTally(reader.source_table)
-    )
+    tally = VerificationTally(reader.source, reader.by_time.shards)
+    run = _Inspection(reader, ItemChecks(reader), progress, machine or Machine(), tally)
     if keys is None:
         run.look_at_all()
     else:

@@ -315,6 +315,7 @@ def describe(name, key_names, began_s=0, *, tags="", **sizes):
     """A table as DescribeTable tells it; its keys are texts, or of the types that `tags` spells."""
     return {
         "TableName": name,
+        "TableArn": f"arn:aws:dynamodb:eu-west-1:123456789012:table/{name}",
         "KeySchema": [
             {"AttributeName": key, "KeyType": kind}
             for key, kind in zip(key_names, ("HASH", "RANGE"), strict=False)

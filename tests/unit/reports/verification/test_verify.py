@@ -16,11 +16,12 @@ from reports.verification.gaps import Gap
 from reports.verification.verdicts import Verdict
 from reports.verification.verify import verify
 from stream_core.change import EventName
-from stream_core.history_row import HistoryRow
-from tests.factories import STREAM_ARN, item, number, text
+from stream_core.history_row import SORT_KEY, HistoryRow
+from tests.factories import STREAM_ARN, TABLE_ARN, item, number, text
 from tests.fakes import DENIED, THROTTLED, client_error
 from tests.recorded_history import (
     BUCKET,
+    DAY_S,
     LATER,
     SHARDS,
     History,
@@ -199,7 +200,6 @@ def test_missing_rows_around_a_deletion_are_told_apart():
             forge(1, new_image=item("7", State=text("B"))),
             "an image holds another key than its Keys",
         ),
-        (forge(1, sequence_number="x1"), "its sort key is not that of its time and SequenceNumber"),
         (
             alter(1, SequenceNumber=text("7")),
             "its sort key is not that of its time and SequenceNumber",
@@ -237,18 +237,22 @@ def test_a_row_that_is_not_where_its_content_says_is_found(history, damage, deta
     assert came_of_it.integrity is Verdict.BROKEN
 
 
-def test_the_shard_may_be_that_of_any_count_up_to_the_one_there_is():
-    """The count may have been raised; a shard that `changes` does not read is a finding."""
+def test_the_shard_may_be_that_of_any_count():
+    """It may have been raised. One that was given is held against the rows, and not believed."""
     rows = rows_of(A, B)
     history = History(live=[B])
     history.store(rows[0].to_item(3))
     history.store(rows[1].to_item(100))
 
-    assert found_in(history) == []
-    assert found_in(history, time_shards=100) == []
     shard = int(rows[1].to_item(100)["TimeBucket"]["S"][-2:])
-    assert found_in(history, time_shards=shard + 1) == []
-    assert found_in(history, time_shards=shard) == ["KEY_MISMATCH"]
+    for shards in (None, 100, shard + 1):
+        assert verified(history, time_shards=shards).notes == []
+    came_of_it = verified(history, time_shards=shard)
+    assert came_of_it.clean
+    (note,) = came_of_it.notes
+    assert note.startswith(
+        f"the index has at least {shard + 1} partitions an hour, and not {shard}:"
+    )
 
 
 def test_a_row_that_was_moved_to_another_item_is_missing_from_its_own(history):
@@ -663,15 +667,125 @@ def test_a_declared_gap_does_not_hide_another_finding(history):
     assert came_of_it.completeness is Verdict.BROKEN
 
 
-def test_rows_of_another_table_are_noted(history):
-    """Two tables that write one history break each other's chains."""
-    arn = STREAM_ARN.replace("table/Employee/", "table/Customer/")
+@pytest.mark.parametrize(
+    "arn",
+    [
+        STREAM_ARN.replace("table/Employee/", "table/Customer/"),
+        STREAM_ARN.replace("eu-west-1", "us-east-1"),
+        STREAM_ARN.replace("123456789012", "210987654321"),
+        STREAM_ARN.replace("table/Employee/", "table/EmployeeArchive/"),
+        "backfill",
+    ],
+)
+def test_rows_of_another_table_are_foreign(history, arn):
+    """By account, region and name; the chain of this table is judged without them."""
     forge(1, event_source_arn=arn)(history)
-    # A baseline comes from no stream.
-    history.store(resealed(baseline_of(C, 240), event_source_arn="backfill").to_item(SHARDS))
 
-    (note,) = verified(history).notes
-    assert note.startswith("rows come from other tables than Employee: Customer: two tables that")
+    came_of_it = verified(history)
+
+    foreign, missing = came_of_it.findings
+    assert (foreign.kind, missing.kind) == (FindingKind.FOREIGN, FindingKind.MISSING_CHANGE)
+    assert foreign.detail == f"it is of {arn}, not of the followed table {TABLE_ARN}"
+    assert came_of_it.integrity is Verdict.BROKEN
+
+
+def test_a_baseline_of_another_table_is_foreign(history):
+    """Also one of this table that names no stream is not."""
+    history.store(resealed(baseline_of(C, 240), event_source_arn=TABLE_ARN).to_item(SHARDS))
+    assert verified(history).clean
+
+    arn = TABLE_ARN.replace("Employee", "Customer")
+    history.store(resealed(baseline_of(C, 241), event_source_arn=arn).to_item(SHARDS))
+    assert found_in(history) == ["FOREIGN"]
+
+
+def test_a_whole_life_in_another_table_is_found(history):
+    """Nothing is live of it and nothing is missing in it: only its source tells."""
+    arn = STREAM_ARN.replace("table/Employee/", "table/Customer/")
+    alien = item("alien", State=text("A"))
+    for row in rows_of(alien, None):
+        history.store(resealed(row, event_source_arn=arn).to_item(SHARDS))
+
+    assert found_in(history) == ["FOREIGN", "FOREIGN"]
+    assert found_in(history, keys=[{"Id": text("alien")}]) == ["FOREIGN", "FOREIGN"]
+
+
+def test_an_engine_without_arns_has_tables_told_apart_by_name(history):
+    """Where the table's ARN is not known, its name is."""
+    del history.tables.descriptions[SOURCE]["TableArn"]
+    assert verified(history).clean
+
+    forge(1, event_source_arn=STREAM_ARN.replace("Employee/", "Customer/"))(history)
+    assert found_in(history) == ["FOREIGN", "MISSING_CHANGE"]
+
+
+@pytest.mark.parametrize("number", ["x1", "", "111", "0" * 21, "1" * 41, "٣" * 21])
+def test_a_sequence_number_of_odd_shape_is_foreign(history, number):
+    """DynamoDB gives none of these; the digest may fit all the same."""
+    forge(1, sequence_number=number)(history)
+
+    details = [one.detail for one in verified(history).findings if one.kind == "FOREIGN"]
+
+    assert details == ["its SequenceNumber is none: that has 21 to 40 digits, and is not 0"]
+
+
+def test_a_row_from_before_its_stream_is_foreign(history):
+    """The label of a stream is the time at which it was made."""
+    forge(2, event_source_arn=f"{TABLE_ARN}/stream/2018-03-03T14:20:00.000")(history)
+
+    (finding,) = verified(history).findings
+
+    assert (finding.kind, finding.sort_key) == ("FOREIGN", history.stored()[2][SORT_KEY]["S"])
+    assert finding.detail == "it is stamped before its stream was made"
+
+
+def early_life(stream=STREAM_ARN):
+    """Rows of an item that came and went before the table was made."""
+    at_s = -2 * DAY_S
+    ghost = item("ghost", State=text("A"))
+    rows = [row_of(None, ghost, at_s), row_of(ghost, None, at_s + 60, 1)]
+    return [resealed(row, event_source_arn=stream).to_item(SHARDS) for row in rows]
+
+
+def test_rows_from_before_the_table_are_foreign(history):
+    """A stream that tells of this table cannot have told of what was before it."""
+    for row in early_life():
+        history.store(row)
+
+    (finding,) = verified(history).findings
+
+    assert (finding.kind.value, finding.keys) == ("FOREIGN", {"Id": text("ghost")})
+    assert (finding.since, finding.until) == (
+        moment(-2 * DAY_S),
+        moment(-2 * DAY_S) + timedelta(seconds=60),
+    )
+    last = history.stored("ghost")[1][SORT_KEY]["S"]
+    assert finding.detail == (
+        f"it is stamped before the source table was made, and so are others up to {last}"
+    )
+
+
+def test_rows_of_an_earlier_table_of_that_name_are_no_finding(history):
+    """Their stream told of nothing since: it was deleted with that table."""
+    old = f"{TABLE_ARN}/stream/2017-01-01T00:00:00.000"
+    for row in early_life(old):
+        history.store(row)
+    assert verified(history).clean
+
+    history.tables.descriptions[SOURCE]["LatestStreamArn"] = old
+    assert found_in(history) == ["FOREIGN"]
+
+
+def test_an_overflow_object_in_another_bucket_is_foreign(overflowed):
+    """Where it is known which bucket is the history's."""
+    tables = overflowed.tables, overflowed.objects, HISTORY, SOURCE
+    overflowed.reader = RowReader(*tables, overflow_bucket=BUCKET)
+    assert verified(overflowed).clean
+
+    overflowed.reader = RowReader(*tables, overflow_bucket="the-stacks")
+    (finding,) = verified(overflowed).findings
+    assert finding.kind is FindingKind.FOREIGN
+    assert finding.detail == "its overflow object is in overflow, not in the-stacks"
 
 
 def test_progress_is_told(history):
@@ -706,7 +820,9 @@ def on_moto():
     """The two items of `history` on moto, the first one's second row with an overflow object."""
     with mock_aws():
         session = boto3.Session("test", "test", region_name="us-east-1")
-        dynamodb, s3 = session.client("dynamodb"), session.client("s3")
+        # Where the rows come from; a bucket there would have to be asked for.
+        dynamodb = session.client("dynamodb", region_name="eu-west-1")
+        s3 = session.client("s3")
         create_table(dynamodb, HISTORY, "Id", "ApproximateCreationDateTime")
         create_table(dynamodb, SOURCE, "Id")
         s3.create_bucket(Bucket=BUCKET)
@@ -773,7 +889,7 @@ def test_a_history_table_that_is_not_there_is_named(on_moto):
     """With where it was looked for."""
     reader, _ = on_moto
 
-    with pytest.raises(ReportError, match="no table 'Nope' in us-east-1"):
+    with pytest.raises(ReportError, match="no table 'Nope' in eu-west-1"):
         verify(RowReader(reader.dynamodb, reader._s3, "Nope", SOURCE))
 
 
