@@ -7,7 +7,7 @@ from tests.service_limits import check_expressions
 
 def refusing_session():
     """A session for moto whose queries are refused where DynamoDB, and not moto, refuses them."""
-    session = boto3.Session("test", "test", region_name="us-east-1")
+    session = boto3.Session("test", "test", region_name="eu-west-1")
     session.events.register(
         "before-parameter-build.dynamodb.Query", lambda params, **_: check_expressions(params)
     )

@@ -124,6 +124,7 @@ class World:
     has_source: bool = True
     told_shards: int | None = None
     streams: int = 1
+    switched_on: datetime | None = None
 
     def __post_init__(self):
         self.tables = MemoryTables(
@@ -202,7 +203,7 @@ class World:
 
     def label(self, stream):
         """The label of the first, the second stream: when it was switched on."""
-        switched_on = self.horizon - timedelta(minutes=5) + timedelta(days=stream - 1)
+        switched_on = self.horizon - timedelta(minutes=5) if stream == 1 else self.switched_on
         return switched_on.strftime("%Y-%m-%dT%H:%M:%S.000")
 
     def store(self, row):
@@ -336,7 +337,7 @@ def _turn(world, keys, images, at):
             world.happen(world.keys[identifier], None, at)
     for write in world.writes[already:]:
         write.fate = LOST
-    world.streams = 2
+    world.streams, world.switched_on = 2, at
     return at + timedelta(seconds=60)
 
 

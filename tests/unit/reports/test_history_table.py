@@ -24,7 +24,7 @@ from reports import (
 from stream_core.change import EventName
 from stream_core.errors import IntegrityError
 from stream_core.history_row import HistoryRow
-from tests.factories import change, item, number, text
+from tests.factories import FIRST_SEQUENCE, change, item, number, text
 from tests.tables import create_history_table, create_table, refusing_session
 
 HISTORY, SOURCE, BUCKET = "EmployeeHistory", "Employee", "overflow"
@@ -45,7 +45,9 @@ def aws(session):
         create_history_table(dynamodb, HISTORY)
         create_table(dynamodb, SOURCE, {"Id": "S"})
         s3 = session.client("s3")
-        s3.create_bucket(Bucket=BUCKET)
+        s3.create_bucket(
+            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+        )
         s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
         yield session
         dynamodb.close()
@@ -69,11 +71,11 @@ def record(aws, began):
     """Write the rows of one item's states, a second apart, and leave the last one live."""
     dynamodb = aws.client("dynamodb")
 
-    def write(*states, live=True, step_s=-60):
+    def write(*states, live=True, step_s=-60, first=1):
         rows = []
         for number_, (old, new) in enumerate(zip([None, *states], states, strict=False)):
             at = (began + timedelta(seconds=step_s * (len(states) - number_))).timestamp()
-            row = HistoryRow.from_change(change(old, new, at=at, sequence=number_ + 1))
+            row = HistoryRow.from_change(change(old, new, at=at, sequence=first + number_))
             dynamodb.put_item(TableName=HISTORY, Item=row.to_item(4))
             rows.append(row)
         if live and states[-1] is not None:
@@ -424,7 +426,7 @@ def test_an_empty_history_without_a_source_says_what_to_do(aws):
 @pytest.mark.parametrize("tables", [("Nope", SOURCE), (HISTORY, "Nope")])
 def test_a_table_that_does_not_exist_is_named(aws, tables):
     """The error names the table, where it was looked for, and what to check."""
-    with pytest.raises(TableNotFoundError, match="no table 'Nope' in us-east-1 at http"):
+    with pytest.raises(TableNotFoundError, match="no table 'Nope' in eu-west-1 at http"):
         HistoryTable(*tables, session=aws).history(KEY)
 
 
@@ -527,7 +529,7 @@ def test_scd2_is_every_version_of_every_item(old_history, record):
 def test_verify_has_two_verdicts(old_history, record):
     """A clean history holds both; a missing row breaks completeness and not integrity."""
     # Long enough ago that nothing can be on its way.
-    rows = record(*named("Murali", "X", "Murali Allada"), step_s=-7200)
+    rows = record(*named("Murali", "X", "Murali Allada"), step_s=-7200, first=FIRST_SEQUENCE)
     assert old_history.verify().clean
 
     old_history._reader.dynamodb.delete_item(
