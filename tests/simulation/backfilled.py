@@ -88,6 +88,7 @@ def plan(seed):
         refuses_calls=False,
         max_age=12 * HOUR,
         settle=True,
+        second_look=False,
         clock_back=0,
         global_table=False,
         # An INSERT that is carried out long after its sender has died is a second baseline.

@@ -10,14 +10,19 @@ from unittest import mock
 
 import history_writer.app
 import replica_writer.app
+import replica_writer.second_look
+from replica_writer.look import SecondLook
+from replica_writer.tables import SourceTable
 from replica_writer.writer import SeenChanges
 from stream_core.answer_budget import AnswerBudget
 from stream_core.retry import Patience
+from tests.factories import NOON
 from tests.simulation.scheduler import SECOND, Pool, Room
 from tests.simulation.source import TABLE_ARN
 from tests.simulation.wire import read_call
 
 APPS = {"history": history_writer.app, "replica": replica_writer.app}
+FUNCTIONS = APPS | {"look": replica_writer.second_look}
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
@@ -30,6 +35,7 @@ ENVIRONMENT = {
     "QUARANTINE_BUCKET": "quarantine",
     "SOURCE_TABLE": "source",
     "REPLICA_TABLE": "replica",
+    "SECOND_LOOK_QUEUE": "https://sqs.eu-west-1.amazonaws.com/123456789012/looks",
     "LOG_LEVEL": "CRITICAL",
     "POWERTOOLS_SERVICE_NAME": "simulation",
 }
@@ -53,8 +59,8 @@ def in_world(world):
     with ExitStack() as stack:
         stack.enter_context(mock.patch.dict(os.environ, ENVIRONMENT))
         _prepare(world)
-        for name, app in APPS.items():
-            parts = _parts(name)
+        for name, app in FUNCTIONS.items():
+            parts = _second_look() if name == "look" else _parts(name)
             stack.enter_context(mock.patch.object(app, "_parts", lambda parts=parts: parts))
             stack.enter_context(mock.patch.object(app, "Patience", patience))
             stack.enter_context(mock.patch.object(app, "report", _counting(app.report)))
@@ -65,16 +71,27 @@ def in_world(world):
 def _prepare(world):
     """Every world begins with a new process, and with settings of its own."""
     writer = _parts("replica")[1]
-    settler = writer.settler
-    source = _source()
+    settler, settings = writer.settler, world.scenario.settings
+    source, queue = _source(), _second_look().queue
     object.__setattr__(writer, "seen", SeenChanges())
-    object.__setattr__(settler, "source", source if world.scenario.settings.settle else None)
+    object.__setattr__(settler, "source", source if settings.settle else None)
+    object.__setattr__(settler, "queue", queue if settings.second_look else None)
     object.__setattr__(settler, "budget", AnswerBudget(_room=Room(lambda: world.scheduler)))
 
 
 @cache
 def _source():
     return _parts("replica")[1].settler.source
+
+
+@cache
+def _second_look():
+    """The function of the second look, which settles as the consumer does."""
+    settler = _parts("replica")[1].settler
+    object.__setattr__(settler.queue, "clock", lambda: NOON + _WORLD.now.scheduler.now / SECOND)
+    settler.queue.sqs.meta.events.register("before-send.*.*", _send)
+    replica = SourceTable(settler.replica.client, settler.replica.name)
+    return SecondLook(settler, replica, settler.queue)
 
 
 @cache
@@ -105,7 +122,7 @@ def _send(request, event_name, **_):
 
 def _counting(report):
     def count(lag_metric, summary):
-        consumer = lag_metric.removesuffix("LagMs").lower()
+        consumer = lag_metric.removesuffix("LagMs").lower() or "look"
         for name, number in summary.outcome.counts.items():
             _WORLD.now.stats[f"{consumer}: {name}"] += number
         with redirect_stdout(StringIO()) as metrics, warnings.catch_warnings(action="ignore"):

@@ -18,10 +18,12 @@ THROTTLING = {
         "RequestLimitExceeded",
     ),
     "s3": ("SlowDown", "RequestTimeout"),
+    "sqs": ("ThrottlingException", "RequestThrottled"),
 }
 SERVER_ERRORS = {
     "dynamodb": ((500, "InternalServerError"), (503, "ServiceUnavailable"), (500, "")),
     "s3": ((500, "InternalError"), (503, "ServiceUnavailable"), (503, "SlowDown")),
+    "sqs": ((500, "InternalFailure"), (503, "ServiceUnavailable")),
 }
 ENTRY_ERRORS = (
     "ThrottlingError",

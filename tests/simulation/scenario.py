@@ -93,6 +93,8 @@ class Settings:
         zombies: how often an invocation is taken for dead, and goes on.
         duplicates: how often a batch is delivered again after its success.
         settle: the replica's consumer may read the source.
+        second_look: items are announced and looked at once more, so that writes to the replica may
+            take effect late.
         clock_back: by how many seconds the time of a record may be behind that of earlier ones.
         global_table: items have the attributes that global tables of 2017 add to them.
         refused_items: items that no table takes.
@@ -110,6 +112,7 @@ class Settings:
     zombies: float = 0.0
     duplicates: float = 0.0
     settle: bool = True
+    second_look: bool = False
     clock_back: int = 0
     global_table: bool = False
     refused_items: frozenset[int] = frozenset()
@@ -204,6 +207,8 @@ def _with_hazards(scenario):
         global_table=dice.random() < 0.15,
     )
     scenario = replace(scenario, settings=settings)
+    if settings.settle and dice.random() < 0.2:
+        scenario = _with_second_look(scenario, dice)
     hazard = dice.random()
     if hazard < 0.1:
         return _with_remade_stream(scenario, dice)
@@ -212,6 +217,26 @@ def _with_hazards(scenario):
     if hazard < 0.15:
         return _with_grown_items(scenario, dice)
     return scenario
+
+
+def _with_second_look(scenario, dice):
+    """Whatever takes effect late; short outages, for every try is announced and looked at."""
+    settings = scenario.settings
+    settings = replace(
+        settings,
+        second_look=True,
+        timeout=dice.choice((12, 60, 300)) * SECOND,
+        rates={**settings.rates, "late": dice.choice((0.02, 0.1, 0.3))},
+    )
+    outages = tuple(
+        replace(
+            outage,
+            resource="looks" if dice.random() < 0.2 else outage.resource,
+            end=min(outage.end, outage.start + dice.randrange(SECOND, 10 * 60 * SECOND)),
+        )
+        for outage in scenario.outages
+    )
+    return replace(scenario, settings=settings, outages=outages)
 
 
 def _with_remade_stream(scenario, dice):

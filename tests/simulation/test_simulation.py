@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from replica_writer import settle
 from reports.states.timeline import Certainty, Evidence, judge
 from stream_core.attribute_values import read_item
 from stream_core.history_row import HistoryRow
@@ -91,6 +92,37 @@ def test_a_stream_made_again_goes_on_with_one_history():
     numbers = [record.sequence for record in world.source.log]
     assert numbers != sorted(numbers)
     assert world.stats["history: RowsWritten"] == 40
+
+
+def test_writes_that_take_effect_late_are_healed_by_the_second_look():
+    """Also at the last moment at which their signature holds; without a look they are not made."""
+    writes = tuple(Write(n * SECOND, n % 3, {"Version": {"N": str(n)}}) for n in range(40))
+    settings = Settings(timeout=60 * SECOND, rates={"late": 0.3}, second_look=True)
+
+    world = model.check(Scenario(6, settings, writes))
+    without = model.check(Scenario(6, replace(settings, second_look=False), writes))
+
+    assert world.stats["fault: replica written late"] > 5
+    assert world.stats["look: Healed"] > 0
+    assert without.stats["fault: replica written late"] == 0
+    assert without.stats["look: SecondLooks"] == 0
+
+
+def test_a_thread_that_outlives_its_handler_is_noticed(monkeypatch):
+    """An exception that ends a handler, and not the threads that it has started."""
+    real, first = settle.Settler._slice_settled, iter([True])
+
+    def slice_settled(*arguments):
+        if next(first, False):
+            raise OSError
+        return real(*arguments)
+
+    monkeypatch.setattr(settle, "_slices", lambda ids: [[one] for one in ids])
+    monkeypatch.setattr(settle.Settler, "_slice_settled", slice_settled)
+    writes = tuple(Write(n * MS, n, {"Version": {"N": str(n)}}) for n in range(9))
+
+    with pytest.raises(model.BrokenPromiseError, match="after it has answered"):
+        model.check(Scenario(7, Settings(slow=0.5), writes))
 
 
 @pytest.mark.parametrize(("size", "taken"), [(2**24, True), (2**24 + 1, False)])

@@ -26,6 +26,8 @@ from tests.simulation.faults import lost_answer, no_connection, odd_error
 from tests.simulation.scheduler import MS, SECOND, KilledError
 from tests.simulation.store import RefusedError
 
+_SIGNATURE_LIFE = 15 * 60 * SECOND
+"""How old a signed request may be to be carried out."""
 _RESULTS = ("Responses", "Items", "Item", "Table")
 _REMAINDERS = ("UnprocessedItems", "UnprocessedKeys")
 
@@ -38,6 +40,8 @@ class Call:
         resource: the table or bucket it is about.
         size: its bytes.
         sender: the invocation that sends it.
+        at: when it was signed.
+        is_late: nobody waits for its effect any more.
     """
 
     service: str
@@ -48,6 +52,8 @@ class Call:
     size: int = 0
     if_none_match: bool = False
     sender: Any = None
+    at: int = 0
+    is_late: bool = False
 
     def __str__(self):
         return f"{self.operation} {self.resource}"
@@ -64,21 +70,22 @@ class Wire:
         """Carry a request out and answer it, or fail in one of the ways requests fail."""
         world, rng = self._world, self._rng
         invocation = world.scheduler.current.invocation
-        call = replace(call, sender=invocation)
+        call = replace(call, sender=invocation, at=world.scheduler.now)
         world.stats["requests"] += 1
-        # An invocation that Lambda has given up, while it goes on, is never looked after again.
+        if invocation.is_answered:
+            world.problems.append(f"{invocation} sends {call} after it has answered")
         fault = None
-        if not invocation.over:
+        if self._may_fail(invocation):
             fault = world.faults.strike(call, world.scheduler.now)
         struck = f" !! {fault.kind} {fault.code}" if fault else ""
         world.note(f"  {invocation} {call} {len(_entries(call)) or ''}{struck}")
         self._travel(call)
-        crashes = fault is not None and fault.kind == "crash" and not invocation.over
-        if crashes and not fault.after:
+        crashes = fault is not None and fault.kind == "crash"
+        if crashes and not fault.after and self._may_fail(invocation):
             world.crash(invocation)
         answer = self._meet(call, fault)
         world.scheduler.pause(self._latency())
-        if crashes and not invocation.over:
+        if crashes and self._may_fail(invocation):
             world.crash(invocation)
         if fault and fault.kind == "lost_answer":
             timed_out = rng.random() < 0.3
@@ -92,11 +99,17 @@ class Wire:
         try:
             self._world.scheduler.pause(self._latency())
         except KilledError:
-            # What an invocation sent before its end may still arrive, though hardly after the
-            # pause before the next try: only rows, which cannot be overwritten, are tried so far.
+            # What an invocation sent before its end may still arrive. Rows cannot be overwritten;
+            # of items, only a second look mends that.
             if call.resource == "history" and self._rng.random() < 0.5:
-                self._answered(call)
+                self._answered(replace(call, is_late=True))
+            elif call.resource == "replica" and self._rng.random() < 0.5:
+                self._late(call, None)
             raise
+
+    def _may_fail(self, invocation):
+        """Whether anything mends what an invocation leaves: Lambda may have given it up."""
+        return not invocation.over or self._world.scenario.settings.second_look
 
     def _meet(self, call, fault):
         """The effect of a request, and the answer to it."""
@@ -144,19 +157,46 @@ class Wire:
 
     def _late(self, call, _fault):
         """The request is carried out long after its sender has given up waiting."""
-        if call.resource == "replica":
-            # No service is known to do that, and no unconditional write could bear it.
-            self._answered(call)
-        else:
+        has_look = self._world.scenario.settings.second_look
+        if call.resource != "replica":
             delay = self._rng.randrange(30 * SECOND)
-            self._world.scheduler.after(delay, partial(self._answered, call))
+        elif has_look and call.operation == "BatchWriteItem":
+            delay = self._rng.choice(
+                (
+                    self._rng.randrange(30 * SECOND),
+                    self._rng.randrange(_SIGNATURE_LIFE),
+                    _SIGNATURE_LIFE - self._rng.randrange(5 * SECOND),
+                )
+            )
+            # As long as the signature is old, and not as it has travelled.
+            delay = max(0, call.at + delay - self._world.scheduler.now)
+        else:
+            # No unconditional write could bear it.
+            if not call.sender.dead:
+                self._answered(call)
+            return lost_answer(0)
+        self._world.scheduler.after(delay, partial(self._take_effect, replace(call, is_late=True)))
         return lost_answer(0)
+
+    def _take_effect(self, call):
+        """What its sender has long given up, or died of."""
+        world = self._world
+        world.note(f"  {call.sender} {call} takes effect late")
+        if call.resource == "replica":
+            world.stats["fault: replica written late"] += 1
+            ((_, requests),) = call.body["RequestItems"].items()
+            for item in sorted(world.store.write_key("replica", each) for each in requests):
+                if not world.looks.awaits(item):
+                    world.problems.append(f"{call.sender} writes {item} after the last look at it")
+        self._answered(call)
 
     def _latency(self):
         slow = self._rng.random() < self._world.scenario.settings.slow
         return self._rng.randrange(1, 400 * MS if slow else 10 * MS)
 
     def _answered(self, call, entry_error=""):
+        if call.sender.is_answered and not call.is_late:
+            self._world.problems.append(f"{call} of {call.sender} after it has answered")
         carry_out = getattr(self, f"_{call.operation}", None)
         if carry_out is None:
             self._world.store.broken.append(f"unknown operation {call.operation}")
@@ -258,6 +298,10 @@ class Wire:
             answer["UnprocessedKeys"] = unread
         return _json(call, answer)
 
+    def _SendMessage(self, call, _entry_error):  # noqa: N802
+        self._world.looks.send(call)
+        return _json(call, {"MessageId": "message"})
+
     def _PutObject(self, call, _entry_error):  # noqa: N802
         key = unquote(urlsplit(call.url).path)[1:]
         if call.if_none_match and key in self._world.store.buckets[call.resource]:
@@ -285,6 +329,8 @@ def read_call(event_name, request):
         body = _s3_body(request.body)
         return Call(service, operation, bucket, request.url, body, len(body), condition)
     body = json.loads(request.body)
+    if service == "sqs":
+        return Call(service, operation, "looks", request.url, body, len(request.body))
     resource = "history" if "Statements" in body else next(iter(body.get("RequestItems", "?")))
     return Call(service, operation, resource, request.url, body, len(request.body))
 
@@ -307,7 +353,7 @@ def _s3_body(body):
 
 
 def _entries(call):
-    if call.service == "s3":
+    if call.service != "dynamodb":
         return []
     if "Statements" in call.body:
         return call.body["Statements"]

@@ -10,8 +10,9 @@ from functools import partial
 from types import SimpleNamespace
 
 from tests.factories import NOON
-from tests.simulation.consumers import APPS, in_world
+from tests.simulation.consumers import APPS, FUNCTIONS, in_world
 from tests.simulation.faults import Faults
+from tests.simulation.looks import Looks
 from tests.simulation.mapping import Mapping, checkpoint
 from tests.simulation.scheduler import HOUR, MS, SECOND, KilledError, Scheduler
 from tests.simulation.source import Record, Source, item_keys, item_name
@@ -32,6 +33,7 @@ class Invocation:
         records: what it was given.
         items: what its records are about, if it writes the replica.
         settled: of these, the ones that it has answered for.
+        is_answered: its handler has come to its end.
     """
 
     number: int
@@ -44,6 +46,7 @@ class Invocation:
     records: Sequence[Record] = ()
     items: Collection[str] = ()
     settled: Collection[str] = ()
+    is_answered: bool = False
 
     def __str__(self):
         return f"{self.consumer} {self.number}{' (given up)' if self.over else ''}"
@@ -70,6 +73,7 @@ class World:
         self.store.tables["source"] = self.source.items
         self.faults = Faults(scenario, self.rng("faults"), self.stats)
         self.wire = Wire(self)
+        self.looks = Looks(self)
         self.forged = []
         self.problems = []
         self.refusing = True
@@ -123,12 +127,13 @@ class World:
             deliveries: pairs of a consumer and its records.
         """
         self.note("redrive, 48 hours later")
+        self.looks.redrive(48 * HOUR)
         for consumer, texts in deliveries:
             self.scheduler.after(48 * HOUR, partial(self._insist, consumer, texts))
         with in_world(self):
             self.scheduler.run()
 
-    def invoke(self, consumer, texts, on_outcome):
+    def invoke(self, consumer, texts, on_outcome, items=()):
         """Invoke a handler; `on_outcome` gets what it returned, or the exception it ended in."""
         self.stats["invocations"] += 1
         timeout = self.scenario.settings.timeout
@@ -138,17 +143,19 @@ class World:
             self.scheduler.now,
             self.scheduler.now + timeout,
             on_outcome,
+            items=items,
         )
         numbers = _numbers(texts)
         self.note(f"{invocation} starts with {numbers}")
-        invocation.records = [self.source.log[int(number)] for number in numbers]
+        if consumer in APPS:
+            invocation.records = [self.source.log[int(number)] for number in numbers]
         if consumer == "replica":
             invocation.items = {record.item for record in invocation.records}
         event = {"Records": [json.loads(text) for text in texts]}
         context = SimpleNamespace(get_remaining_time_in_millis=partial(self._left_ms, invocation))
         self._alive.append(invocation)
         self.scheduler.spawn(
-            partial(APPS[consumer].handler, event, context),
+            partial(FUNCTIONS[consumer].handler, event, context),
             invocation,
             partial(self._handler_done, invocation),
         )
@@ -165,18 +172,32 @@ class World:
 
     def _handler_done(self, invocation, task):
         self._alive.remove(invocation)
+        invocation.is_answered = True
         outcome = task.error or task.result
-        if invocation.consumer == "replica" and self.scenario.settings.settle:
+        settings = self.scenario.settings
+        if invocation.consumer == "replica" and settings.settle and not settings.second_look:
             invocation.settled = _answered_for(invocation.records, outcome)
             for item in sorted(invocation.items - self._poisoned):
                 self._judge_rest(item)
         self._end(invocation, outcome)
+
+    def judge_look(self, items, since):
+        """What a look found equal is equal, where nobody has written meanwhile."""
+        for item in sorted(items):
+            at, _ = self._last_writes.get(item, (-1, None))
+            state = self.store.tables["replica"].get(item)
+            if at < since and state not in self.source.states_since(item, since):
+                self.problems.append(
+                    f"{self.scheduler.now / SECOND:.4f} s: a look is done with {item}: {state}"
+                )
 
     def _time_out(self, invocation):
         if not invocation.over:
             self.stats["fault: time-out"] += 1
             invocation.dead = True
             self._end(invocation, TimeoutError("the invocation timed out"))
+        elif self.scenario.settings.second_look:
+            invocation.dead = True
 
     def disturb(self, items):
         """Something delivers items' records again when newer ones may have been written."""
@@ -253,6 +274,7 @@ class World:
                 or any(one.consumer == consumer for one in self._alive)
                 or self._in_replica(record.item)
                 or record.item in self.disturbed
+                or self.looks.awaits(record.item)
             )
         return stored or canonical(json.loads(record.text)) in self.quarantined(consumer)
 
@@ -261,8 +283,10 @@ class World:
 
     def _left_ms(self, invocation):
         left = (invocation.deadline - self.scheduler.now) // MS
-        # What goes on after it was given up goes on as long as it likes.
-        return max(left, 30_000) if invocation.over else left
+        # What goes on after it was given up goes on as long as it likes; with a second look, whose
+        # bound rests on the bound of invocations, until its own end.
+        is_endless = invocation.over and not self.scenario.settings.second_look
+        return max(left, 30_000) if is_endless else left
 
     def _refuses(self, table, item):
         if not self.refusing:
