@@ -19,6 +19,8 @@ from tests.simulation.source import Record, Source, item_keys, item_name
 from tests.simulation.store import Store
 from tests.simulation.wire import Wire
 
+_SPARE_MS = 1000
+"""A second before its limit at the latest an invocation answers."""
 _FRESH = 7 * SECOND
 """An image of five seconds is written as it is, and times are rounded down to the second."""
 
@@ -174,6 +176,10 @@ class World:
         self._alive.remove(invocation)
         invocation.is_answered = True
         outcome = task.error or task.result
+        if not (invocation.over or invocation.dead) and self._left_ms(invocation) < _SPARE_MS:
+            self.problems.append(
+                f"{invocation} answers {self._left_ms(invocation)} ms before its end"
+            )
         settings = self.scenario.settings
         if invocation.consumer == "replica" and settings.settle and not settings.second_look:
             invocation.settled = _answered_for(invocation.records, outcome)
@@ -193,7 +199,7 @@ class World:
 
     def _time_out(self, invocation):
         if not invocation.over:
-            self.stats["fault: time-out"] += 1
+            self.problems.append(f"{invocation} times out")
             invocation.dead = True
             self._end(invocation, TimeoutError("the invocation timed out"))
         elif self.scenario.settings.second_look:
