@@ -1,17 +1,20 @@
 """Turn on a table's stream with both images, where that does no harm."""
 
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import boto3
 from botocore.exceptions import ClientError
 
+from operations.control_rows import write_control_row
 from operations.errors import OperationError, RefusedError
 from operations.execution.pace import Pace
 from reports.access.clients import dynamodb_client
+from reports.access.row_reader import require_history
 from reports.access.table_description import TableDescription, describe
 from stream_core.change import VIEW_TYPE
+from stream_core.control_row import TableLife
 from stream_core.retry import Retry, classify, error_code
 
 if TYPE_CHECKING:
@@ -28,6 +31,7 @@ class Stream:
 
     Attributes:
         arn: what to deploy with; None: there is no stream yet.
+        recorded: whether a history was given that knows the stream now.
         was_on: whether it was on before, with both images.
         applied: whether it was turned on now.
     """
@@ -36,13 +40,15 @@ class Stream:
     arn: str | None
     was_on: bool
     applied: bool
+    recorded: bool = False
 
 
-def enable(
+def enable(  # noqa: PLR0913 - what people may choose
     session: boto3.Session,
     endpoint_url: str | None,
     table: str,
     *,
+    history_table: str | None = None,
     apply: bool = False,
     pace: Pace,
 ) -> Stream:
@@ -52,6 +58,8 @@ def enable(
         session: credentials and region.
         endpoint_url: another endpoint than AWS.
         table: the table's name.
+        history_table: its history, where there is one already: it is told that the stream belongs
+            to this very table, so that a stream that was off is told from a table made anew.
         apply: do it; otherwise only say what would be done.
         pace: how long to wait until the table is ready before and after.
 
@@ -63,10 +71,16 @@ def enable(
     with closing(dynamodb_client(session, endpoint_url)) as dynamodb:
         switch = _Switch(dynamodb, table, pace)
         described = switch.describe()
-        if not described.has_stream:
-            return switch.turn_on() if apply else Stream(table, None, was_on=False, applied=False)
-        _require_both_images(described)
-        return Stream(table, described.stream_arn, was_on=True, applied=False)
+        stream = Stream(table, None, was_on=False, applied=False)
+        if described.has_stream:
+            _require_both_images(described)
+            stream = Stream(table, described.stream_arn, was_on=True, applied=False)
+        elif apply:
+            stream = switch.turn_on()
+        if apply and history_table is not None:
+            _record(dynamodb, history_table, switch.describe(), pace)
+            stream = replace(stream, recorded=True)
+        return stream
 
 
 @dataclass(frozen=True)
@@ -118,6 +132,14 @@ class _Switch:
                 raise
             return False
         return True
+
+
+def _record(
+    dynamodb: "DynamoDBClient", history_table: str, table: TableDescription, pace: Pace
+) -> None:
+    require_history(describe(dynamodb, history_table))
+    life = TableLife(table.stream_arn or "", table.table_id, table.created_at)
+    write_control_row(dynamodb, history_table, life, pace.patience())
 
 
 def _require_both_images(table: TableDescription) -> None:

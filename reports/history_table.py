@@ -164,8 +164,9 @@ class HistoryTable:
         """The states of an item in order, also that before its first row."""
         keys, now = self.key_schema.key_of(key), datetime.now(UTC)
         newest = self._reader.evidence(keys, now, now)
-        until = newest.before.sort_key if newest.before else " "
-        return timeline(self._reader.rows(item_id(keys), until=until), newest)
+        if newest.before is None:
+            return timeline((), newest)
+        return timeline(self._reader.rows(item_id(keys), until=newest.before.sort_key), newest)
 
     def blame(
         self,

@@ -2,6 +2,8 @@
 
 import base64
 import hashlib
+import re
+from typing import Final
 
 from stream_core.attribute_values import Item, canonical_number, read_item
 from stream_core.errors import MalformedRecordError
@@ -9,6 +11,9 @@ from stream_core.errors import MalformedRecordError
 # Developer Guide, "Constraints": a partition key value has at most 2048 bytes.
 _MAX_ID_BYTES = 2048
 _MAX_KEY_ATTRIBUTES = 2
+CONTROL_ID: Final = "!itemtrail"
+"""The `Id` of control rows (see `control_row`); no item has it."""
+_NEAR_CONTROL_ID = re.compile("!+itemtrail")
 
 
 def item_id(keys: Item) -> str:
@@ -19,6 +24,8 @@ def item_id(keys: Item) -> str:
     key), each with `\` and `|` escaped by `\`, joined by `|`. A text longer than a partition
     key may be is replaced by `sha256:` and its digest in hex. That cannot meet another id: a
     single `S` key is never too long, base64 has no colon, and two attributes always hold `|`.
+    Control rows have the id `!itemtrail`: a key of that text, or of more exclamation marks, gets
+    one more of them.
 
     Raises:
         MalformedRecordError: `keys` is not one or two of `S`, `N`, `B`.
@@ -27,6 +34,8 @@ def item_id(keys: Item) -> str:
         raise MalformedRecordError("Keys does not have one or two attributes")
     texts = [_key_text(value) for _, value in sorted(keys.items())]
     text = texts[0] if len(texts) == 1 else "|".join(map(_escape, texts))
+    if _NEAR_CONTROL_ID.fullmatch(text):
+        text = f"!{text}"
     encoded = text.encode("utf-8", "surrogatepass")
     if len(encoded) > _MAX_ID_BYTES:
         return f"sha256:{hashlib.sha256(encoded).hexdigest()}"

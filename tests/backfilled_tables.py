@@ -12,6 +12,7 @@ from replica_writer.tables import ReplicaTable, SourceTable
 from reports.access.machine import Machine
 from reports.access.row_reader import RowReader
 from stream_core.history_row import HistoryRow
+from stream_core.item_id import CONTROL_ID
 from tests.factories import change
 from tests.fake_tables import FakeTables
 from tests.fake_tables import describe as describe_table
@@ -99,10 +100,15 @@ class BackfilledTables:
         self.tables.put(HISTORY, row.to_item(4))
 
     def rows(self, identifier=None):
-        """Rows of the history in their order, of one item or of all."""
-        stored = map(HistoryRow.from_item, self.tables.items(HISTORY))
+        """Rows of the history in their order, of one item or of all; no control rows."""
+        items = (item for item in self.tables.items(HISTORY) if item["Id"]["S"] != CONTROL_ID)
+        stored = map(HistoryRow.from_item, items)
         rows = [row for row in stored if identifier in (None, row.id)]
         return sorted(rows, key=lambda row: (row.id, row.sort_key))
+
+    def controls(self):
+        """What the history says of itself."""
+        return self.deployment.reader.control_rows()
 
     def source(self):
         return self.tables.items(SOURCE)

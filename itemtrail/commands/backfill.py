@@ -25,6 +25,7 @@ from itemtrail.records.kinds import PROBLEM, STREAM
 from itemtrail.tables import cells
 from itemtrail.tables.backfill import backfill_blocks, gap_text, stream_blocks
 from itemtrail.tables.layout import summary_line
+from operations.backfill.mark import MarkOutcome, MarkResult
 from operations.backfill.plan import Backfill
 from operations.backfill.plan import backfill as backfill_table
 from operations.enable import Stream
@@ -32,12 +33,18 @@ from operations.enable import enable as enable_stream
 from operations.execution.pace import Pace
 from reports.access.clients import CONCURRENCY
 from reports.deployment.stack import Consumer
+from stream_core.history_row import time_text
 
 _MOST_SEGMENTS = 256
 
 
 @click.command(short_help="Turn a table's stream on, with both images.")
 @click.argument("table")
+@click.option(
+    "--history-table",
+    metavar="NAME",
+    help="Its history, where there is one already: told that the stream is of this very table.",
+)
 @apply_option
 @place_options
 @output_option
@@ -45,7 +52,8 @@ def enable(table: str, output: str | None, target: Target, *, apply: bool) -> in
     """Turn the stream of TABLE on, with old and new images, as the deployment needs it.
 
     A dry run unless --apply. A stream that is on with another view type has readers that need to
-    know first: it is left as it is, and the message says what to do instead (exit 2).
+    know first: it is left as it is, and the message says what to do instead (exit 2). Where the
+    stream of a table was off that has a history already, name that with --history-table.
 
     \b
     Example:
@@ -53,7 +61,14 @@ def enable(table: str, output: str | None, target: Target, *, apply: bool) -> in
       itemtrail enable Employee --apply
     """  # noqa: D301
     form, session = chosen_form(output), target.session()
-    stream = enable_stream(session, target.endpoint_url, table, apply=apply, pace=Pace())
+    stream = enable_stream(
+        session,
+        target.endpoint_url,
+        table,
+        history_table=target.history_table,
+        apply=apply,
+        pace=Pace(),
+    )
     record = stream_record(stream)
     summary = summary_line(_stream_summary(stream), good=stream.was_on or stream.applied)
     give(Answer(STREAM, [record], stream_blocks(stream), lambda: record, [summary]), form)
@@ -127,6 +142,7 @@ def backfill(  # noqa: PLR0913 - an option each
         with ProgressBar() as progress:
             result = backfill_table(
                 deployment,
+                stack=stack,
                 export=export,
                 segments=segments,
                 apply=apply,
@@ -161,7 +177,10 @@ def _give_backfill(
         problem_records(result),
         backfill_blocks(result, consumers, source_table),
         lambda: backfill_record(result),
-        [summary_line(_backfill_summary(result, consumers), good=good)],
+        [
+            *([] if result.mark is None else [summary_line(_mark_text(result.mark), good=good)]),
+            summary_line(_backfill_summary(result, consumers), good=good),
+        ],
     )
     give(answer, form)
     if form not in ("table", "json") and result.gap is not None:
@@ -190,6 +209,17 @@ def _backfill_summary(result: Backfill, consumers: Collection[Consumer]) -> str:
     word = "done" if result.finished else "not finished"
     go_on = f"; {result.go_on}" if result.go_on else ""
     return f"{word}: {', '.join([*done, *problems])}{go_on}"
+
+
+def _mark_text(mark: MarkResult) -> str:
+    """What became of the mark that lets answers rest on there being no row."""
+    since = "" if mark.since is None else time_text(mark.since)
+    return {
+        MarkOutcome.WRITTEN: f"the history is marked as complete since {since}",
+        MarkOutcome.PLANNED: f"the history would be marked as complete since {since}",
+        MarkOutcome.THERE: f"the history is marked as complete since {since} already",
+        MarkOutcome.REFUSED: f"the history gets no mark that it is complete: {mark.reason}",
+    }[mark.outcome]
 
 
 def _stream_summary(stream: Stream) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from itemtrail.records.kinds import BACKFILL, PROBLEM, STREAM, Record, record_of
+from itemtrail.records.kinds import BACKFILL, MARK, PROBLEM, STREAM, Record, record_of
 from operations.backfill.plan import Backfill
 from operations.enable import Stream
 
@@ -14,6 +14,7 @@ def backfill_record(backfill: Backfill) -> Record:
         backfill,
         clean=backfill.finished and not backfill.problems and not backfill.unfinished,
         problems=list(problem_records(backfill)),
+        mark=None if backfill.mark is None else record_of(MARK, backfill.mark),
         **backfill.counts.as_json(),
     )
 

@@ -141,11 +141,13 @@ BACKFILL = RecordKind(
     {"applied": _FLAG, "finished": _FLAG, "clean": _FLAG, "scanned": _INTEGER}
     | {"baselines": _INTEGER, "already_there": _INTEGER, "gone": _INTEGER}
     | {"changed_first": _INTEGER, "settled": _INTEGER, "problems": _WIRE}
-    | {"go_on": _TEXT, "gap": _WIRE},
+    | {"go_on": _TEXT, "gap": _WIRE, "mark": _WIRE},
 )
+MARK = RecordKind("mark", {"outcome": _TEXT, "since": _TIME, "reason": _TEXT})
 PROBLEM = RecordKind("problem", {"key_digest": _TEXT, "passing": _FLAG, "reason": _TEXT})
 STREAM = RecordKind(
-    "stream", {"table": _TEXT, "stream_arn": _TEXT, "was_on": _FLAG, "applied": _FLAG}
+    "stream",
+    {"table": _TEXT, "stream_arn": _TEXT, "was_on": _FLAG, "applied": _FLAG, "recorded": _FLAG},
 )
 DISCREPANCY = RecordKind(
     "discrepancy",

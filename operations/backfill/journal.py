@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from operations.backfill.results import Counts, PageResult, Problem, problems_of
 from operations.errors import StateFileError
@@ -10,6 +11,7 @@ from operations.execution.state_file import State, StateFile
 from reports.access.progress import Progress
 from stream_core.attribute_values import Item
 from stream_core.errors import MalformedRecordError
+from stream_core.history_row import time_text
 from stream_core.item_id import read_key
 
 
@@ -47,19 +49,26 @@ class Journal:
     """The parts of a backfill with what became of them; its methods may be called side by side.
 
     Attributes:
+        started: when the first of its runs began, by the service's clock.
         counts: of all runs since the backfill was begun.
         refused: items that will never be done.
         undone: why parts of this run could not be finished.
     """
 
     def __init__(
-        self, parts: int, file: StateFile | None, expected: int, progress: Progress
+        self,
+        parts: int,
+        file: StateFile | None,
+        started: datetime,
+        expected: int,
+        progress: Progress,
     ) -> None:
         """Go on from the file, where there is one.
 
         Args:
             parts: how many parts there are.
             file: where to keep the journal; None: nowhere, because nothing is written.
+            started: when it begins, unless it goes on.
             expected: about how many items there are.
             progress: called with the items that are done with.
 
@@ -70,6 +79,7 @@ class Journal:
         self._lock = threading.Lock()
         self._expected = expected
         self._progress = progress
+        self.started = started
         self.counts = Counts()
         self.refused: list[Problem] = []
         self.undone: list[Problem] = []
@@ -79,10 +89,11 @@ class Journal:
 
     def _restore(self, file: StateFile, saved: State) -> None:
         try:
+            self.started = datetime.fromisoformat(saved["started"])
             self.counts = Counts(**saved["counts"])
             self.refused = [Problem(*problem) for problem in saved["refused"]]
             self.parts = [BackfillPart.of_json(part) for part in saved["parts"]]
-        except (KeyError, TypeError, MalformedRecordError) as error:
+        except (KeyError, TypeError, ValueError, MalformedRecordError) as error:
             raise StateFileError(
                 f"the state file {file.path} was altered ({error}): delete it to begin anew"
             ) from error
@@ -128,6 +139,7 @@ class Journal:
         if self._file is not None:
             self._file.save(
                 {
+                    "started": time_text(self.started),
                     "parts": [part.as_json() for part in self.parts],
                     "counts": self.counts.as_json(),
                     "refused": [[problem.key_digest, problem.reason] for problem in self.refused],

@@ -14,8 +14,9 @@ from typing import Any
 
 from operations.backfill.baselines import Baselines
 from operations.backfill.journal import Journal
+from operations.backfill.mark import MarkResult, MarkWriter
 from operations.backfill.results import Counts, Problem
-from operations.backfill.run import BackfillRun
+from operations.backfill.run import PATIENCE_S, BackfillRun
 from operations.backfill.service_clock import ServiceClock
 from operations.backfill.source_facts import SourceFacts
 from operations.deployed_tables import DeployedTables
@@ -23,6 +24,7 @@ from operations.errors import RefusedError
 from operations.execution.pace import Pace
 from operations.execution.state_file import StateFile
 from reports.access.clients import CONCURRENCY
+from reports.deployment.stack import Stack
 from reports.exports.export import Export
 from stream_core.history_row import time_text
 
@@ -43,6 +45,7 @@ class Backfill:
         go_on: how to go on, in words; None: there is nothing left to do.
         gap: a declaration for `verify --gaps`: what was changed or deleted before its baseline
             has no beginning in the history, and never will. None: not all baselines are written.
+        mark: what became of the mark of a finished backfill; None: the history was left alone.
     """
 
     applied: bool
@@ -52,11 +55,13 @@ class Backfill:
     unfinished: list[Problem]
     go_on: str | None
     gap: dict[str, str] | None
+    mark: MarkResult | None
 
 
 def backfill(  # noqa: PLR0913 - what people may choose
     deployment: DeployedTables,
     *,
+    stack: Stack | None = None,
     export: str | Path | None = None,
     segments: int = CONCURRENCY,
     apply: bool = False,
@@ -69,6 +74,8 @@ def backfill(  # noqa: PLR0913 - what people may choose
 
     Args:
         deployment: the tables.
+        stack: that they are of; it shows since when changes are recorded, and without it the
+            history gets no mark that the backfill was finished.
         export: take the items from a full export by DynamoDB (`s3://BUCKET/PREFIX/AWSDynamoDB/ID`,
             or the path of a copy), which takes no capacity of the table; only the replica is
             still settled against the table itself.
@@ -88,6 +95,7 @@ def backfill(  # noqa: PLR0913 - what people may choose
     """
     plan = _Plan(
         deployment,
+        stack,
         segments=segments,
         apply=apply,
         history=history,
@@ -112,6 +120,7 @@ class _Plan:
     """What was asked for."""
 
     deployment: DeployedTables
+    stack: Stack | None
     segments: int
     apply: bool
     history: bool
@@ -159,13 +168,20 @@ class _Plan:
         """Go as far as it gets."""
         parts = self.segments if export is None else len(export.files)
         expected = facts.expected if export is None else export.items
-        journal = Journal(parts, file, expected, self.pace.progress)
+        started = self.clock.latest() if export is None else export.time
+        journal = Journal(parts, file, started, expected, self.pace.progress)
         run = self._run(facts, journal)
+        marks = MarkWriter(self.deployment, self.stack, self.clock, facts)
         if export is None:
             self._tune(facts)
             run.side_by_side(run.segment, self.segments)
         else:
             run.side_by_side(lambda number: run.file(export, number), self.segments)
+        mark = None
+        if self.history:
+            method = "scan" if export is None else "export"
+            patience = self.pace.patience(PATIENCE_S)
+            mark = marks.conclude(journal, method, patience, apply=self.apply)
         journal.close()
         until = self.clock.latest() if export is None else export.time
         has_gap = self.apply and self.history and journal.is_finished
@@ -177,6 +193,7 @@ class _Plan:
             unfinished=journal.undone,
             go_on=None if journal.is_finished or file is None else _GO_ON.format(file.path),
             gap=_gap(facts, until) if has_gap else None,
+            mark=mark,
         )
 
     def _run(self, facts: SourceFacts, journal: Journal) -> BackfillRun:

@@ -1,7 +1,7 @@
 """What the source table is, as DescribeTable says."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from operations.backfill.observation import tick_of
 from operations.backfill.service_clock import ServiceClock
@@ -19,6 +19,7 @@ class SourceFacts:
         key_schema: its key attributes, the partition key first.
         table_id: its own even among tables of one name; empty where the engine gives none.
         event_source_arn: its stream's, or its own where it has no stream.
+        created_at: when it was made, UTC.
         expected: how many items it has, counted now and then.
         tick: how exactly its changes are stamped.
     """
@@ -29,6 +30,7 @@ class SourceFacts:
     table_id: str
     event_source_arn: str
     region: str
+    created_at: datetime
     expected: int
     tick: timedelta
 
@@ -50,6 +52,7 @@ class SourceFacts:
             # The ARN of a stream is still given when it is long off.
             event_source_arn=stream_arn or table.arn,
             region=client.meta.region_name,
+            created_at=table.created_at,
             expected=table.items or 0,
             tick=tick_of(table.arn),
         )

@@ -1,8 +1,10 @@
 """Reading history rows and live items: queries, overflow objects, digests; no judgement."""
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from reports.access.by_time import ByTime
@@ -15,9 +17,10 @@ from reports.states.provenance import Provenance
 from reports.states.timeline import Evidence
 from stream_core.attribute_values import Item, same_item
 from stream_core.change import EventName
+from stream_core.control_row import ControlRow, read_control_row
 from stream_core.errors import IntegrityError
 from stream_core.history_row import ID, SORT_KEY, HistoryRow, sort_key_after
-from stream_core.item_id import item_id
+from stream_core.item_id import CONTROL_ID, item_id
 from stream_core.overflow_object import unpack
 
 if TYPE_CHECKING:
@@ -27,6 +30,22 @@ if TYPE_CHECKING:
 # API reference, BatchGetItem.
 MOST_A_CALL = 100
 _GIVE_UP_AFTER_S = 60
+# Control rows may come first, and there are a few of them.
+_A_FEW = 10
+
+
+def require_history(table: TableDescription) -> None:
+    """See that a table is one of history rows.
+
+    Raises:
+        TableNotFoundError: it is another one.
+    """
+    names = [name for name, _ in table.key]
+    if names != [ID, SORT_KEY]:
+        raise TableNotFoundError(
+            f"table '{table.name}' is not a history table: its key is "
+            f"{' and '.join(names)}, not {ID} and {SORT_KEY}"
+        )
 
 
 class RowReader:
@@ -87,13 +106,16 @@ class RowReader:
         _ = self.horizon
         if self.source is not None:
             return self.source.key_schema
-        items = self.dynamodb.scan(TableName=self.history_table, Limit=1)["Items"]
-        if not items:
-            raise ReportError(
-                f"the history table '{self.history_table}' is empty: name the source table too, "
-                "so that its keys are known"
-            )
-        return KeySchema.of_keys(HistoryRow.from_item(items[0]).change.keys)
+        pages = self.dynamodb.get_paginator("scan").paginate(
+            TableName=self.history_table, PaginationConfig={"PageSize": _A_FEW}
+        )
+        for item in chain.from_iterable(page["Items"] for page in pages):
+            if item[ID]["S"] != CONTROL_ID:
+                return KeySchema.of_keys(HistoryRow.from_item(item).change.keys)
+        raise ReportError(
+            f"the history table '{self.history_table}' is empty: name the source table too, "
+            "so that its keys are known"
+        )
 
     @cached_property
     def horizon(self) -> datetime:
@@ -103,12 +125,7 @@ class RowReader:
             TableNotFoundError: there is no such table, or it is no history table.
         """
         table = describe(self.dynamodb, self.history_table)
-        names = [name for name, _ in table.key]
-        if names != [ID, SORT_KEY]:
-            raise TableNotFoundError(
-                f"table '{self.history_table}' is not a history table: its key is "
-                f"{' and '.join(names)}, not {ID} and {SORT_KEY}"
-            )
+        require_history(table)
         return table.created_at
 
     def items(
@@ -161,6 +178,22 @@ class RowReader:
         """
         for item in self.items(identifier, after=after, until=until, newest_first=newest_first):
             yield self.load(item)
+
+    def control_items(self) -> list[Item]:
+        """The stored control rows as they stand, those of a kind and a stream in their order."""
+        return list(self.items(CONTROL_ID))
+
+    def control_rows(self) -> list[ControlRow]:
+        """What the history says of itself.
+
+        A control row that was altered vouches for nothing, and is left out; `verify` reports it.
+        """
+        rows: list[ControlRow] = []
+        for item in self.control_items():
+            with contextlib.suppress(IntegrityError):
+                row = read_control_row(item)
+                rows += [] if row is None else [row]
+        return rows
 
     def fetch(self, keys: Sequence[tuple[str, str]]) -> list[HistoryRow]:
         """At most 100 rows by `Id` and sort key, in the order given.

@@ -23,7 +23,7 @@ from reports.table.live_table import LiveTable
 from stream_core.attribute_values import Item
 from stream_core.change import EventName
 from stream_core.history_row import ID, SORT_KEY, sort_key_after, time_text
-from stream_core.item_id import item_id
+from stream_core.item_id import CONTROL_ID, item_id
 
 # Clocks differ, and rows arrive a little later than they are stamped.
 _MARGIN = timedelta(minutes=10)
@@ -203,6 +203,8 @@ def _mark_all(reader: RowReader, marks: RowMarks, progress: Progress) -> None:
     done = 0
     for page in scan(reader.dynamodb, reader.history_table, (ID, SORT_KEY, "EventName")):
         for row in page:
+            if row[ID]["S"] == CONTROL_ID:
+                continue
             # One that is no history row, without an event, is refused when it is read.
             marks.add(row[ID]["S"], row[SORT_KEY]["S"], row.get("EventName", {}).get("S", ""))
         done += len(page)

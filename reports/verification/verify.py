@@ -12,10 +12,11 @@ from reports.access.table_description import describe
 from reports.access.table_scan import scan
 from reports.verification.gaps import Gap
 from reports.verification.item_checks import ItemChecks, ItemReport, LiveSighting, Subject
+from reports.verification.lives import examine_controls
 from reports.verification.verdicts import Verification, VerificationTally
 from stream_core.attribute_values import Item
 from stream_core.history_row import ID
-from stream_core.item_id import item_id
+from stream_core.item_id import CONTROL_ID, item_id
 
 # A record takes a second or so to become a row.
 _PATIENCE = timedelta(seconds=10)
@@ -55,6 +56,7 @@ def verify(
     _ = reader.horizon
     tally = VerificationTally(reader.source, reader.by_time.shards)
     run = _Inspection(reader, ItemChecks(reader), progress, machine or Machine(), tally)
+    run.look_at_controls()
     if keys is None:
         run.look_at_all()
     else:
@@ -73,6 +75,11 @@ class _Inspection:
     machine: Machine
     tally: VerificationTally
     pending: list[ItemReport] = field(default_factory=list)
+
+    def look_at_controls(self) -> None:
+        """Look at what the history says of itself, whatever items are asked for."""
+        _, findings = examine_controls(self.reader.control_items())
+        self.tally.findings += [(CONTROL_ID, finding) for finding in findings]
 
     def look_at(self, subjects: Iterable[Subject]) -> None:
         """Look at some items, each once."""
@@ -154,7 +161,7 @@ class _Inspection:
             done += len(page)
             # The service counts anew every six hours or so.
             self.progress("rows listed", done, None if total is None else max(total, done))
-        return identifiers
+        return identifiers - {CONTROL_ID}
 
     def _live_without_rows(self, table: str, identifiers: set[str]) -> Iterator[Subject]:
         names = tuple(self.reader.key_schema.types)

@@ -61,7 +61,9 @@ class Store:
         if key in self.tables["history"]:
             raise RefusedError("DuplicateItem")
         self.tables["history"][key] = item
-        self.rows_of_event[item["EventId"]["S"]] += 1
+        # What the history says of itself is of no event.
+        if "EventId" in item:
+            self.rows_of_event[item["EventId"]["S"]] += 1
 
     @staticmethod
     def row(statement):

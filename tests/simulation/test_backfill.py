@@ -21,7 +21,7 @@ from reports.verification.continuity import FindingKind, Head, Link, judge_chain
 from stream_core.attribute_values import digest, read_item
 from stream_core.change import EventName
 from stream_core.history_row import HistoryRow
-from stream_core.item_id import item_id
+from stream_core.item_id import CONTROL_ID, item_id
 from stream_core.overflow_object import unpack
 from tests.factories import NOON
 from tests.simulation.backfilled import plan, run, run_again, slow_plan
@@ -211,11 +211,9 @@ def _additions(given, outcome):
         and all(row.change.event_name is not SNAPSHOT for row in rows)
     }
     for allowed in (late, set()):
-        before = set(world.store.tables["history"])
+        before = {key for key, _ in _rows(world)}
         result = run_again(given, outcome)
-        added = {
-            json.loads(key)["Id"]["S"] for key in world.store.tables["history"].keys() - before
-        }
+        added = {json.loads(key)["Id"]["S"] for key in {key for key, _ in _rows(world)} - before}
         if not added <= allowed or result.counts.baselines != len(added):
             yield f"a further backfill added {added}, {result.counts}"
         yield from _replica(world)
@@ -233,7 +231,7 @@ def _replica(world):
 def _histories(world):
     """Rows by item, in their order, images loaded and digests checked."""
     rows = defaultdict(list)
-    for item in world.store.tables["history"].values():
+    for _, item in _rows(world):
         row = HistoryRow.from_item(read_item(item))
         if row.overflow is not None:
             packed = world.store.buckets["overflow"][row.overflow.key][-1]
@@ -241,6 +239,12 @@ def _histories(world):
         row.check()
         rows[row.id].append(row)
     return {one: sorted(rows[one], key=lambda row: row.sort_key) for one in sorted(rows)}
+
+
+def _rows(world):
+    """The rows of items, with their places."""
+    stored = world.store.tables["history"].items()
+    return [(key, item) for key, item in stored if item["Id"]["S"] != CONTROL_ID]
 
 
 def _keys(world, item):

@@ -299,7 +299,8 @@ class World:
             return False
         if table == "history":
             image = item.get("NewImage", {}).get("M", {})
-            return "Poison" in image or item_name(item["Keys"]["M"]) in self._refused
+            keys = item.get("Keys")
+            return "Poison" in image or (keys and item_name(keys["M"]) in self._refused)
         return "Poison" in item or self.store.key("replica", item) in self._refused
 
     def _write(self, write):

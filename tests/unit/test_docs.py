@@ -50,7 +50,7 @@ SECTIONS = {
     ],
     "doctor": [record_kinds.ADVICE],
     "enable": [record_kinds.STREAM],
-    "backfill": [record_kinds.BACKFILL, record_kinds.PROBLEM],
+    "backfill": [record_kinds.BACKFILL, record_kinds.MARK, record_kinds.PROBLEM],
     "compare": [record_kinds.DISCREPANCY],
     "repair": [record_kinds.REPAIR, record_kinds.UNHEALED],
     "redrive": [

@@ -27,8 +27,10 @@ from reports.access.progress import Progress
 from reports.exports.export import Export, ExportFile
 from reports.exports.export_folder import LocalFolder
 from stream_core.attribute_values import Item, read_item, wire_json
+from stream_core.control_row import read_control_row
 from stream_core.errors import IntegrityError
-from stream_core.history_row import HistoryRow
+from stream_core.history_row import ID, HistoryRow
+from stream_core.item_id import CONTROL_ID
 from warehouse.archive.export_rows import loaded_row, stored_items, stored_row
 from warehouse.dataset.schema import MONTH, ROWS, month_of, row_of
 from warehouse.errors import DatasetError
@@ -51,11 +53,13 @@ class Staged:
     Attributes:
         rows: how many rows are in `path`.
         pending: how many rows are left in a file beside it, because their images are elsewhere.
+        controls: how many control rows were passed over: a dataset holds the rows of items.
     """
 
     path: Path
     rows: int
     pending: int = 0
+    controls: int = 0
 
 
 def convert(
@@ -73,10 +77,14 @@ def convert(
         ExportError: the file is damaged, or is not of a history table.
         IntegrityError: a row is not what was written.
     """
-    pending = 0
+    pending = controls = 0
     with _RowFile(path, report) as rows, gzip.open(_beside(path), "wb", 1) as pending_rows:
         for stored in stored_items(export, file):
             try:
+                if stored.item[ID]["S"] == CONTROL_ID:
+                    read_control_row(stored.item)
+                    controls += 1
+                    continue
                 row = stored_row(stored.item)
             except IntegrityError as error:
                 raise _placed(export, file, stored.line, error) from error
@@ -87,7 +95,7 @@ def convert(
             written_at = stored.written_at and stored.written_at.isoformat()
             fields = {"line": stored.line, "item": stored.item, "written_at": written_at}
             pending_rows.write(wire_json(fields) + b"\n")
-    return Staged(path, rows.count, pending)
+    return Staged(path, rows.count, pending, controls)
 
 
 def convert_pending(
@@ -121,7 +129,11 @@ def convert_pending(
 
 
 class Conversion:
-    """Converts the data files of an export into a folder."""
+    """Converts the data files of an export into a folder.
+
+    Attributes:
+        controls: how many control rows were passed over so far.
+    """
 
     def __init__(self, export: Export, folder: Path, s3: "S3Client", progress: Progress) -> None:
         """Convert an export.
@@ -137,6 +149,7 @@ class Conversion:
         self._s3 = s3
         self._progress = progress
         self._done = 0
+        self.controls = 0
 
     def run(self, processes: int) -> Iterator[Staged]:
         """Convert every data file; only what has rows is handed out.
@@ -147,6 +160,7 @@ class Conversion:
             DatasetError: a process ended before its time.
         """
         for file, staged in self._here() if processes <= 1 else self._in_processes(processes):
+            self.controls += staged.controls
             if staged.rows:
                 yield staged
             if staged.pending:

@@ -140,9 +140,10 @@ class _Ingest:
         conversion = Conversion(self._export, self._work, self._s3, self._progress)
         staged = list(conversion.run(_processes(self._export)))
         read = sum(file.rows for file in staged)
-        if read != self._export.items:
+        items = read + conversion.controls
+        if items != self._export.items:
             raise DatasetError(
-                f"{self._export.arn} has {self._export.items} items, and {read} were read"
+                f"{self._export.arn} has {self._export.items} items, and {items} were read"
             )
         files = tuple(map(self._place, self._merge([file.path for file in staged])))
         self._commit(files)

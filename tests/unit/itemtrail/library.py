@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import boto3
 
+from operations.backfill.mark import MarkOutcome, MarkResult
 from operations.backfill.plan import Backfill
 from operations.backfill.results import Counts, Problem
 from operations.enable import Stream
@@ -43,6 +44,7 @@ BACKFILLED = Backfill(
     unfinished=[Problem("fedcba9876543210", "not settled in the replica: no answer")],
     go_on="run the same command again: it goes on from state.json",
     gap=None,
+    mark=MarkResult(MarkOutcome.REFUSED, None, "the backfill is not finished"),
 )
 LAGS = Explanation(Reason.LAGGING, "an old state", "`repair` it", 2, AT - timedelta(seconds=90))
 CORRUPT = Explanation(Reason.CORRUPT, "it never was so", "find out who writes")

@@ -1,5 +1,6 @@
 """Turning a stream on: only where it is off, and never twice."""
 
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import boto3
@@ -13,10 +14,13 @@ from operations.errors import OperationError, RefusedError
 from operations.execution.pace import Pace
 from reports.access.machine import Machine
 from reports.errors import TableNotFoundError
+from stream_core.control_row import TableLife
+from tests.fake_tables import describe
 from tests.fakes import client_error
 
 TABLE = "Employee"
 ARN = f"arn:aws:dynamodb:eu-west-1:123456789012:table/{TABLE}/stream/2026-11-01T10:00:00.000"
+HISTORY, CREATED = "History", datetime(2026, 11, 1, tzinfo=UTC)
 BOTH, KEYS = "NEW_AND_OLD_IMAGES", "KEYS_ONLY"
 
 
@@ -87,9 +91,9 @@ def table(monkeypatch):
     return fake
 
 
-def turn_on(**options):
+def turn_on(history_table=None, **options):
     pace = Pace(machine=Machines().machine, **options)
-    return enable(None, None, TABLE, apply=True, pace=pace)
+    return enable(None, None, TABLE, history_table=history_table, apply=True, pace=pace)
 
 
 def test_without_apply_nothing_is_changed(table):
@@ -98,6 +102,52 @@ def test_without_apply_nothing_is_changed(table):
 
     assert planned == Stream(TABLE, None, was_on=False, applied=False)
     assert table.updates == []
+
+
+@pytest.fixture
+def history(monkeypatch, table):
+    """What is written into the history, and what is read of it."""
+    written = []
+    described = table.describe_table
+
+    def tell(TableName):  # noqa: N803 - the API's name
+        if TableName == TABLE:
+            return described(TableName)
+        names = ("Id", "ApproximateCreationDateTime") if TableName == HISTORY else ("Id",)
+        return {"Table": describe(TableName, names)}
+
+    monkeypatch.setattr(table, "describe_table", tell)
+    monkeypatch.setattr(
+        enabling,
+        "write_control_row",
+        lambda _client, name, row, _patience: written.append((name, row)),
+    )
+    for state in [*table.states, *table.after_update]:
+        state |= {"TableId": "12345a12", "CreationDateTime": CREATED}
+    return written
+
+
+def test_a_history_is_told_which_table_the_stream_is_of(history):
+    """A stream that is turned on again is told from a table made anew by that."""
+    stream = turn_on(history_table=HISTORY)
+
+    assert stream.recorded
+    assert history == [(HISTORY, TableLife(ARN, "12345a12", CREATED))]
+    assert turn_on(history_table=HISTORY).was_on
+    assert history[0] == history[1]
+
+
+def test_without_apply_a_history_is_told_nothing(history):
+    """Neither whether it is on nor that it would be."""
+    assert not enable(None, None, TABLE, history_table=HISTORY, pace=Pace()).recorded
+    assert history == []
+
+
+def test_a_table_that_is_no_history_is_refused(history):
+    """The source itself would not take the row, or take it."""
+    with pytest.raises(TableNotFoundError, match="is not a history table"):
+        enable(None, None, TABLE, history_table="Other", apply=True, pace=Pace())
+    assert history == []
 
 
 def test_it_is_turned_on_once_and_waited_for(table):

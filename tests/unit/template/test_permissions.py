@@ -321,6 +321,30 @@ def test_only_the_named_role_breaks_the_glass(who):
     assert _answers(BREAK_GLASS, case="plain") == {EXPLICIT_DENY}
 
 
+def _insert(who, *leading_keys, more=()):
+    context = {"dynamodb:LeadingKeys": list(leading_keys)}
+    return _world("plain").asks(who, "dynamodb:PartiQLInsert", HISTORY, context, more)
+
+
+@pytest.mark.parametrize("more", [(), (ALL_OF_DYNAMODB,), (EVERYTHING,)])
+def test_writer_cannot_write_a_control_row(more):
+    """What the history says of itself the function may not insert, alone or among rows of items."""
+    assert _insert(HISTORY_WRITER, "1", more=more) is ALLOWED
+    assert _insert(HISTORY_WRITER, "!!itemtrail", more=more) is ALLOWED
+    assert _insert(HISTORY_WRITER, "!itemtrail", more=more) is EXPLICIT_DENY
+    assert _insert(HISTORY_WRITER, "1", "!itemtrail", more=more) is EXPLICIT_DENY
+
+
+def test_table_itself_refuses_the_writer_a_control_row():
+    """The table's own policy does so too, whatever the role's policies are."""
+    stranger = f"arn:aws:iam::{ACCOUNT}:role/{STACK}-HistoryWriterRole-9Z8Y7X"
+
+    assert _insert(stranger, "1", more=[EVERYTHING]) is ALLOWED
+    assert _insert(stranger, "!itemtrail", more=[EVERYTHING]) is EXPLICIT_DENY
+    assert _insert(ADMINISTRATOR, "!itemtrail", more=[EVERYTHING]) is ALLOWED
+    assert _insert(READER, "!itemtrail") is IMPLICIT_DENY
+
+
 def test_breaking_the_glass_is_no_right_by_itself():
     """The table's policy gives the named role nothing: it needs rights of its own as well."""
     assert _answers(BREAK_GLASS, case="every option", more=()) == {IMPLICIT_DENY}

@@ -66,17 +66,17 @@ def _listed(value):
     return [*value] if isinstance(value, (list, tuple)) else [value]
 
 
-def _granted(role):
-    """What a role allows, as a set of (action, resource, condition)."""
+def _granted(role, effect="Allow"):
+    """What a role allows, or denies, as a set of (action, resource, condition)."""
     properties = role["Properties"]
     assert properties.keys() <= {"Description", "AssumeRolePolicyDocument", "Policies", "Tags"}
     granted = set()
     for policy in properties["Policies"]:
         for statement in policy["PolicyDocument"]["Statement"]:
-            assert statement["Effect"] == "Allow"
+            assert statement["Effect"] in ("Allow", "Deny")
             elements = {"Sid", "Effect", "Action", "Resource", "Condition"}
             assert statement.keys() <= elements
-            for resource in _listed(statement["Resource"]):
+            for resource in _listed(statement["Resource"]) if statement["Effect"] == effect else ():
                 granted |= _grants(statement["Action"], resource, statement.get("Condition"))
     return granted
 
@@ -107,6 +107,7 @@ ONLY_THE_DIGEST = {
     },
     "StringEqualsIfExists": {"dynamodb:Select": "SPECIFIC_ATTRIBUTES"},
 }
+OF_CONTROL_ROWS = {"ForAnyValue:StringEquals": {"dynamodb:LeadingKeys": ["!itemtrail"]}}
 HISTORY_WRITER = (
     FAILED_BATCHES
     | _grants("dynamodb:PartiQLInsert", "<HistoryTable.Arn>")
@@ -254,6 +255,9 @@ def test_history_writer_is_granted_exactly_the_listed(case):
     role = deployed(case).resources["HistoryWriterRole"]
 
     assert _granted(role) == HISTORY_WRITER | HISTORY_CASES[case]
+    assert _granted(role, "Deny") == _grants(
+        "dynamodb:PartiQLInsert", "<HistoryTable.Arn>", OF_CONTROL_ROWS
+    )
 
 
 @pytest.mark.parametrize("case", CASES_WITH_REPLICA)
@@ -449,7 +453,20 @@ def test_history_table_refuses_all_that_changes_a_row(case, condition):
             ],
             "Resource": f"{TABLES}/{STACK}-history",
         }
-        | condition
+        | condition,
+        {
+            "Sid": "ControlRowsAreNotOfTheWriter",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "dynamodb:PartiQLInsert",
+            "Resource": f"{TABLES}/{STACK}-history",
+            "Condition": OF_CONTROL_ROWS
+            | {
+                "ArnLike": {
+                    "aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:role/{STACK}-HistoryWriterRole-*"
+                }
+            },
+        },
     ]
     assert deployed(case).properties("HistoryTable")["TableName"] == f"{STACK}-history"
 

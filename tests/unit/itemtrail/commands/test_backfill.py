@@ -55,6 +55,7 @@ def test_backfill_is_asked_for_by_what_the_options_say(run):
 
     _, named = library.asked["backfill"]
     assert named == {
+        "stack": None,
         "export": "s3://bucket/AWSDynamoDB/1",
         "segments": 3,
         "apply": True,

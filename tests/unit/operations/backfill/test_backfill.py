@@ -305,7 +305,7 @@ def test_a_rate_is_kept(world, run):
     assert sum(world.pauses_s) == pytest.approx(4)
     assert [
         len(request["Statements"]) for request in world.tables.requests("batch_execute_statement")
-    ] == [10] * 5
+    ] == [10] * 5 + [1]
 
 
 # ---- The moment of a baseline ---------------------------------------------------------------
@@ -844,7 +844,8 @@ def test_a_damaged_file_ends_it_and_the_rest_is_gone_on_with(world, run, export)
 
     assert result.finished
     assert len(world.rows()) == result.counts.scanned == 90
-    assert len(world.tables.requests("query")) == queries + 45
+    of_controls = 1
+    assert len(world.tables.requests("query")) == queries + 45 + of_controls
 
 
 @pytest.mark.parametrize("passing", [0, 3, 30])

@@ -17,6 +17,7 @@ import pytest
 
 from reports.exports.export_folder import ExportError
 from stream_core.change import EventName
+from stream_core.control_row import BackfillMark, TableLife
 from stream_core.errors import IntegrityError, ItemtrailError
 from stream_core.history_row import HistoryRow
 from stream_core.item_id import key_digest
@@ -994,3 +995,28 @@ def test_a_month_that_is_large_has_several_files(archive, monkeypatch):
     archive.ingest(archive.full(rows_of(*states("1", 5))))
 
     assert sorted(file.rows for file in archive.open().files) == [1, 2, 2]
+
+
+# ---- What the history says of itself --------------------------------------------------------
+
+STREAM = f"{TABLE}/stream/2018"
+LIFE = TableLife(STREAM, "12345a12", day(-9))
+MARK = BackfillMark(STREAM, "12345a12", day(-9), day(-8), "scan", {}, "0a", "itemtrail")
+
+
+def test_control_rows_are_no_rows_of_the_dataset(archive):
+    """They are passed over in a full and in an incremental export, and counted as no rows."""
+    result = archive.ingest(archive.full([*ROWS, MARK.to_item()]))
+    assert (result.rows_read, result.rows_added) == (12, 12)
+
+    result = archive.ingest(archive.incremental([made.written(LIFE.to_item())], 0, 1))
+
+    assert (result.rows_read, result.rows_added) == (0, 0)
+    assert archive.rows() == in_order(ROWS)
+
+
+def test_an_altered_control_row_is_refused(filled):
+    """It was written once, like every other row."""
+    altered = LIFE.to_item() | {"EventSourceARN": {"S": "else"}}
+
+    filled.refuses(filled.full([*ROWS, altered], at=1), IntegrityError, "digest mismatch in the c")

@@ -1,0 +1,164 @@
+"""Control rows: what a history says of itself, written once and sealed like the rows of items.
+
+They are in the history table under the `Id` `!itemtrail`, which no item has (see `item_id`), with a
+sort key that begins with `!`, and have no `TimeBucket`, so that the index `ByTime` does not show
+them. The content is in `NewImage`; the digest covers all but itself and `Format`, which is 1 until
+rows of items have a second one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from stream_core.attribute_values import Item, digest
+from stream_core.errors import IntegrityError
+from stream_core.history_row import DIGEST, FORMAT, ID, SORT_KEY, time_text
+from stream_core.item_id import CONTROL_ID
+
+_EVENT = "CONTROL"
+_UNSEALED = (DIGEST, "Format")
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillMark:
+    """That a backfill of a whole table was finished.
+
+    What it says: whatever was in the table at `started` has a row in the history. For that, changes
+    have to have been recorded since before `started`; its writer sees to it.
+
+    Attributes:
+        stream_arn: the stream whose records the history was fed with.
+        table_id: the table's own even among tables of one name; empty where the engine gives none.
+        started, finished: by the service's clock, UTC.
+        method: how the items were read: `scan` or `export`.
+        counts: what became of them, by the names of `backfill`.
+        run: tells runs apart that were finished at the same moment.
+        tool: what wrote it, with its version.
+    """
+
+    stream_arn: str
+    table_id: str
+    started: datetime
+    finished: datetime
+    method: str
+    counts: Mapping[str, int]
+    run: str
+    tool: str
+
+    @property
+    def sort_key(self) -> str:
+        """Its place: the marks of a stream in the order in which they were finished."""
+        return f"!backfill#{label_of(self.stream_arn)}#{time_text(self.finished)}#{self.run}"
+
+    def to_item(self) -> Item:
+        """The item to store."""
+        content: Item = {
+            **_origin(self.stream_arn, self.table_id),
+            "Started": {"S": time_text(self.started)},
+            "Finished": {"S": time_text(self.finished)},
+            "Method": {"S": self.method},
+            "Counts": {"M": {name: {"N": str(count)} for name, count in self.counts.items()}},
+            "Run": {"S": self.run},
+            "Tool": {"S": self.tool},
+        }
+        return _sealed_item(self.sort_key, self.stream_arn, content)
+
+    @classmethod
+    def of_content(cls, stream_arn: str, content: Item) -> "BackfillMark":
+        """The mark with such a content."""
+        return cls(
+            stream_arn,
+            content["TableId"]["S"],
+            datetime.fromisoformat(content["Started"]["S"]),
+            datetime.fromisoformat(content["Finished"]["S"]),
+            content["Method"]["S"],
+            {name: int(count["N"]) for name, count in content["Counts"]["M"].items()},
+            content["Run"]["S"],
+            content["Tool"]["S"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TableLife:
+    """Which table a stream belongs to: another one of the same name has another life.
+
+    Attributes:
+        stream_arn: the stream.
+        table_id: as in `BackfillMark`.
+        created_at: when the table was created, UTC.
+    """
+
+    stream_arn: str
+    table_id: str
+    created_at: datetime
+
+    @property
+    def sort_key(self) -> str:
+        """Its place: a stream has one."""
+        return f"!life#{label_of(self.stream_arn)}"
+
+    def to_item(self) -> Item:
+        """The item to store."""
+        content = {
+            **_origin(self.stream_arn, self.table_id),
+            "CreatedAt": {"S": time_text(self.created_at)},
+        }
+        return _sealed_item(self.sort_key, self.stream_arn, content)
+
+    @classmethod
+    def of_content(cls, stream_arn: str, content: Item) -> "TableLife":
+        """The life with such a content."""
+        created_at = datetime.fromisoformat(content["CreatedAt"]["S"])
+        return cls(stream_arn, content["TableId"]["S"], created_at)
+
+
+ControlRow: TypeAlias = BackfillMark | TableLife
+_KINDS: Mapping[str, type[ControlRow]] = {"!backfill": BackfillMark, "!life": TableLife}
+
+
+def read_control_row(item: Item) -> ControlRow | None:
+    """What a control row says, its digest checked; None: it is of a kind that is not known here.
+
+    Raises:
+        IntegrityError: it is not what was written.
+    """
+    sort_key = item[SORT_KEY]["S"]
+    sealed = {name: value for name, value in item.items() if name not in _UNSEALED}
+    if item.get(DIGEST) != {"B": digest(sealed)}:
+        raise IntegrityError(f"digest mismatch in the control row {sort_key}")
+    kind = _KINDS.get(sort_key.partition("#")[0])
+    if kind is None:
+        return None
+    try:
+        row = kind.of_content(item["EventSourceARN"]["S"], item["NewImage"]["M"])
+        if row.to_item() != item:
+            raise IntegrityError(f"the control row {sort_key} is not where its content says")
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        reason = f"no control row {sort_key}: {type(error).__name__} {error}"
+        raise IntegrityError(reason) from error
+    return row
+
+
+def label_of(stream_arn: str) -> str:
+    """The label that a stream has among those of its table, in its ARN; empty: it is no stream."""
+    return stream_arn.partition("/stream/")[2]
+
+
+def _origin(stream_arn: str, table_id: str) -> Item:
+    return {
+        "SourceArn": {"S": stream_arn.partition("/stream/")[0]},
+        "StreamLabel": {"S": label_of(stream_arn)},
+        "TableId": {"S": table_id},
+    }
+
+
+def _sealed_item(sort_key: str, stream_arn: str, content: Item) -> Item:
+    sealed: Item = {
+        ID: {"S": CONTROL_ID},
+        SORT_KEY: {"S": sort_key},
+        "EventName": {"S": _EVENT},
+        "EventSourceARN": {"S": stream_arn},
+        "NewImage": {"M": content},
+    }
+    return {**sealed, DIGEST: {"B": digest(sealed)}, "Format": {"N": FORMAT}}
