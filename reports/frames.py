@@ -182,7 +182,7 @@ def findings_frame(findings: Sequence[Finding]) -> pd.DataFrame:
 
     Columns: `finding` (its class), `key`, `since` and `until` (between which the missing or wrong
     change lies, `NaT` where there is no bound), `sort_key` of the row, `detail`, `declared` (the
-    cause, where a declared gap covers it).
+    cause, where a declared gap covers it), `missing` (what the missing changes came to, in words).
     """
     return pd.DataFrame(
         {
@@ -193,6 +193,7 @@ def findings_frame(findings: Sequence[Finding]) -> pd.DataFrame:
             "sort_key": _objects(finding.sort_key for finding in findings),
             "detail": _objects(finding.detail for finding in findings),
             "declared": _objects(finding.declared for finding in findings),
+            "missing": _objects(finding.missing for finding in findings),
         }
     )
 

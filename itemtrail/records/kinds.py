@@ -99,7 +99,7 @@ BLAME = RecordKind(
 FINDING = RecordKind(
     "finding",
     {"finding": _TEXT, "key": _WIRE, "since": _TIME, "until": _TIME, "sort_key": _TEXT}
-    | {"detail": _TEXT, "declared": _TEXT},
+    | {"detail": _TEXT, "declared": _TEXT, "missing": _TEXT},
 )
 VERIFICATION = RecordKind(
     "verification",

@@ -12,7 +12,7 @@ from reports.inputs.times import moment_text
 from reports.states.actor import Actor
 from reports.states.differences import Difference, differences
 from reports.states.timeline import Certainty, ItemState, state_before
-from reports.states.values import value_to_text
+from reports.states.values import brief_text
 from stream_core.attribute_values import AttributeValue, Item
 from stream_core.history_row import HistoryRow
 
@@ -129,15 +129,7 @@ def mark(difference: Difference) -> Text:
 
 def brief(value: AttributeValue | None, *, widest: int = _WIDEST_VALUE) -> Text:
     """A value in a few words; a long one is cut, and its size told."""
-    if value is None:
-        return Text("")
-    text = value_to_text(value)
-    if len(text) <= widest:
-        return plain(text)
-    if "B" in value:
-        # Nobody reads base64; its beginning tells one photo from another.
-        return plain(f"{text[: widest // 2]}… ({len(value['B']):,} bytes)")
-    return plain(f"{text[:widest]}… ({len(text):,} characters)")
+    return Text("") if value is None else plain(brief_text(value, widest))
 
 
 def item_cell(state: ItemState) -> Text:

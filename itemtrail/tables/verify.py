@@ -58,6 +58,8 @@ def _finding_count(verification: Verification) -> str:
 
 def _finding_row(finding: Finding) -> Row:
     detail = cells.plain(finding.detail)
+    if finding.missing is not None:
+        detail = Text("\n").join([cells.plain(finding.missing), detail])
     row = (
         Text(finding.kind.value, style="" if finding.declared else "red"),
         cells.key_cell(finding.keys),

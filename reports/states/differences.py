@@ -6,8 +6,11 @@ from typing import Literal
 
 from reports.inputs.paths import Path, path_text
 from reports.states.timeline import state_before
+from reports.states.values import brief_text
 from stream_core.attribute_values import AttributeValue, Item, same_value
 from stream_core.history_row import HistoryRow
+
+_MOST_SHOWN, _WIDEST_VALUE = 8, 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,39 @@ def differences(old: Item | None, new: Item | None) -> list[Difference]:
     their order and spelling; `NULL` is a value, absence is not.
     """
     return list(_between_maps((), old or {}, new or {}))
+
+
+def change_text(old: Item | None, new: Item | None, keys: Item) -> str:
+    """What leads from one state to another, in a line: `Amount 300.5 → 400.5, Note absent → x`.
+
+    Of an item that is not there, it is `nothing → Amount 300.5, Note x`. Long values are cut, and
+    a long list of attributes ends with how many more there are.
+
+    Args:
+        old: the state before, None for an absent item.
+        new: the state after.
+        keys: the item's key, which is told beside it.
+    """
+    shown = [difference for difference in differences(old, new) if difference.path[0] not in keys]
+    is_whole = old is None or new is None
+    parts = [
+        f"{path_text(difference.path)} "
+        + (
+            _brief(difference.new or difference.old)
+            if is_whole
+            else f"{_brief(difference.old)} → {_brief(difference.new)}"
+        )
+        for difference in shown[:_MOST_SHOWN]
+    ]
+    more = len(shown) - _MOST_SHOWN
+    text = (", ".join(parts) or "an item of its key") + (f" and {more:,} more" if more > 0 else "")
+    if old is None:
+        return f"nothing → {text}"
+    return f"{text} → nothing" if new is None else text
+
+
+def _brief(value: AttributeValue | None) -> str:
+    return "absent" if value is None else brief_text(value, _WIDEST_VALUE)
 
 
 def changed_paths(row: HistoryRow) -> list[str]:

@@ -40,6 +40,17 @@ def value_to_text(value: AttributeValue) -> str:
     return _TEXT.get(tag, json.dumps)(content)
 
 
+def brief_text(value: AttributeValue, widest: int) -> str:
+    """One attribute value in a few words; a long one is cut, and its size told."""
+    text = value_to_text(value)
+    if len(text) <= widest:
+        return text
+    if "B" in value:
+        # Nobody reads base64; its beginning tells one photo from another.
+        return f"{text[: widest // 2]}… ({len(value['B']):,} bytes)"
+    return f"{text[:widest]}… ({len(text):,} characters)"
+
+
 def _base64(content: bytes) -> str:
     return base64.b64encode(content).decode("ascii")
 

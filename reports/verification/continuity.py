@@ -74,6 +74,8 @@ class Finding:
         declared: the cause, where a declared gap covers it.
         follows: the sort key of the row after which something is missing, None where there is
             none.
+        missing: what the missing changes came to, attribute by attribute: `Status open → closed`.
+            None where nothing is missing, or it is not known.
     """
 
     kind: FindingKind
@@ -84,6 +86,7 @@ class Finding:
     detail: str
     declared: str | None = None
     follows: str | None = None
+    missing: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

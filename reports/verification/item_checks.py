@@ -4,8 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from more_itertools import chunked
+
 from reports.access.row_reader import RowReader
+from reports.states.differences import change_text
 from reports.states.provenance import CLOCK_TOLERANCE
+from reports.states.timeline import state_before
 from reports.verification.continuity import (
     INTEGRITY,
     Finding,
@@ -18,8 +22,11 @@ from reports.verification.continuity import (
 )
 from reports.verification.row_checks import CheckedRow, RowChecks
 from stream_core.attribute_values import Item
-from stream_core.history_row import ID
+from stream_core.errors import IntegrityError
+from stream_core.history_row import ID, HistoryRow
 
+# The rows on both sides of a finding are read once more, with images of up to 400 KB.
+_FINDINGS_A_CALL = 5
 # Lambda quotas: the longest invocation. Rows of one batch are written side by side, so that a
 # later one may be there before an earlier one for as long.
 _STILL_WRITING = timedelta(minutes=15)
@@ -125,9 +132,38 @@ class ItemChecks:
             for row in faulty
             for kind, details in row.faults.items()
         ]
-        report.findings += _judge(shown_as, links, report.sighting)
+        report.findings += self._with_changes(report, _judge(shown_as, links, report.sighting))
         report.early = {stream: _too_early(shown_as, rows) for stream, rows in early.items()}
         return report
+
+    def _with_changes(self, report: ItemReport, findings: list[Finding]) -> Iterator[Finding]:
+        """The findings with what is missing, from the rows around it and the live item."""
+        identifier, keys = report.subject.identifier, report.subject.keys or {}
+        for group in chunked(findings, _FINDINGS_A_CALL):
+            rows = self._rows_around(identifier, group)
+            for finding in group:
+                if finding.kind is FindingKind.ORDER or rows is None:
+                    yield finding
+                    continue
+                before, after = rows.get(finding.follows), rows.get(finding.sort_key)
+                old = None if before is None else before.change.new_image
+                # The last row, or none, is what the live item is held against.
+                if after is None or after is before:
+                    new = self.reader.live(keys)
+                else:
+                    new = state_before(after)
+                yield replace(finding, missing=change_text(old, new, keys))
+
+    def _rows_around(
+        self, identifier: str, findings: list[Finding]
+    ) -> dict[str | None, HistoryRow] | None:
+        """Rows next to findings by sort key; None where one was altered since it was read."""
+        places = {place for finding in findings for place in (finding.follows, finding.sort_key)}
+        keys = [(identifier, place) for place in places if place is not None]
+        try:
+            return {row.sort_key: row for row in self.reader.fetch(keys)} if keys else {}
+        except IntegrityError:
+            return None
 
 
 def _read_rows(

@@ -186,6 +186,7 @@ def test_findings_are_lines_with_their_bounds():
         "sort_key": "k",
         "detail": "why",
         "declared": "known",
+        "missing": None,
     }
 
 

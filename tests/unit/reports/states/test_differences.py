@@ -3,7 +3,7 @@
 import pytest
 
 from reports.inputs.paths import path_text
-from reports.states.differences import differences
+from reports.states.differences import change_text, differences
 from tests.factories import item, number, text
 
 
@@ -67,3 +67,32 @@ def test_an_item_that_comes_or_goes_differs_in_every_attribute():
     assert [one[1] for one in found(None, item(a=number(1)))] == ["added", "added"]
     assert [one[1] for one in found(item(a=number(1)), None)] == ["removed", "removed"]
     assert found(None, None) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (
+            item(Amount=number("300.5"), Status=text("reopened")),
+            item(Amount=number("400.5"), Status=text("open")),
+            "Amount 300.5 → 400.5, Status reopened → open",
+        ),
+        (item(), item(Note=text("x")), "Note absent → x"),
+        (None, item(Note=text("x")), "nothing → Note x"),
+        (item(Note=text("x")), None, "Note x → nothing"),
+        (None, item(), "nothing → an item of its key"),
+        (
+            item(Note=text("y" * 90)),
+            item(Note={"NULL": True}),
+            f"Note {'y' * 60}… (90 characters) → NULL",
+        ),
+        (
+            item(),
+            item(**{f"A{n}": number(n) for n in range(10)}),
+            f"{', '.join(f'A{n} absent → {n}' for n in range(8))} and 2 more",
+        ),
+    ],
+)
+def test_a_change_is_told_in_a_line(old, new, told):
+    """Without the key, and however large the item is."""
+    assert change_text(old, new, {"Id": text("1")}) == told

@@ -180,6 +180,30 @@ def test_missing_and_displaced_rows_break_completeness_alone(history, damage, cl
     assert not came_of_it.clean
 
 
+@pytest.mark.parametrize(
+    ("damage", "missing"),
+    [
+        (lose(0), ["nothing → State A"]),
+        (lose(1), ["State A → B"]),
+        (lose(2), ["State B → C"]),
+        (exchange(0, 1), ["nothing → State A", "State B → nothing", "State A → B"]),
+        (lambda history: history.put(item("3", State=text("X"))), ["nothing → State X"]),
+        (lambda history: history.put(item("1")), ["State C → absent"]),
+        (
+            lambda history: history.store(baseline_of(E, 90).to_item(SHARDS)),
+            ["State B → E", "State E → B"],
+        ),
+        (forge(1, created_at=moment(0) - timedelta(seconds=9)), [None]),
+        (alter(1, EventId=text("x")), [None]),
+    ],
+)
+def test_a_finding_tells_what_is_missing(history, damage, missing):
+    """Attribute by attribute, from the rows around it or the live item."""
+    damage(history)
+
+    assert [finding.missing for finding in verified(history).findings] == missing
+
+
 def test_missing_rows_around_a_deletion_are_told_apart():
     """A deletion that is missing, and an insertion that is."""
     rows = rows_of(A, None, B, C)
