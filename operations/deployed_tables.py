@@ -1,5 +1,6 @@
 """The tables and buckets that an operation works on, and the parts made for them."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,6 +18,7 @@ from replica_writer.tables import ReplicaTable, SourceTable
 from reports.access.clients import CLIENT_CONFIG
 from reports.access.clients import dynamodb_client as reading_client
 from reports.access.row_reader import RowReader
+from reports.states.watermark import NoWatermark, Watermark
 from stream_core.clients import CONCURRENCY, dynamodb_client, sqs_client
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ class DeployedTables:
         replica_region: where the replica is; by default where the source is.
         replica_role_arn: the role that may write a replica in another account.
         second_look_queue: URL of the queue of items to look at once more.
+        find_watermark: finds out up to when the history is complete.
     """
 
     source_table: str
@@ -46,13 +49,24 @@ class DeployedTables:
     replica_region: str | None = None
     replica_role_arn: str | None = None
     second_look_queue: str | None = None
+    find_watermark: Callable[[], Watermark | NoWatermark] = NoWatermark
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(CONCURRENCY))
 
     @cached_property
     def reader(self) -> RowReader:
         """Reads the history and the live items."""
-        history = self._named(self.history_table, "history table")
-        return RowReader(self.dynamodb, self.s3, history, self.source_table, self.time_shards)
+        return self.reader_with(self.source_table)
+
+    def reader_with(self, source_table: str | None) -> RowReader:
+        """The same, with this source table or with none."""
+        return RowReader(
+            self.dynamodb,
+            self.s3,
+            self._named(self.history_table, "history table"),
+            source_table,
+            self.time_shards,
+            find_watermark=self.find_watermark,
+        )
 
     @cached_property
     def dynamodb(self) -> "DynamoDBClient":

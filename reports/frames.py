@@ -7,7 +7,7 @@ of dtype object, with the wire type beside them where NULL and absent must be to
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -23,7 +23,15 @@ from reports.verification.continuity import Finding
 from stream_core.attribute_values import AttributeValue, Item
 from stream_core.history_row import HistoryRow
 
-_SCD2 = ("valid_from", "valid_to", "is_current", "certainty", "sequence_number")
+_SCD2 = (
+    "valid_from",
+    "valid_to",
+    "is_current",
+    "certainty",
+    "basis",
+    "reason",
+    "sequence_number",
+)
 
 
 def history_frame(rows: Sequence[HistoryRow], *, coerce: bool = False) -> pd.DataFrame:
@@ -87,7 +95,8 @@ def states_frame(states: Sequence[ItemState], *, coerce: bool = False) -> pd.Dat
 
     Columns: `key`, `valid_from` (`NaT` where it is not known), `valid_to` (exclusive, `NaT` while
     it lasts or where it is not known), `is_current`, `exists`, `item` (None where there was
-    none), `certainty`, `reason`, `event_name` and `sequence_number` of the row it rests on.
+    none), `certainty`, `basis` (what `exact` rests on, else None), `reason`, `event_name` and
+    `sequence_number` of the row it rests on. The certainty is that of the whole span.
     """
     rows = [state.row for state in states]
     return pd.DataFrame(
@@ -99,6 +108,7 @@ def states_frame(states: Sequence[ItemState], *, coerce: bool = False) -> pd.Dat
             "exists": _flags(state.exists for state in states),
             "item": _images([state.image for state in states], coerce=coerce),
             "certainty": _objects(state.certainty.value for state in states),
+            "basis": _objects(state.basis and state.basis.value for state in states),
             "reason": _objects(state.reason for state in states),
             "event_name": _objects(row and row.change.event_name.value for row in rows),
             "sequence_number": _objects(row and row.change.sequence_number for row in rows),
@@ -109,11 +119,11 @@ def states_frame(states: Sequence[ItemState], *, coerce: bool = False) -> pd.Dat
 def scd2_frame(states: Iterable[ItemState], *, coerce: bool = False) -> pd.DataFrame:
     """Slowly changing dimension, type 2: one line a version, one column an attribute path.
 
-    The columns `valid_from`, `valid_to`, `is_current`, `certainty` and `sequence_number` come
-    last. An attribute of such a name is a column in quotes, `"valid_from"`, as is one whose name
-    holds a dot. Absent attributes are `pd.NA`, `NULL` is None. A time lies in exactly one version
-    (`valid_from <= time < valid_to`); versions that lasted less than the second they are stamped
-    with have `valid_from == valid_to`.
+    The columns `valid_from`, `valid_to`, `is_current`, `certainty`, `basis`, `reason` and
+    `sequence_number` come last. An attribute of such a name is a column in quotes,
+    `"valid_from"`, as is one whose name holds a dot. Absent attributes are `pd.NA`, `NULL` is
+    None. A time lies in exactly one version (`valid_from <= time < valid_to`); versions that
+    lasted less than the second they are stamped with have `valid_from == valid_to`.
     """
     versions = [state for state in states if state.exists]
     keys = {(name,): None for state in versions for name in state.keys}
@@ -157,7 +167,8 @@ def blame_frame(blames: Sequence[Blame], *, coerce: bool = False) -> pd.DataFram
     """One line an attribute path, and the change that made it what it is.
 
     Columns: `path`, `value`, `type`, `since` (`NaT` where the change is not recorded),
-    `event_name`, `sequence_number`, `event_id`, `actor`, `actor_caveat`, `certainty`, `reason`.
+    `event_name`, `sequence_number`, `event_id`, `actor`, `actor_caveat`, `certainty`, `basis`,
+    `reason`.
     """
     changes = [entry.row and entry.row.change for entry in blames]
     return pd.DataFrame(
@@ -172,9 +183,16 @@ def blame_frame(blames: Sequence[Blame], *, coerce: bool = False) -> pd.DataFram
             "actor": _objects(entry.actor.name for entry in blames),
             "actor_caveat": _objects(entry.actor.caveat for entry in blames),
             "certainty": _objects(entry.certainty.value for entry in blames),
+            "basis": _objects(entry.basis and entry.basis.value for entry in blames),
             "reason": _objects(entry.reason for entry in blames),
         }
     )
+
+
+def certainty_of(state: ItemState) -> dict[Hashable | None, Any]:
+    """How sure an answer is, for the `attrs` of its frame: `certainty`, `basis`, `reason`."""
+    basis = state.basis and state.basis.value
+    return {"certainty": state.certainty.value, "basis": basis, "reason": state.reason}
 
 
 def findings_frame(findings: Sequence[Finding]) -> pd.DataFrame:

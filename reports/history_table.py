@@ -10,6 +10,7 @@ from more_itertools import always_iterable
 
 from reports.access.by_time import IndexEntry
 from reports.access.clients import CLIENT_CONFIG, dynamodb_client
+from reports.access.machine import Machine
 from reports.access.progress import Progress, silent
 from reports.access.row_reader import RowReader
 from reports.inputs.keys import KeySchema
@@ -18,7 +19,8 @@ from reports.inputs.times import TimeRole, read_time
 from reports.states.blame import Blame, blame
 from reports.states.differences import Difference, differences
 from reports.states.selection import Selection
-from reports.states.timeline import ItemState, judge, timeline, weaker_of
+from reports.states.timeline import Evidence, ItemState, judge, judge_span, timeline, weaker_of
+from reports.states.watermark import NoWatermark, Watermark, declared_watermark
 from reports.table.as_of import TableAsOf, require_exact, table_states
 from reports.table.changes import changed_rows
 from reports.table.versions import item_versions, table_versions
@@ -59,7 +61,7 @@ class HistoryTable:
         IntegrityError: a row, or an overflow object it points to, is not what was written.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that is asked, and how
         self,
         history_table: str,
         source_table: str | None = None,
@@ -67,8 +69,13 @@ class HistoryTable:
         session: boto3.Session | None = None,
         endpoint_url: str | None = None,
         time_shards: int | None = None,
+        recorded_until: "Time | None" = None,
+        machine: Machine | None = None,
     ) -> None:
         """Prepare to ask; nothing is sent yet.
+
+        Up to when the history is complete, its watermark, is asked once, with the first question
+        that needs it: a new `HistoryTable` asks anew.
 
         Args:
             history_table: the table's name.
@@ -78,7 +85,15 @@ class HistoryTable:
             endpoint_url: another endpoint than AWS, as in boto3.
             time_shards: partitions an hour of the index `ByTime`, the stack's parameter
                 `TimeShards`: `verify` holds rows against it. Questions find them out.
+            recorded_until: up to when you know the history to be complete. Without it no answer
+                is `exact` but the state now.
+            machine: the clock; the command line has all times of a command count from one moment.
+
+        Raises:
+            ReportError: `recorded_until` lies in the future.
         """
+        self._now = (machine or Machine()).now
+        watermark = declared_watermark(recorded_until, self._now())
         session = session or boto3.Session()
         self._reader = RowReader(
             dynamodb_client(session, endpoint_url),
@@ -86,6 +101,7 @@ class HistoryTable:
             history_table,
             source_table,
             time_shards,
+            find_watermark=lambda: watermark,
         )
 
     @property
@@ -97,6 +113,11 @@ class HistoryTable:
     def horizon(self) -> datetime:
         """When the history began, UTC: nothing earlier was recorded."""
         return self._reader.horizon
+
+    @property
+    def watermark(self) -> Watermark | NoWatermark:
+        """Up to when the history is known to be complete, or why that is not known."""
+        return self._reader.watermark
 
     def history(self, key: Key, *, coerce: bool = False) -> "pd.DataFrame":
         """Every version of an item, oldest first; see `frames.history_frame`."""
@@ -114,16 +135,12 @@ class HistoryTable:
         The newest row up to the instant gives its NewImage; without one, the oldest row after it
         gives its OldImage; without any, the live item stands. However long the history is, two
         items are read, and a third only where the live item has just changed or a baseline is
-        next to the instant.
+        next to the instant. The state `now` is the live item, whatever is recorded of it.
 
         Raises:
             UncertainError: a `certain` answer was asked for, and there is only a weaker one.
         """
-        now = datetime.now(UTC)
-        evidence = self._reader.evidence(
-            self.key_schema.key_of(key), read_time(at, now, argument="at"), now
-        )
-        state = judge(evidence)
+        state = judge(self._evidence(key, at))
         if certain:
             require_exact(state)
         return state
@@ -132,23 +149,23 @@ class HistoryTable:
         """The net difference of an item between two instants, by attribute path.
 
         See `frames.difference_frame` for the columns; `frame.attrs` has the `certainty` of the
-        weaker of the two states and its `reason`.
+        weaker of the two states, its `basis` and its `reason`.
         """
-        from reports.frames import difference_frame
+        from reports.frames import certainty_of, difference_frame
 
         old, new, changes = self.differences(key, start, end)
         frame = difference_frame(changes, coerce=coerce)
-        weaker = weaker_of(old, new)
-        frame.attrs = {"certainty": weaker.certainty.value, "reason": weaker.reason}
+        frame.attrs = certainty_of(weaker_of(old, new))
         return frame
 
     def differences(
         self, key: Key, start: Time, end: Time
     ) -> tuple[ItemState, ItemState, list[Difference]]:
         """The states at two instants and what differs between them, in wire values."""
-        now = datetime.now(UTC)
+        keys, now = self.key_schema.key_of(key), self._now()
         since = read_time(start, now, role=TimeRole.BEFORE, argument="start")
-        old, new = self.as_of(key, since), self.as_of(key, read_time(end, now, argument="end"))
+        until = read_time(end, now, argument="end")
+        old, new = (judge(self._reader.evidence(keys, at, now)) for at in (since, until))
         return old, new, differences(old.image, new.image)
 
     def timeline(self, key: Key, *, coerce: bool = False) -> "pd.DataFrame":
@@ -162,11 +179,11 @@ class HistoryTable:
 
     def states(self, key: Key) -> Iterator[ItemState]:
         """The states of an item in order, also that before its first row."""
-        keys, now = self.key_schema.key_of(key), datetime.now(UTC)
-        newest = self._reader.evidence(keys, now, now)
+        newest = self._evidence(key, "now")
         if newest.before is None:
             return timeline((), newest)
-        return timeline(self._reader.rows(item_id(keys), until=newest.before.sort_key), newest)
+        until = newest.before.sort_key
+        return timeline(self._reader.rows(item_id(newest.keys), until=until), newest)
 
     def blame(
         self,
@@ -179,18 +196,17 @@ class HistoryTable:
         """For every attribute path its value, since when, by which change and by whom.
 
         `actor_attribute` is the path in which the application names who writes, such as
-        `updated_by`. See
-        `frames.blame_frame` for the columns; `frame.attrs` has the `certainty` and `reason` of
-        the state itself.
+        `updated_by`. See `frames.blame_frame` for the columns; `frame.attrs` has the `certainty`,
+        the `basis` and the `reason` of the state itself.
 
         Example:
             >>> trail.blame({"Id": 42}, actor_attribute="UpdatedBy")
         """
-        from reports.frames import blame_frame
+        from reports.frames import blame_frame, certainty_of
 
         state, blames = self.blames(key, at, actor_attribute=actor_attribute)
         frame = blame_frame(blames, coerce=coerce)
-        frame.attrs = {"certainty": state.certainty.value, "reason": state.reason}
+        frame.attrs = certainty_of(state)
         return frame
 
     def blames(
@@ -198,11 +214,12 @@ class HistoryTable:
     ) -> tuple[ItemState, list[Blame]]:
         """The state at an instant, and the change behind each of its values, in wire form."""
         named_by = as_path(actor_attribute, "actor_attribute")
-        state = self.as_of(key, at)
+        evidence = self._evidence(key, at)
+        state = judge(evidence)
         rows = self._reader.rows(
             item_id(state.keys), until=sort_key_after(state.at), newest_first=True
         )
-        return state, blame(state, rows, named_by)
+        return state, blame(state, judge_span(evidence), rows, named_by)
 
     def changes(
         self,
@@ -244,7 +261,7 @@ class HistoryTable:
         Changes that would be meant if only they named their actor, deletes above all, go to
         `undecided`.
         """
-        since, until = self._range(start, end)
+        since, until = self._range(start, end, self._now())
         identifier = None if key is None else item_id(self.key_schema.key_of(key))
         return changed_rows(
             self._reader,
@@ -260,7 +277,7 @@ class HistoryTable:
         self, start: Time, end: Time = "now", *, progress: Progress = silent
     ) -> Iterator[IndexEntry]:
         """Which rows there are of a range of time, in its order, without reading them."""
-        return self._reader.by_time.entries(*self._range(start, end), progress)
+        return self._reader.by_time.entries(*self._range(start, end, self._now()), progress)
 
     def between(
         self, start: Time, end: Time = "now", key: Key | None = None, *, coerce: bool = False
@@ -282,8 +299,8 @@ class HistoryTable:
         progress: Progress = silent,
     ) -> Iterator[ItemState]:
         """The versions active in a range of time, item by item, each item's oldest first."""
-        since, until = self._range(start, end)
-        now = datetime.now(UTC)
+        now = self._now()
+        since, until = self._range(start, end, now)
         if key is None:
             return table_versions(self._reader, since, until, now, progress)
         return item_versions(self._reader, self.key_schema.key_of(key), since, until, now)
@@ -327,7 +344,7 @@ class HistoryTable:
         Raises:
             UncertainError: an item's state is weaker; also while the states are streamed.
         """
-        now = datetime.now(UTC)
+        now = self._now()
         moment = read_time(at, now, argument="at")
         return table_states(self._reader, moment, now, certain=certain, progress=progress)
 
@@ -371,8 +388,12 @@ class HistoryTable:
             wanted = list(map(self.key_schema.key_of, listed))
         return verify(self._reader, wanted, gaps, progress)
 
-    def _range(self, start: Time, end: Time) -> tuple[datetime, datetime]:
-        now = datetime.now(UTC)
+    def _evidence(self, key: Key, at: Time) -> Evidence:
+        now = self._now()
+        moment = read_time(at, now, argument="at")
+        return self._reader.evidence(self.key_schema.key_of(key), moment, now)
+
+    def _range(self, start: Time, end: Time, now: datetime) -> tuple[datetime, datetime]:
         return (
             read_time(start, now, role=TimeRole.START, argument="start"),
             read_time(end, now, role=TimeRole.END, argument="end"),

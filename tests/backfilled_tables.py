@@ -13,7 +13,7 @@ from reports.access.machine import Machine
 from reports.access.row_reader import RowReader
 from stream_core.history_row import HistoryRow
 from stream_core.item_id import CONTROL_ID
-from tests.factories import change
+from tests.factories import change, complete
 from tests.fake_tables import FakeTables
 from tests.fake_tables import describe as describe_table
 from tests.fakes import FakeS3
@@ -79,7 +79,7 @@ class BackfilledTables:
         bucket = OverflowBucket(self.s3, OVERFLOW)
         self.deployment.dynamodb = tables
         self.deployment.s3 = self.s3
-        self.deployment.reader = RowReader(tables, self.s3, HISTORY, SOURCE)
+        self.deployment.reader = complete(RowReader(tables, self.s3, HISTORY, SOURCE))
         self.deployment.history_writer = HistoryWriter(tables, bucket, HISTORY, 4, pool)
         self.deployment.settler = Settler(
             ReplicaTable(tables, REPLICA), SourceTable(tables, SOURCE), pool

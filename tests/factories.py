@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from reports.access.machine import Machine
+from reports.states.watermark import Basis, Watermark
 from stream_core.batch import Delivery
 from stream_core.change import read_record
 from stream_core.retry import MARGIN_MS, Patience
@@ -19,6 +20,18 @@ NOON = 1520085960.0
 """2018-03-03T14:06:00Z, as Lambda gives it."""
 FIRST_SEQUENCE = 100000000003218256368
 """From the Developer Guide's walkthrough of the low-level API: 21 digits."""
+RECORDED = Watermark(datetime.max.replace(tzinfo=UTC), Basis.DECLARED, "declared by the test")
+"""No change is on its way."""
+COMPLETE = {"watermark": RECORDED, "complete_since": datetime.min.replace(tzinfo=UTC)}
+"""And no item lacks a beginning: so is evidence where nothing else is at stake."""
+
+
+def complete(reader):
+    """A reader of a history of which the same is known."""
+    for name, value in COMPLETE.items():
+        setattr(reader, name, value)
+    return reader
+
 
 _EVENTS = Path(__file__).parent / "events"
 

@@ -8,7 +8,7 @@ from history_writer.overflow_bucket import OverflowBucket
 from reports.access.row_reader import RowReader
 from stream_core.change import EventName
 from stream_core.history_row import ID, SORT_KEY, HistoryRow
-from tests.factories import FIRST_SEQUENCE, NOON, change
+from tests.factories import FIRST_SEQUENCE, NOON, change, complete
 from tests.fakes import client_error
 from tests.unit.memory_tables import HISTORY, SOURCE, MemoryTables, describe, moment
 
@@ -37,7 +37,9 @@ class History:
             page=5,
         )
         self.objects = OverflowObjects()
-        self.reader = RowReader(self.tables, self.objects, HISTORY, SOURCE if source else None)
+        self.reader = complete(
+            RowReader(self.tables, self.objects, HISTORY, SOURCE if source else None)
+        )
         for row in rows:
             self.store(row.to_item(SHARDS))
         for item in live:

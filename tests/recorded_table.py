@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from operations.deployed_tables import DeployedTables
 from stream_core.history_row import HistoryRow
-from tests.factories import change, text
+from tests.factories import RECORDED, change, complete, text
 from tests.racing import RacingClient
 from tests.tables import create_history_table, create_table
 
@@ -26,8 +26,15 @@ class RecordedTable:
         create_table(self.client, SOURCE, {"Id": "S"})
         create_history_table(self.client, HISTORY)
         self.racing = RacingClient(self.client)
-        self.deployment = DeployedTables(SOURCE, session, history_table=HISTORY, time_shards=4)
+        self.deployment = DeployedTables(
+            SOURCE,
+            session,
+            history_table=HISTORY,
+            time_shards=4,
+            find_watermark=lambda: RECORDED,
+        )
         self.deployment.dynamodb = self.racing
+        complete(self.deployment.reader)
         self.began = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
         self.deployment.reader.horizon = self.began - recorded_for
         self.sequence = 0

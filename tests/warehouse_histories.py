@@ -25,7 +25,7 @@ from reports.verification.continuity import Link, judge_chain
 from stream_core.attribute_values import canonical_json, digest, same_item
 from stream_core.change import EventName
 from stream_core.history_row import HistoryRow
-from tests.factories import number, text
+from tests.factories import RECORDED, number, text
 from tests.unit.memory_tables import HISTORY, Recorded, moment
 from warehouse.dataset.manifest import DataFile, Dataset, Ingested
 from warehouse.dataset.schema import ROWS, month_of, row_of
@@ -144,7 +144,7 @@ def lived(steps, existing, began_s, lost=frozenset()):
         if place in lost:
             del stored[key]
     rows = sorted(map(HistoryRow.from_item, stored.values()), key=lambda row: row.sort_key)
-    reader = RowReader(recorded.client, None, HISTORY, None, 2)
+    reader = RowReader(recorded.client, None, HISTORY, None, 2, find_watermark=lambda: RECORDED)
     return AskedHistory(rows, reader, moment(at + 60))
 
 

@@ -1,14 +1,14 @@
 """The commands that ask about one item: history, as-of, diff, blame, timeline."""
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import chain, pairwise
 
 import click
 
 from itemtrail.exit_status import CLEAN, NOTHING_FOUND
 from itemtrail.options.keys import KeyedCommand
-from itemtrail.options.kinds import TimeType
+from itemtrail.options.kinds import TimeType, asked_at
 from itemtrail.options.target import (
     Target,
     actor_attribute_option,
@@ -225,7 +225,7 @@ def timeline(key: tuple[str, ...], output: str | None, target: Target) -> int:
         answer = Answer(
             SPAN,
             map(span_record, states),
-            timeline_blocks(keys, states, datetime.now(UTC)),
+            timeline_blocks(keys, states, asked_at()),
         )
         give(answer, form, progress)
     if not lived:

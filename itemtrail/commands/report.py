@@ -4,7 +4,7 @@ import pathlib
 import shlex
 import sys
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from importlib.metadata import version
 from typing import Any
 
@@ -12,7 +12,7 @@ import click
 
 from itemtrail.exit_status import CLEAN, FINDINGS
 from itemtrail.options.keys import KeyedCommand
-from itemtrail.options.kinds import TimeType
+from itemtrail.options.kinds import TimeType, asked_at
 from itemtrail.options.target import (
     Target,
     TargetTables,
@@ -117,7 +117,7 @@ def _check(key: tuple[str, ...], file: pathlib.Path | None, wanted: _Wanted) -> 
 def _on_item(
     tables: TargetTables, target: Target, wanted: _Wanted, keys: Item, progress: ProgressBar
 ) -> tuple[Verification, str]:
-    trail, now = tables.open(), datetime.now(UTC)
+    trail, now = tables.open(), asked_at()
     gaps = read_gaps(wanted.gaps_file, trail.key_schema) if wanted.gaps_file else []
     state, blames = trail.blames(keys, wanted.at or now, actor_attribute=wanted.actor_attribute)
     verification = trail.verify([keys], gaps, progress=progress)
@@ -136,7 +136,7 @@ def _on_item(
 def _on_table(
     tables: TargetTables, target: Target, wanted: _Wanted, progress: ProgressBar
 ) -> tuple[Verification, str]:
-    trail, now = tables.open(), datetime.now(UTC)
+    trail, now = tables.open(), asked_at()
     gaps = read_gaps(wanted.gaps_file, trail.key_schema) if wanted.gaps_file else []
     since = wanted.since or max(trail.horizon, now - _DRAWN)
     activity = Activity.counted(since, now, trail.entries(since, now, progress=progress))

@@ -1,7 +1,7 @@
 """Kinds of values on the command line: times, paths, shares, durations."""
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
@@ -11,6 +11,16 @@ from reports import TimeFormatError
 from reports.errors import PathFormatError
 from reports.inputs.paths import Path, read_path
 from reports.inputs.times import TimeRole, read_time
+
+
+def asked_at() -> datetime:
+    """The present of a command, UTC: all times on its line count from the same moment.
+
+    So a moment that was written as `now` is known again as the present.
+    """
+    context = click.get_current_context()
+    moment: datetime = context.find_root().meta.setdefault(__name__, datetime.now(UTC))
+    return moment
 
 
 class TimeType(click.ParamType):
@@ -27,7 +37,7 @@ class TimeType(click.ParamType):
     ) -> datetime:
         """Read it, or say how it should look."""
         try:
-            return read_time(value, role=self._role, zone=time_zone())
+            return read_time(value, asked_at(), role=self._role, zone=time_zone())
         except TimeFormatError as error:
             self.fail(str(error), param, ctx)
 

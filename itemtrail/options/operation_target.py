@@ -6,13 +6,15 @@ from typing import Any, ClassVar
 
 import click
 
-from itemtrail.options.target import WHERE, Command, Target, stack_option, targeted
+from itemtrail.options.kinds import asked_at
+from itemtrail.options.target import RECORDED_UNTIL, WHERE, Command, Target, stack_option, targeted
 from operations.deployed_tables import DeployedTables
 from operations.errors import RefusedError
 from reports.access.by_time import MOST_SHARDS
 from reports.access.table_description import describe
 from reports.deployment.stack import Consumer, Stack
 from reports.inputs.keys import KeySchema
+from reports.states.watermark import NoWatermark, Watermark, declared_watermark
 
 _OUTPUTS = {
     "source_table": "SourceTableName",
@@ -68,10 +70,15 @@ class OperationTarget(Target):
                 endpoint_url=self.endpoint_url,
                 replica_role_arn=role,
                 second_look_queue=stack.second_look_queue if stack else None,
+                find_watermark=self._find_watermark(),
                 **parts,
             ),
             stack,
         )
+
+    def _find_watermark(self) -> Callable[[], Watermark | NoWatermark]:
+        declared = declared_watermark(self.recorded_until, asked_at())
+        return lambda: declared
 
 
 @dataclass(frozen=True)
@@ -198,7 +205,8 @@ def replica_target_options(command: Command) -> Command:
 
 def source_target_options(command: Command) -> Command:
     """The same for what works on the source by its history."""
-    return _operating(command, _SOURCE, _HISTORY, _TIME_SHARDS, kind=HistoryTarget)
+    parts = (_SOURCE, _HISTORY, RECORDED_UNTIL, _TIME_SHARDS)
+    return _operating(command, *parts, kind=HistoryTarget)
 
 
 def place_options(command: Command) -> Command:

@@ -12,18 +12,19 @@ import boto3
 import click
 from click.core import ParameterSource
 
-from itemtrail.options.kinds import PathType, TimeType
+from itemtrail.options.kinds import PathType, TimeType, asked_at
 from itemtrail.output.answer import FORMS
 from itemtrail.time_zone import time_zone_option
 from reports import HistoryTable, ReportError
 from reports.access.by_time import MOST_SHARDS
+from reports.access.machine import Machine
 from reports.deployment.stack import Stack
 from reports.inputs.times import TimeRole
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 # What belongs together: of these the environment's are taken all or none.
-_NAMED = frozenset({"stack", "history_table", "source_table"})
+_NAMED = frozenset({"stack", "history_table", "source_table", "recorded_until"})
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class TargetTables:
     history_table: str
     source_table: str | None
     time_shards: int | None
+    recorded_until: datetime | None
 
     def open(self) -> HistoryTable:
         """Prepare to ask them."""
@@ -44,6 +46,8 @@ class TargetTables:
             session=self.session,
             endpoint_url=self.endpoint_url,
             time_shards=self.time_shards,
+            recorded_until=self.recorded_until,
+            machine=Machine(now=asked_at),
         )
 
 
@@ -55,6 +59,7 @@ class Target:
     history_table: str | None = None
     source_table: str | None = None
     time_shards: int | None = None
+    recorded_until: datetime | None = None
     profile: str | None = None
     region: str | None = None
     endpoint_url: str | None = None
@@ -77,7 +82,14 @@ class Target:
             raise ReportError(
                 "which history? give --stack NAME, or --history-table NAME and --source-table NAME"
             )
-        return TargetTables(session, self.endpoint_url, history_table, source_table, time_shards)
+        return TargetTables(
+            session,
+            self.endpoint_url,
+            history_table,
+            source_table,
+            time_shards,
+            self.recorded_until,
+        )
 
     def session(self) -> boto3.Session:
         """A session with the credentials and the region meant."""
@@ -117,6 +129,14 @@ _TABLES = (
         help="Table it is the history of: confirms the newest state of an item.",
     ),
 )
+RECORDED_UNTIL = click.option(
+    "--recorded-until",
+    metavar="TIME",
+    type=TimeType(),
+    envvar="ITEMTRAIL_RECORDED_UNTIL",
+    show_envvar=True,
+    help="Up to when you know the history to be complete; `exact` rests on it then.",
+)
 _TIME_SHARDS = click.option(
     "--time-shards",
     metavar="N",
@@ -137,12 +157,13 @@ WHERE: tuple[Callable[[Any], Any], ...] = (
 
 def target_options(command: Command) -> Command:
     """Add the options that say which tables to ask; they arrive as `target`."""
-    return targeted(command, (stack_option(required=False), *_TABLES, *WHERE))
+    return targeted(command, (stack_option(required=False), *_TABLES, RECORDED_UNTIL, *WHERE))
 
 
 def indexed_target_options(command: Command) -> Command:
     """The same for questions that read the index by time."""
-    return targeted(command, (stack_option(required=False), *_TABLES, _TIME_SHARDS, *WHERE))
+    options = (stack_option(required=False), *_TABLES, RECORDED_UNTIL, _TIME_SHARDS, *WHERE)
+    return targeted(command, options)
 
 
 def stack_options(command: Command) -> Command:

@@ -48,7 +48,7 @@ def _plain(value: Any) -> Any:
 _TIME, _TEXT, _FLAG = FieldKind.TIME, FieldKind.TEXT, FieldKind.FLAG
 _INTEGER, _WIRE = FieldKind.INTEGER, FieldKind.WIRE
 _ROW_FIELDS = {"event_name": _TEXT, "sequence_number": _TEXT, "event_id": _TEXT}
-_CERTAINTY_FIELDS = {"certainty": _TEXT, "reason": _TEXT}
+_CERTAINTY_FIELDS = {"certainty": _TEXT, "basis": _TEXT, "reason": _TEXT}
 _ACTOR_FIELDS = {"actor": _TEXT, "actor_source": _TEXT, "actor_caveat": _TEXT}
 _DIFFERENCE_FIELDS = {"path": _TEXT, "change": _TEXT, "old": _WIRE, "new": _WIRE}
 _IMAGE_FIELDS = {"changed": _WIRE, "old_image": _WIRE, "new_image": _WIRE}

@@ -160,8 +160,9 @@ def key_cell(keys: Item) -> Text:
 
 
 def certainty(state: ItemState) -> Text:
-    """How sure an answer is, and why."""
-    return Text.assemble(certainty_word(state.certainty), f": {printable(state.reason)}")
+    """How sure an answer is, what that rests on, and why."""
+    basis = f" ({state.basis})" if state.basis else ""
+    return Text.assemble(certainty_word(state.certainty), f"{basis}: {printable(state.reason)}")
 
 
 def certainty_word(word: Certainty) -> Text:

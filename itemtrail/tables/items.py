@@ -198,7 +198,9 @@ def _change_that_began(row: HistoryRow, state: ItemState) -> Text:
 
 def _since(blame: Blame, footnotes: cells.Footnotes) -> Text:
     if blame.row is not None:
-        return Text(cells.when(blame.row.change.created_at))
+        since = Text(cells.when(blame.row.change.created_at))
+        is_exact = blame.certainty is Certainty.EXACT
+        return since if is_exact else since.append_text(footnotes.mark(blame.reason))
     return Text("not recorded").append_text(footnotes.mark(blame.reason))
 
 

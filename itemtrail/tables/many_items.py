@@ -94,7 +94,8 @@ def _validity(state: ItemState) -> Text:
         else Text("not recorded", style="dim")
     )
     if state.valid_to is None:
-        end = Text("now" if state.certainty is Certainty.EXACT else "not recorded", style="dim")
+        lasts = state.is_current and state.certainty is not Certainty.UNKNOWN
+        end = Text("now" if lasts else "not recorded", style="dim")
     elif state.valid_to == state.valid_from:
         end = Text("same second", style="dim")
     else:

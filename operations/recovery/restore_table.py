@@ -188,10 +188,7 @@ def _source(
                 f"the table '{deployment.source_table}' is gone: say what its key was, partition "
                 "key first (--key-attribute NAME:TYPE)"
             ) from error
-        alone = RowReader(
-            deployment.dynamodb, deployment.s3, reader.history_table, None, deployment.time_shards
-        )
-        return alone, key_schema, None
+        return deployment.reader_with(None), key_schema, None
     return reader, table.key_schema, encryption_of(table)
 
 

@@ -1,7 +1,7 @@
 """Reading history rows and live items: queries, overflow objects, digests; no judgement."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from functools import cached_property
 from itertools import chain
@@ -15,6 +15,7 @@ from reports.errors import ReportError, TableNotFoundError
 from reports.inputs.keys import KeySchema
 from reports.states.provenance import Provenance
 from reports.states.timeline import Evidence
+from reports.states.watermark import NoWatermark, Watermark
 from stream_core.attribute_values import Item, same_item
 from stream_core.change import EventName
 from stream_core.control_row import ControlRow, read_control_row
@@ -60,6 +61,7 @@ class RowReader:
         time_shards: int | None = None,
         *,
         overflow_bucket: str | None = None,
+        find_watermark: Callable[[], Watermark | NoWatermark] = NoWatermark,
     ) -> None:
         """Read with these clients; nothing is sent yet.
 
@@ -70,6 +72,8 @@ class RowReader:
             source_table: the name of the table that it is of; None: it is not read.
             time_shards: partitions an hour of the index `ByTime`; see `ByTime`.
             overflow_bucket: the only one that rows point into, where that is known.
+            find_watermark: finds out up to when the history is complete; called once, and only
+                when that is asked.
         """
         self.dynamodb = dynamodb
         self._s3 = s3
@@ -77,6 +81,17 @@ class RowReader:
         self.source_table = source_table
         self.overflow_bucket = overflow_bucket
         self.by_time = ByTime(dynamodb, history_table, time_shards)
+        self._find_watermark = find_watermark
+
+    @cached_property
+    def watermark(self) -> Watermark | NoWatermark:
+        """Up to when the history is complete, for rows that are read after this was asked."""
+        return self._find_watermark()
+
+    @cached_property
+    def complete_since(self) -> datetime | None:
+        """When the backfill began that gave every item a row; None: no mark of one is kept yet."""
+        return None
 
     @cached_property
     def source(self) -> TableDescription | None:
@@ -255,15 +270,20 @@ class RowReader:
     def evidence(self, keys: Item, at: datetime, now: datetime) -> Evidence:
         """What is known of an item around an instant: two rows, the live item if it matters."""
         identifier = item_id(keys)
+        # Before the rows: one that is stored meanwhile must not count as read.
+        watermark = self.watermark
         before = self.newest_until(identifier, at)
         after = self.oldest_after(identifier, at)
         live_was_read, live = False, None
-        if after is None and self.source_table is not None:
+        if (after is None or at == now) and self.source_table is not None:
             live_was_read, live = True, self.live(keys)
             if not same_item(live, before.change.new_image if before else None):
                 # The item may have changed between the reads: ask for the row once more.
                 after = self.oldest_after(identifier, at)
-        return Evidence(keys, at, now, self.horizon, before, after, live_was_read, live)
+        return Evidence(
+            *(keys, at, now, self.horizon, before, after, live_was_read, live, watermark),
+            complete_since=self.complete_since,
+        )
 
     def load(self, item: Item) -> HistoryRow:
         """A stored row with its images, its digest checked.

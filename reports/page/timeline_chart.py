@@ -109,9 +109,12 @@ def draw(
 
 
 def _stretches(axis: TimeAxis, states: Sequence[ItemState], until: datetime) -> Iterator[Stretch]:
-    # States of one second last no time by the clock: the marks tell of them.
+    # States of one second last no time by the clock: the marks tell of them. Of a live item that
+    # no row explains it is not known since when it is so: there is only the gap before it.
     lasting = [
-        state for state in states if state.valid_from is None or state.valid_from != state.valid_to
+        state
+        for number, state in enumerate(states)
+        if (state.valid_from != state.valid_to if state.valid_from else number == 0)
     ]
     for _, group in groupby(
         lasting, key=lambda state: (_kind(state), state.is_contradicted and id(state))

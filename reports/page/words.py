@@ -18,9 +18,13 @@ VERDICTS = {
     },
 }
 CERTAINTIES = {
-    "exact": "What was recorded before and after agrees: one missing record would have shown.",
-    "bounded": "A change is missing around the instant, or nothing vouches for one side of it: "
-    "known is a state before or after, not when it changed.",
+    "exact": "What was recorded before and after agrees, so that one missing record would have "
+    "shown, and no change of then can still arrive. In parentheses is what the second rests on: "
+    "the live item, the metrics of the deployment (measured), the age after which a change is "
+    "no longer on its way (aged), a comparison with the stream (compared), or the word of the "
+    "person who asked (declared).",
+    "bounded": "A change is missing around the instant or may still be on its way, or nothing "
+    "vouches for one side of it: known is a state before or after, not when it changed.",
     "unknown": "Nothing vouches for the answer.",
 }
 CLASSES = {

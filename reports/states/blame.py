@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from reports.inputs.paths import Path, leaves
 from reports.states.actor import Actor, actor_of
 from reports.states.differences import Difference, differences
-from reports.states.timeline import Certainty, ItemState, is_superseded, state_before
+from reports.states.timeline import Certainty, ItemState, is_superseded, state_before, weaker_of
+from reports.states.watermark import Basis
 from stream_core.attribute_values import AttributeValue, Item
 from stream_core.history_row import HistoryRow, time_text
 
@@ -20,8 +21,9 @@ class Blame:
     Attributes:
         path: to a value that holds no other; a set, an empty list and an empty map are such.
         row: the history row of the change, None where none is recorded; `since` is its time.
-        certainty: `exact`, or `bounded` where the change itself is missing or older than the
-            history; `reason` says which.
+        certainty: never better than that of the state; `bounded` where the change itself is
+            missing, not recorded yet, or older than the history; `reason` says which.
+        basis: what `exact` rests on, else None.
     """
 
     path: Path
@@ -30,47 +32,58 @@ class Blame:
     actor: Actor
     certainty: Certainty
     reason: str
+    basis: Basis | None = None
 
 
 def blame(
-    state: ItemState, newest_first: Iterable[HistoryRow], actor_attribute: Path | None
+    state: ItemState,
+    span: ItemState,
+    newest_first: Iterable[HistoryRow],
+    actor_attribute: Path | None,
 ) -> list[Blame]:
     """For every attribute path of a state, the newest change that touched it.
 
     Args:
         state: the item as of some instant.
+        span: the same, as sure as it is until that instant (`judge_span`): since when a value is
+            what it is, nothing knows of which a change may still be on its way.
         newest_first: its rows up to that instant, from the last one backwards; read only as far
             as needed.
         actor_attribute: the attribute that names who makes a change, if there is one.
     """
     values = dict(leaves(state.image)) if state.image is not None else {}
     blames: dict[Path, Blame] = {}
+    surest = weaker_of(state, span)
+    recorded = "recorded" if surest.certainty is Certainty.EXACT else surest.reason
     later: HistoryRow | None = None
     for row in newest_first:
         if len(blames) == len(values):
             break
         if is_superseded(row, later):
             continue
-        for path in _touched(_lost_between(row, later), values, blames):
-            blames[path] = _missing(path, values[path], _gap(row, later))
+        for path in _touched(_lost_after(row, later, state), values, blames):
+            reason = state.reason if later is None else _gap(row, later)
+            blames[path] = _missing(path, values[path], reason, surest)
         change = differences(state_before(row), row.change.new_image)
         for path in _touched(change, values, blames):
             actor = actor_of(row, actor_attribute)
-            blames[path] = Blame(path, values[path], row, actor, Certainty.EXACT, "recorded")
+            blames[path] = Blame(
+                path, values[path], row, actor, surest.certainty, recorded, surest.basis
+            )
         later = row
     oldest = "it was so before the first recorded change" if later else state.reason
-    return [blames.get(path) or _missing(path, value, oldest) for path, value in values.items()]
+    return [
+        blames.get(path) or _missing(path, value, oldest, surest) for path, value in values.items()
+    ]
 
 
-def _lost_between(row: HistoryRow, later: HistoryRow | None) -> list[Difference]:
-    """What changed between two neighbouring rows without a record."""
-    if later is None:
-        return []
-    return differences(row.change.new_image, state_before(later))
+def _lost_after(row: HistoryRow, later: HistoryRow | None, state: ItemState) -> list[Difference]:
+    """What changed without a record until the next row or, after the last one, the state."""
+    return differences(row.change.new_image, state_before(later) if later else state.image)
 
 
-def _gap(row: HistoryRow, later: HistoryRow | None) -> str:
-    start, end = (time_text(neighbour.change.created_at) for neighbour in (row, later or row))
+def _gap(row: HistoryRow, later: HistoryRow) -> str:
+    start, end = (time_text(neighbour.change.created_at) for neighbour in (row, later))
     return f"a change is missing between {start} and {end}"
 
 
@@ -86,5 +99,7 @@ def _touched(
     ]
 
 
-def _missing(path: Path, value: AttributeValue, reason: str) -> Blame:
-    return Blame(path, value, None, _UNNAMED, Certainty.BOUNDED, reason)
+def _missing(path: Path, value: AttributeValue, reason: str, surest: ItemState) -> Blame:
+    is_unknown = surest.certainty is Certainty.UNKNOWN
+    certainty = Certainty.UNKNOWN if is_unknown else Certainty.BOUNDED
+    return Blame(path, value, None, _UNNAMED, certainty, reason)

@@ -1,13 +1,14 @@
 """The state of an item at an instant, and how sure it is. Pure.
 
-`exact` means that the evidence agrees from both sides of the instant, so that one missing record
-would have shown: the row before and the row after fit each other, or the row before fits the
-live item, or nothing before an INSERT fits nothing recorded.
+`exact` means two things. The evidence agrees from both sides of the instant, so that one missing
+record would have shown: the row before and the row after fit each other, or the row before fits
+the live item, or a finished backfill vouches that an item without a row was not there. And the
+instant lies before the watermark, so that no change of then can still arrive; or it is the
+present, and the live item was read.
 
-Two things leave no trace, and no evidence shows them: missing records that lead from a state back
-to the same state, and an item from before the history that has no baseline and whose deletion,
-with all before it, is missing. A backfill at the start rules the second one out. A baseline is no
-evidence here where a change of its second follows; `verify` holds it against that whole second.
+Missing records that lead from a state back to the same state leave no trace, and no evidence shows
+them. A baseline is no evidence here where a change of its second follows; `verify` holds it against
+that whole second.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,9 +19,15 @@ from itertools import chain, pairwise
 from typing import Any
 
 from reports.states.values import to_python
+from reports.states.watermark import (
+    Basis,
+    NoWatermark,
+    Watermark,
+    may_arrive_after,
+)
 from stream_core.attribute_values import Item, same_item
 from stream_core.change import EventName
-from stream_core.history_row import HistoryRow
+from stream_core.history_row import HistoryRow, time_text
 
 
 class Certainty(StrEnum):
@@ -28,7 +35,7 @@ class Certainty(StrEnum):
 
     EXACT = "exact"
     BOUNDED = "bounded"
-    """A change is missing: the states at both ends are known, the moment in between is not."""
+    """A change is missing, or may still be on its way: known are states before and after."""
     UNKNOWN = "unknown"
     """Nothing vouches for the answer."""
 
@@ -46,6 +53,9 @@ class ItemState:
         valid_from: since when the item was so, UTC; None where that is not known.
         valid_to: until when, exclusive, UTC; None where it still is, or is not known.
         row: the history row the answer rests on; None where it is the live item, or nothing.
+        basis: what `exact` rests on; None where the answer is not exact.
+        is_contradicted: whether the rows, or the last row and the live item, do not fit each
+            other; asking again tells whether a change was recorded in between.
     """
 
     keys: Item
@@ -56,6 +66,8 @@ class ItemState:
     valid_from: datetime | None = None
     valid_to: datetime | None = None
     row: HistoryRow | None = None
+    basis: Basis | None = None
+    is_contradicted: bool = False
 
     @property
     def exists(self) -> bool:
@@ -65,15 +77,8 @@ class ItemState:
     @property
     def is_current(self) -> bool:
         """Whether the item is so still, as far as is recorded."""
-        return self.exists and self.valid_to is None
-
-    @property
-    def is_contradicted(self) -> bool:
-        """Whether the rows, or the last row and the live item, do not fit each other.
-
-        A state that is weak only for want of evidence has no beginning, or is unknown.
-        """
-        return self.certainty is Certainty.BOUNDED and self.valid_from is not None
+        is_live = self.basis is Basis.LIVE or not self.is_contradicted
+        return self.exists and self.valid_to is None and is_live
 
     @property
     def item(self) -> dict[str, Any] | None:
@@ -91,6 +96,9 @@ class Evidence:
         live_was_read: whether the source table was asked; `live` is its answer.
         now: when the evidence was gathered.
         horizon: when the history began.
+        watermark: up to when the history is complete, or why that is not known.
+        complete_since: when the first finished backfill began that still holds: an item that was
+            there then has a row; None without one.
     """
 
     keys: Item
@@ -101,15 +109,41 @@ class Evidence:
     after: HistoryRow | None = None
     live_was_read: bool = False
     live: Item | None = None
+    watermark: Watermark | NoWatermark = NoWatermark()  # noqa: RUF009 - it is frozen
+    complete_since: datetime | None = None
+
+    @property
+    def is_of_now(self) -> bool:
+        """Whether the present was asked for, and the live item tells it."""
+        return self.live_was_read and self.at == self.now
 
 
 def judge(evidence: Evidence) -> ItemState:
-    """The state that the evidence speaks for, and how sure it is."""
-    if evidence.before is not None:
-        return _after_a_row(evidence, evidence.before)
-    if evidence.after is not None:
-        return _before_a_row(evidence, evidence.after)
-    return _without_rows(evidence)
+    """The state at the instant that the evidence speaks for, and how sure it is."""
+    if evidence.is_of_now:
+        return _of_now(evidence)
+    return _until(evidence.at, _by_the_rows(evidence), evidence)
+
+
+def judge_span(evidence: Evidence) -> ItemState:
+    """The same state, and how sure it is for as long as it lasted, or until the instant.
+
+    The live item tells what is, not what was all the time until now: here the end of the state,
+    as far as it is known, has to lie before the watermark.
+    """
+    state = _by_the_rows(evidence)
+    return _until(state.valid_to or evidence.at, state, evidence)
+
+
+def _until(end: datetime, state: ItemState, evidence: Evidence) -> ItemState:
+    """What the rows make exact stays so up to the watermark: the one place of this rule."""
+    watermark = evidence.watermark
+    if state.certainty is not Certainty.EXACT:
+        return state
+    if isinstance(watermark, Watermark) and watermark.covers(end):
+        return replace(state, basis=watermark.basis)
+    reason = f"{state.reason}, but {watermark.doubt(evidence.now)}"
+    return replace(state, certainty=Certainty.BOUNDED, reason=reason)
 
 
 def timeline(
@@ -124,18 +158,25 @@ def timeline(
 
     Yields:
         A state for the time before the first row and one for each row; each lasts until the next
-        one begins. Changes of one second give states that last no time by the clock.
+        one begins. Changes of one second give states that last no time by the clock. Where the
+        evidence is of now and the last row does not fit the live item, one more: the live item,
+        of which it is not known since when it is so.
     """
+    of_the_past = replace(newest, live_was_read=False, live=None)
     for row in spoken_for(rows):
         if previous is None:
             at = min(newest.horizon, row.change.created_at - timedelta(microseconds=1))
         else:
             at = previous.change.created_at
-        yield judge(
-            Evidence(newest.keys, at, newest.now, newest.horizon, before=previous, after=row)
-        )
+        yield judge_span(replace(of_the_past, at=at, before=previous, after=row))
         previous = row
-    yield judge(replace(newest, before=previous))
+    newest = replace(newest, before=previous)
+    last = previous.change.new_image if previous else None
+    is_behind = newest.is_of_now and newest.after is None and not same_item(last, newest.live)
+    if previous is not None or not is_behind:
+        yield judge_span(newest)
+    if is_behind:
+        yield _live_span(judge(newest))
 
 
 def spoken_for(rows: Iterable[HistoryRow]) -> Iterator[HistoryRow]:
@@ -159,9 +200,13 @@ def is_superseded(row: HistoryRow, following: HistoryRow | None) -> bool:
 
 
 def weaker_of(first: ItemState, second: ItemState) -> ItemState:
-    """The state that is less certain."""
+    """The state that is less certain; of two exact ones the one that is not the live item."""
     strength = list(Certainty)
-    return max(first, second, key=lambda state: strength.index(state.certainty))
+
+    def weakness(state: ItemState) -> tuple[int, bool]:
+        return strength.index(state.certainty), state.basis is not Basis.LIVE
+
+    return max(first, second, key=weakness)
 
 
 def state_before(row: HistoryRow) -> Item | None:
@@ -171,24 +216,64 @@ def state_before(row: HistoryRow) -> Item | None:
     return row.change.old_image
 
 
+def _of_now(evidence: Evidence) -> ItemState:
+    last, live = evidence.after or evidence.before, evidence.live
+    fits = same_item(last.change.new_image if last else None, live)
+    row = last if fits else None
+    if row is not None:
+        reason = "the live item, which is as the last row left it"
+    elif fits:
+        reason = "neither a row nor a live item"
+    else:
+        reason = "the live item: the change that made it so is not recorded yet, or is missing"
+    return ItemState(
+        evidence.keys,
+        evidence.at,
+        live,
+        Certainty.EXACT,
+        reason,
+        valid_from=row.change.created_at if row else None,
+        row=row,
+        basis=Basis.LIVE,
+        is_contradicted=last is not None and not fits,
+    )
+
+
+def _live_span(state: ItemState) -> ItemState:
+    """The live item as the last state of a timeline: it is so now, it is not known since when."""
+    return replace(state, certainty=Certainty.BOUNDED, basis=None, is_contradicted=False)
+
+
+def _by_the_rows(evidence: Evidence) -> ItemState:
+    if evidence.before is not None:
+        return _after_a_row(evidence, evidence.before)
+    if evidence.after is not None:
+        return _before_a_row(evidence, evidence.after)
+    return _without_rows(evidence)
+
+
 def _after_a_row(evidence: Evidence, before: HistoryRow) -> ItemState:
     image, after = before.change.new_image, evidence.after
     certainty = Certainty.EXACT
     reason = "the rows before and after fit each other"
+    is_contradicted = False
     if evidence.at > evidence.now:
         certainty, reason = Certainty.UNKNOWN, "the time lies in the future"
     elif after is not None:
         if not same_item(image, state_before(after)):
-            certainty = Certainty.BOUNDED
-            reason = "a change is missing between the rows before and after"
+            certainty, is_contradicted = Certainty.BOUNDED, True
+            reason = _gap_reason(evidence, after)
     elif not evidence.live_was_read:
         certainty = Certainty.UNKNOWN
         reason = "no later row, and no source table was given to confirm the last one"
     elif same_item(image, evidence.live):
         reason = "the last row fits the live item"
     else:
-        certainty = Certainty.BOUNDED
-        reason = "the live item has changed since the last row: that change is not recorded yet"
+        certainty, is_contradicted = Certainty.BOUNDED, True
+        reason = (
+            "the live item has changed since the last row: that change "
+            f"{_on_its_way(evidence)}, or it is missing"
+        )
     return ItemState(
         evidence.keys,
         evidence.at,
@@ -198,6 +283,7 @@ def _after_a_row(evidence: Evidence, before: HistoryRow) -> ItemState:
         valid_from=before.change.created_at,
         valid_to=after.change.created_at if after else None,
         row=before,
+        is_contradicted=is_contradicted,
     )
 
 
@@ -206,7 +292,8 @@ def _before_a_row(evidence: Evidence, after: HistoryRow) -> ItemState:
     if evidence.at < evidence.horizon:
         certainty, reason = Certainty.UNKNOWN, _horizon_reason(evidence)
     elif after.change.event_name is EventName.INSERT:
-        certainty, reason = Certainty.EXACT, "the first row inserts the item"
+        reason = f"the first row inserts the item, {_beginnings(evidence)}"
+        certainty = _sure_of_beginnings(evidence)
     return ItemState(
         evidence.keys,
         evidence.at,
@@ -225,10 +312,39 @@ def _without_rows(evidence: Evidence) -> ItemState:
     elif evidence.at < evidence.horizon:
         reason = _horizon_reason(evidence)
     elif evidence.live_was_read and evidence.live is None:
-        certainty, reason = Certainty.EXACT, "neither a row nor a live item"
+        reason = f"neither a row nor a live item, {_beginnings(evidence)}"
+        certainty = _sure_of_beginnings(evidence)
     elif evidence.live_was_read:
         certainty, reason = Certainty.BOUNDED, "no row: the live item, as far as is recorded"
     return ItemState(evidence.keys, evidence.at, evidence.live, certainty, reason)
+
+
+def _sure_of_beginnings(evidence: Evidence) -> Certainty:
+    """How sure it is that an item that was there has a row, and is not only missing its end."""
+    since = evidence.complete_since
+    return Certainty.EXACT if since is not None and since <= evidence.at else Certainty.BOUNDED
+
+
+def _beginnings(evidence: Evidence) -> str:
+    if evidence.complete_since is None:
+        return "but no finished backfill vouches that every item has a beginning"
+    began = f"that began at {evidence.complete_since:%Y-%m-%dT%H:%M:%SZ}"
+    if _sure_of_beginnings(evidence) is Certainty.EXACT:
+        return f"and the backfill {began} gave every item a row"
+    return f"but the backfill {began}, after the time asked for, vouches for nothing before"
+
+
+def _gap_reason(evidence: Evidence, after: HistoryRow) -> str:
+    if after.change.created_at > may_arrive_after(evidence.watermark, evidence.now):
+        return "a change between the rows before and after is still on its way, or is missing"
+    return "a change is missing between the rows before and after"
+
+
+def _on_its_way(evidence: Evidence) -> str:
+    watermark = evidence.watermark
+    if isinstance(watermark, Watermark):
+        return f"was made after {time_text(watermark.at)} and is still on its way"
+    return "is still on its way"
 
 
 def _horizon_reason(evidence: Evidence) -> str:

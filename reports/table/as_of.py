@@ -89,6 +89,11 @@ def _refuse_what_no_history_knows(reader: RowReader, at: datetime, now: datetime
         why = f"{_began(reader)}, after the time asked for"
     if why is not None:
         raise UncertainError(f"the state of the table as of {time_text(at)} is unknown: {why}")
+    if at < now and not reader.watermark.covers(at):
+        raise UncertainError(
+            f"the state of the table as of {time_text(at)} is only bounded: "
+            f"{reader.watermark.doubt(now)}"
+        )
 
 
 def _began(reader: RowReader) -> str:

@@ -134,6 +134,8 @@ def known_items(
         now: the present.
         progress: is called with the live items, rows and hours read, then the items handed out.
     """
+    # Before the rows: one that is stored meanwhile must not count as read.
+    _ = reader.watermark
     begun = time.monotonic()
     live = None if reader.source_table is None else LiveTable(reader, progress)
     marks = RowMarks(span)
@@ -195,6 +197,8 @@ def evidence_of_each(
             after=after,
             live_was_read=reader.source_table is not None,
             live=item.live,
+            watermark=reader.watermark,
+            complete_since=reader.complete_since,
         )
 
 

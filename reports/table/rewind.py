@@ -9,6 +9,7 @@ from reports.access.parallel import batches, in_order
 from reports.access.progress import Progress
 from reports.access.row_reader import MOST_A_CALL, RowReader
 from reports.states.timeline import Certainty, ItemState, judge
+from reports.states.watermark import Basis
 from reports.table.known_items import keys_of, present
 from reports.table.live_table import LiveTable
 from stream_core.attribute_values import Item
@@ -16,6 +17,7 @@ from stream_core.item_id import item_id
 
 _TICK = timedelta(microseconds=1)
 _UNTOUCHED = "the live item, nothing recorded since: a change still on its way would not show"
+_PRESENT = "the live item"
 
 
 def rewound(
@@ -27,6 +29,8 @@ def rewound(
     after the item was read. An item that has changed since is asked for by itself, as `as_of`
     does; the others are what they are now.
     """
+    # Before anything is read: what is stored meanwhile must not count as read.
+    _ = reader.watermark
     begun = time.monotonic()
     live = LiveTable(reader, progress)
     changed: dict[str, str] = {}
@@ -35,7 +39,7 @@ def rewound(
             changed.setdefault(entry.identifier, entry.sort_key)
     total = max(live.count, len(changed))
     done = 0
-    for states in (_unchanged(reader, live, changed, at), _changed(reader, changed, at, now)):
+    for states in (_unchanged(reader, live, changed, at, now), _changed(reader, changed, at, now)):
         with closing(states):
             for state in states:
                 yield state
@@ -44,12 +48,15 @@ def rewound(
 
 
 def _unchanged(
-    reader: RowReader, live: LiveTable, changed: dict[str, str], at: datetime
+    reader: RowReader, live: LiveTable, changed: dict[str, str], at: datetime, now: datetime
 ) -> Generator[ItemState, None, None]:
     for item in live.items():
         keys = keys_of(reader, item)
         if item_id(keys) not in changed:
-            yield ItemState(keys, at, item, Certainty.BOUNDED, _UNTOUCHED)
+            if at == now:
+                yield ItemState(keys, at, item, Certainty.EXACT, _PRESENT, basis=Basis.LIVE)
+            else:
+                yield ItemState(keys, at, item, Certainty.BOUNDED, _UNTOUCHED)
 
 
 def _changed(

@@ -10,7 +10,7 @@ from reports.access.clients import CONCURRENCY
 from reports.access.parallel import in_order
 from reports.access.progress import Progress
 from reports.access.row_reader import MOST_A_CALL, RowReader
-from reports.states.timeline import Evidence, ItemState, judge, timeline
+from reports.states.timeline import Evidence, ItemState, timeline
 from reports.table.known_items import (
     KnownItem,
     Span,
@@ -123,7 +123,8 @@ def _between_neighbours(
 ) -> list[ItemState]:
     """The states of an item from the row before a range to the row after it."""
     if not known.within:
-        return [judge(_as_of_the_end(evidence, evidence.before, start, end))]
+        newest = _as_of_the_end(evidence, evidence.before, start, end)
+        return list(timeline((), newest, previous=evidence.before))
     within = Span.range(start, end)
     rows = list(reader.rows(known.identifier, after=within.first, until=within.last))
     newest = _as_of_the_end(replace(evidence, keys=rows[-1].change.keys), rows[-1], start, end)

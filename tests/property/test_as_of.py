@@ -20,6 +20,8 @@ from tests.unit.memory_tables import moment
 
 KEYS = {"Id": {"S": "1"}}
 OLD_AGE = item("1", State=number(99))
+END = LATER - timedelta(microseconds=1)
+"""The last moment of the past: of the present the live item tells."""
 
 # Seconds since the step before, 0 for the same second, and what then happens: the item is put in
 # one of few states, so that states come back, or deleted, or a backfill finds it as it is.
@@ -197,14 +199,14 @@ def test_the_states_of_a_timeline_tile_the_time_and_agree_with_as_of(given_steps
     left = [row for row, keep in zip(life.rows, kept, strict=True) if keep]
     history = history_of(left, life.last)
 
-    states = list(timeline(left, history.reader.evidence(KEYS, LATER, LATER)))
+    states = list(timeline(left, history.reader.evidence(KEYS, END, LATER)))
 
     assert states[0].valid_from is states[-1].valid_to is None
     assert [state.valid_to for state in states[:-1]] == [state.valid_from for state in states[1:]]
     begins = [state.valid_from for state in states[1:]]
     assert begins == sorted(begins)
     tick = timedelta(microseconds=1)
-    for at in {moment(-1), LATER, *begins, *(begin - tick for begin in begins)}:
+    for at in {moment(-1), END, *begins, *(begin - tick for begin in begins)}:
         lasting = states[bisect_right(begins, at)]
         answer = asked(history, at)
         assert same_item(lasting.image, answer.image)

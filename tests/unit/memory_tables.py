@@ -21,7 +21,7 @@ from reports.access.row_reader import RowReader
 from stream_core.attribute_values import same_item
 from stream_core.change import EventName
 from stream_core.history_row import ID, SORT_KEY, HistoryRow
-from tests.factories import NOON, change, item, number
+from tests.factories import NOON, change, complete, item, number
 from tests.fakes import client_error
 from tests.service_limits import (
     MAX_BATCH_BYTES,
@@ -254,7 +254,9 @@ class Recorded:
         )
         self.shards = shards
         known = shards if time_shards == "known" else time_shards
-        self.reader = RowReader(self.client, None, HISTORY, SOURCE if source else None, known)
+        self.reader = complete(
+            RowReader(self.client, None, HISTORY, SOURCE if source else None, known)
+        )
         self.rows = []
         self._sequences = count(1)
 

@@ -8,12 +8,12 @@ trace, to name a class that cannot be, or to end with an error that is not docum
 
 from collections import Counter
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import chain
 
-import reports.history_table
 from itemtrail import Certainty, HistoryTable, ItemtrailError, UncertainError
 from reports.access.machine import Machine
+from reports.states.watermark import Basis
 from reports.verification.verdicts import Verdict
 from reports.verification.verify import verify
 from stream_core.attribute_values import same_item
@@ -49,23 +49,22 @@ class Examination:
     def run(self):
         """Ask now, and ask the same again when everything late has come."""
         earlier = []
-        with _time_of(self.world):
-            for identifier, keys in self.world.keys.items():
-                with self._documented(f"questions of {identifier!r}"):
-                    earlier += self._ask_of_item(identifier, keys)
-            for at in self._some_instants():
-                with self._documented(f"the table as of {at}"):
-                    self._ask_of_table(at)
-            with self._documented("changes"):
-                self._ask_for_changes()
-            with self._documented("frames"):
-                self._ask_for_frames()
-            with self._documented("verify"):
-                self._verify()
-            seen_later(self.world)
-            for state in earlier:
-                with self._documented("the same question later"):
-                    self._ask_again(state)
+        for identifier, keys in self.world.keys.items():
+            with self._documented(f"questions of {identifier!r}"):
+                earlier += self._ask_of_item(identifier, keys)
+        for at in self._some_instants():
+            with self._documented(f"the table as of {at}"):
+                self._ask_of_table(at)
+        with self._documented("changes"):
+            self._ask_for_changes()
+        with self._documented("frames"):
+            self._ask_for_frames()
+        with self._documented("verify"):
+            self._verify()
+        seen_later(self.world)
+        for state in earlier:
+            with self._documented("the same question later"):
+                self._ask_again(state)
         return self.faults
 
     @property
@@ -76,6 +75,8 @@ class Examination:
             SOURCE if world.has_source else None,
             session=world.session,
             time_shards=world.told_shards,
+            recorded_until=world.watermark,
+            machine=Machine(now=lambda: world.now),
         )
 
     def _fault(self, kind, text):
@@ -241,12 +242,17 @@ class Examination:
         return last
 
     def _ask_again(self, earlier):
-        """An exact answer stays as it is when what was late has come."""
+        """An exact answer stays as it is when what was late has come.
+
+        What was live then is no longer sure, where its change is lost.
+        """
         if earlier.certainty is not Certainty.EXACT:
             return
         later = self.trail.as_of(earlier.keys, earlier.at)
         identifier = item_id(earlier.keys)
         if identifier in self.mixed:
+            return
+        if earlier.basis is Basis.LIVE and later.certainty is not Certainty.EXACT:
             return
         if later.certainty is not Certainty.EXACT or not same_item(later.image, earlier.image):
             self._fault(
@@ -431,27 +437,6 @@ class Examination:
 def examine(seed):
     """The faults of a seed's world."""
     return Examination(seed).run()
-
-
-@contextmanager
-def _time_of(world):
-    """Have the questions asked at the time of the world."""
-
-    class _Meta(type):
-        def __instancecheck__(cls, instance):
-            return isinstance(instance, datetime)
-
-    class _Time(datetime, metaclass=_Meta):
-        @classmethod
-        def now(cls, tz=None):  # noqa: ARG003
-            return world.now
-
-    module = reports.history_table
-    module.datetime = _Time
-    try:
-        yield
-    finally:
-        module.datetime = datetime
 
 
 def _differing(old, new):

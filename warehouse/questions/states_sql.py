@@ -247,7 +247,13 @@ def _verdicts(bounds: Bounds) -> dict[str, exp.Expr]:
     complete = f"the dataset is complete until {time_text(bounds.complete_until)}, and no longer"
     meanings = {
         "fits": ("exact", "the rows before and after fit each other"),
-        "inserted": ("exact", "the first row inserts the item"),
+        "inserted": (
+            "bounded",
+            (
+                "the first row inserts the item, but no finished backfill vouches that every item "
+                "has a beginning"
+            ),
+        ),
         "missing": ("bounded", "a change is missing between the rows before and after"),
         "no baseline": ("bounded", "the first row has no baseline before it"),
         "last row": (

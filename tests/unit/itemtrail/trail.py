@@ -15,7 +15,7 @@ from reports.table.as_of import TableAsOf
 from reports.verification.continuity import Finding, FindingKind
 from reports.verification.verdicts import Verdict, Verification
 from stream_core.history_row import HistoryRow
-from tests.factories import change, item, number, text
+from tests.factories import COMPLETE, change, item, number, text
 
 KEYS = {"Id": {"S": "1"}}
 OLD = item("1", Name=text("Murali"), Salary=number("4200.50"))
@@ -103,7 +103,8 @@ class Trail:
         self._ask(key, at)
         if certain:
             raise UncertainError("only bounded")
-        return judge(Evidence(key, at, at, HORIZON, before=self._rows[0], after=self._rows[1]))
+        before, after = self._rows[:2]
+        return judge(Evidence(key, at, at, HORIZON, before, after, **COMPLETE))
 
     def differences(self, key, start, end):
         old, new = self.as_of(key, start), self.as_of(key, end)
@@ -111,12 +112,12 @@ class Trail:
 
     def states(self, key):
         self._ask(key)
-        newest = Evidence(key, AT, AT, HORIZON, live_was_read=True, live=self._live)
+        newest = Evidence(key, AT, AT, HORIZON, None, None, True, self._live, **COMPLETE)
         return timeline(self._rows, newest)
 
     def blames(self, key, at, *, actor_attribute=None):
         state = self.as_of(key, at) if self._rows else ItemState(key, at, None, *UNSURE)
-        return state, blame(state, self._rows[:1], actor_attribute)
+        return state, blame(state, state, self._rows[:1], actor_attribute)
 
     def changed_rows(self, start, end, where, key, *, progress, undecided):  # noqa: PLR0913
         self._ask(start, end, where, key)

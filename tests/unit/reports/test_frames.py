@@ -24,7 +24,7 @@ from reports.states.differences import differences
 from reports.states.timeline import Certainty, Evidence, timeline
 from reports.verification.continuity import Finding, FindingKind
 from stream_core.history_row import HistoryRow
-from tests.factories import NOON, change, item, number, text
+from tests.factories import COMPLETE, NOON, change, item, number, text
 
 START = datetime.fromtimestamp(NOON, UTC)
 TTL = ("Service", "dynamodb.amazonaws.com")
@@ -57,7 +57,8 @@ def states(rows):
     """The same item's states, with the time before its first row."""
     now = START + timedelta(days=1)
     newest = Evidence(
-        {"Id": text("1")}, now, now, START - timedelta(days=1), rows[-1], None, True, None
+        *({"Id": text("1")}, now, now, START - timedelta(days=1), rows[-1], None, True, None),
+        **COMPLETE,
     )
     return list(timeline(rows, newest))
 
@@ -81,11 +82,13 @@ def test_scd2_has_one_line_a_version_and_one_column_a_path(states):
     frame = scd2_frame(states)
 
     assert list(frame.columns[:1]) == ["Id"]
-    assert list(frame.columns[-5:]) == [
+    assert list(frame.columns[-7:]) == [
         "valid_from",
         "valid_to",
         "is_current",
         "certainty",
+        "basis",
+        "reason",
         "sequence_number",
     ]
     assert list(frame["n"]) == [Decimal(LONG), Decimal(2), Decimal(LONG)]

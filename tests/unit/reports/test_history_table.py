@@ -24,7 +24,7 @@ from reports import (
 from stream_core.change import EventName
 from stream_core.errors import IntegrityError
 from stream_core.history_row import HistoryRow
-from tests.factories import FIRST_SEQUENCE, change, item, number, text
+from tests.factories import FIRST_SEQUENCE, change, complete, item, number, text
 from tests.tables import create_history_table, create_table, refusing_session
 
 HISTORY, SOURCE, BUCKET = "EmployeeHistory", "Employee", "overflow"
@@ -56,7 +56,9 @@ def aws(session):
 
 @pytest.fixture
 def trail(aws):
-    return HistoryTable(HISTORY, SOURCE, session=aws, time_shards=4)
+    trail = HistoryTable(HISTORY, SOURCE, session=aws, time_shards=4)
+    complete(trail._reader)
+    return trail
 
 
 @pytest.fixture

@@ -117,6 +117,7 @@ def test_blame_names_the_change_and_the_actor(run):
         "actor_source": "attribute",
         "actor_caveat": None,
         "certainty": "exact",
+        "basis": "declared",
         "reason": "recorded",
     }
 

@@ -18,7 +18,7 @@ from reports.verification.gaps import Gap
 from reports.verification.verdicts import Verdict, Verification
 from stream_core.change import EventName
 from stream_core.history_row import HistoryRow, sort_key_of
-from tests.factories import FIRST_SEQUENCE, change, item, text
+from tests.factories import COMPLETE, FIRST_SEQUENCE, change, item, text
 
 BEGAN = datetime(2026, 3, 1, tzinfo=UTC)
 MADE = datetime(2026, 3, 31, 12, tzinfo=UTC)
@@ -86,7 +86,8 @@ def report(rows, *findings, at=MADE, live=None, actor_attribute=None, verified=N
     newest = rows[-1].change if rows else None
     keys = newest.keys if newest else {"Id": text("1")}
     live = live or (newest.new_image if newest else None)
-    now = Evidence(keys, MADE, MADE, BEGAN, rows[-1] if rows else None, None, True, live)
+    last = rows[-1] if rows else None
+    now = Evidence(keys, MADE, MADE, BEGAN, last, None, True, live, **COMPLETE)
     until = [row for row in rows if row.change.created_at <= at]
     later = [row for row in rows if row.change.created_at > at]
     state = judge(
@@ -99,6 +100,7 @@ def report(rows, *findings, at=MADE, live=None, actor_attribute=None, verified=N
             later[0] if later else None,
             live_was_read=not later,
             live=None if later else live,
+            **COMPLETE,
         )
     )
     return item_report(
@@ -106,7 +108,7 @@ def report(rows, *findings, at=MADE, live=None, actor_attribute=None, verified=N
         state,
         states=list(timeline(rows, now)),
         rows=rows,
-        blames=blame(state, reversed(until), actor_attribute),
+        blames=blame(state, state, reversed(until), actor_attribute),
         verification=verified or verification(*findings),
         actor_attribute=actor_attribute,
         **options,

@@ -3,12 +3,15 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from reports.inputs.paths import path_text
 from reports.states.blame import blame
-from reports.states.timeline import Certainty, Evidence, judge
+from reports.states.timeline import Certainty, Evidence, judge, judge_span
+from reports.states.watermark import NoWatermark
 from stream_core.change import EventName
 from stream_core.history_row import HistoryRow, sort_key_of
-from tests.factories import NOON, change, item, number, text
+from tests.factories import COMPLETE, NOON, change, item, number, text
 
 START = datetime.fromtimestamp(NOON, UTC)
 
@@ -21,13 +24,14 @@ def rows_of(*states, first=None, step_s=60):
     ]
 
 
-def asked(rows, actor=None):
+def asked(rows, actor=None, **known):
     """The blame of the newest state, by path."""
     at = START + timedelta(days=1)
     newest = rows[-1]
-    live = newest.change.new_image
-    state = judge(Evidence(newest.change.keys, at, at, START, newest, None, True, live))
-    return {path_text(one.path): one for one in blame(state, reversed(rows), actor)}
+    known = COMPLETE | {"live_was_read": True, "live": newest.change.new_image} | known
+    evidence = Evidence(newest.change.keys, at, at, START, newest, **known)
+    blames = blame(judge(evidence), judge_span(evidence), reversed(rows), actor)
+    return {path_text(one.path): one for one in blames}
 
 
 def test_every_path_has_the_newest_change_that_touched_it():
@@ -140,7 +144,7 @@ def test_only_as_many_rows_are_read_as_are_needed():
     at = START + timedelta(days=1)
     image = rebirth.change.new_image
     state = judge(Evidence(rebirth.change.keys, at, at, START, rebirth, None, True, image))
-    blame(state, newest_first(), None)
+    blame(state, state, newest_first(), None)
 
     assert len(read) <= 2
 
@@ -170,3 +174,29 @@ def test_a_baseline_that_a_change_of_its_second_follows_breaks_no_link():
     blamed = asked([inserted, baseline, changed_row])["b"]
 
     assert (blamed.row, blamed.certainty) == (inserted, Certainty.EXACT)
+
+
+def test_a_value_that_the_live_item_contradicts_is_not_the_last_rows():
+    """Its change is not recorded, and what the last row says of it is over."""
+    rows = rows_of(item("1", a=number(1), b=number(1)), item("1", a=number(2), b=number(1)))
+
+    blamed = asked(rows, live=item("1", a=number(3), b=number(1)))
+
+    assert (blamed["a"].row, blamed["a"].certainty) == (None, Certainty.BOUNDED)
+    assert (blamed["b"].row, blamed["b"].certainty) == (rows[0], Certainty.BOUNDED)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "certainty"),
+    [
+        ({}, Certainty.EXACT),
+        ({"watermark": NoWatermark()}, Certainty.BOUNDED),
+        ({"live_was_read": False}, Certainty.UNKNOWN),
+    ],
+)
+def test_no_value_is_surer_than_its_state_was_until_then(evidence, certainty):
+    """A change on its way may have set a value, and set it back."""
+    blamed = asked(rows_of(item("1", a=number(1)), item("1", a=number(2))), **evidence)
+
+    assert {one.certainty for one in blamed.values()} == {certainty}
+    assert {one.basis is None for one in blamed.values()} == {certainty is not Certainty.EXACT}

@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from reports.states.timeline import Certainty, Evidence, judge, spoken_for, timeline, weaker_of
+from reports.states.watermark import Basis, NoWatermark, Watermark
 from stream_core.change import EventName
 from stream_core.history_row import HistoryRow
-from tests.factories import NOON, change, item, number
+from tests.factories import COMPLETE, NOON, RECORDED, change, item, number
 
 MOMENT = datetime.fromtimestamp(NOON, UTC)
 HORIZON, NOW = MOMENT - timedelta(days=1), MOMENT + timedelta(days=1)
@@ -27,7 +28,7 @@ def baseline(image, *, hours=0):
 
 
 def state(*, at=MOMENT, now=NOW, **evidence):
-    return judge(Evidence({"Id": {"S": "1"}}, at, now, HORIZON, **evidence))
+    return judge(Evidence({"Id": {"S": "1"}}, at, now, HORIZON, **(COMPLETE | evidence)))
 
 
 @pytest.mark.parametrize(
@@ -130,10 +131,123 @@ def test_without_any_row_the_live_item_stands_but_is_not_exact():
     assert (unread.image, unread.certainty) == (None, Certainty.UNKNOWN)
 
 
-def told(rows, live, previous=None, horizon=HORIZON):
+LATER = MOMENT + timedelta(hours=1)
+
+
+def recorded_until(moment):
+    return Watermark(moment, Basis.MEASURED, "measured by the test")
+
+
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        {"before": row(None, ONE, hours=-2), "after": row(ONE, TWO, hours=2)},
+        {"before": row(None, ONE, hours=-2), "live_was_read": True, "live": ONE},
+        {"after": row(None, ONE, hours=2)},
+        {"live_was_read": True},
+    ],
+)
+def test_exact_is_what_lies_before_the_watermark(evidence):
+    """A stamp is a whole second: all of the instant's own second has to be covered."""
+    tick = timedelta(seconds=1)
+
+    covered = state(**evidence, watermark=recorded_until(MOMENT + tick))
+    fresh = state(**evidence, watermark=recorded_until(MOMENT + tick - timedelta(microseconds=1)))
+    unmarked = state(**evidence, watermark=NoWatermark())
+
+    assert (covered.certainty, covered.basis) == (Certainty.EXACT, Basis.MEASURED)
+    assert (fresh.certainty, fresh.basis) == (Certainty.BOUNDED, None)
+    assert "a change of the last 24 hours may still be on its way" in fresh.reason
+    assert (unmarked.certainty, unmarked.basis) == (Certainty.BOUNDED, None)
+    assert "give --stack or --recorded-until" in unmarked.reason
+
+
+def test_a_change_is_on_its_way_only_while_it_can_be():
+    """Before the watermark it is missing; without one, before what the stream still holds."""
+    gap = {"before": row(None, ONE), "after": row(TWO, THREE, hours=1)}
+
+    fresh = state(**gap, watermark=recorded_until(MOMENT))
+    missing = state(**gap, watermark=recorded_until(LATER))
+    young, old = (
+        state(**gap, now=LATER + age, watermark=NoWatermark())
+        for age in (timedelta(hours=23), timedelta(hours=25))
+    )
+
+    assert {answer.certainty for answer in (fresh, missing, young, old)} == {Certainty.BOUNDED}
+    assert "still on its way, or is missing" in fresh.reason
+    assert "still on its way, or is missing" in young.reason
+    assert missing.reason == old.reason == "a change is missing between the rows before and after"
+
+
+@pytest.mark.parametrize("live", [TWO, None])
+def test_the_state_now_is_the_live_item(live):
+    """Whatever is recorded: what was read consistently is so, without any watermark."""
+    now = {"at": NOW, "live_was_read": True, "live": live, "watermark": NoWatermark()}
+
+    recorded = state(before=row(ONE, live), **now)
+    behind = state(before=row(None, ONE), **now)
+    alone = state(**now)
+
+    for answer in (recorded, behind, alone):
+        assert (answer.image, answer.certainty) == (live, Certainty.EXACT)
+        assert (answer.basis, answer.is_current) == (Basis.LIVE, live is not None)
+    assert recorded.valid_from == MOMENT
+    assert (behind.valid_from, behind.row, behind.is_contradicted) == (None, None, True)
+    assert "not recorded yet, or is missing" in behind.reason
+
+
+def test_the_state_a_moment_ago_is_not_the_live_item():
+    """A change may have come and gone since, and is not recorded yet."""
+    ago = NOW - timedelta(microseconds=1)
+
+    answer = state(
+        at=ago, before=row(None, ONE), live_was_read=True, live=ONE, watermark=recorded_until(LATER)
+    )
+
+    assert answer.certainty is Certainty.BOUNDED
+
+
+def test_a_state_that_the_live_item_contradicts_is_not_current():
+    """Until when it was so is not known, but it is so no longer."""
+    answer = state(before=row(None, ONE), live_was_read=True, live=TWO)
+
+    assert (answer.certainty, answer.is_current) == (Certainty.BOUNDED, False)
+    assert "is still on its way, or it is missing" in answer.reason
+
+
+def test_no_row_is_absence_only_where_a_backfill_vouches_for_it():
+    """One lost REMOVE of an item from before the history would else make a false absence."""
+    nothing = [{"after": row(None, ONE, hours=1)}, {"live_was_read": True}]
+
+    for evidence in nothing:
+        for began, certainty in (
+            (None, Certainty.BOUNDED),
+            (LATER, Certainty.BOUNDED),
+            (MOMENT, Certainty.EXACT),
+        ):
+            answer = state(**evidence, complete_since=began)
+            assert (answer.image, answer.certainty) == (None, certainty)
+    assert "no finished backfill" in state(live_was_read=True, complete_since=None).reason
+
+
+def test_a_state_of_a_timeline_is_sure_until_its_end_or_not_at_all():
+    """What lasts until now may have been otherwise for a while, in changes on their way."""
+    rows = [row(None, ONE, hours=-1), row(ONE, TWO), row(TWO, THREE, hours=1)]
+
+    assert told(rows, live=THREE, watermark=recorded_until(MOMENT + timedelta(seconds=1))) == [
+        (None, "exact", None, -1),
+        (ONE, "exact", -1, 0),
+        (TWO, "bounded", 0, 1),
+        (THREE, "bounded", 1, None),
+    ]
+
+
+def told(rows, live, previous=None, horizon=HORIZON, watermark=RECORDED):
     """The states of a timeline: image, certainty, and the hours at which each begins and ends."""
     newest = Evidence(
-        {"Id": {"S": "1"}}, NOW, NOW, horizon, before=rows[-1], live_was_read=True, live=live
+        {"Id": {"S": "1"}},
+        *(NOW, NOW, horizon, rows[-1], None, True, live),
+        **(COMPLETE | {"watermark": watermark}),
     )
     return [
         (one.image, one.certainty.value, hour(one.valid_from), hour(one.valid_to))
@@ -177,7 +291,7 @@ def test_a_timeline_tells_where_a_change_is_missing():
         "bounded",
         "exact",
     ]
-    assert told(rows, live=TWO)[-1] == (THREE, "bounded", 1, None)
+    assert told(rows, live=TWO)[-2:] == [(THREE, "bounded", 1, None), (TWO, "bounded", None, None)]
 
 
 def test_a_timeline_may_begin_in_the_middle():
