@@ -137,7 +137,7 @@ def _table_problems(workload: Workload, trail: HistoryTable) -> Iterator[str]:
             image = state.image if state else None
             if not same_item(image, items.get(int(identifier))):
                 yield f"item {identifier} as of {at}: not the state it had"
-            elif state and state.certainty is not Certainty.EXACT:
+            elif state and state.exists and state.certainty is not Certainty.EXACT:
                 yield f"item {identifier} as of {at}: {state.certainty}, {state.reason}"
 
 
