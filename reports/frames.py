@@ -1,9 +1,10 @@
 """Answers as pandas frames; the only module that builds them.
 
+Every frame has a column `id`, the item's canonical key as text, which `groupby` and `merge` take.
 Times are timezone-aware UTC; values are exact Python values (`Decimal`, bytes, sets) in columns
 of dtype object, with the wire type beside them where NULL and absent must be told apart. With
-`coerce`, numbers are floats, binary is base64 text and sets are lists: see
-`values.to_python`.
+`coerce`, numbers are floats, in columns of `float64` where there is nothing else, binary is base64
+text and sets are lists: see `values.to_python`. `to_parquet` takes every frame, see `exact_frame`.
 """
 
 import json
@@ -13,15 +14,18 @@ from typing import Any
 
 import pandas as pd
 
-from reports.inputs.paths import Path, leaves, path_text
+from reports.exact_frame import ExactFrame
+from reports.inputs.paths import Path, path_text
 from reports.states.actor import actor_of
 from reports.states.blame import Blame
+from reports.states.columns import columns_of, values_of
 from reports.states.differences import Difference, changed_paths
 from reports.states.timeline import ItemState
 from reports.states.values import delta, to_python, value_to_python
 from reports.verification.continuity import Finding
 from stream_core.attribute_values import AttributeValue, Item
 from stream_core.history_row import HistoryRow
+from stream_core.item_id import item_id
 
 _SCD2 = (
     "valid_from",
@@ -37,7 +41,7 @@ _SCD2 = (
 def history_frame(rows: Sequence[HistoryRow], *, coerce: bool = False) -> pd.DataFrame:
     """One line a version, oldest first.
 
-    Columns: `valid_from`, `valid_to` (half-open, `NaT` while it lasts), `is_current`,
+    Columns: `id`, `valid_from`, `valid_to` (half-open, `NaT` while it lasts), `is_current`,
     `event_name`, `item` (the state from then on, None after a REMOVE), `old_image`, `new_image`,
     `changed` (attribute paths), `sequence_number`, `event_id`, `by` (`userIdentity`, set for an
     expiry by TTL).
@@ -45,8 +49,9 @@ def history_frame(rows: Sequence[HistoryRow], *, coerce: bool = False) -> pd.Dat
     starts = [row.change.created_at for row in rows]
     ends = [*starts, None][1:]
     new_images = _images([row.change.new_image for row in rows], coerce=coerce)
-    return pd.DataFrame(
+    return ExactFrame(
         {
+            "id": _objects(row.change.item_id for row in rows),
             "valid_from": _times(starts),
             "valid_to": _times(ends),
             "is_current": _flags(
@@ -70,13 +75,14 @@ def changes_frame(
 ) -> pd.DataFrame:
     """One line a change, in the order of time.
 
-    Columns: `at`, `key`, `event_name`, `changed` (attribute paths), `old_image`, `new_image`,
-    `actor` and `actor_caveat` (see `actor.actor_of`), `sequence_number`, `event_id`.
+    Columns: `id`, `changed_at`, `key`, `event_name`, `changed` (attribute paths), `old_image`,
+    `new_image`, `actor` and `actor_caveat` (see `actor.actor_of`), `sequence_number`, `event_id`.
     """
     actors = [actor_of(row, actor_attribute) for row in rows]
-    return pd.DataFrame(
+    return ExactFrame(
         {
-            "at": _times([row.change.created_at for row in rows]),
+            "id": _objects(row.change.item_id for row in rows),
+            "changed_at": _times([row.change.created_at for row in rows]),
             "key": _images([row.change.keys for row in rows], coerce=coerce),
             "event_name": _objects(row.change.event_name.value for row in rows),
             "changed": _objects(changed_paths(row) for row in rows),
@@ -93,14 +99,15 @@ def changes_frame(
 def states_frame(states: Sequence[ItemState], *, coerce: bool = False) -> pd.DataFrame:
     """One line a state of an item.
 
-    Columns: `key`, `valid_from` (`NaT` where it is not known), `valid_to` (exclusive, `NaT` while
-    it lasts or where it is not known), `is_current`, `exists`, `item` (None where there was
+    Columns: `id`, `key`, `valid_from` (`NaT` where it is not known), `valid_to` (exclusive, `NaT`
+    while it lasts or where it is not known), `is_current`, `exists`, `item` (None where there was
     none), `certainty`, `basis` (what `exact` rests on, else None), `reason`, `event_name` and
     `sequence_number` of the row it rests on. The certainty is that of the whole span.
     """
     rows = [state.row for state in states]
-    return pd.DataFrame(
+    return ExactFrame(
         {
+            "id": _objects(item_id(state.keys) for state in states),
             "key": _images([state.keys for state in states], coerce=coerce),
             "valid_from": _times([state.valid_from for state in states]),
             "valid_to": _times([state.valid_to for state in states]),
@@ -119,62 +126,64 @@ def states_frame(states: Sequence[ItemState], *, coerce: bool = False) -> pd.Dat
 def scd2_frame(states: Iterable[ItemState], *, coerce: bool = False) -> pd.DataFrame:
     """Slowly changing dimension, type 2: one line a version, one column an attribute path.
 
-    The columns `valid_from`, `valid_to`, `is_current`, `certainty`, `basis`, `reason` and
-    `sequence_number` come last. An attribute of such a name is a column in quotes,
-    `"valid_from"`, as is one whose name holds a dot. Absent attributes are `pd.NA`, `NULL` is
-    None. A time lies in exactly one version (`valid_from <= time < valid_to`); versions that
-    lasted less than the second they are stamped with have `valid_from == valid_to`.
+    The column `id` comes first, `valid_from`, `valid_to`, `is_current`, `certainty`, `basis`,
+    `reason` and `sequence_number` last. An attribute of such a name is a column in quotes,
+    `"valid_from"`, as is one whose name holds a dot. A map or list with more than 100 paths within
+    it, over all versions, is one column. Absent attributes are `pd.NA`, `NULL` is None; with
+    `coerce` both are None, and NaN among numbers. A time lies in exactly one version
+    (`valid_from <= time < valid_to`); versions that lasted less than the second they are stamped
+    with have `valid_from == valid_to`.
     """
     versions = [state for state in states if state.exists]
     keys = {(name,): None for state in versions for name in state.keys}
-    leaves_by_version = [dict(leaves(state.image or {})) for state in versions]
-    paths = list(
-        keys
-        | dict.fromkeys(
-            sorted({path for values in leaves_by_version for path in values}, key=path_text)
-        )
-    )
-    columns: dict[str, Any] = {
-        _column(path): _objects(
-            value_to_python(values[path], coerce=coerce) if path in values else pd.NA
-            for values in leaves_by_version
-        )
-        for path in paths
-    }
-    return pd.DataFrame(columns | dict(states_frame(versions)[list(_SCD2)].items()))
+    images = [state.image or {} for state in versions]
+    paths = columns_of(images)
+    values_by_version = [values_of(image, paths) for image in images]
+    own = states_frame(versions)
+    columns: dict[str, Any] = {"id": own["id"]}
+    for path in keys | dict.fromkeys(sorted(paths, key=path_text)):
+        values = [values.get(path) for values in values_by_version]
+        columns[_column(path)] = _values(values, coerce=coerce, absent=pd.NA)
+    return ExactFrame(columns | dict(own[list(_SCD2)].items()))
 
 
-def difference_frame(changes: Sequence[Difference], *, coerce: bool = False) -> pd.DataFrame:
-    """One line an attribute path: `path`, `change`, `old`, `new`, `delta`, `old_type`, `new_type`.
+def difference_frame(
+    keys: Item, changes: Sequence[Difference], *, coerce: bool = False
+) -> pd.DataFrame:
+    """One line an attribute path of an item that differs.
 
-    `change` is `added`, `removed` or `changed`; `delta` is new minus old, exactly, for numbers; a
-    type is DynamoDB's (`S`, `N`, `NULL`, …), None where the attribute is absent.
+    Columns: `id`, `path`, `change`, `old`, `new`, `delta`, `old_type`, `new_type`. `change`
+    is `added`, `removed` or `changed`; `delta` is new minus old, exactly, for numbers; a type is
+    DynamoDB's (`S`, `N`, `NULL`, …), None where the attribute is absent.
     """
-    return pd.DataFrame(
+    deltas = [_delta(change) for change in changes]
+    return ExactFrame(
         {
+            "id": _objects([item_id(keys)] * len(changes)),
             "path": _objects(path_text(change.path) for change in changes),
             "change": _objects(change.kind for change in changes),
-            "old": _objects(_value(change.old, coerce=coerce) for change in changes),
-            "new": _objects(_value(change.new, coerce=coerce) for change in changes),
-            "delta": _objects(_delta(change, coerce=coerce) for change in changes),
+            "old": _values([change.old for change in changes], coerce=coerce),
+            "new": _values([change.new for change in changes], coerce=coerce),
+            "delta": pd.Series(deltas, dtype="float64" if coerce else object),
             "old_type": _objects(_type(change.old) for change in changes),
             "new_type": _objects(_type(change.new) for change in changes),
         }
     )
 
 
-def blame_frame(blames: Sequence[Blame], *, coerce: bool = False) -> pd.DataFrame:
-    """One line an attribute path, and the change that made it what it is.
+def blame_frame(keys: Item, blames: Sequence[Blame], *, coerce: bool = False) -> pd.DataFrame:
+    """One line an attribute path of an item, and the change that made it what it is.
 
-    Columns: `path`, `value`, `type`, `since` (`NaT` where the change is not recorded),
+    Columns: `id`, `path`, `value`, `type`, `since` (`NaT` where the change is not recorded),
     `event_name`, `sequence_number`, `event_id`, `actor`, `actor_caveat`, `certainty`, `basis`,
     `reason`.
     """
     changes = [entry.row and entry.row.change for entry in blames]
-    return pd.DataFrame(
+    return ExactFrame(
         {
+            "id": _objects([item_id(keys)] * len(blames)),
             "path": _objects(path_text(entry.path) for entry in blames),
-            "value": _objects(_value(entry.value, coerce=coerce) for entry in blames),
+            "value": _values([entry.value for entry in blames], coerce=coerce),
             "type": _objects(_type(entry.value) for entry in blames),
             "since": _times([change and change.created_at for change in changes]),
             "event_name": _objects(change and change.event_name.value for change in changes),
@@ -198,12 +207,14 @@ def certainty_of(state: ItemState) -> dict[Hashable | None, Any]:
 def findings_frame(findings: Sequence[Finding]) -> pd.DataFrame:
     """One line a finding of `verify`.
 
-    Columns: `finding` (its class), `key`, `since` and `until` (between which the missing or wrong
-    change lies, `NaT` where there is no bound), `sort_key` of the row, `detail`, `declared` (the
-    cause, where a declared gap covers it), `missing` (what the missing changes came to, in words).
+    Columns: `id`, `finding` (its class), `key`, `since` and `until` (between which the missing or
+    wrong change lies, `NaT` where there is no bound), `sort_key` of the row, `detail`, `declared`
+    (the cause, where a declared gap covers it), `missing` (what the missing changes came to, in
+    words).
     """
-    return pd.DataFrame(
+    return ExactFrame(
         {
+            "id": _objects(item_id(finding.keys) for finding in findings),
             "finding": _objects(finding.kind.value for finding in findings),
             "key": _images([finding.keys for finding in findings], coerce=False),
             "since": _times([finding.since for finding in findings]),
@@ -233,15 +244,25 @@ def _images(images: Sequence[Item | None], *, coerce: bool) -> pd.Series:
     return _objects(None if image is None else to_python(image, coerce=coerce) for image in images)
 
 
-def _value(value: AttributeValue | None, *, coerce: bool) -> Any:
-    return None if value is None else value_to_python(value, coerce=coerce)
+def _values(
+    values: Sequence[AttributeValue | None], *, coerce: bool, absent: Any = None
+) -> pd.Series:
+    """A column of values; coerced numbers among nothing else are floats that can be plotted."""
+    if coerce:
+        absent = None
+        if {_type(value) for value in values} - {None, "NULL"} == {"N"}:
+            return pd.Series([value.get("N") if value else None for value in values]).astype(
+                "float64"
+            )
+    return _objects(
+        absent if value is None else value_to_python(value, coerce=coerce) for value in values
+    )
 
 
-def _delta(difference: Difference, *, coerce: bool) -> Decimal | float | None:
+def _delta(difference: Difference) -> Decimal | None:
     match difference.old, difference.new:
         case {"N": str(old)}, {"N": str(new)}:
-            exact = delta(Decimal(old), Decimal(new))
-            return float(exact) if coerce else exact
+            return delta(Decimal(old), Decimal(new))
     return None
 
 
@@ -251,7 +272,7 @@ def _type(value: AttributeValue | None) -> str | None:
 
 def _column(path: Path) -> str:
     text = path_text(path)
-    return json.dumps(text) if text in _SCD2 else text
+    return json.dumps(text) if text in ("id", *_SCD2) else text
 
 
 def _identity(row: HistoryRow) -> str | None:

@@ -154,7 +154,7 @@ class HistoryTable:
         from reports.frames import certainty_of, difference_frame
 
         old, new, changes = self.differences(key, start, end)
-        frame = difference_frame(changes, coerce=coerce)
+        frame = difference_frame(old.keys, changes, coerce=coerce)
         frame.attrs = certainty_of(weaker_of(old, new))
         return frame
 
@@ -205,7 +205,7 @@ class HistoryTable:
         from reports.frames import blame_frame, certainty_of
 
         state, blames = self.blames(key, at, actor_attribute=actor_attribute)
-        frame = blame_frame(blames, coerce=coerce)
+        frame = blame_frame(state.keys, blames, coerce=coerce)
         frame.attrs = certainty_of(state)
         return frame
 

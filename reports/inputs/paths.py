@@ -25,9 +25,15 @@ def path_text(path: Path) -> str:
         if isinstance(step, int):
             text += f"[{step}]"
             continue
-        name = step if _PLAIN_NAME.fullmatch(step) else json.dumps(step, ensure_ascii=False)
+        name = step if _PLAIN_NAME.fullmatch(step) else _quoted(step)
         text += f".{name}" if text else name
     return text
+
+
+def _quoted(name: str) -> str:
+    # What no encoding takes, a lone surrogate, JSON spells in ASCII as Python does.
+    text = json.dumps(name, ensure_ascii=False)
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def read_path(text: str) -> Path:

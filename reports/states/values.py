@@ -101,15 +101,15 @@ _TEXT: dict[str, Callable[[Any], str]] = {
 _CONTEXT = Context(prec=300, traps=[Inexact])
 
 
-def total(values: Iterable[Decimal | None]) -> Decimal:
-    """The exact sum of numbers; None (an absent or NULL value) counts for nothing.
+def total(values: Iterable[Any]) -> Decimal:
+    """The exact sum of numbers; None and `pandas.NA` (a NULL, an absent value) count for nothing.
 
     Example:
         >>> total(frame["new"])
     """
     result = Decimal(0)
     for value in values:
-        if value is not None:
+        if value is not None and type(value).__name__ != "NAType":
             result = _CONTEXT.add(result, value)
     return result
 

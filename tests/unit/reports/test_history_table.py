@@ -267,6 +267,7 @@ def test_a_diff_is_the_net_difference_of_two_instants(old_history, record):
 
     assert frame.to_dict("records") == [
         {
+            "id": "1",
             "path": "Flag",
             "change": "added",
             "old": None,
@@ -276,6 +277,7 @@ def test_a_diff_is_the_net_difference_of_two_instants(old_history, record):
             "new_type": "NULL",
         },
         {
+            "id": "1",
             "path": "Name",
             "change": "changed",
             "old": "Murali",
@@ -487,7 +489,7 @@ def test_changes_are_those_made_in_the_range_and_selected(old_history, record):
     assert list(old_history.changes(start, end)["event_name"]) == ["MODIFY", "MODIFY", "REMOVE"]
     assert list(old_history.changes(start, end, key=KEY)["sequence_number"]) == ["2", "3", "4"]
     assert list(old_history.changes(start, end, renamed)["sequence_number"]) == ["3"]
-    assert list(old_history.changes(start, end, key={"Id": "2"})["at"]) == []
+    assert list(old_history.changes(start, end, key={"Id": "2"})["id"]) == []
 
 
 def test_between_has_what_was_active_and_not_only_what_changed(old_history, record):

@@ -3,6 +3,7 @@
 from decimal import Decimal
 from fractions import Fraction
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,3 +68,8 @@ def test_python_values_are_exact():
 def test_values_are_shown_in_one_line(value, expected):
     """A value is shown as people write it."""
     assert value_to_text(value) == expected
+
+
+def test_what_is_not_there_counts_for_nothing_in_a_sum():
+    """None for NULL, and pandas' NA, which `scd2` has for an absent attribute."""
+    assert total([Decimal("1.50"), None, pd.NA, Decimal(2)]) == Decimal("3.50")
