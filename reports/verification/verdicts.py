@@ -94,6 +94,7 @@ class VerificationTally:
     early: list[tuple[str, str, Finding]] = field(default_factory=list)
     shards_seen: int = 1
     nowhere: list[Item] = field(default_factory=list)
+    index_notes: list[str] = field(default_factory=list)
 
     def add(self, report: ItemReport) -> None:
         """Count an item in."""
@@ -118,7 +119,7 @@ class VerificationTally:
         findings = declare((finding for _, finding in ordered), gaps)
         undeclared = {finding.kind for finding in findings if finding.declared is None}
         # A verdict on nothing would hold for a history that was wiped, and for a mistyped key.
-        unread = bool(self.refusals or self.nowhere or not self.rows)
+        unread = bool(self.refusals or self.nowhere or not self.rows or self.index_notes)
         is_blind = (
             bool(self.refusals or self.nowhere or not self.items)
             or self.source is None
@@ -153,6 +154,7 @@ class VerificationTally:
                 f"{count} overflow objects could not be read ({code}): allow s3:GetObject, "
                 "s3:GetObjectVersion and s3:ListBucket on the overflow bucket and verify again"
             )
+        yield from self.index_notes
         if self.nowhere:
             nothing = "no row" if self.source is None else "neither a row nor a live item"
             yield (

@@ -11,7 +11,14 @@ from reports.access.row_reader import RowReader
 from reports.access.table_description import describe
 from reports.access.table_scan import scan
 from reports.verification.gaps import Gap
-from reports.verification.item_checks import ItemChecks, ItemReport, LiveSighting, Subject
+from reports.verification.index_check import ROW_PLACE, BucketSums, IndexCheck, indexed
+from reports.verification.item_checks import (
+    ItemChecks,
+    ItemReport,
+    LiveSighting,
+    Subject,
+    stored_rows,
+)
 from reports.verification.lives import examine_controls
 from reports.verification.verdicts import Verification, VerificationTally
 from stream_core.attribute_values import Item
@@ -62,6 +69,7 @@ def verify(
     else:
         run.look_at([Subject(item_id(key), key) for key in keys])
     run.look_again()
+    run.look_at_index(keys)
     return run.tally.conclude(gaps, whole_table=keys is None)
 
 
@@ -75,6 +83,7 @@ class _Inspection:
     machine: Machine
     tally: VerificationTally
     pending: list[ItemReport] = field(default_factory=list)
+    table: BucketSums | None = None
 
     def look_at_controls(self) -> None:
         """Look at what the history says of itself, whatever items are asked for."""
@@ -133,6 +142,16 @@ class _Inspection:
         for report in self.pending:
             self.tally.add(report)
 
+    def look_at_index(self, keys: Sequence[Item] | None) -> None:
+        """See that the index has what the table has: of some items, or of all."""
+        check = IndexCheck(self.reader, self.machine, self.progress)
+        if self.table is not None:
+            check.compare_all(self.table)
+        for identifier in dict.fromkeys(map(item_id, keys or ())):
+            check.compare(indexed(stored_rows(self.reader, identifier)))
+        self.tally.findings += check.findings
+        self.tally.index_notes += dict.fromkeys(check.notes)
+
     def _examine_all(
         self,
         what: str,
@@ -156,8 +175,10 @@ class _Inspection:
         total = describe(self.reader.dynamodb, table).items
         identifiers: set[str] = set()
         done = 0
-        for page in scan(self.reader.dynamodb, table, (ID,)):
+        self.table = BucketSums.until(self.machine.now())
+        for page in scan(self.reader.dynamodb, table, ROW_PLACE):
             identifiers.update(item[ID]["S"] for item in page)
+            self.table.add(page)
             done += len(page)
             # The service counts anew every six hours or so.
             self.progress("rows listed", done, None if total is None else max(total, done))
