@@ -13,12 +13,13 @@ from reports.access.overflow import overflow_body
 from reports.access.table_description import TableDescription, describe
 from reports.errors import ReportError, TableNotFoundError
 from reports.inputs.keys import KeySchema
+from reports.states.lives import Lives
 from reports.states.provenance import Provenance
 from reports.states.timeline import Evidence
 from reports.states.watermark import NoWatermark, Watermark
 from stream_core.attribute_values import Item, same_item
 from stream_core.change import EventName
-from stream_core.control_row import ControlRow, read_control_row
+from stream_core.control_row import ControlRow, TableLife, read_control_row
 from stream_core.errors import IntegrityError
 from stream_core.history_row import ID, SORT_KEY, HistoryRow, sort_key_after
 from stream_core.item_id import CONTROL_ID, item_id
@@ -108,6 +109,22 @@ class RowReader:
         source = self.source
         table = None if source is None else source.arn or source.name
         return Provenance(table, self.overflow_bucket)
+
+    @cached_property
+    def current_life(self) -> TableLife | None:
+        """The stream of the source table, with its table; None where there is none."""
+        source = self.source
+        if source is None or source.stream_arn is None:
+            return None
+        return TableLife(source.stream_arn, source.table_id, source.created_at)
+
+    @cached_property
+    def lives(self) -> Lives:
+        """Which table each stream is of, and which finished backfills vouch for its rows.
+
+        To be asked before the rows that it is about: a mark speaks of what was there before it.
+        """
+        return Lives.read(self.control_rows(), self.current_life)
 
     @cached_property
     def key_schema(self) -> KeySchema:

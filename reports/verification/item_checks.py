@@ -1,6 +1,6 @@
 """One item's whole history held against itself and against the live item."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -20,6 +20,7 @@ from reports.verification.continuity import (
     Unreadable,
     judge_chain,
 )
+from reports.verification.lives import ItemLives, StreamGap
 from reports.verification.row_checks import CheckedRow, RowChecks
 from stream_core.attribute_values import Item
 from stream_core.errors import IntegrityError
@@ -52,7 +53,7 @@ class LiveSighting:
     state: StateDigest
     last_sort_key: str
 
-    def is_recorded_in(self, links: list[Link | Unreadable]) -> bool:
+    def is_recorded_in(self, links: Sequence[Link | Unreadable]) -> bool:
         """Whether a row from the last one of then on left the state, or may have left it."""
         return any(
             isinstance(link, Unreadable) or link.after == self.state
@@ -73,6 +74,8 @@ class ItemReport:
         streams: where its rows come from, as far as they were made since the source table was.
         early: for every stream the rows that are stamped before that, as a finding. It counts if
             the stream is one of the table that there is now, and not of an earlier one.
+        gaps: times without a stream that the item has lived through, by the streams around each.
+        is_unvouched: whether it begins with a baseline that no finished backfill vouches for.
         sighting: the live item, None where it was not looked at.
     """
 
@@ -85,6 +88,8 @@ class ItemReport:
     shards: int = 1
     streams: set[str] = field(default_factory=set)
     early: dict[str, Finding] = field(default_factory=dict)
+    gaps: dict[tuple[str, str], StreamGap] = field(default_factory=dict)
+    is_unvouched: bool = False
     sighting: LiveSighting | None = None
 
     def may_pass(self) -> bool:
@@ -118,7 +123,8 @@ class ItemChecks:
             self.reader.load, subject.identifier, schema, self.reader.provenance, now
         )
         report = ItemReport(subject, now, sighting=sighting)
-        links, faulty, early = _read_rows(self.reader, checks, report)
+        lives = ItemLives(self.reader.lives)
+        links, faulty, early = _read_rows(self.reader, checks, report, lives)
         keys = report.subject.keys
         if report.sighting is None and has_source and keys is not None:
             state = checks.state_of(self.reader.live(keys))
@@ -132,7 +138,13 @@ class ItemChecks:
             for row in faulty
             for kind, details in row.faults.items()
         ]
-        report.findings += self._with_changes(report, _judge(shown_as, links, report.sighting))
+        lives.end(len(links))
+        missing = lives.laundered(shown_as)
+        missing += lives.judge(
+            shown_as, links, lambda last: _judge(shown_as, last, report.sighting)
+        )
+        report.findings += self._with_changes(report, missing)
+        report.gaps, report.is_unvouched = lives.gaps, lives.is_unvouched
         report.early = {stream: _too_early(shown_as, rows) for stream, rows in early.items()}
         return report
 
@@ -167,7 +179,7 @@ class ItemChecks:
 
 
 def _read_rows(
-    reader: RowReader, checks: RowChecks, report: ItemReport
+    reader: RowReader, checks: RowChecks, report: ItemReport, lives: ItemLives
 ) -> tuple[list[Link | Unreadable], list[CheckedRow], dict[str, tuple[CheckedRow, CheckedRow]]]:
     """The item's chain, the rows that something is wrong with, and the first and last early ones.
 
@@ -181,6 +193,7 @@ def _read_rows(
         row = checks.check(item)
         report.rows += 1
         report.overflow_objects += row.has_overflow
+        lives.add(row, len(links))
         if row.link is not None:
             links.append(row.link)
         if row.faults:
@@ -213,7 +226,7 @@ def _too_early(keys: Item, rows: tuple[CheckedRow, CheckedRow]) -> Finding:
 
 
 def _judge(
-    keys: Item, links: list[Link | Unreadable], sighting: LiveSighting | None
+    keys: Item, links: Sequence[Link | Unreadable], sighting: LiveSighting | None
 ) -> list[Finding]:
     if sighting is None:
         return judge_chain(keys, links)

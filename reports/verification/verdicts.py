@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from reports.access.table_description import TableDescription
@@ -10,7 +11,9 @@ from reports.inputs.keys import key_text
 from reports.verification.continuity import INTEGRITY, Finding, FindingKind
 from reports.verification.gaps import Gap, declare
 from reports.verification.item_checks import ItemReport
+from reports.verification.lives import StreamGap
 from stream_core.attribute_values import Item
+from stream_core.item_id import CONTROL_ID
 
 _NAMED_IN_A_NOTE = 5
 
@@ -93,6 +96,9 @@ class VerificationTally:
     streams: set[str] = field(default_factory=set)
     early: list[tuple[str, str, Finding]] = field(default_factory=list)
     shards_seen: int = 1
+    unvouched: int = 0
+    gaps: dict[tuple[str, str], StreamGap] = field(default_factory=dict)
+    looked_at: datetime | None = None
     nowhere: list[Item] = field(default_factory=list)
     index_notes: list[str] = field(default_factory=list)
 
@@ -106,6 +112,10 @@ class VerificationTally:
         self.refusals.update(report.refusals)
         self.streams |= report.streams
         self.early += [(identifier, stream, finding) for stream, finding in report.early.items()]
+        self.unvouched += report.is_unvouched
+        for streams, gap in report.gaps.items():
+            self.gaps.setdefault(streams, gap).narrow(gap)
+        self.looked_at = report.at
         self.shards_seen = max(self.shards_seen, report.shards)
         if keys is not None and not report.rows and not report.findings:
             self.nowhere.append(keys)
@@ -113,7 +123,7 @@ class VerificationTally:
     def conclude(self, gaps: Sequence[Gap], *, whole_table: bool) -> Verification:
         """Put the findings in order and judge them."""
         ordered = sorted(
-            [*self.findings, *self._too_early()],
+            [*self.findings, *self._too_early(), *self._stream_gaps()],
             key=lambda entry: (entry[0], entry[1].sort_key or ""),
         )
         findings = declare((finding for _, finding in ordered), gaps)
@@ -121,7 +131,7 @@ class VerificationTally:
         # A verdict on nothing would hold for a history that was wiped, and for a mistyped key.
         unread = bool(self.refusals or self.nowhere or not self.rows or self.index_notes)
         is_blind = (
-            bool(self.refusals or self.nowhere or not self.items)
+            bool(self.refusals or self.nowhere or self.unvouched or not self.items)
             or self.source is None
             or FindingKind.DIGEST_MISMATCH in undeclared
         )
@@ -161,11 +171,21 @@ class VerificationTally:
                 f"{nothing} of {_some(map(key_text, self.nowhere))}, which proves nothing: see "
                 "that the key is the right one"
             )
+        if self.unvouched:
+            yield (
+                f"{self.unvouched:,} items begin with a baseline, and no finished backfill vouches "
+                "that nothing of them is missing before it: run `itemtrail backfill --stack NAME` "
+                "to its end"
+            )
         if self.shards_seen > self.shards:
             yield (
                 f"the index has at least {self.shards_seen} partitions an hour, and not "
                 f"{self.shards}: correct --time-shards, or leave it out"
             )
+
+    def _stream_gaps(self) -> Iterator[tuple[str, Finding]]:
+        for gap in self.gaps.values():
+            yield CONTROL_ID, gap.finding(self.looked_at or gap.since)
 
     def _too_early(self) -> Iterator[tuple[str, Finding]]:
         """Rows from before the table was made, but for those of an earlier table of its name."""
