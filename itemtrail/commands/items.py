@@ -37,7 +37,7 @@ from itemtrail.tables.items import (
 from reports.inputs.keys import key_text
 from reports.inputs.paths import Path
 from reports.inputs.times import TimeRole
-from reports.states.timeline import ItemState
+from reports.states.timeline import ItemState, weaker_of
 from stream_core.history_row import HistoryRow
 
 
@@ -149,6 +149,10 @@ def diff(
         times=span(start, end),
     )
     give(answer, form)
+    if not differences:
+        # Without a line nothing else would say how sure that is.
+        state = weaker_of(old, new)
+        tell(f"nothing differs ({state.certainty}: {state.reason})")
     return CLEAN
 
 

@@ -1,14 +1,14 @@
 """Since when, and by which change, each attribute of an item is what it is. Pure."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reports.inputs.paths import Path, leaves
 from reports.states.actor import Actor, actor_of
 from reports.states.differences import Difference, differences
 from reports.states.timeline import Certainty, ItemState, is_superseded, state_before, weaker_of
 from reports.states.watermark import Basis
-from stream_core.attribute_values import AttributeValue, Item
+from stream_core.attribute_values import AttributeValue, Item, same_item
 from stream_core.history_row import HistoryRow, time_text
 
 _UNNAMED = Actor(None, None, None)
@@ -61,9 +61,14 @@ def blame(
             break
         if is_superseded(row, later):
             continue
-        for path in _touched(_lost_after(row, later, state), values, blames):
+        following = state_before(later) if later else state.image
+        if not same_item(row.change.new_image, following):
             reason = state.reason if later is None else _gap(row, later)
-            blames[path] = _missing(path, values[path], reason, surest)
+            lost = differences(row.change.new_image, following)
+            for path in _touched(lost, values, blames):
+                blames[path] = _missing(path, values[path], reason, surest)
+            # What is the same on both sides may have been another value in between.
+            surest, recorded = _weakened(surest, reason), reason
         change = differences(state_before(row), row.change.new_image)
         for path in _touched(change, values, blames):
             actor = actor_of(row, actor_attribute)
@@ -77,9 +82,10 @@ def blame(
     ]
 
 
-def _lost_after(row: HistoryRow, later: HistoryRow | None, state: ItemState) -> list[Difference]:
-    """What changed without a record until the next row or, after the last one, the state."""
-    return differences(row.change.new_image, state_before(later) if later else state.image)
+def _weakened(state: ItemState, reason: str) -> ItemState:
+    if state.certainty is not Certainty.EXACT:
+        return state
+    return replace(state, certainty=Certainty.BOUNDED, reason=reason, basis=None)
 
 
 def _gap(row: HistoryRow, later: HistoryRow) -> str:

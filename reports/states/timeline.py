@@ -125,14 +125,14 @@ def judge(evidence: Evidence) -> ItemState:
     return _until(evidence.at, _by_the_rows(evidence), evidence)
 
 
-def judge_span(evidence: Evidence) -> ItemState:
-    """The same state, and how sure it is for as long as it lasted, or until the instant.
+def judge_span(evidence: Evidence, until: datetime | None = None) -> ItemState:
+    """The same state, and how sure it is for as long as it lasted.
 
     The live item tells what is, not what was all the time until now: here the end of the state,
-    as far as it is known, has to lie before the watermark.
+    or `until` (the instant, by default) where none is recorded, has to lie before the watermark.
     """
     state = _by_the_rows(evidence)
-    return _until(state.valid_to or evidence.at, state, evidence)
+    return _until(state.valid_to or until or evidence.at, state, evidence)
 
 
 def _until(end: datetime, state: ItemState, evidence: Evidence) -> ItemState:
@@ -174,7 +174,8 @@ def timeline(
     last = previous.change.new_image if previous else None
     is_behind = newest.is_of_now and newest.after is None and not same_item(last, newest.live)
     if previous is not None or not is_behind:
-        yield judge_span(newest)
+        # Without an end it lasts until now, also where a range ended earlier.
+        yield judge_span(newest, until=max(newest.at, newest.now))
     if is_behind:
         yield _live_span(judge(newest))
 

@@ -21,8 +21,8 @@ from stream_core.errors import IntegrityError
 from stream_core.history_row import ID
 from stream_core.item_id import item_id
 from tests.unit.memory_tables import HISTORY, SOURCE
-from tests.worlds.oracle import SECOND, Oracle
-from tests.worlds.world import LATE, LOST, RECORDED, draw, seen_later
+from tests.worlds.oracle import Oracle
+from tests.worlds.world import LATE, LOST, RECORDED, SECOND, draw, seen_later
 
 _COMPLETENESS = {"MISSING_CHANGE", "MISSING_INSERT", "MISSING_DELETE", "MISSING_START"}
 _COMPLETENESS |= {"HEAD_MISMATCH"}
@@ -145,9 +145,15 @@ class Examination:
             self._fault("exact-outside", what)
         elif self.oracle.is_ambiguous(identifier, at):
             self._fault("exact-against-order", what)
+        elif not state.exists and state.row is None and not self._may_be_absent(state):
+            self._fault("absent-without-mark", what)
         elif not self.oracle.may_say(identifier, at, state.image):
             truth = self.oracle.true_image(identifier, at)
             self._fault("exact-not-true", f"{what}, and it was {truth}")
+
+    def _may_be_absent(self, state):
+        """Whether without a row at or before an instant it is sure that there was no item."""
+        return state.at == self.world.now or self.oracle.is_marked(state.at)
 
     def _check_real(self, identifier, state, what):
         """Whatever is shown of an item was its state at some time, unless said to be altered."""
@@ -347,12 +353,20 @@ class Examination:
         blame = trail.blame(keys, now)
         if blame.attrs["certainty"] != whole.certainty.value:
             self._fault("frame", f"blame of {identifier!r}")
-        trail.history(keys)
+        self._check_current_row(identifier, trail.history(keys), list(trail.rows(keys)))
         dimension = trail.scd2(keys)
         shown = [state for state in states if state.exists]
         if list(dimension["certainty"]) != [state.certainty.value for state in shown]:
             self._fault("frame", f"scd2 of {identifier!r}")
         self._check_current(identifier, states)
+
+    def _check_current_row(self, identifier, history, rows):
+        """The row that is current is the one of the live item, where all are recorded."""
+        live = self.world.live.get(identifier)
+        for row, is_current in zip(rows, history["is_current"], strict=True):
+            is_sure = is_current and self.oracle.is_recorded(identifier)
+            if is_sure and not same_item(row.change.new_image, live):
+                self._fault("current", f"history of {identifier!r}: {row.sort_key}")
 
     def _check_current(self, identifier, states):
         """What is current is the live item, unless something is missing or on its way."""

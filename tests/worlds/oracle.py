@@ -4,13 +4,10 @@ Nothing here looks at how answers are found. The log tells what an item was at a
 history may miss is what docs/reports.md lists as leaving no trace, and nothing else.
 """
 
-from datetime import timedelta
 from itertools import pairwise, takewhile
 
 from stream_core.attribute_values import same_item
-from tests.worlds.world import LATE, LOST, RECORDED
-
-SECOND = timedelta(seconds=1)
+from tests.worlds.world import LATE, LOST, RECORDED, SECOND
 
 
 class Oracle:
@@ -51,10 +48,8 @@ class Oracle:
 
     def may_say(self, identifier, at, image):
         """Whether a history as it stands can be sure of this, rightly or as documented."""
-        return (
-            same_item(self.true_image(identifier, at), image)
-            or self.is_hidden_at(identifier, at, image)
-            or self.was_never_seen(identifier, at, image)
+        return same_item(self.true_image(identifier, at), image) or self.is_hidden_at(
+            identifier, at, image
         )
 
     def is_hidden_at(self, identifier, at, image):
@@ -80,25 +75,9 @@ class Oracle:
                 if same_item(away.old, writes[end].new) and not self._is_seen(trip):
                     yield trip
 
-    def was_never_seen(self, identifier, at, image):
-        """Whether an item from before the history went away with all that there was of it.
-
-        Without a baseline, and without a row before its deletion, nothing shows that it was there.
-        """
-        if image is not None or self.world.first.get(identifier) is None:
-            return False
-        for write in self.world.writes_of(identifier):
-            if write.fate == RECORDED:
-                return False
-            if write.new is None:
-                return at < write.stamp and not self._has_baseline(identifier, write.stamp)
-        return False
-
-    def _has_baseline(self, identifier, until):
-        return any(
-            baseline.identifier == identifier and baseline.stamp < until
-            for baseline in self.world.baselines
-        )
+    def is_marked(self, at):
+        """Whether a finished backfill vouches that whatever was there at an instant has a row."""
+        return any(began <= at for began, _ in self.world.marks)
 
     def _is_seen(self, trip):
         """Whether a baseline was taken on the way; of its own second it may show any moment."""
@@ -219,9 +198,12 @@ class Oracle:
         last, live = ends[-1][1], world.live.get(identifier)
         if not same_item(last, live):
             return [last, live]
-        first = events[0]
-        if first[1] != (0, 0) and first[2] is not None:
-            return [None, first[2]]
+        stamp, order, old, image = events[0]
+        if order != (0, 0) and old is not None:
+            return [None, old]
+        if order == (0, 0) and any(began < stamp for began, _ in world.marks):
+            # Every item that there was had a row by then: this one has lost its beginning.
+            return [None, image]
         return [live, live]
 
 

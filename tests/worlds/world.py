@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from history_writer.overflow_bucket import OverflowBucket
 from stream_core.attribute_values import same_item
 from stream_core.change import Change, EventName, read_record
+from stream_core.control_row import BackfillMark, TableLife
 from stream_core.history_row import ID, SORT_KEY, HistoryRow
 from stream_core.item_id import item_id
 from tests.factories import lambda_record
@@ -47,6 +48,7 @@ DAMAGES = (
     "rows not in the index",
     "all rows lost",
 )
+SECOND = timedelta(seconds=1)
 _GAPS_S = (0, 0, 0.3, 0.7, 1, 2, 60, 1800, 5000)
 
 
@@ -94,6 +96,7 @@ class World:
         writes: all true writes, in order.
         first: what was there before the history began, by `Id`.
         baselines: what backfills recorded.
+        marks: when those backfills began that left a mark, and of which stream.
         keys: the key of every item there ever was, by `Id`.
         horizon: when the history began.
         now: when questions are asked.
@@ -115,6 +118,7 @@ class World:
     writes: list[Write] = field(default_factory=list)
     first: dict = field(default_factory=dict)
     baselines: list[Baseline] = field(default_factory=list)
+    marks: list[tuple[datetime, int]] = field(default_factory=list)
     keys: dict = field(default_factory=dict)
     live: dict = field(default_factory=dict)
     watermark: datetime | None = None
@@ -123,8 +127,9 @@ class World:
     unindexed: set = field(default_factory=set)
     has_source: bool = True
     told_shards: int | None = None
-    streams: int = 1
-    switched_on: datetime | None = None
+    streams: int = 0
+    labels: dict = field(default_factory=dict)
+    is_off: bool = False
 
     def __post_init__(self):
         self.tables = MemoryTables(
@@ -135,11 +140,12 @@ class World:
                     list(self.schema),
                     tags="".join(self.schema.values()),
                     TableArn=f"{ACCOUNT}/{SOURCE}",
-                    CreationDateTime=self.horizon - timedelta(days=9),
                 ),
             },
             page=self.random.choice([2, 7, 1000]),
         )
+        began = self.horizon - timedelta(minutes=5)
+        self.begin_stream(began, 1, self.horizon - timedelta(days=9))
         self.objects = OverflowObjects()
         self._overflows = self.damage == "overflow gone" or self.random.random() < 0.2
 
@@ -148,6 +154,30 @@ class World:
         """As boto3's: gives the clients of these tables."""
         clients = {"dynamodb": self.tables, "s3": self.objects}
         return SimpleNamespace(client=lambda name, **_options: clients[name])
+
+    def begin_stream(self, at, table, created_at):
+        """The table has a new stream, as the so manieth table of its name."""
+        self.is_off = False
+        self.streams += 1
+        stream = self.streams
+        self.labels[stream] = at.strftime("%Y-%m-%dT%H:%M:%S.000")
+        self.tables.descriptions[SOURCE] |= {
+            "TableId": f"id-{table}",
+            "CreationDateTime": created_at,
+            "LatestStreamArn": self.stream_arn(stream),
+            "LatestStreamLabel": self.labels[stream],
+        }
+        if self.random.random() < 0.5:
+            life = TableLife(self.stream_arn(stream), f"id-{table}", created_at)
+            self.tables.put(HISTORY, life.to_item())
+
+    def mark(self, at):
+        """A backfill that began at such a time is finished."""
+        self.marks.append((at, self.streams))
+        arn, table_id = self.stream_arn(), self.tables.descriptions[SOURCE]["TableId"]
+        finished = at + timedelta(seconds=1)
+        mark = BackfillMark(arn, table_id, at, finished, "scan", {"items": 1}, "run", "itemtrail")
+        self.tables.put(HISTORY, mark.to_item())
 
     def writes_of(self, identifier):
         """The true writes of an item, in order."""
@@ -198,13 +228,12 @@ class World:
             at=write.stamp.timestamp(),
             user_identity=("Service", "dynamodb.amazonaws.com") if write.by_ttl else None,
         )
-        record["eventSourceARN"] = f"{ACCOUNT}/{table}/stream/{self.label(write.order[0])}"
+        record["eventSourceARN"] = self.stream_arn(write.order[0], table)
         return HistoryRow.from_change(read_record(record))
 
-    def label(self, stream):
-        """The label of the first, the second stream: when it was switched on."""
-        switched_on = self.horizon - timedelta(minutes=5) if stream == 1 else self.switched_on
-        return switched_on.strftime("%Y-%m-%dT%H:%M:%S.000")
+    def stream_arn(self, stream=None, table=SOURCE):
+        """The ARN of a stream, of the latest by default."""
+        return f"{ACCOUNT}/{table}/stream/{self.labels[stream or self.streams]}"
 
     def store(self, row):
         """Put a row where the writer puts it; what is there already stays."""
@@ -215,7 +244,9 @@ class World:
             self.tables.put(HISTORY, item)
 
     def backfill(self, at):
-        """A backfill finds every live item."""
+        """A backfill finds every live item, and may leave its mark."""
+        if self.random.random() < 0.5 and not self.is_off:
+            self.mark(at)
         for identifier, image in self.live.items():
             baseline = Baseline(identifier, at, image)
             if any(
@@ -230,7 +261,7 @@ class World:
                         item_id=identifier,
                         event_id=None,
                         event_name=EventName.SNAPSHOT,
-                        event_source_arn=f"{ACCOUNT}/{SOURCE}/stream/{self.label(self.streams)}",
+                        event_source_arn=self.stream_arn(),
                         aws_region="eu-west-1",
                         sequence_number="0",
                         created_at=baseline.stamp,
@@ -243,10 +274,9 @@ class World:
             )
 
     def stored(self):
-        """The stored rows, in order."""
-        return sorted(
-            self.tables.items[HISTORY].values(), key=lambda row: (row[ID]["S"], row[SORT_KEY]["S"])
-        )
+        """The stored rows of items, in order."""
+        rows = (row for row in self.tables.items[HISTORY].values() if "TimeBucket" in row)
+        return sorted(rows, key=lambda row: (row[ID]["S"], row[SORT_KEY]["S"]))
 
     def __str__(self):
         """The whole world, a line a write."""
@@ -259,6 +289,7 @@ class World:
             f" {write.old} -> {write.new}"
             for write in self.writes
         ]
+        lines += [f"  mark of a backfill that began at {at}, stream {of}" for at, of in self.marks]
         lines += [f"  baseline {one.at} {one.identifier!r}: {one.image}" for one in self.baselines]
         return "\n".join(lines)
 
@@ -277,7 +308,7 @@ def draw(seed):
             world.exist(key, {**random.choice(images), **key})
             world.first[item_id(key)] = world.live[item_id(key)]
     at = horizon + timedelta(seconds=random.choice([0.2, 1.6, 300]))
-    if world.first and random.random() < 0.4:
+    if random.random() < 0.4:
         world.backfill(at)
     at = _live_on(world, keys, images, at)
     _harm(world)
@@ -327,7 +358,7 @@ def _turn(world, keys, images, at):
     """What happens to a table as a whole, if that is the damage; gives the time after it."""
     if world.damage not in ("stream off and on", "table made anew"):
         return at
-    already = len(world.writes)
+    already, world.is_off = len(world.writes), True
     if world.damage == "stream off and on":
         for _ in range(world.random.randrange(4)):
             at += timedelta(seconds=world.random.choice(_GAPS_S))
@@ -337,8 +368,12 @@ def _turn(world, keys, images, at):
             world.happen(world.keys[identifier], None, at)
     for write in world.writes[already:]:
         write.fate = LOST
-    world.streams, world.switched_on = 2, at
-    return at + timedelta(seconds=60)
+    at += timedelta(seconds=60)
+    if world.damage == "table made anew":
+        world.begin_stream(at - SECOND, 2, at - 59 * SECOND)
+    else:
+        world.begin_stream(at - SECOND, 1, world.horizon - timedelta(days=9))
+    return at
 
 
 def _harm(world):
@@ -398,6 +433,7 @@ def _harm_rows(world, keys, images):
         _write_foreign_rows(world, keys, images)
     if world.damage == "all rows lost":
         world.baselines.clear()
+        world.marks.clear()
         world.tables.items[HISTORY].clear()
     if world.damage == "rows not in the index":
         for row in world.stored():

@@ -5,7 +5,7 @@ import re
 
 from tests.factories import number
 from tests.unit.itemtrail.outputs import only_line
-from tests.unit.itemtrail.trail import KEYS, OLD, ROWS, Trail
+from tests.unit.itemtrail.trail import AT, KEYS, OLD, ROWS, Trail
 
 
 def test_history_as_json_is_whole_and_in_dynamodbs_own_form(run):
@@ -97,6 +97,18 @@ def test_diff_line_by_line_has_the_key_and_the_certainty(run):
     lines = [json.loads(line) for line in out.splitlines()]
     assert [line["path"] for line in lines] == ["Name", "Photo", "Salary"]
     assert all(line["key"] == KEYS and line["certainty"] == "exact" for line in lines)
+
+
+def test_a_diff_without_a_line_says_how_sure_it_is(run):
+    """In lines and CSV nothing else would tell that an answer is only bounded."""
+    trail = Trail()
+    state = trail.as_of(KEYS, AT)
+    trail.differences = lambda *_: (state, state, [])
+
+    status, out, err = run("diff", "1", "--from", "2018-01-01", "--output", "jsonl", trail=trail)
+
+    assert (status, out) == (0, "")
+    assert "nothing differs (exact: the rows before and after fit each other)" in err
 
 
 def test_blame_names_the_change_and_the_actor(run):

@@ -24,6 +24,13 @@ def rows_of(*states, first=None, step_s=60):
     ]
 
 
+def baseline_of(image, hours=1):
+    found = change(None, image, at=NOON + 3600 * hours)
+    return HistoryRow.from_change(
+        replace(found, event_name=EventName.SNAPSHOT, sequence_number="0")
+    )
+
+
 def asked(rows, actor=None, **known):
     """The blame of the newest state, by path."""
     at = START + timedelta(days=1)
@@ -85,7 +92,19 @@ def test_a_change_that_is_missing_is_named_as_a_gap():
     assert found["b"].row is rows[3]
     assert (found["a"].row, found["a"].certainty) == (None, Certainty.BOUNDED)
     assert "2018-03-03T14:06:00.000000Z and 2018-03-03T14:09:00" in found["a"].reason
-    assert found["Id"].row is rows[0]
+    assert (found["Id"].row, found["Id"].certainty) == (rows[0], Certainty.BOUNDED)
+
+
+def test_a_value_is_sure_only_since_a_gap():
+    """What is the same on both sides of it may have been away, with the item, and come back."""
+    rows = rows_of(item("1", a=number(1)), item("1", a=number(2)), None)
+    reborn = baseline_of(item("1", a=number(3)))
+
+    after_the_gap = asked([rows[0], reborn])
+    at_its_end = asked(rows[:1], live=item("1", a=number(1), b=number(2)))
+
+    assert after_the_gap["Id"].certainty is at_its_end["a"].certainty is Certainty.BOUNDED
+    assert "a change is missing between" in after_the_gap["Id"].reason
 
 
 def test_what_is_older_than_the_history_says_so():

@@ -242,6 +242,20 @@ def test_a_state_of_a_timeline_is_sure_until_its_end_or_not_at_all():
     ]
 
 
+def test_a_state_without_an_end_is_judged_until_now():
+    """Also where a range ends earlier: the same line of a timeline is no surer in one of them."""
+    end = MOMENT + timedelta(hours=1)
+    newest = Evidence(
+        {"Id": {"S": "1"}},
+        *(end, NOW, HORIZON, row(None, ONE), None, True, ONE),
+        **(COMPLETE | {"watermark": recorded_until(NOW - timedelta(hours=1))}),
+    )
+
+    (last,) = timeline((), newest, newest.before)
+
+    assert (last.valid_to, last.certainty) == (None, Certainty.BOUNDED)
+
+
 def told(rows, live, previous=None, horizon=HORIZON, watermark=RECORDED):
     """The states of a timeline: image, certainty, and the hours at which each begins and ends."""
     newest = Evidence(
