@@ -3,7 +3,7 @@
 import json
 import re
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby, pairwise
 
@@ -18,6 +18,7 @@ from reports.states.actor import actor_of
 from reports.states.differences import changed_paths
 from reports.states.selection import Selection
 from reports.states.timeline import judge, spoken_for, state_before
+from reports.states.watermark import TICK, Basis, Watermark
 from reports.table.as_of import table_states
 from reports.table.changes import changed_rows
 from reports.table.versions import table_versions
@@ -25,7 +26,7 @@ from reports.verification.continuity import Link, judge_chain
 from stream_core.attribute_values import canonical_json, digest, same_item
 from stream_core.change import EventName
 from stream_core.history_row import HistoryRow
-from tests.factories import RECORDED, number, text
+from tests.factories import number, text
 from tests.unit.memory_tables import HISTORY, Recorded, moment
 from warehouse.dataset.manifest import DataFile, Dataset, Ingested
 from warehouse.dataset.schema import ROWS, month_of, row_of
@@ -58,6 +59,7 @@ _OTHER_VALUES += [{"M": {"L": {"L": [text("0"), {"M": {"M": {"N": "7"}}}]}}}]
 _ACTORS = [text("ann"), text("bob"), text('{"S":"ann"}'), number(7), {"NULL": True}]
 _ACTORS += [{"L": [text("ann")]}, {"B": b"ann"}, {"BOOL": False}]
 _IDENTITIES = [None, None, None, ("Service", "dynamodb.amazonaws.com")]
+_FILES_A_MONTH = 2
 _SCALARS = {"S", "N", "B", "BOOL", "NULL"}
 _HALF = re.compile("[\ud800-\udfff]")
 
@@ -144,7 +146,7 @@ def lived(steps, existing, began_s, lost=frozenset()):
         if place in lost:
             del stored[key]
     rows = sorted(map(HistoryRow.from_item, stored.values()), key=lambda row: row.sort_key)
-    reader = RowReader(recorded.client, None, HISTORY, None, 2, find_watermark=lambda: RECORDED)
+    reader = RowReader(recorded.client, None, HISTORY, None, 2)
     return AskedHistory(rows, reader, moment(at + 60))
 
 
@@ -159,25 +161,34 @@ def worlds(draw, max_steps=24):
     # Before all changes, or in their midst, as if rows were older than the table.
     began_s = draw(st.sampled_from([-86400, START_S - 1, START_S, START_S + 2]))
     lost = draw(st.just(set()) | st.sets(st.integers(0, max_steps), max_size=4))
-    return lived(steps, existing, began_s, lost)
+    world = lived(steps, existing, began_s, lost)
+    instants = st.sampled_from(world.instants())
+    seconds = st.sampled_from([timedelta(0), TICK])
+    recorded = draw(
+        st.none() | st.builds(lambda at, by: min(at + by, world.now), instants, seconds)
+    )
+    if recorded is not None:
+        world.reader.watermark = Watermark(recorded, Basis.MEASURED, "measured by the test")
+    world.reader.complete_since = draw(st.none() | instants)
+    return world
 
 
-def dataset_of(folder, rows, complete_until, horizon=None, files_a_month=2):
+def dataset_of(folder, rows, complete_until, horizon=None, watermark=None):
     """Rows as a dataset, several files a month."""
     names = []
     by_month = defaultdict(list)
     for row in rows:
         by_month[month_of(row.change.created_at)].append(row)
     for month, month_rows in sorted(by_month.items()):
-        for number_ in range(files_a_month):
-            lines = [row_of(row) for row in month_rows[number_::files_a_month]]
+        for number_ in range(_FILES_A_MONTH):
+            lines = [row_of(row) for row in month_rows[number_::_FILES_A_MONTH]]
             if lines:
                 names.append(write_file(folder, month, f"{number_}.parquet", lines))
     files = tuple(DataFile.from_file(folder, name, "export") for name in names)
     export = Ingested(
         "export", "FULL_EXPORT", "id", None, complete_until, len(rows), len(rows), "md5"
     )
-    dataset = Dataset(folder, "arn", horizon, complete_until, (export,), files)
+    dataset = Dataset(folder, "arn", horizon, complete_until, (export,), files, watermark)
     dataset.save()
     return Dataset.open(folder)
 
@@ -193,7 +204,15 @@ def write_file(folder, month, name, lines):
 
 def world_dataset(folder, world):
     """A world's rows as a dataset that is complete until the world's present."""
-    return dataset_of(folder, world.rows, world.now, world.reader.horizon)
+    watermark = world.reader.watermark
+    known = watermark if isinstance(watermark, Watermark) else None
+    return dataset_of(folder, world.rows, world.now, world.reader.horizon, known)
+
+
+def told_of_backfill(engine, world):
+    """An engine that knows since when every item of the world has a row."""
+    engine.bounds = replace(engine.bounds, complete_since=world.reader.complete_since)
+    return engine
 
 
 def lines_of(reader, *order):
@@ -249,6 +268,7 @@ def live_states(world, at):
             "image": _json(state.image),
             "image_hash": _hash(state.image),
             "certainty": state.certainty.value,
+            "basis": state.basis and state.basis.value,
             "reason": state.reason,
             "valid_from": state.valid_from,
             "valid_to": state.valid_to,
@@ -273,6 +293,7 @@ def live_versions(world):
             "keys": _json(state.keys),
             "image": _json(state.image),
             "certainty": state.certainty.value,
+            "basis": state.basis and state.basis.value,
             "reason": state.reason,
             "valid_from": state.valid_from,
             "valid_to": state.valid_to,
@@ -301,8 +322,10 @@ def live_diff(world, since, until):
                     "old_image": _json(old.image),
                     "new_image": _json(new.image),
                     "old_certainty": old.certainty.value,
+                    "old_basis": old.basis and old.basis.value,
                     "old_reason": old.reason,
                     "new_certainty": new.certainty.value,
+                    "new_basis": new.basis and new.basis.value,
                     "new_reason": new.reason,
                 }
             )
@@ -383,7 +406,7 @@ def per_actor(world):
 def dwell(world, path):
     stays = []
     for rows in world.items.values():
-        stays += _stays(list(spoken_for(rows)), path, world.now)
+        stays += _stays(list(spoken_for(rows)), path, world)
     lines = []
     for value in {stay["value"] for stay in stays}:
         here = [stay for stay in stays if stay["value"] == value]
@@ -406,7 +429,7 @@ def dwell(world, path):
     return sorted(lines, key=lambda line: [repr(line["type"]), repr(line["value"])])
 
 
-def _stays(rows, path, now):
+def _stays(rows, path, world):
     stays, before = [], "unknown"
     for row, following in pairwise([*rows, None]):
         change = row.change
@@ -422,11 +445,12 @@ def _stays(rows, path, now):
             start = {"id": row.id, "value": value, "micros": 0, "entered": entered}
             stays.append(start | {"lasting": False, "uncertain": False})
         stay = stays[-1]
-        end = following.change.created_at if following else max(now, change.created_at)
+        end = following.change.created_at if following else max(world.now, change.created_at)
         stay["micros"] += (end - change.created_at) // timedelta(microseconds=1)
         stay["lasting"] = following is None
         if following is not None:
             stay["uncertain"] |= _hash(change.new_image) != _hash(state_before(following))
+            stay["uncertain"] |= not world.reader.watermark.covers(end)
     return stays
 
 

@@ -13,6 +13,7 @@ from rich.console import RenderableType
 from rich.table import Column
 
 from itemtrail.exit_status import CLEAN, FINDINGS
+from itemtrail.options.kinds import asked_at
 from itemtrail.options.target import TargetTables
 from itemtrail.output import json_and_csv as writers
 from itemtrail.output.answer import Answer, give, tell
@@ -25,6 +26,7 @@ from itemtrail.tables.layout import Row, folded, notes, summary_line, table_of, 
 from itemtrail.tables.verify import verdict_line, verification_blocks
 from reports.access.clients import dynamodb_client
 from reports.access.machine import Machine
+from reports.states.watermark import Watermark, declared_watermark
 from reports.verification.gaps import read_gaps
 from reports.verification.verdicts import Verdict
 from stream_core.errors import ItemtrailError
@@ -63,14 +65,16 @@ class Archive:
     tables: TargetTables | None
     machine: Machine = field(default_factory=Machine)
 
-    def ingest(self, places: Sequence[str], form: str) -> None:
+    def ingest(self, places: Sequence[str], recorded_until: datetime | None, form: str) -> None:
         """Ingest exports that are there, and print what was done."""
+        declared = declared_watermark(recorded_until, asked_at())
         with ProgressBar() as progress:
             archived = archive_exports(
                 self.folder,
                 places,
                 self.s3,
                 facts=None if self.tables is None else self._facts(self.tables),
+                watermark=declared,
                 progress=progress,
             )
         _give(archived, form)
@@ -102,6 +106,8 @@ class Archive:
                 to,
                 dynamodb_client(tables.session, tables.endpoint_url),
                 self.s3,
+                # Each round asks anew.
+                find_watermark=lambda: tables.open(self.machine).watermark,
                 machine=self.machine,
                 progress=progress,
             )
@@ -199,8 +205,14 @@ def _summary(archived: Archived) -> str:
         f"{cells.count_of(counts['rows_read'], 'row')} read, {counts['rows_added']:,} added, "
         f"{counts['already_there']:,} already there; the dataset has "
         f"{cells.count_of(archived.dataset.rows, 'row')} and is complete until "
-        f"{time_text(archived.dataset.complete_until)}"
+        f"{time_text(archived.dataset.complete_until)}{_recorded(archived.dataset.watermark)}"
     )
+
+
+def _recorded(watermark: Watermark | None) -> str:
+    if watermark is None:
+        return ""
+    return f"; every change is in it until {time_text(watermark.at)} ({watermark.basis})"
 
 
 def _record(archived: Archived) -> Record:
@@ -210,6 +222,8 @@ def _record(archived: Archived) -> Record:
         "history_table": dataset.history_table,
         "horizon": dataset.horizon,
         "complete_until": dataset.complete_until,
+        "recorded_until": dataset.watermark and dataset.watermark.at,
+        "basis": dataset.watermark and dataset.watermark.basis,
         "rows": dataset.rows,
         **_totals(archived),
         "exports": list(map(_export_record, archived.exports)),

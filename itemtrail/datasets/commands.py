@@ -15,6 +15,7 @@ from itemtrail.datasets.extras import load
 from itemtrail.exit_status import CLEAN
 from itemtrail.options.kinds import DurationType, PathType, TimeType
 from itemtrail.options.target import (
+    RECORDED_UNTIL,
     WHERE,
     Command,
     Target,
@@ -45,7 +46,7 @@ def _history_options(command: Command) -> Command:
         show_envvar=True,
         help="History table, instead of a stack's.",
     )
-    return targeted(command, (stack_option(required=False), history, *WHERE))
+    return targeted(command, (stack_option(required=False), history, RECORDED_UNTIL, *WHERE))
 
 
 @click.command(short_help="A history as a dataset, from exports of its table.")
@@ -83,6 +84,8 @@ def archive(  # noqa: PLR0913 - an option each
 
     DynamoDB exports the history table, as a whole first, later what was written since. An export
     is ingested as a whole and once; every row is checked. Interrupted, the same command goes on.
+    Up to when the dataset's answers can be exact is found out from the stack, or is your word:
+    --recorded-until, of exports that are there up to when they have every change.
     With --check the digest of every row in the dataset is checked again, and that each follows
     from the one before it: exits with 1 if something is found.
 
@@ -111,7 +114,7 @@ def archive(  # noqa: PLR0913 - an option each
     work = dataset_archive.Archive(dataset, s3, tables)
     with _interruptible():
         if exports:
-            work.ingest(exports, form)
+            work.ingest(exports, target.recorded_until, form)
             return CLEAN
         place = dataset_archive.destination(to, bucket_owner, kms_key, every)
         if every:
@@ -141,6 +144,7 @@ def archive(  # noqa: PLR0913 - an option each
     "--since", type=TimeType(TimeRole.START), help="The first instant of changes and of diff."
 )
 @click.option("--until", type=TimeType(TimeRole.END), help="The last one.")
+@RECORDED_UNTIL
 @actor_attribute_option
 @click.option("--attribute", type=PathType(), help="The attribute of the view dwell, e.g. status.")
 @click.option(
@@ -159,6 +163,7 @@ def query(  # noqa: PLR0913 - an option each
     at: datetime | None,
     since: datetime | None,
     until: datetime | None,
+    recorded_until: datetime | None,
     actor_attribute: AttributePath | None,
     attribute: AttributePath | None,
     memory: str | None,
@@ -183,17 +188,18 @@ def query(  # noqa: PLR0913 - an option each
     form = chosen_form(output)
     dataset_query = load(f"{__package__}.query")
     views = dataset_query.Views(at, since, until, actor_attribute, attribute)
+    if engine == "athena" and location is None:
+        raise _usage("where will Athena find the dataset? give --location s3://BUCKET/PREFIX")
+    opened = dataset_query.open_dataset(dataset, recorded_until)
     if engine == "athena":
-        if location is None:
-            raise _usage("where will Athena find the dataset? give --location s3://BUCKET/PREFIX")
-        dataset_query.print_athena(sql, dataset, location, views)
+        dataset_query.print_athena(sql, opened, location, views)
         return CLEAN
-    opened = dataset_query.open_engine(engine, dataset, memory)
+    answering = dataset_query.open_engine(engine, opened, memory)
     with _interruptible():
         if is_list or sql is None:
-            dataset_query.list_views(opened, views, form)
+            dataset_query.list_views(answering, views, form)
         else:
-            dataset_query.run_query(opened, sql, views, form)
+            dataset_query.run_query(answering, sql, views, form)
     return CLEAN
 
 

@@ -14,6 +14,7 @@ from sqlglot.errors import SqlglotError
 
 from itemtrail.datasets.arrow_output import give_batches
 from itemtrail.datasets.extras import load
+from itemtrail.options.kinds import asked_at
 from itemtrail.output.answer import Answer, give, tell
 from itemtrail.output.progress import ProgressBar
 from itemtrail.records import kinds as record_kinds
@@ -22,6 +23,7 @@ from itemtrail.tables import cells
 from itemtrail.tables.layout import Row, folded, table_of
 from reports.errors import ReportError
 from reports.inputs.paths import Path as AttributePath
+from reports.states.watermark import declared_watermark
 from stream_core.history_row import time_text
 from warehouse import engines
 from warehouse.check import lines_of
@@ -60,18 +62,26 @@ class Views:
         return " ".join(f"{word} {time_text(time)}" for word, time in times.items() if time)
 
 
-def open_engine(name: str, dataset: Path, memory: str | None) -> Engine:
+def open_dataset(folder: Path, recorded_until: datetime | None) -> Dataset:
+    """The dataset in a folder, every change being in it up to a moment that is declared, if any.
+
+    Raises:
+        DatasetError: there is none, it is damaged, or it is complete until an earlier moment.
+    """
+    return Dataset.open(folder).recorded_until(declared_watermark(recorded_until, asked_at()))
+
+
+def open_engine(name: str, dataset: Dataset, memory: str | None) -> Engine:
     """The engine of a name on a dataset.
 
     Raises:
         ReportError: it is not installed.
-        DatasetError: there is no dataset, or it is damaged.
+        DatasetError: its files cannot be read.
     """
     if name == "spark":
-        engine: Engine = load(f"{engines.__name__}.spark").SparkEngine(Dataset.open(dataset))
+        engine: Engine = load(f"{engines.__name__}.spark").SparkEngine(dataset)
         return engine
-    opened = Dataset.open(dataset)
-    return DuckEngine(opened) if memory is None else DuckEngine(opened, memory_limit=memory)
+    return DuckEngine(dataset) if memory is None else DuckEngine(dataset, memory_limit=memory)
 
 
 def run_query(engine: Engine, text: str, views: Views, form: str) -> None:
@@ -93,7 +103,7 @@ def list_views(engine: Engine, views: Views, form: str) -> None:
     give(Answer(record_kinds.VIEW_COLUMN, lines, _blocks(lines)), form)
 
 
-def print_athena(text: str | None, dataset: Path, location: str, views: Views) -> None:
+def print_athena(text: str | None, dataset: Dataset, location: str, views: Views) -> None:
     """Print the statements that define the table in Athena and ask a query of it.
 
     DuckDB sees the query first, so that names that do not exist are found here.
@@ -107,7 +117,7 @@ def print_athena(text: str | None, dataset: Path, location: str, views: Views) -
         return
     if _names(text, _FINDINGS):
         raise ReportError("findings are judged by this program and not by SQL: ask another engine")
-    with _Noting(Dataset.open(dataset)) as engine:
+    with _Noting(dataset) as engine:
         views.define(engine)
         engine.sql(text).close()
         tree = parse_one(text, dialect="duckdb")

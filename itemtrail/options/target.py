@@ -38,8 +38,8 @@ class TargetTables:
     time_shards: int | None
     recorded_until: datetime | None
 
-    def open(self) -> HistoryTable:
-        """Prepare to ask them."""
+    def open(self, machine: Machine | None = None) -> HistoryTable:
+        """Prepare to ask them; by default all times of the command count from one moment."""
         return HistoryTable(
             self.history_table,
             self.source_table,
@@ -47,7 +47,7 @@ class TargetTables:
             endpoint_url=self.endpoint_url,
             time_shards=self.time_shards,
             recorded_until=self.recorded_until,
-            machine=Machine(now=asked_at),
+            machine=machine or Machine(now=asked_at),
         )
 
 

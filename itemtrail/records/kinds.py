@@ -205,6 +205,7 @@ UNDO = RecordKind(
 ARCHIVE = RecordKind(
     "archive",
     {"dataset": _TEXT, "history_table": _TEXT, "horizon": _TIME, "complete_until": _TIME}
+    | {"recorded_until": _TIME, "basis": _TEXT}
     | {"rows": _INTEGER, "rows_read": _INTEGER, "rows_added": _INTEGER}
     | {"already_there": _INTEGER, "exports": _WIRE, "notes": _WIRE},
 )

@@ -210,6 +210,23 @@ def weaker_of(first: ItemState, second: ItemState) -> ItemState:
     return max(first, second, key=weakness)
 
 
+def beginnings(complete_since: datetime | None, at: datetime) -> tuple[Certainty, str]:
+    """How sure it is that an item that was there at an instant has a row of then, and why.
+
+    Args:
+        complete_since: as `Evidence` has it.
+        at: the instant.
+    """
+    if complete_since is None:
+        why = "but no finished backfill vouches that every item has a beginning"
+        return Certainty.BOUNDED, why
+    began = f"that began at {complete_since:%Y-%m-%dT%H:%M:%SZ}"
+    if complete_since <= at:
+        return Certainty.EXACT, f"and the backfill {began} gave every item a row"
+    why = f"but the backfill {began}, after the time asked for, vouches for nothing before"
+    return Certainty.BOUNDED, why
+
+
 def state_before(row: HistoryRow) -> Item | None:
     """The item right before a row's change. A snapshot changes nothing."""
     if row.change.event_name is EventName.SNAPSHOT:
@@ -293,8 +310,8 @@ def _before_a_row(evidence: Evidence, after: HistoryRow) -> ItemState:
     if evidence.at < evidence.horizon:
         certainty, reason = Certainty.UNKNOWN, _horizon_reason(evidence)
     elif after.change.event_name is EventName.INSERT:
-        reason = f"the first row inserts the item, {_beginnings(evidence)}"
-        certainty = _sure_of_beginnings(evidence)
+        certainty, why = beginnings(evidence.complete_since, evidence.at)
+        reason = f"the first row inserts the item, {why}"
     return ItemState(
         evidence.keys,
         evidence.at,
@@ -313,26 +330,11 @@ def _without_rows(evidence: Evidence) -> ItemState:
     elif evidence.at < evidence.horizon:
         reason = _horizon_reason(evidence)
     elif evidence.live_was_read and evidence.live is None:
-        reason = f"neither a row nor a live item, {_beginnings(evidence)}"
-        certainty = _sure_of_beginnings(evidence)
+        certainty, why = beginnings(evidence.complete_since, evidence.at)
+        reason = f"neither a row nor a live item, {why}"
     elif evidence.live_was_read:
         certainty, reason = Certainty.BOUNDED, "no row: the live item, as far as is recorded"
     return ItemState(evidence.keys, evidence.at, evidence.live, certainty, reason)
-
-
-def _sure_of_beginnings(evidence: Evidence) -> Certainty:
-    """How sure it is that an item that was there has a row, and is not only missing its end."""
-    since = evidence.complete_since
-    return Certainty.EXACT if since is not None and since <= evidence.at else Certainty.BOUNDED
-
-
-def _beginnings(evidence: Evidence) -> str:
-    if evidence.complete_since is None:
-        return "but no finished backfill vouches that every item has a beginning"
-    began = f"that began at {evidence.complete_since:%Y-%m-%dT%H:%M:%SZ}"
-    if _sure_of_beginnings(evidence) is Certainty.EXACT:
-        return f"and the backfill {began} gave every item a row"
-    return f"but the backfill {began}, after the time asked for, vouches for nothing before"
 
 
 def _gap_reason(evidence: Evidence, after: HistoryRow) -> str:

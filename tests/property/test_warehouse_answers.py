@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("duckdb", reason="needs the extra 'warehouse'")
 
-from tests.warehouse_histories import answers_of, expected, world_dataset, worlds
+from tests.warehouse_histories import answers_of, expected, told_of_backfill, world_dataset, worlds
 from warehouse.engines.duck import DuckEngine
 
 
@@ -20,7 +20,7 @@ def engine_of(world):
         tempfile.TemporaryDirectory() as folder,
         DuckEngine(world_dataset(Path(folder), world)) as engine,
     ):
-        yield engine
+        yield told_of_backfill(engine, world)
 
 
 # Each asks fourteen questions.

@@ -27,7 +27,14 @@ from pyspark.sql import SparkSession
 from tests.factories import item, number, text
 from tests.recorded_history import row_of, rows_of
 from tests.unit.memory_tables import moment
-from tests.warehouse_histories import answers_of, dataset_of, expected, world_dataset, worlds
+from tests.warehouse_histories import (
+    answers_of,
+    dataset_of,
+    expected,
+    told_of_backfill,
+    world_dataset,
+    worlds,
+)
 from warehouse.check import check_of
 from warehouse.dataset.schema import history_row
 from warehouse.engines.duck import DuckEngine
@@ -94,7 +101,8 @@ def test_all_three_give_the_same_answers(both, tmp_path_factory, world, data):
     """
     instants = data.draw(st.lists(st.sampled_from(world.instants()), min_size=1, max_size=3))
     since, until = sorted(data.draw(st.sampled_from(world.instants())) for _ in range(2))
-    duck, spark = both(world_dataset(tmp_path_factory.mktemp("dataset"), world))
+    engines = both(world_dataset(tmp_path_factory.mktemp("dataset"), world))
+    duck, spark = (told_of_backfill(engine, world) for engine in engines)
 
     live = expected(world, instants, since, until)
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 SHORTEST, LONGEST = timedelta(minutes=15), timedelta(hours=24)
 # With the new images alone a row that was changed would look like one that was written.
 _POLL_S = 20.0
+_LONGEST_WAIT_S = 900.0
 _NOTE = ".export.json"
 _S3 = "s3://"
 _FINISHED = ("COMPLETED", "FAILED")
@@ -170,6 +171,23 @@ class ExportRequests:
         earliest = recovery.get("EarliestRestorableDateTime", now)
         latest = recovery.get("LatestRestorableDateTime", now)
         return Window(earliest.astimezone(UTC), latest.astimezone(UTC))
+
+    def window_reaching(self, moment: datetime) -> Window:
+        """The same, waited for until it has reached a moment, or for a while.
+
+        DynamoDB can export what was there some five minutes ago.
+        """
+        machine = self._client.machine
+        began = machine.clock()
+        while True:
+            window = self.window()
+            waited = machine.clock() - began
+            if window.latest.replace(microsecond=0) >= moment or waited >= _LONGEST_WAIT_S:
+                return window
+            self._client.progress(
+                "seconds of waiting for point-in-time recovery", int(waited), None
+            )
+            machine.sleep(_POLL_S)
 
     @property
     def is_pending(self) -> bool:

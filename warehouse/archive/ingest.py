@@ -22,6 +22,7 @@ from reports.access.durable_file import make_folder, move_file
 from reports.access.file_lock import locked
 from reports.access.progress import Progress, silent
 from reports.exports.export import Export, ExportKind
+from reports.states.watermark import Watermark
 from warehouse.archive.conversion import Conversion
 from warehouse.archive.merge import Merge, Written
 from warehouse.dataset.coverage import begun, extended, is_there, later_wholes, until
@@ -104,6 +105,21 @@ def ingest(
             # What the table held by then is here: a row that is not was written later.
             written_after = known.complete_until
         return _Ingest(dataset, export, s3, written_after, progress).run()
+
+
+def vouch(dataset_folder: str | Path, watermark: Watermark) -> Dataset:
+    """Keep with a dataset up to when every change is in it, unless a later moment is known.
+
+    Raises:
+        DatasetError: there is no dataset, or it is complete until an earlier moment.
+    """
+    folder = Path(dataset_folder)
+    with _alone(folder):
+        dataset = Dataset.described(folder)
+        if dataset.watermark is None or dataset.watermark.at < watermark.at:
+            dataset = dataset.recorded_until(watermark)
+            dataset.save()
+        return dataset
 
 
 class _Ingest:

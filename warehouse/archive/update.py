@@ -1,6 +1,6 @@
 """Bringing a dataset up to date: by exports that are there, or by exports that DynamoDB makes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from reports.access.row_reader import RowReader
 from reports.access.table_description import describe
 from reports.exports.export import Export, ExportKind
 from reports.exports.export_folder import ExportError, MissingFileError
+from reports.states.watermark import NoWatermark, Watermark
 from stream_core.history_row import time_text
 from warehouse.archive.export_request import (
     SHORTEST,
@@ -23,7 +24,7 @@ from warehouse.archive.export_request import (
     Step,
     Window,
 )
-from warehouse.archive.ingest import IngestResult, ingest
+from warehouse.archive.ingest import IngestResult, ingest, vouch
 from warehouse.dataset.coverage import in_order
 from warehouse.dataset.manifest import MANIFEST, Dataset
 from warehouse.errors import DatasetError
@@ -87,12 +88,13 @@ _NO_HORIZON = (
 )
 
 
-def archive_exports(
+def archive_exports(  # noqa: PLR0913 - named options
     folder: str | Path,
     places: Sequence[str | Path],
     s3: "S3Client",
     *,
     facts: HistoryFacts | None = None,
+    watermark: Watermark | NoWatermark = NoWatermark(),  # noqa: B008 - it is frozen
     progress: Progress = silent,
 ) -> Archived:
     """Ingest exports that are there, given in any order.
@@ -104,6 +106,8 @@ def archive_exports(
         places: of the exports, as `ingest` takes them.
         s3: the client for their bucket, and for the overflow bucket.
         facts: of the history table, where it can be asked.
+        watermark: up to when every change was recorded as the exports show the table. What can be
+            found out now tells nothing of then: it is declared.
         progress: called with the rows that are done.
 
     Raises:
@@ -116,6 +120,8 @@ def archive_exports(
     horizon = None if facts is None else facts.horizon
     for export in in_order(exports, run.complete_until, horizon):
         run.ingest(export, exports[export])
+    if isinstance(watermark, Watermark):
+        vouch(run.folder, watermark)
     if run.dataset.horizon is None:
         run.notes.append(_NO_HORIZON)
     return run.result()
@@ -128,6 +134,7 @@ def archive(  # noqa: PLR0913 - named options
     dynamodb: "DynamoDBClient",
     s3: "S3Client",
     *,
+    find_watermark: Callable[[], Watermark | NoWatermark] = NoWatermark,
     machine: Machine | None = None,
     progress: Progress = silent,
 ) -> Archived:
@@ -142,6 +149,8 @@ def archive(  # noqa: PLR0913 - named options
         to: where DynamoDB puts the exports.
         dynamodb: the client of the table's account and region.
         s3: the client for that bucket, and for the overflow bucket.
+        find_watermark: finds out up to when the history is complete. What was recorded by then
+            has to be in the exports, so that point-in-time recovery is waited for, some minutes.
         machine: its clock, and how it waits.
         progress: called with rows, and with seconds of waiting.
 
@@ -154,11 +163,15 @@ def archive(  # noqa: PLR0913 - named options
     """
     run = _Run(Path(folder), facts, s3, progress)
     run.require_table()
-    client = ExportClient(dynamodb, machine or Machine(), progress)
+    machine = machine or Machine()
+    client = ExportClient(dynamodb, machine, progress)
     requests = ExportRequests(client, facts.arn, run.folder, to)
     if requests.is_pending and (location := requests.resume()) is not None:
         run.ingest_new(requests, location)
+    known_at, watermark = machine.now(), find_watermark()
     window = requests.window()
+    if isinstance(watermark, Watermark) and window.step_from(run.complete_until):
+        window = requests.window_reaching(known_at)
     while step := window.step_from(run.complete_until):
         run.note(step, window)
         run.ingest_new(requests, requests.ask(step))
@@ -169,7 +182,15 @@ def archive(  # noqa: PLR0913 - named options
             f"no export was made: one covers {SHORTEST.seconds // 60} minutes at least, and the "
             f"table can be exported until {time_text(window.latest)}"
         )
+    if isinstance(watermark, Watermark) and run.dataset.complete_until >= known_at:
+        vouch(run.folder, watermark)
     return run.result()
+
+
+_NO_WATERMARK = (
+    "it is not known up to when every change was recorded, so that no answer is exact: name "
+    "--stack where DynamoDB makes the exports, or give --recorded-until, here or to query"
+)
 
 
 @dataclass
@@ -195,7 +216,9 @@ class _Run:
 
     def result(self) -> Archived:
         """What has been done."""
-        return Archived(self.dataset, tuple(self.done), tuple(self.notes))
+        dataset = self.dataset
+        notes = self.notes if dataset.watermark else [*self.notes, _NO_WATERMARK]
+        return Archived(dataset, tuple(self.done), tuple(notes))
 
     def ingest(self, export: Export, place: str | Path) -> None:
         """Ingest an export.

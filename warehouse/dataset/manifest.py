@@ -14,7 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from operator import attrgetter
 from pathlib import Path, PurePosixPath
@@ -26,6 +26,8 @@ from more_itertools import duplicates_everseen
 
 from reports.access.durable_file import READABLE, replace_file
 from reports.access.progress import Progress, silent
+from reports.states.watermark import Basis, NoWatermark, Watermark
+from stream_core.history_row import time_text
 from warehouse.dataset.schema import MONTH, ROWS, month_of
 from warehouse.errors import DatasetError
 
@@ -112,6 +114,7 @@ class Dataset:
         horizon: when the history began; None: unknown.
         complete_until: what the table held by then is here, without a gap.
         exports: in the order in which they were ingested.
+        watermark: up to when every change was in the table that is here; None: not known.
     """
 
     folder: Path
@@ -120,6 +123,7 @@ class Dataset:
     complete_until: datetime
     exports: tuple[Ingested, ...]
     files: tuple[DataFile, ...]
+    watermark: Watermark | None = None
 
     @classmethod
     def open(cls, folder: str | Path) -> "Dataset":
@@ -173,6 +177,11 @@ class Dataset:
         return self.paths_of(self.files)
 
     @property
+    def complete_since(self) -> datetime | None:
+        """When the first finished backfill began; None: no mark of one is kept."""
+        return None
+
+    @property
     def rows(self) -> int:
         """How many history rows it has."""
         return sum(file.rows for file in self.files)
@@ -203,6 +212,22 @@ class Dataset:
             except OSError as error:
                 raise DatasetError(f"{error.filename} cannot be read: {error.strerror}") from error
         return altered
+
+    def recorded_until(self, watermark: Watermark | NoWatermark) -> "Dataset":
+        """The same, every change up to a moment being in it, if that is known.
+
+        Raises:
+            DatasetError: it is complete until an earlier moment.
+        """
+        if isinstance(watermark, NoWatermark):
+            return self
+        if watermark.at > self.complete_until:
+            raise DatasetError(
+                f"{self.folder} is complete until {time_text(self.complete_until)}, so that no "
+                f"change can be known to be in it until {time_text(watermark.at)}: give an earlier "
+                "--recorded-until"
+            )
+        return replace(self, watermark=watermark)
 
     def save(self) -> None:
         """Make this the dataset: replace the manifest, in one step that survives a power failure.
@@ -247,6 +272,7 @@ class Dataset:
                 )
                 for fields in content["files"]
             ),
+            watermark=_watermark(content["watermark"]),
         )
 
     def _faults(self) -> Iterator[str]:
@@ -261,6 +287,8 @@ class Dataset:
         yield from self._miscounted()
         if self.complete_until != max((export.until for export in self.exports), default=None):
             yield "is complete until another time than its exports"
+        if self.watermark is not None and self.watermark.at > self.complete_until:
+            yield "has all changes until later than it is complete"
 
     def _miscounted(self) -> Iterator[str]:
         """Whose rows are more or fewer than came with an export."""
@@ -319,6 +347,12 @@ def _sha256(path: Path) -> str:
 
 def _content_digest(fields: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(fields, sort_keys=True).encode("ascii")).hexdigest()
+
+
+def _watermark(fields: Any) -> Watermark | None:
+    if fields is None:
+        return None
+    return Watermark(_time(fields["at"]), Basis(fields["basis"]), str(fields["reason"]))
 
 
 def _time(text: str) -> datetime:

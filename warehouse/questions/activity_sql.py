@@ -158,7 +158,11 @@ WITH placed AS (
       WHEN previous_hash IS NULL OR previous_wire IS DISTINCT FROM wire THEN 1
       ELSE 0
     END AS enters,
-    CASE WHEN ended IS NOT NULL AND next_hash IS DISTINCT FROM new_hash THEN 1 ELSE 0 END AS breaks
+    CASE
+      WHEN ended IS NOT NULL AND next_hash IS DISTINCT FROM new_hash THEN 1
+      WHEN ended > :recorded_until THEN 1
+      ELSE 0
+    END AS breaks
   FROM linked
 ), numbered AS (
   SELECT
@@ -250,7 +254,8 @@ def dwell(attribute: Path, bounds: Bounds) -> Question:
     A line has the value's type and text (of a set, list or map its JSON; both null: the item has
     no such attribute), the `items` that had it, how many `stays` those had in it, and of these how
     many were seen to be `entered`, how many are `lasting`, and how many are `uncertain`: a change
-    is missing within or at the end. Stays that last are counted until the dataset is complete.
+    is missing within or at the end, or may still be on its way. Stays that last are counted until
+    the dataset is complete.
     """
     values = {"path": path_literal(attribute), **bounds.values()}
     return Question("dwell", query(_DWELL, values), DWELL, _in_canonical_json)

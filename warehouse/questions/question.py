@@ -13,6 +13,7 @@ import pyarrow as pa
 from sqlglot import exp, parse_one
 
 from reports.inputs.paths import Path
+from reports.states.watermark import TICK, NoWatermark, Watermark, may_arrive_after
 from stream_core.history_row import time_text
 from warehouse.dataset.manifest import Dataset
 from warehouse.dataset.schema import month_of
@@ -62,18 +63,33 @@ class Bounds:
     Attributes:
         horizon: when the history began; None: not known.
         complete_until: what the history table held by then is in the dataset.
+        watermark: up to when every change was in the table by then, or why that is not known.
+        complete_since: when the first finished backfill began: an item that was there then has a
+            row; None without one.
     """
 
     horizon: datetime | None
     complete_until: datetime
+    watermark: Watermark | NoWatermark = NoWatermark()  # noqa: RUF009 - it is frozen
+    complete_since: datetime | None = None
 
     @classmethod
     def from_dataset(cls, dataset: Dataset) -> "Bounds":
         """Those of a dataset."""
-        return cls(dataset.horizon, dataset.complete_until)
+        return cls(
+            dataset.horizon,
+            dataset.complete_until,
+            dataset.watermark or NoWatermark(),
+            dataset.complete_since,
+        )
+
+    @property
+    def doubt(self) -> str:
+        """Why what ends after the watermark is not exact, in words."""
+        return self.watermark.doubt(self.complete_until)
 
     def values(self) -> dict[str, exp.Expr]:
-        """The bounds for a query's `:horizon` and `:complete_until`.
+        """The bounds for a query's `:horizon`, `:complete_until` and what else depends on them.
 
         Where it is unknown when the history began, only its first row proves that it had.
         """
@@ -82,7 +98,16 @@ class Bounds:
             if self.horizon is None
             else time_literal(self.horizon)
         )
-        return {"horizon": horizon, "complete_until": time_literal(self.complete_until)}
+        last = self.watermark.at - TICK if isinstance(self.watermark, Watermark) else EARLIEST
+        missing_until = may_arrive_after(self.watermark, self.complete_until)
+        return {
+            "horizon": horizon,
+            "complete_until": time_literal(self.complete_until),
+            # A state that ends by then is as it was told for good.
+            "recorded_until": time_literal(last),
+            # A change that was made later, and is not recorded, may still be on its way.
+            "missing_until": time_literal(missing_until),
+        }
 
 
 @dataclass(frozen=True)

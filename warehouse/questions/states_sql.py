@@ -11,6 +11,8 @@ from datetime import datetime
 import pyarrow as pa
 from sqlglot import exp
 
+from reports.states.timeline import Certainty, beginnings
+from reports.states.watermark import Watermark
 from stream_core.history_row import time_text
 from warehouse.dataset.schema import STATE_BYTES
 from warehouse.questions.question import (
@@ -26,6 +28,7 @@ from warehouse.questions.question import (
 _HASH = pa.binary(STATE_BYTES)
 _STATE = [
     pa.field("certainty", pa.string(), nullable=False),
+    pa.field("basis", pa.string()),
     pa.field("reason", pa.string(), nullable=False),
     pa.field("valid_from", TIME),
     pa.field("valid_to", TIME),
@@ -60,8 +63,10 @@ DIFF = pa.schema(
         pa.field("old_image", pa.string()),
         pa.field("new_image", pa.string()),
         pa.field("old_certainty", pa.string(), nullable=False),
+        pa.field("old_basis", pa.string()),
         pa.field("old_reason", pa.string(), nullable=False),
         pa.field("new_certainty", pa.string(), nullable=False),
+        pa.field("new_basis", pa.string()),
         pa.field("new_reason", pa.string(), nullable=False),
     ]
 )
@@ -97,7 +102,10 @@ WITH marks AS (
       WHEN marks.before_key IS NULL AND later.event_name = 'INSERT' THEN 'inserted'
       WHEN marks.before_key IS NULL THEN 'no baseline'
       WHEN marks.after_key IS NULL THEN 'last row'
-      WHEN earlier.new_hash IS NOT DISTINCT FROM later.old_hash THEN 'fits'
+      WHEN earlier.new_hash IS NOT DISTINCT FROM later.old_hash AND :at <= :recorded_until
+        THEN 'fits'
+      WHEN earlier.new_hash IS NOT DISTINCT FROM later.old_hash THEN 'fits so far'
+      WHEN later.created_at > :missing_until THEN 'on its way'
       ELSE 'missing'
     END AS verdict,
     earlier.created_at AS valid_from,
@@ -111,7 +119,7 @@ WITH marks AS (
 )
 SELECT
   id, keys, image_hash IS NOT NULL AS "exists", image, image_hash,
-  :certainty AS certainty, :reason AS reason, valid_from, valid_to, sort_key
+  :certainty AS certainty, :basis AS basis, :reason AS reason, valid_from, valid_to, sort_key
 FROM evidence
 """
 
@@ -143,7 +151,9 @@ WITH placed AS (
     CASE
       WHEN created_at > :complete_until THEN 'incomplete'
       WHEN valid_to IS NULL THEN 'last row'
-      WHEN new_hash IS NOT DISTINCT FROM next_state THEN 'fits'
+      WHEN new_hash IS NOT DISTINCT FROM next_state AND valid_to <= :recorded_until THEN 'fits'
+      WHEN new_hash IS NOT DISTINCT FROM next_state THEN 'fits so far'
+      WHEN valid_to > :missing_until THEN 'on its way'
       ELSE 'missing'
     END AS verdict
   FROM linked
@@ -160,8 +170,8 @@ WITH placed AS (
   WHERE initial.old_hash IS NOT NULL
 )
 SELECT
-  id, keys, image, :certainty AS certainty, :reason AS reason, valid_from, valid_to,
-  valid_to IS NULL AS is_current, sequence_number, sort_key
+  id, keys, image, :certainty AS certainty, :basis AS basis, :reason AS reason,
+  valid_from, valid_to, valid_to IS NULL AS is_current, sequence_number, sort_key
 FROM states
 """
 
@@ -180,8 +190,10 @@ SELECT
     ELSE 'changed'
   END AS kind,
   old_states.image AS old_image, new_states.image AS new_image,
-  old_states.certainty AS old_certainty, old_states.reason AS old_reason,
-  new_states.certainty AS new_certainty, new_states.reason AS new_reason
+  old_states.certainty AS old_certainty, old_states.basis AS old_basis,
+  old_states.reason AS old_reason,
+  new_states.certainty AS new_certainty, new_states.basis AS new_basis,
+  new_states.reason AS new_reason
 FROM new_states JOIN old_states ON old_states.id = new_states.id
 WHERE old_states.image_hash IS DISTINCT FROM new_states.image_hash
 """
@@ -207,7 +219,7 @@ def versions(bounds: Bounds) -> Question:
     The state before an item's first row is one too; a baseline begins one unless a change of its
     second says more.
     """
-    tree = query(_VERSIONS, {**bounds.values(), **_verdicts(bounds)})
+    tree = query(_VERSIONS, {**bounds.values(), **_verdicts(_meanings(bounds), bounds)})
     return Question("versions", tree, VERSIONS)
 
 
@@ -225,7 +237,8 @@ def diff(since: datetime, until: datetime, bounds: Bounds) -> Question:
 
 
 def _states(at: datetime, bounds: Bounds, prefix: str = "") -> exp.Query:
-    values = {"at": time_literal(at), **bounds.values(), **_verdicts(bounds)}
+    meanings = _meanings(bounds) | {"inserted": _inserted(at, bounds)}
+    values = {"at": time_literal(at), **bounds.values(), **_verdicts(meanings, bounds)}
     # Spark takes the names of all parts of a query for one space.
     named = _STATES.replace("marks", f"{prefix}marks").replace("evidence", f"{prefix}evidence")
     return query(named, values)
@@ -237,7 +250,7 @@ def _among_touched(states: exp.Query) -> exp.Query:
     return states
 
 
-def _verdicts(bounds: Bounds) -> dict[str, exp.Expr]:
+def _meanings(bounds: Bounds) -> dict[str, tuple[str, str]]:
     """The certainty and the reason, in the words of `reports.states.timeline`, of each verdict."""
     began = (
         "it is unknown when the history began: nothing vouches for the time before its first row"
@@ -245,16 +258,15 @@ def _verdicts(bounds: Bounds) -> dict[str, exp.Expr]:
         else f"the history began at {bounds.horizon:%Y-%m-%dT%H:%M:%SZ}, after the time asked for"
     )
     complete = f"the dataset is complete until {time_text(bounds.complete_until)}, and no longer"
-    meanings = {
-        "fits": ("exact", "the rows before and after fit each other"),
-        "inserted": (
-            "bounded",
-            (
-                "the first row inserts the item, but no finished backfill vouches that every item "
-                "has a beginning"
-            ),
-        ),
+    fits = "the rows before and after fit each other"
+    return {
+        "fits": ("exact", fits),
+        "fits so far": ("bounded", f"{fits}, but {bounds.doubt}"),
         "missing": ("bounded", "a change is missing between the rows before and after"),
+        "on its way": (
+            "bounded",
+            "a change between the rows before and after is still on its way, or is missing",
+        ),
         "no baseline": ("bounded", "the first row has no baseline before it"),
         "last row": (
             "unknown",
@@ -263,8 +275,29 @@ def _verdicts(bounds: Bounds) -> dict[str, exp.Expr]:
         "horizon": ("unknown", began),
         "incomplete": ("unknown", complete),
     }
-    certainty, reason = exp.case(exp.column("verdict")), exp.case(exp.column("verdict"))
+
+
+def _inserted(at: datetime, bounds: Bounds) -> tuple[str, str]:
+    """The same of an item that is inserted after an instant, and has no row before it."""
+    certainty, reason = beginnings(bounds.complete_since, at)
+    reason = f"the first row inserts the item, {reason}"
+    if certainty is Certainty.EXACT and not bounds.watermark.covers(at):
+        return "bounded", f"{reason}, but {bounds.doubt}"
+    return certainty.value, reason
+
+
+def _verdicts(meanings: dict[str, tuple[str, str]], bounds: Bounds) -> dict[str, exp.Expr]:
+    """What a query says of its column `verdict`."""
+    certainty, basis, reason = (exp.case(exp.column("verdict")) for _ in range(3))
+    named = bounds.watermark.basis if isinstance(bounds.watermark, Watermark) else None
     for verdict, (how_sure, why) in meanings.items():
         certainty = certainty.when(text_literal(verdict), text_literal(how_sure))
         reason = reason.when(text_literal(verdict), text_literal(why))
-    return {"certainty": certainty, "reason": reason}
+        if how_sure == "exact" and named is not None:
+            basis = basis.when(text_literal(verdict), text_literal(named))
+    unnamed = exp.cast(exp.null(), exp.DataType.Type.TEXT)
+    return {
+        "certainty": certainty,
+        "basis": basis.else_(unnamed) if basis.args.get("ifs") else unnamed,
+        "reason": reason,
+    }

@@ -168,7 +168,41 @@ def test_archive_asks_the_table_that_is_named(run, tmp_path, monkeypatch):
 
     found = json.loads(out)
     assert found["horizon"] == "2026-11-11T09:14:02.117000Z"
-    assert found["notes"] == []
+    (note,) = found["notes"]
+    assert "no answer is exact" in note
+
+
+def test_archive_takes_the_word_of_a_person(run, tmp_path):
+    """Of exports that are there nothing else tells up to when they have every change."""
+    export = exported(tmp_path, ROWS)
+    arguments = ("archive", "trail", "--from-export", export, "--recorded-until")
+
+    _, out, err = run(*arguments, "2026-11-20T09:00Z")
+    late, _, refused = run(*arguments, "2026-11-20T10:00Z")
+
+    found = json.loads(out)
+    assert (found["recorded_until"], found["basis"]) == ("2026-11-20T09:00:00.000000Z", "declared")
+    assert "every change is in it until 2026-11-20T09:00:00.000000Z (declared)" in only_line(err)
+    assert late == 2
+    assert "give an earlier --recorded-until" in only_line(refused)
+
+
+def test_a_query_takes_the_word_of_a_person(ask, run, dataset):
+    """An answer that ends by then is exact, and says by whose word; without it none is."""
+    query = "SELECT id, certainty, basis, reason FROM versions WHERE id = '1'"
+
+    without = ask(query)
+    with_word = ask(query, "--recorded-until", time_text(ROWS[2].change.created_at))
+    status, _, err = run("query", query, "--dataset", dataset, "--recorded-until", "2026-11-21")
+
+    assert [(line["certainty"], line["basis"]) for line in without] == [("bounded", None)] * 2
+    assert "whether records are on their way or kept aside is not known" in without[0]["reason"]
+    assert sorted((line["certainty"], line["basis"]) for line in with_word) == [
+        ("bounded", None),
+        ("exact", "declared"),
+    ]
+    assert status == 2
+    assert "give an earlier --recorded-until" in only_line(err)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import io
 import itertools
 import json
 import posixpath
+from dataclasses import replace
 from datetime import timedelta
 
 import boto3
@@ -15,6 +16,7 @@ from reports.access.machine import Machine
 from reports.errors import TableNotFoundError
 from reports.exports.export import Export, ExportKind
 from reports.exports.export_folder import ExportError
+from reports.states.watermark import Basis, Watermark
 from stream_core.errors import IntegrityError
 from tests import export_files as made
 from tests.disk import durable_steps, recorded_steps
@@ -213,8 +215,68 @@ def test_the_first_export_is_of_the_whole_table(place):
     assert (dataset.history_table, dataset.horizon) == (ARN, BEGAN)
     assert dataset.complete_until == latest
     assert dataset.rows == known_rows(latest) == archived.exports[0].rows.rows_added > 0
-    assert archived.notes == ()
+    assert archived.dataset.watermark is None
+    (note,) = archived.notes
+    assert "no answer is exact: name --stack where DynamoDB makes the exports" in note
     assert not place.noted
+
+
+def found(at, basis=Basis.MEASURED):
+    """What finds a watermark."""
+    return lambda: Watermark(at, basis, "the test's")
+
+
+def test_what_was_recorded_when_the_watermark_was_found_is_in_the_export(place):
+    """Point-in-time recovery is some minutes behind, so that they are waited for."""
+    began = place.clock.now()
+    at = began - HOUR
+
+    archived = place.archive(find_watermark=found(at))
+
+    assert archived.dataset.watermark == Watermark(at, Basis.MEASURED, "the test's")
+    assert archived.notes == ()
+    assert place.open() == archived.dataset
+    (until,) = place.spans
+    assert began <= until < began + MINUTE
+    assert ("seconds of waiting for point-in-time recovery", 40, None) in place.progress
+
+
+def test_a_watermark_that_no_export_reaches_is_not_kept(place):
+    """A change may have been recorded after the export that is in none, and before it was found."""
+    first = place.archive(find_watermark=found(place.clock.now() - HOUR)).dataset
+    place.pass_time(10 * MINUTE)
+
+    archived = place.archive(find_watermark=found(place.clock.now() - MINUTE))
+
+    assert archived.exports == ()
+    assert archived.dataset == first
+
+
+def test_recovery_that_stands_still_is_not_waited_for_without_end(place, monkeypatch):
+    """An export is made of what can be; no answer is exact by what was found."""
+    latest = place.clock.now() - LAG
+    times = {"EarliestRestorableDateTime": BEGAN, "LatestRestorableDateTime": latest}
+    recovery = {"PointInTimeRecoveryDescription": place.service.recovery | times}
+    answer = {"ContinuousBackupsDescription": recovery}
+    monkeypatch.setattr(place.service, "describe_continuous_backups", lambda **_: answer)
+
+    archived = place.archive(find_watermark=found(place.clock.now() - HOUR))
+
+    assert len(archived.exports) == 1
+    assert archived.dataset.watermark is None
+
+
+def test_the_later_watermark_is_kept(place):
+    """What was once known to be recorded stays so."""
+    now = place.clock.now()
+    place.archive(find_watermark=found(now - HOUR))
+    place.pass_time(HOUR)
+    earlier = place.archive(find_watermark=found(now - 2 * HOUR)).dataset
+    place.pass_time(HOUR)
+    later = place.archive(find_watermark=found(now, Basis.AGED)).dataset
+
+    assert earlier.watermark.at == now - HOUR
+    assert (later.watermark.at, later.watermark.basis) == (now, Basis.AGED)
 
 
 def test_a_request_says_what_the_ingest_needs(place):
@@ -281,7 +343,8 @@ def test_an_export_covers_a_quarter_of_an_hour(place, passed, exports):
     archived = place.archive()
 
     assert len(archived.exports) == len(place.service.requests) - 1 == exports
-    assert ["no export was made" in note for note in archived.notes] == [True] * (1 - exports)
+    assert len(archived.notes) == 2 - exports
+    assert ("no export was made" in archived.notes[0]) is not exports
 
 
 def test_fractions_of_a_second_leave_no_gap(place):
@@ -307,7 +370,7 @@ def test_a_dataset_that_is_too_old_gets_a_full_export(place):
 
     assert place.spans[1:] == [place.clock.now() - LAG]
     assert archived.dataset.rows == known_rows(place.clock.now() - LAG)
-    (note,) = archived.notes
+    note, _ = archived.notes
     assert "reaches back to 2018-03-04T" in note
 
 
@@ -630,7 +693,7 @@ def test_without_the_table_the_beginning_is_not_known(tmp_path):
     known = archive_exports(folder, [full(tmp_path, 2)], None, facts=FACTS)
     after = archive_exports(folder, [full(tmp_path, 2)], None)
 
-    assert [len(result.notes) for result in (unknown, known, after)] == [1, 0, 0]
+    assert [len(result.notes) for result in (unknown, known, after)] == [2, 1, 1]
     assert "name --stack or --history-table" in unknown.notes[0]
     assert after.dataset.horizon == BEGAN
 
@@ -669,6 +732,22 @@ def test_an_altered_row_is_an_error(tmp_path):
         archive_exports(tmp_path / "trail", [made.write_to(tmp_path / "x", files)], None)
 
     assert not (tmp_path / "trail" / "manifest.json").exists()
+
+
+def test_a_person_may_vouch_for_exports(tmp_path):
+    """Up to the time that they are of, and no later."""
+    at = moment(0) + HOUR
+    place, folder = full(tmp_path, 2), tmp_path / "trail"
+    vouched = Watermark(at, Basis.DECLARED, "declared by the person who asks")
+
+    archived = archive_exports(folder, [place], None, facts=FACTS, watermark=vouched)
+
+    assert archived.dataset.watermark == vouched
+    assert archived.notes == ()
+    too_late = replace(vouched, at=moment(0) + 3 * HOUR)
+    with pytest.raises(DatasetError, match="give an earlier --recorded-until"):
+        archive_exports(folder, [place], None, facts=FACTS, watermark=too_late)
+    assert Dataset.open(folder) == archived.dataset
 
 
 def test_the_order_ends_where_nothing_fits(tmp_path):

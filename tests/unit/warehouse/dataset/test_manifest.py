@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from reports.states.watermark import Basis, Watermark
 from tests.disk import durable_steps, full_disk, recorded_steps
 from tests.factories import item
 from tests.recorded_history import rows_of
@@ -48,6 +49,21 @@ def test_what_was_saved_is_opened(dataset):
     assert opened == dataset
     assert opened.rows == 3
     assert [file.month for file in opened.files] == ["2018-03"]
+
+
+def test_up_to_when_every_change_is_in_it_is_kept(dataset):
+    """With what that rests on; it can be no later than it is complete."""
+    assert dataset.watermark is None
+    vouched = dataset.recorded_until(Watermark(UNTIL, Basis.AGED, "why"))
+    vouched.save()
+
+    assert Dataset.open(dataset.folder) == vouched
+    late = Watermark(UNTIL + timedelta(microseconds=1), Basis.DECLARED, "why")
+    with pytest.raises(DatasetError, match=r"is complete until 2026-11-20T09:14:02\.117000Z, s"):
+        dataset.recorded_until(late)
+    replace(dataset, watermark=late).save()
+    with pytest.raises(DatasetError, match="has all changes until later than it is complete"):
+        Dataset.open(dataset.folder)
 
 
 def test_a_horizon_may_not_be_known(dataset):

@@ -11,8 +11,9 @@ pytest.importorskip("duckdb", reason="needs the extra 'warehouse'")
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from reports.states.watermark import Basis, Watermark
 from reports.verification.verdicts import Verdict
-from tests.factories import item, number, text
+from tests.factories import COMPLETE, item, number, text
 from tests.recorded_history import baseline_of, resealed, row_of, rows_of
 from tests.unit.memory_tables import moment
 from tests.warehouse_histories import ODD, dataset_of, write_file
@@ -34,13 +35,14 @@ LATER = moment(86400)
 
 @pytest.fixture
 def engine_of(tmp_path):
-    """A factory of engines over rows."""
+    """A factory of engines over rows, with no change on its way unless a test says so."""
     opened = []
 
-    def make(*rows, complete_until=LATER, horizon=None, folder=tmp_path, **options):
+    def make(*rows, complete_until=LATER, horizon=None, folder=tmp_path, known=COMPLETE, **options):
         folder.mkdir(parents=True, exist_ok=True)
         dataset = dataset_of(folder, rows, complete_until, horizon)
         opened.append(DuckEngine(dataset, **options))
+        opened[-1].bounds = replace(opened[-1].bounds, **known)
         return opened[-1]
 
     yield make
@@ -281,6 +283,110 @@ def test_an_attribute_is_found_whatever_its_name_is(engine_of, name):
     ) == [(None, None)]
     actors = lines(engine.answer(activity_sql.changes_per_actor(Range(), (name, name, 1))), "actor")
     assert actors == [("yes",)]
+
+
+WATERMARK = Watermark(moment(90), Basis.MEASURED, "measured")
+FITS = "the rows before and after fit each other"
+
+
+def test_a_state_is_exact_up_to_the_watermark_and_says_on_what_that_rests(engine_of):
+    """A stamp is a whole second: the change may have been made until the next one."""
+    engine = engine_of(*ROWS, complete_until=moment(210), known={"watermark": WATERMARK})
+
+    def states(at):
+        question = states_sql.table_as_of(at, engine.bounds)
+        return lines(engine.answer(question), "certainty", "basis", "reason")
+
+    doubt = (
+        "a change of the last 2 minutes may still be on its way: the history is known to be "
+        "complete until 2018-03-03T14:07:30.000000Z (measured)"
+    )
+    assert states(moment(89)) == [("exact", "measured", FITS)]
+    assert states(moment(89.5)) == [("bounded", None, f"{FITS}, but {doubt}")]
+
+
+def test_a_version_is_exact_only_if_its_end_is_before_the_watermark(engine_of):
+    """As long as it lasted, another change may have been made and put back."""
+    engine = engine_of(*ROWS, known={"watermark": WATERMARK})
+
+    versions = lines(engine.answer(states_sql.versions(engine.bounds)), "valid_to", "certainty")
+
+    assert sorted(versions) == [(moment(60), "exact"), (moment(120), "bounded")]
+
+
+def test_without_a_watermark_no_past_is_exact(engine_of):
+    """Whatever the rows say: the reason tells what is needed."""
+    engine = engine_of(*ROWS, known={})
+
+    answer = lines(engine.answer(states_sql.versions(engine.bounds)), "certainty", "basis")
+    question = states_sql.table_as_of(moment(0), engine.bounds)
+    states = engine.answer(question).read_all()["reason"].to_pylist()
+
+    assert answer == [("bounded", None)] * 2
+    assert states == [
+        (
+            f"{FITS}, but whether records are on their way or kept aside is not known; give "
+            "--stack or --recorded-until"
+        )
+    ]
+
+
+def test_that_an_item_was_not_there_needs_a_finished_backfill(engine_of):
+    """Which began before the instant: else the item may have lived, and its deletion be lost."""
+    late = row_of(None, item("2"), 60, 1)
+
+    def before_it(**known):
+        engine = engine_of(late, known=COMPLETE | known, horizon=moment(-DAY.total_seconds()))
+        question = states_sql.table_as_of(moment(30), engine.bounds)
+        return lines(engine.answer(question), "exists", "certainty", "basis", "reason")
+
+    inserts = "the first row inserts the item"
+    too_late = "after the time asked for, vouches for nothing before"
+    assert before_it(complete_since=moment(30)) == []
+    assert before_it(complete_since=moment(31)) == [
+        (
+            *(False, "bounded", None),
+            f"{inserts}, but the backfill that began at 2018-03-03T14:06:31Z, {too_late}",
+        )
+    ]
+    assert before_it(complete_since=None) == [
+        (
+            *(False, "bounded", None),
+            f"{inserts}, but no finished backfill vouches that every item has a beginning",
+        )
+    ]
+    assert before_it(watermark=WATERMARK) == []
+    fresh = replace(WATERMARK, at=moment(30))
+    ((_, certainty, _, reason),) = before_it(watermark=fresh)
+    assert certainty == "bounded"
+    assert "gave every item a row, but a change of the last 24 hours may still be" in reason
+
+
+def test_a_change_that_may_be_on_its_way_is_not_called_missing(engine_of):
+    """Before the watermark it is."""
+    gapped = [ROWS[0], row_of(item("1", n=number(1)), None, 60, 1)]
+
+    def reason(watermark_s):
+        watermark = replace(WATERMARK, at=moment(watermark_s))
+        engine = engine_of(*gapped, known={"watermark": watermark})
+        ((reason,),) = lines(engine.answer(states_sql.versions(engine.bounds)), "reason")
+        return reason
+
+    assert reason(60) == "a change is missing between the rows before and after"
+    assert reason(59) == (
+        "a change between the rows before and after is still on its way, or is missing"
+    )
+
+
+def test_a_stay_of_which_a_change_may_be_on_its_way_is_uncertain(engine_of):
+    """It may be shorter than it seems."""
+    engine = engine_of(*ROWS, known={"watermark": WATERMARK})
+
+    answer = lines(
+        engine.answer(activity_sql.dwell(("State",), engine.bounds)), "value", "uncertain"
+    )
+
+    assert answer == [("done", 1), ("open", 0)]
 
 
 def test_dwell_tells_how_long_each_value_lasted(engine_of):
