@@ -10,10 +10,13 @@ import pyarrow as pa
 from reports.access.progress import Progress, silent
 from reports.inputs.keys import KeySchema
 from reports.states.provenance import Provenance
+from reports.states.watermark import TICK
 from reports.verification.continuity import INTEGRITY, Finding, FindingKind
 from reports.verification.gaps import Gap, declare
 from reports.verification.row_checks import RowChecks
 from reports.verification.verdicts import Verdict, Verification
+from stream_core.change import Change, EventName
+from stream_core.control_row import BackfillMark
 from stream_core.errors import IntegrityError
 from stream_core.history_row import ID, HistoryRow, time_text
 from warehouse.dataset.schema import MONTH, checked_row, image_of, month_of
@@ -59,7 +62,7 @@ def check(
         DatasetError: the dataset cannot be read.
     """
     rows = engine.dataset.rows
-    judge = check_of(now)
+    judge = check_of(now, engine.dataset.backfills)
     done = 0
 
     def counted(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -124,7 +127,7 @@ def _place(finding: Finding) -> tuple[str, str, str]:
 Check = Callable[[pa.RecordBatch], pa.RecordBatch]
 
 
-def check_of(now: datetime) -> Check:
+def check_of(now: datetime, backfills: Sequence[BackfillMark] = ()) -> Check:
     """A function from rows of the dataset to what is wrong with them.
 
     A line is made a history row again; its digest, its place, and the columns that follow from
@@ -133,16 +136,19 @@ def check_of(now: datetime) -> Check:
 
     Args:
         now: rows stamped later are from the future.
+        backfills: those that are known; one from an export writes baselines of when that was made.
     """
 
     def check(batch: pa.RecordBatch) -> pa.RecordBatch:
-        faults = [line for row in batch.to_pylist() for line in _faults(row, now)]
+        faults = [line for row in batch.to_pylist() for line in _faults(row, now, backfills)]
         return pa.RecordBatch.from_pylist(faults, schema=FINDINGS)
 
     return check
 
 
-def _faults(line: dict[str, Any], now: datetime) -> Iterator[dict[str, Any]]:
+def _faults(
+    line: dict[str, Any], now: datetime, backfills: Sequence[BackfillMark]
+) -> Iterator[dict[str, Any]]:
     try:
         row = checked_row(line)
     except IntegrityError as error:
@@ -155,7 +161,7 @@ def _faults(line: dict[str, Any], now: datetime) -> Iterator[dict[str, Any]]:
             faults.setdefault(FindingKind.KEY_MISMATCH, []).append(
                 f"it lies in the files of another month, {line[MONTH]}"
             )
-        if (late := _late_write(line, created_at)) is not None:
+        if (late := _late_write(line, row.change, backfills)) is not None:
             faults[FindingKind.BACKDATED] = [late]
         keys, at, sort_key = row.change.keys, row.change.created_at, row.sort_key
     for finding_class, details in faults.items():
@@ -163,11 +169,18 @@ def _faults(line: dict[str, Any], now: datetime) -> Iterator[dict[str, Any]]:
         yield finding_line(line["id"], finding)
 
 
-def _late_write(line: dict[str, Any], created_at: datetime) -> str | None:
+def _late_write(
+    line: dict[str, Any], change: Change, backfills: Sequence[BackfillMark]
+) -> str | None:
     """What tells that a row was written when its record was in no stream any more."""
     at, after = line["written_at"], line["written_after"]
     earliest = at or after
-    if earliest is None or earliest - created_at <= LATEST_WRITE:
+    if earliest is None or earliest - change.created_at <= LATEST_WRITE:
+        return None
+    if change.event_name is EventName.SNAPSHOT and any(
+        mark.finished + TICK >= earliest and (at is None or mark.started <= at)
+        for mark in backfills
+    ):
         return None
     when = f"{'at' if at else 'after'} {time_text(earliest)}"
     return f"it was written into the history {when}, long after the change that it records"

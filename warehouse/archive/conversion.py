@@ -53,13 +53,13 @@ class Staged:
     Attributes:
         rows: how many rows are in `path`.
         pending: how many rows are left in a file beside it, because their images are elsewhere.
-        controls: how many control rows were passed over: a dataset holds the rows of items.
+        controls: the control rows, which are no rows of items.
     """
 
     path: Path
     rows: int
     pending: int = 0
-    controls: int = 0
+    controls: tuple[Item, ...] = ()
 
 
 def convert(
@@ -77,13 +77,13 @@ def convert(
         ExportError: the file is damaged, or is not of a history table.
         IntegrityError: a row is not what was written.
     """
-    pending = controls = 0
+    pending, controls = 0, []
     with _RowFile(path, report) as rows, gzip.open(_beside(path), "wb", 1) as pending_rows:
         for stored in stored_items(export, file):
             try:
                 if stored.item[ID]["S"] == CONTROL_ID:
                     read_control_row(stored.item)
-                    controls += 1
+                    controls.append(stored.item)
                     continue
                 row = stored_row(stored.item)
             except IntegrityError as error:
@@ -95,7 +95,7 @@ def convert(
             written_at = stored.written_at and stored.written_at.isoformat()
             fields = {"line": stored.line, "item": stored.item, "written_at": written_at}
             pending_rows.write(wire_json(fields) + b"\n")
-    return Staged(path, rows.count, pending, controls)
+    return Staged(path, rows.count, pending, tuple(controls))
 
 
 def convert_pending(
@@ -132,7 +132,7 @@ class Conversion:
     """Converts the data files of an export into a folder.
 
     Attributes:
-        controls: how many control rows were passed over so far.
+        controls: the control rows that were there so far.
     """
 
     def __init__(self, export: Export, folder: Path, s3: "S3Client", progress: Progress) -> None:
@@ -149,7 +149,7 @@ class Conversion:
         self._s3 = s3
         self._progress = progress
         self._done = 0
-        self.controls = 0
+        self.controls: list[Item] = []
 
     def run(self, processes: int) -> Iterator[Staged]:
         """Convert every data file; only what has rows is handed out.

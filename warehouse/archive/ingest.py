@@ -23,9 +23,17 @@ from reports.access.file_lock import locked
 from reports.access.progress import Progress, silent
 from reports.exports.export import Export, ExportKind
 from reports.states.watermark import Watermark
+from stream_core.attribute_values import Item
 from warehouse.archive.conversion import Conversion
 from warehouse.archive.merge import Merge, Written
-from warehouse.dataset.coverage import begun, extended, is_there, later_wholes, until
+from warehouse.dataset.coverage import (
+    begun,
+    extended,
+    is_there,
+    later_wholes,
+    until,
+    with_controls,
+)
 from warehouse.dataset.manifest import (
     MANIFEST,
     ROWS_FOLDER,
@@ -156,17 +164,19 @@ class _Ingest:
         conversion = Conversion(self._export, self._work, self._s3, self._progress)
         staged = list(conversion.run(_processes(self._export)))
         read = sum(file.rows for file in staged)
-        items = read + conversion.controls
+        items = read + len(conversion.controls)
         if items != self._export.items:
             raise DatasetError(
                 f"{self._export.arn} has {self._export.items} items, and {items} were read"
             )
-        files = tuple(map(self._place, self._merge([file.path for file in staged])))
-        self._commit(files)
+        controls = with_controls(self._dataset, self._export, conversion.controls)
+        streams, written = self._merge([file.path for file in staged])
+        files = tuple(map(self._place, written))
+        self._commit(files, streams, controls)
         added = sum(file.rows for file in files)
         return IngestResult(read, added, read - added, files)
 
-    def _merge(self, staged: list[Path]) -> list[Written]:
+    def _merge(self, staged: list[Path]) -> tuple[frozenset[str], list[Written]]:
         known, export = self._dataset, self._export
         with Merge(staged, self._work / "spill", _MERGE_MEMORY) as merge:
             merge.require_once()
@@ -178,7 +188,8 @@ class _Ingest:
             merge.require_unaltered()
             if later_wholes(known, export):
                 merge.require_none_new()
-            return list(merge.write_new(self._work, self._name, self._written_after))
+            written = list(merge.write_new(self._work, self._name, self._written_after))
+            return merge.streams, written
 
     def _place(self, written: Written) -> DataFile:
         name = f"{ROWS_FOLDER}/{MONTH}={written.month}/{written.path.name}"
@@ -187,7 +198,9 @@ class _Ingest:
         move_file(written.path, path)
         return DataFile.from_file(self._dataset.folder, name, self._export.arn)
 
-    def _commit(self, files: tuple[DataFile, ...]) -> None:
+    def _commit(
+        self, files: tuple[DataFile, ...], streams: frozenset[str], controls: tuple[Item, ...]
+    ) -> None:
         export = self._export
         ingested = Ingested(
             arn=export.arn,
@@ -203,6 +216,8 @@ class _Ingest:
             self._dataset,
             exports=(*self._dataset.exports, ingested),
             files=(*self._dataset.files, *files),
+            streams=tuple(sorted(streams.union(self._dataset.streams))),
+            controls=controls,
         ).save()
 
 

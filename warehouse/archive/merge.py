@@ -81,6 +81,12 @@ class Merge:
         months = self._database.execute("SELECT DISTINCT month FROM staged").fetchall()
         return frozenset(month for (month,) in months)
 
+    @property
+    def streams(self) -> frozenset[str]:
+        """The streams that the export's rows were told by."""
+        streams = self._database.execute("SELECT DISTINCT event_source_arn FROM staged").fetchall()
+        return frozenset(original_text(stream) for (stream,) in streams)
+
     def beside(self, present: Sequence[str]) -> None:
         """Compare with these files of the dataset."""
         self._view("present", present, ROWS)

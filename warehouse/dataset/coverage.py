@@ -6,6 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from reports.exports.export import Export, ExportKind
+from stream_core.attribute_values import Item, same_item
+from stream_core.errors import IntegrityError
+from stream_core.history_row import SORT_KEY
 from warehouse.dataset.manifest import DataFile, Dataset
 from warehouse.errors import DatasetError
 
@@ -78,6 +81,36 @@ def later_wholes(dataset: Dataset, export: Export) -> bool:
     return any(
         ingested.since is None and ingested.until >= export.time for ingested in dataset.exports
     )
+
+
+def with_controls(dataset: Dataset, export: Export, shown: Iterable[Item]) -> tuple[Item, ...]:
+    """The control rows of a dataset with those that an export shows.
+
+    Args:
+        dataset: as `extended` by the export.
+        export: that shows them.
+        shown: its control rows.
+
+    Raises:
+        IntegrityError: one was written again or removed.
+    """
+    known = {item[SORT_KEY]["S"]: item for item in dataset.controls}
+    names = set()
+    for item in shown:
+        name = item[SORT_KEY]["S"]
+        names.add(name)
+        if not same_item(known.setdefault(name, item), item):
+            raise IntegrityError(
+                f"{export.arn} shows another control row {name} than the dataset has: it was "
+                "written again; find out who did it"
+            )
+    is_last = export.time == dataset.complete_until
+    if export.kind is ExportKind.FULL and is_last and (lost := known.keys() - names):
+        raise IntegrityError(
+            f"{export.arn} does not show the control row {min(lost)}, which the dataset has: it "
+            "was removed from the table; find out who did it"
+        )
+    return tuple(known[name] for name in sorted(known))
 
 
 def _require_same_table(dataset: Dataset, export: Export) -> None:

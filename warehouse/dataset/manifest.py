@@ -27,6 +27,9 @@ from more_itertools import duplicates_everseen
 from reports.access.durable_file import READABLE, replace_file
 from reports.access.progress import Progress, silent
 from reports.states.watermark import Basis, NoWatermark, Watermark
+from stream_core.attribute_values import Item, read_item, wire_json
+from stream_core.control_row import BackfillMark, label_of, read_control_row
+from stream_core.errors import MalformedRecordError
 from stream_core.history_row import time_text
 from warehouse.dataset.schema import MONTH, ROWS, month_of
 from warehouse.errors import DatasetError
@@ -115,6 +118,8 @@ class Dataset:
         complete_until: what the table held by then is here, without a gap.
         exports: in the order in which they were ingested.
         watermark: up to when every change was in the table that is here; None: not known.
+        streams: the ARNs of the streams that told of the rows.
+        controls: the control rows of the table, in wire form.
     """
 
     folder: Path
@@ -124,6 +129,8 @@ class Dataset:
     exports: tuple[Ingested, ...]
     files: tuple[DataFile, ...]
     watermark: Watermark | None = None
+    streams: tuple[str, ...] = ()
+    controls: tuple[Item, ...] = ()
 
     @classmethod
     def open(cls, folder: str | Path) -> "Dataset":
@@ -162,7 +169,7 @@ class Dataset:
             content = None
         try:
             dataset = cls._from_content(folder, content)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, MalformedRecordError) as error:
             raise DatasetError(
                 f"{path} is not the manifest of a dataset of this program and version: ingest the "
                 "exports into a new folder, or have the table exported into one"
@@ -178,8 +185,20 @@ class Dataset:
 
     @property
     def complete_since(self) -> datetime | None:
-        """When the first finished backfill began; None: no mark of one is kept."""
-        return None
+        """When the first finished backfill of the newest stream began; None: there is none.
+
+        A stream that was made anew ends what the marks of the one before it say.
+        """
+        marks = self.backfills
+        streams = {*self.streams, *(mark.stream_arn for mark in marks)}
+        newest = max(streams, key=label_of, default=None)
+        return min((mark.started for mark in marks if mark.stream_arn == newest), default=None)
+
+    @property
+    def backfills(self) -> list[BackfillMark]:
+        """The marks of finished backfills."""
+        rows = map(read_control_row, self.controls)
+        return [row for row in rows if isinstance(row, BackfillMark)]
 
     @property
     def rows(self) -> int:
@@ -237,6 +256,7 @@ class Dataset:
         """
         fields = asdict(self)
         del fields["folder"]
+        fields["controls"] = [json.loads(wire_json(item)) for item in self.controls]
         fields = json.loads(json.dumps(fields, default=datetime.isoformat))
         sealed = {"format": _FORMAT, "sha256": _content_digest(fields), **fields}
         content = json.dumps(sealed, indent=1) + "\n"
@@ -273,6 +293,8 @@ class Dataset:
                 for fields in content["files"]
             ),
             watermark=_watermark(content["watermark"]),
+            streams=tuple(content["streams"]),
+            controls=tuple(map(read_item, content["controls"])),
         )
 
     def _faults(self) -> Iterator[str]:

@@ -999,9 +999,10 @@ def test_a_month_that_is_large_has_several_files(archive, monkeypatch):
 
 # ---- What the history says of itself --------------------------------------------------------
 
-STREAM = f"{TABLE}/stream/2018"
+STREAM = ROWS[0].change.event_source_arn
 LIFE = TableLife(STREAM, "12345a12", day(-9))
 MARK = BackfillMark(STREAM, "12345a12", day(-9), day(-8), "scan", {}, "0a", "itemtrail")
+LATER_MARK = replace(MARK, started=day(-5), finished=day(-4))
 
 
 def test_control_rows_are_no_rows_of_the_dataset(archive):
@@ -1013,6 +1014,42 @@ def test_control_rows_are_no_rows_of_the_dataset(archive):
 
     assert (result.rows_read, result.rows_added) == (0, 0)
     assert archive.rows() == in_order(ROWS)
+    assert archive.open().controls == (MARK.to_item(), LIFE.to_item())
+
+
+def test_a_mark_of_a_finished_backfill_is_kept(archive):
+    """The first one of the newest stream tells since when every item has a row."""
+    archive.ingest(archive.full([*ROWS, MARK.to_item(), LATER_MARK.to_item()]))
+    dataset = archive.open()
+    assert dataset.backfills == [MARK, LATER_MARK]
+    assert dataset.complete_since == MARK.started
+
+    # Rows of a stream that was made anew: what was lost in between, no mark tells.
+    again = resealed(LATER[0], event_source_arn=f"{TABLE}/stream/2027")
+    archive.ingest(archive.incremental([again], 0, 1))
+    assert archive.open().complete_since is None
+
+    anew = replace(LATER_MARK, stream_arn=f"{TABLE}/stream/2027")
+    archive.ingest(archive.incremental([made.written(anew.to_item())], 1, 2))
+    assert archive.open().complete_since == LATER_MARK.started
+
+
+def test_a_control_row_that_was_written_again_or_removed_is_an_alarm(archive):
+    """As a row of an item is."""
+    archive.ingest(archive.full([*ROWS, MARK.to_item()]))
+    other = replace(MARK, method="export").to_item()
+
+    archive.refuses(
+        archive.full([*ROWS, other], at=1), IntegrityError, "shows another control row !backfill#"
+    )
+    archive.refuses(
+        archive.full(ROWS, at=2),
+        IntegrityError,
+        r"does not show the control row !backfill#.*remove",
+    )
+    archive.ingest(archive.incremental([], 0, 1))
+    archive.ingest(archive.full(ROWS, at=-1))
+    assert archive.open().controls == (MARK.to_item(),)
 
 
 def test_an_altered_control_row_is_refused(filled):

@@ -13,10 +13,12 @@ import pyarrow.parquet as pq
 
 from reports.states.watermark import Basis, Watermark
 from reports.verification.verdicts import Verdict
+from stream_core.control_row import BackfillMark
 from tests.factories import COMPLETE, item, number, text
 from tests.recorded_history import baseline_of, resealed, row_of, rows_of
 from tests.unit.memory_tables import moment
 from tests.warehouse_histories import ODD, dataset_of, write_file
+from warehouse.archive.conversion import STAGED
 from warehouse.check import check, check_of
 from warehouse.dataset.manifest import DataFile
 from warehouse.dataset.schema import history_row
@@ -697,6 +699,30 @@ def test_a_row_that_was_written_long_after_its_own_time_is_found(
     detail = detail and f"{detail}, long after the change that it records"
     assert found == ([("BACKDATED", ROWS[0].sort_key, moment(0), detail)] if detail else [])
     assert integrity is (Verdict.BROKEN if detail else Verdict.HOLDS)
+
+
+@pytest.mark.parametrize(
+    ("written", "explained"),
+    [
+        ({"written_at": LATER + DAY}, True),
+        ({"written_at": LATER + 2 * DAY + timedelta(seconds=1)}, True),
+        ({"written_at": LATER + 2 * DAY + timedelta(seconds=2)}, False),
+        ({"written_at": LATER + DAY - timedelta(seconds=1)}, False),
+        ({"written_after": LATER + DAY / 2}, True),
+        ({"written_after": LATER + 3 * DAY}, False),
+    ],
+)
+def test_a_finished_backfill_explains_baselines_of_long_ago(written, explained):
+    """One from an export stamps them with its time; no change is explained by it."""
+    mark = BackfillMark("arn", "id", LATER + DAY, LATER + 2 * DAY, "export", {}, "0a", "itemtrail")
+    judge = check_of(LATER, [mark])
+
+    def found(row):
+        line = line_of(row) | {"month": "2018-03", "written_at": None, "written_after": None}
+        return judge(pa.RecordBatch.from_pylist([line | written], schema=STAGED)).num_rows
+
+    assert found(baseline_of(OPEN)) == (not explained)
+    assert found(ROWS[0]) == 1
 
 
 def test_a_row_in_the_files_of_another_month_is_found(engine_of, tmp_path):
