@@ -69,7 +69,7 @@ class Service:
         names = ("Id", "ApproximateCreationDateTime") if "trail" in TableName else ("Id",)
         keys = [{"AttributeName": name, "KeyType": "HASH"} for name in names]
         types = [{"AttributeName": name, "AttributeType": "S"} for name in names]
-        table = {"KeySchema": keys, "AttributeDefinitions": types}
+        table = {"TableName": TableName, "KeySchema": keys, "AttributeDefinitions": types}
         return {"Table": {**table, "CreationDateTime": BEGAN, "TableArn": ARN}}
 
     def describe_continuous_backups(self, TableName):  # noqa: N803
