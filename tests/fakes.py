@@ -7,7 +7,7 @@ import re
 from collections import defaultdict
 from copy import deepcopy
 from itertools import islice
-from threading import Lock
+from threading import Barrier, Lock
 from types import SimpleNamespace
 
 from botocore.exceptions import ClientError, ReadTimeoutError
@@ -24,6 +24,8 @@ from tests.service_limits import (
     within,
 )
 
+# Until calls that do not come side by side are given up.
+_PATIENCE_S = 10
 _INSERT = re.compile(r'INSERT INTO "([^"]+)" VALUE \{(.*)\}')
 
 
@@ -181,6 +183,17 @@ class FakeDynamoDB(_Scripted):
             if remaining:
                 unprocessed[table] = request | {"Keys": remaining}
         return {"Responses": responses, "UnprocessedKeys": unprocessed}
+
+
+def hold_until_side_by_side(monkeypatch, client, operation, calls=2):
+    """No request of an operation is answered before so many are under way."""
+    answer, barrier = getattr(client, operation), Barrier(calls)
+
+    def wait(**request):
+        barrier.wait(_PATIENCE_S)
+        return answer(**request)
+
+    monkeypatch.setattr(client, operation, wait)
 
 
 class FakeS3(_Scripted):

@@ -35,6 +35,7 @@ from tests.fakes import (
     FakeDynamoDB,
     FakeS3,
     client_error,
+    hold_until_side_by_side,
     lose_answer,
     parse_insert,
     read_timeout,
@@ -120,6 +121,13 @@ def test_no_records_need_no_request(store, dynamodb, s3):
     assert_clean(store([]))
     assert not dynamodb.calls
     assert not s3.calls
+
+
+def test_calls_are_under_way_side_by_side(store, dynamodb, monkeypatch):
+    """A call does not wait for the one before it."""
+    hold_until_side_by_side(monkeypatch, dynamodb, INSERT)
+
+    assert_clean(store(inserts(50)))
 
 
 def test_rows_go_in_by_25_and_only_as_inserts(store, dynamodb, rows):

@@ -17,6 +17,7 @@ from tests.fakes import (
     INVALID,
     THROTTLED,
     client_error,
+    hold_until_side_by_side,
     leave_unprocessed,
     lose_answer,
     read_timeout,
@@ -170,6 +171,16 @@ def test_items_are_settled_by_25(tables):
     assert tables.of_replica() == tables.of_source()
     sizes = [len(request["RequestItems"]["replica"]) for request in tables.replica.requests(WRITE)]
     assert sorted(sizes) == [10, 25, 25]
+
+
+def test_slices_are_under_way_side_by_side(tables, monkeypatch):
+    """A call does not wait for the one before it: the replica may be far away."""
+    items = some(50)
+    for one in items:
+        tables.source.put("source", one)
+    hold_until_side_by_side(monkeypatch, tables.replica, WRITE)
+
+    assert_settled(tables.settle(*items, guess=[*items]))
 
 
 def test_only_what_differs_is_corrected(tables):
@@ -364,6 +375,13 @@ def test_an_answer_that_does_not_speak_of_the_table_deletes_nothing(tables):
 
     assert settled.unsettled == {"1"}
     assert tables.of_replica() == [item("1")]
+
+
+def test_an_answer_that_does_not_say_what_is_unprocessed_is_no_success(tables):
+    """An answer cut short may have left items out."""
+    tables.replica.script(WRITE, lambda *_: {})
+
+    assert tables.settle(item("1"), guess=[item("1")]).unsettled == {"1"}
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from stream_core.errors import IntegrityError, MalformedRecordError
-from stream_core.quarantine import Quarantine
-from tests.factories import item, lambda_record, text, without
-from tests.fakes import DENIED, FakeS3, client_error
+from stream_core.quarantine import Quarantine, Refusal
+from tests.factories import item, lambda_record, one_attempt, text, without
+from tests.fakes import DENIED, FakeS3, client_error, hold_until_side_by_side
 
 ERROR = MalformedRecordError("NewImage: B is not strict base64")
 
@@ -82,6 +82,14 @@ def test_the_error_is_named(s3, quarantine, error, name):
 
     body = json.loads(s3.objects["bad-records", key][0])
     assert (body["Error"], body["Reason"]) == (name, str(error))
+
+
+def test_records_are_put_side_by_side(s3, quarantine, monkeypatch):
+    """A put does not wait for the one before it: there may be many, and little time."""
+    hold_until_side_by_side(monkeypatch, s3, "put_object")
+    refusals = [Refusal(lambda_record(new=item(key)), ERROR) for key in "12"]
+
+    assert quarantine.put_all(refusals, one_attempt()) == [None, None]
 
 
 def test_a_failed_put_is_raised(s3, quarantine):
