@@ -23,15 +23,10 @@ _DELAY_TO_THE_SECOND = 2 * SECOND
 
 @dataclass(eq=False)
 class _Message:
-    """A message in the queue.
-
-    Attributes:
-        expected: when it is to be taken first, if it is not too early.
-    """
+    """A message in the queue."""
 
     number: int
     body: str
-    expected: int
     receives: int = 0
     is_done: bool = False
 
@@ -56,13 +51,13 @@ class Looks:
         if not 0 <= delay_s <= _LONGEST_DELAY_S or call.size > _MOST_BYTES:
             world.store.broken.append(f"a message of {call.size} bytes, delayed by {delay_s} s")
         world.stats["looks"] += 1
-        expected = now + delay_s * SECOND
-        message = _Message(world.stats["looks"], call.body["MessageBody"], expected)
+        message = _Message(world.stats["looks"], call.body["MessageBody"])
         # The bound that docs/consumers.md gives.
         if message.due > now + longest + 16 * 60 * SECOND:
             world.problems.append(f"a look is due {message.due - now} µs after {call.sender}")
-        if delay_s < _LONGEST_DELAY_S and expected > max(now, message.due) + _DELAY_TO_THE_SECOND:
-            world.problems.append(f"a look comes {expected - message.due} µs late")
+        late_by = call.at + delay_s * SECOND - max(call.at, message.due)
+        if delay_s < _LONGEST_DELAY_S and late_by > _DELAY_TO_THE_SECOND:
+            world.problems.append(f"a look comes {late_by} µs late")
         self._waiting.append(message)
         world.scheduler.after(delay_s * SECOND, partial(self._deliver, message))
 

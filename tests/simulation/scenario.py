@@ -216,6 +216,8 @@ def _with_hazards(scenario):
         return _with_large_batches(scenario, dice)
     if hazard < 0.15:
         return _with_grown_items(scenario, dice)
+    if hazard < 0.18:
+        return _with_restless_item(scenario, dice)
     return scenario
 
 
@@ -225,7 +227,7 @@ def _with_second_look(scenario, dice):
     settings = replace(
         settings,
         second_look=True,
-        timeout=dice.choice((12, 60, 300)) * SECOND,
+        timeout=dice.choice((20, 60, 300)) * SECOND,
         rates={**settings.rates, "late": dice.choice((0.02, 0.1, 0.3))},
     )
     outages = tuple(
@@ -236,6 +238,11 @@ def _with_second_look(scenario, dice):
         )
         for outage in scenario.outages
     )
+    if settings.timeout > 60 * SECOND and dice.random() < 0.5:
+        # Requests are signed long after their items were announced.
+        start = scenario.writes[0].at
+        end = start + dice.randrange(settings.timeout)
+        outages += (Outage("replica", start, end, "Throttling"),)
     return replace(scenario, settings=settings, outages=outages)
 
 
@@ -259,6 +266,25 @@ def _with_large_batches(scenario, dice):
         attributes = {"Version": {"N": str(number % 4)}} if dice.random() < 0.9 else None
         burst.append(Write(now, dice.randrange(items), attributes))
     return replace(scenario, settings=settings, writes=(*scenario.writes, *burst))
+
+
+def _with_restless_item(scenario, dice):
+    """One item that changes between every write and the read after it, where nothing else fails."""
+    settings = replace(
+        scenario.settings,
+        slow=0,
+        parallel=1,
+        window=0,
+        batch_size=dice.choice((2, 10)),
+        refused_items=frozenset(),
+        rates={},
+    )
+    now, writes = scenario.writes[-1].at, []
+    for number in range(150):
+        now += dice.randrange(20 * MS)
+        writes.append(Write(now, 0, {"Version": {"N": str(number)}}))
+    writes = (*scenario.writes, *writes)
+    return replace(scenario, settings=settings, writes=writes, outages=())
 
 
 def _with_grown_items(scenario, dice):

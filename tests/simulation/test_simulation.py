@@ -19,7 +19,7 @@ from tests.simulation.source import item_keys
 from tests.simulation.wire import Call
 from tests.simulation.world import Invocation, World
 
-SEEDS = range(24)
+SEEDS = range(40)
 ROOT = Path(__file__).resolve().parents[2]
 
 

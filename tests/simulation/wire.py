@@ -85,6 +85,8 @@ class Wire:
             world.crash(invocation)
         answer = self._meet(call, fault)
         world.scheduler.pause(self._latency())
+        if fault and fault.kind == "late" and world.scenario.settings.second_look:
+            world.scheduler.pause(8 * SECOND)
         if crashes and self._may_fail(invocation):
             world.crash(invocation)
         if fault and fault.kind == "lost_answer":
@@ -165,7 +167,7 @@ class Wire:
                 (
                     self._rng.randrange(30 * SECOND),
                     self._rng.randrange(_SIGNATURE_LIFE),
-                    _SIGNATURE_LIFE - self._rng.randrange(5 * SECOND),
+                    _SIGNATURE_LIFE - self._rng.randrange(SECOND),
                 )
             )
             # As long as the signature is old, and not as it has travelled.
