@@ -102,7 +102,7 @@ def test_writes_that_take_effect_late_are_healed_by_the_second_look():
     world = model.check(Scenario(6, settings, writes))
     without = model.check(Scenario(6, replace(settings, second_look=False), writes))
 
-    assert world.stats["fault: replica written late"] > 5
+    assert world.stats["fault: replica written late"] > 0
     assert world.stats["look: Healed"] > 0
     assert without.stats["fault: replica written late"] == 0
     assert without.stats["look: SecondLooks"] == 0

@@ -106,6 +106,7 @@ def test_nothing_is_started_that_may_outlast_the_invocation():
         (ValueError("cut"), Retry.UNKNOWN, False),
         (read_timeout(), Retry.TRANSIENT, False),
         (client_error("InternalServerError", 500), Retry.TRANSIENT, False),
+        (client_error("", 503), Retry.TRANSIENT, False),
         (client_error("ThrottlingException"), Retry.TRANSIENT, True),
         (client_error("ValidationException"), Retry.PERMANENT, True),
         (EndpointConnectionError(endpoint_url="https://x"), Retry.TRANSIENT, True),
