@@ -103,7 +103,7 @@ FINDING = RecordKind(
 )
 VERIFICATION = RecordKind(
     "verification",
-    {"clean": _FLAG, "integrity": _TEXT, "completeness": _TEXT}
+    {"clean": _FLAG, "integrity": _TEXT, "completeness": _TEXT, "complete_until": _TIME}
     | {"items": _INTEGER, "rows": _INTEGER, "overflow_objects": _INTEGER}
     | {"declared": _INTEGER, "findings": _WIRE, "notes": _WIRE},
 )

@@ -26,6 +26,13 @@ def verification_blocks(verification: Verification, title: str) -> Iterator[Rend
     verdicts = Table.grid(padding=(0, 3, 0, 0))
     for name, (verdict, words) in verification.verdicts.items():
         verdicts.add_row(name, Text(words, style=f"bold {_VERDICTS[verdict]}"))
+    until = verification.complete_until
+    verdicts.add_row(
+        "complete until",
+        Text(f"not known: {cells.printable(verification.watermark.reason)}")
+        if until is None
+        else Text(f"{cells.when(until)} UTC ({verification.watermark.reason})"),
+    )
     read = (
         f"{cells.count_of(verification.items, 'item')}, "
         f"{cells.count_of(verification.rows, 'row')}, "

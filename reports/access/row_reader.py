@@ -300,6 +300,7 @@ class RowReader:
         return Evidence(
             *(keys, at, now, self.horizon, before, after, live_was_read, live, watermark),
             complete_since=self.complete_since,
+            provenance=self.provenance,
         )
 
     def load(self, item: Item) -> HistoryRow:

@@ -18,6 +18,7 @@ from enum import StrEnum
 from itertools import chain, pairwise
 from typing import Any
 
+from reports.states.provenance import Provenance
 from reports.states.values import to_python
 from reports.states.watermark import (
     Basis,
@@ -99,6 +100,7 @@ class Evidence:
         watermark: up to when the history is complete, or why that is not known.
         complete_since: when the first finished backfill began that still holds: an item that was
             there then has a row; None without one.
+        provenance: what rows of this history have to be of.
     """
 
     keys: Item
@@ -111,6 +113,13 @@ class Evidence:
     live: Item | None = None
     watermark: Watermark | NoWatermark = NoWatermark()  # noqa: RUF009 - it is frozen
     complete_since: datetime | None = None
+    provenance: Provenance = Provenance()  # noqa: RUF009 - it is frozen
+
+    @property
+    def other_table(self) -> str | None:
+        """The other table that one of the rows is of, if any is: it tells nothing of this one."""
+        rows = (row for row in (self.before, self.after) if row is not None)
+        return next(filter(None, map(self.provenance.other_table, rows)), None)
 
     @property
     def is_of_now(self) -> bool:
@@ -238,7 +247,9 @@ def _of_now(evidence: Evidence) -> ItemState:
     last, live = evidence.after or evidence.before, evidence.live
     fits = same_item(last.change.new_image if last else None, live)
     row = last if fits else None
-    if row is not None:
+    if (arn := evidence.other_table) is not None:
+        row, fits, reason = None, False, f"the live item: its newest row is of another table, {arn}"
+    elif row is not None:
         reason = "the live item, which is as the last row left it"
     elif fits:
         reason = "neither a row nor a live item"
@@ -263,6 +274,14 @@ def _live_span(state: ItemState) -> ItemState:
 
 
 def _by_the_rows(evidence: Evidence) -> ItemState:
+    state = _next_to(evidence)
+    if (arn := evidence.other_table) is None:
+        return state
+    reason = f"a row next to the instant is of another table, {arn}: see what verify finds"
+    return replace(state, certainty=Certainty.UNKNOWN, reason=reason, is_contradicted=False)
+
+
+def _next_to(evidence: Evidence) -> ItemState:
     if evidence.before is not None:
         return _after_a_row(evidence, evidence.before)
     if evidence.after is not None:

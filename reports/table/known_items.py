@@ -199,6 +199,7 @@ def evidence_of_each(
             live=item.live,
             watermark=reader.watermark,
             complete_since=reader.complete_since,
+            provenance=reader.provenance,
         )
 
 

@@ -8,11 +8,13 @@ from enum import StrEnum
 
 from reports.access.table_description import TableDescription
 from reports.inputs.keys import key_text
+from reports.states.watermark import NoWatermark, Watermark
 from reports.verification.continuity import INTEGRITY, Finding, FindingKind
 from reports.verification.gaps import Gap, declare
 from reports.verification.item_checks import ItemReport
 from reports.verification.lives import StreamGap
 from stream_core.attribute_values import Item
+from stream_core.history_row import ID, time_text
 from stream_core.item_id import CONTROL_ID
 
 _NAMED_IN_A_NOTE = 5
@@ -40,6 +42,7 @@ class Verification:
         integrity: whether every row is what was written, where it belongs.
         completeness: whether no row is missing.
         notes: what else there is to know, each with what to do.
+        watermark: up to when completeness is said: what was changed later may be on its way.
     """
 
     findings: list[Finding]
@@ -49,6 +52,12 @@ class Verification:
     integrity: Verdict
     completeness: Verdict
     notes: list[str]
+    watermark: Watermark | NoWatermark = NoWatermark()  # noqa: RUF009 - it is frozen
+
+    @property
+    def complete_until(self) -> datetime | None:
+        """Up to when completeness is said, UTC; None where that is not known."""
+        return self.watermark.at if isinstance(self.watermark, Watermark) else None
 
     @property
     def declared(self) -> int:
@@ -84,10 +93,12 @@ class VerificationTally:
     Attributes:
         source: the table whose items were looked at, None if they were not.
         shards: how many partitions an hour has in the index, as far as was said.
+        watermark: up to when the history is complete but for what is missing.
     """
 
     source: TableDescription | None
     shards: int
+    watermark: Watermark | NoWatermark
     items: int = 0
     rows: int = 0
     overflow_objects: int = 0
@@ -127,15 +138,26 @@ class VerificationTally:
             key=lambda entry: (entry[0], entry[1].sort_key or ""),
         )
         findings = declare((finding for _, finding in ordered), gaps)
-        undeclared = {finding.kind for finding in findings if finding.declared is None}
+        on_its_way = [finding for finding in findings if self._may_arrive(finding)]
+        undeclared = {
+            finding.kind
+            for finding in findings
+            if finding.declared is None and not self._may_arrive(finding)
+        }
         # A verdict on nothing would hold for a history that was wiped, and for a mistyped key.
         unread = bool(self.refusals or self.nowhere or not self.rows or self.index_notes)
         is_blind = (
-            bool(self.refusals or self.nowhere or self.unvouched or not self.items)
+            bool(self.refusals or self.nowhere or self.unvouched or not self.items or on_its_way)
             or self.source is None
             or FindingKind.DIGEST_MISMATCH in undeclared
         )
         notes = [*self._notes()]
+        if on_its_way and isinstance(self.watermark, Watermark):
+            notes.append(
+                f"{len(on_its_way):,} of the findings may be changes that are still on their way: "
+                f"the history is known to be complete until {time_text(self.watermark.at)}; verify "
+                "again when they have had time to arrive"
+            )
         if whole_table:
             notes += _unused(gaps, findings)
         return Verification(
@@ -146,6 +168,7 @@ class VerificationTally:
             integrity=_verdict(is_broken=not undeclared.isdisjoint(INTEGRITY), is_blind=unread),
             completeness=_verdict(is_broken=not undeclared <= INTEGRITY, is_blind=is_blind),
             notes=notes,
+            watermark=self.watermark,
         )
 
     def _notes(self) -> Iterator[str]:
@@ -186,6 +209,21 @@ class VerificationTally:
     def _stream_gaps(self) -> Iterator[tuple[str, Finding]]:
         for gap in self.gaps.values():
             yield CONTROL_ID, gap.finding(self.looked_at or gap.since)
+
+    def _may_arrive(self, finding: Finding) -> bool:
+        """Whether a change made after the watermark explains a finding: that is no gap yet.
+
+        What is missing was changed before its item was looked at.
+        """
+        until = finding.until or self.looked_at
+        return (
+            finding.declared is None
+            and finding.kind not in INTEGRITY
+            and finding.keys != {ID: {"S": CONTROL_ID}}
+            and isinstance(self.watermark, Watermark)
+            and until is not None
+            and not self.watermark.covers(until)
+        )
 
     def _too_early(self) -> Iterator[tuple[str, Finding]]:
         """Rows from before the table was made, but for those of an earlier table of its name."""

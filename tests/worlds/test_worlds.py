@@ -12,12 +12,9 @@ KNOWN = {
     "holds": "2, baselines after a loss",
     "unfound": "2, the same",
     "omitted-by-rewind": "3",
-    "exact-line": "4, foreign rows",
-    "exact-not-true": "4, the same",
-    "omitted-by-history": "4, the same",
+    "exact-not-true": "6, stamps that go back",
     "exact-against-order": "6, stamps that go back",
     "current": "6, the same",
-    "holds-index": "6",
 }
 
 

@@ -5,11 +5,22 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from reports.states.provenance import Provenance
 from reports.states.timeline import Certainty, Evidence, judge, spoken_for, timeline, weaker_of
 from reports.states.watermark import Basis, NoWatermark, Watermark
 from stream_core.change import EventName
 from stream_core.history_row import HistoryRow
-from tests.factories import COMPLETE, NOON, RECORDED, change, item, number
+from tests.factories import (
+    COMPLETE,
+    NOON,
+    RECORDED,
+    STREAM_ARN,
+    TABLE_ARN,
+    change,
+    item,
+    number,
+)
+from tests.recorded_history import resealed
 
 MOMENT = datetime.fromtimestamp(NOON, UTC)
 HORIZON, NOW = MOMENT - timedelta(days=1), MOMENT + timedelta(days=1)
@@ -377,3 +388,39 @@ def test_the_live_item_may_be_spelled_otherwise():
     answer = state(before=row(None, spelled), live_was_read=True, live=respelled)
 
     assert answer.certainty is Certainty.EXACT
+
+
+FOLLOWED = {"provenance": Provenance(TABLE_ARN)}
+
+
+def foreign(history_row):
+    stream = STREAM_ARN.replace("table/Employee", "table/Customer")
+    return resealed(history_row, event_source_arn=stream)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (foreign(row(None, ONE)), row(ONE, TWO, hours=1)),
+        (row(None, ONE), foreign(row(ONE, TWO, hours=1))),
+        (None, foreign(row(None, ONE, hours=1))),
+        (foreign(row(None, ONE)), None),
+    ],
+)
+def test_rows_of_another_table_make_no_answer_exact(before, after):
+    """They tell nothing of this table's item, and the answer says so."""
+    live = {"live_was_read": after is None, "live": ONE if after is None else None}
+
+    answer = state(before=before, after=after, **live, **FOLLOWED)
+
+    assert answer.certainty is Certainty.UNKNOWN
+    assert answer.reason.startswith("a row next to the instant is of another table, arn:aws:dyn")
+    assert state(before=before, after=after, **live).certainty is not Certainty.UNKNOWN
+
+
+def test_the_live_item_is_not_explained_by_a_row_of_another_table():
+    """What is now is known all the same."""
+    answer = state(at=NOW, before=foreign(row(None, ONE)), live_was_read=True, live=ONE, **FOLLOWED)
+
+    assert (answer.image, answer.certainty, answer.row) == (ONE, Certainty.EXACT, None)
+    assert answer.reason.startswith("the live item: its newest row is of another table, arn:aws:")

@@ -11,6 +11,7 @@ from history_writer.overflow_bucket import OverflowBucket
 from reports import ReportError, TableNotFoundError
 from reports.access.machine import Machine
 from reports.access.row_reader import RowReader
+from reports.states.watermark import Basis, Watermark
 from reports.verification.continuity import FindingKind
 from reports.verification.gaps import Gap
 from reports.verification.verdicts import Verdict
@@ -811,6 +812,49 @@ def test_an_overflow_object_in_another_bucket_is_foreign(overflowed):
     (finding,) = verified(overflowed).findings
     assert finding.kind is FindingKind.FOREIGN
     assert finding.detail == "its overflow object is in overflow, not in the-stacks"
+
+
+def known_until(history, until):
+    """The same history, known to be complete until a moment."""
+    watermark = Watermark(until, Basis.MEASURED, "measured")
+    return RowReader(
+        history.tables, history.objects, HISTORY, SOURCE, find_watermark=lambda: watermark
+    )
+
+
+def test_a_change_on_its_way_is_no_gap(history):
+    """It was made after the moment until which the history is known to be complete."""
+    history.put(D)
+    history.reader = known_until(history, LATER - timedelta(minutes=38))
+
+    came_of_it = verified(history)
+
+    assert [one.kind for one in came_of_it.findings] == [FindingKind.HEAD_MISMATCH]
+    assert came_of_it.completeness is Verdict.UNPROVEN
+    assert came_of_it.complete_until == LATER - timedelta(minutes=38)
+    assert came_of_it.notes[0].startswith("1 of the findings may be changes that are still on")
+
+
+def test_what_is_missing_before_is_a_gap(history):
+    """All changes of that time have arrived, or never will."""
+    lose(1)(history)
+    history.reader = known_until(history, moment(121))
+    assert verified(history).completeness is Verdict.BROKEN
+
+    history.reader = known_until(history, moment(120))
+    assert verified(history).completeness is Verdict.UNPROVEN
+
+
+def test_without_a_watermark_it_is_said_that_there_is_none(history):
+    """What is not there after ten seconds counts as missing."""
+    history.put(D)
+    history.reader = RowReader(history.tables, history.objects, HISTORY, SOURCE)
+
+    came_of_it = verified(history)
+
+    assert came_of_it.completeness is Verdict.BROKEN
+    assert came_of_it.complete_until is None
+    assert came_of_it.watermark.reason.startswith("whether records are on their way or kept asid")
 
 
 def test_progress_is_told(history):
