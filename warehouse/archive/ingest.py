@@ -25,7 +25,7 @@ from reports.exports.export import Export, ExportKind
 from reports.states.watermark import Watermark
 from stream_core.attribute_values import Item
 from warehouse.archive.conversion import Conversion
-from warehouse.archive.merge import Merge, Written
+from warehouse.archive.merge import Merge, Written, earliest
 from warehouse.dataset.coverage import (
     begun,
     extended,
@@ -65,12 +65,15 @@ class IngestResult:
         rows_added: those that the dataset did not have.
         already_there: rows of the export that it had, each of them the same.
         files: those that were added.
+        late_change: when the first change was made that came although every change of its time was
+            held to be there; None: there was none.
     """
 
     rows_read: int
     rows_added: int
     already_there: int
     files: tuple[DataFile, ...] = ()
+    late_change: datetime | None = None
 
 
 def ingest(
@@ -172,9 +175,15 @@ class _Ingest:
         controls = with_controls(self._dataset, self._export, conversion.controls)
         streams, written = self._merge([file.path for file in staged])
         files = tuple(map(self._place, written))
+        first = earliest(*(file.first_change for file in written))
+        watermark = self._dataset.watermark
+        late_change = None
+        if watermark is not None and first is not None and first <= watermark.at:
+            late_change = first.astimezone(UTC)
+            self._dataset = replace(self._dataset, watermark=replace(watermark, at=late_change))
         self._commit(files, streams, controls)
         added = sum(file.rows for file in files)
-        return IngestResult(read, added, read - added, files)
+        return IngestResult(read, added, read - added, files, late_change)
 
     def _merge(self, staged: list[Path]) -> tuple[frozenset[str], list[Written]]:
         known, export = self._dataset, self._export

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from stream_core.change import EventName
 from stream_core.errors import IntegrityError
 from stream_core.item_id import key_digest
 from warehouse.archive.conversion import STAGED
@@ -33,11 +34,16 @@ _SKIPPED_BY = ["id", "sort_key", "created_at", "event_name"]
 
 @dataclass(frozen=True)
 class Written:
-    """A file of new rows, not yet within the dataset."""
+    """A file of new rows, not yet within the dataset.
+
+    Attributes:
+        first_change: when the first change in it was made, baselines aside; None: it has none.
+    """
 
     path: Path
     month: str
     rows: int
+    first_change: datetime | None
 
 
 class Merge:
@@ -199,6 +205,7 @@ class MonthFile:
         self._path = path
         self._rows = self._bytes = self._group_bytes = self._group_rows = 0
         self._group: list[pa.Table] = []
+        self._first_change: datetime | None = None
         self._writer = pq.ParquetWriter(
             path,
             ROWS,
@@ -215,6 +222,8 @@ class MonthFile:
     def add(self, rows: pa.Table) -> None:
         """Add rows."""
         self._group.append(rows)
+        changes = rows.filter(pc.not_equal(rows["event_name"], EventName.SNAPSHOT.value))
+        self._first_change = earliest(self._first_change, pc.min(changes["created_at"]).as_py())
         self._group_rows += rows.num_rows
         self._group_bytes += rows.nbytes
         if self._group_rows >= _GROUP_ROWS or self._group_bytes >= _GROUP_BYTES:
@@ -224,7 +233,7 @@ class MonthFile:
         """The file, complete."""
         self._flush()
         self._writer.close()
-        return Written(self._path, self.month, self._rows)
+        return Written(self._path, self.month, self._rows, self._first_change)
 
     def _flush(self) -> None:
         if self._group:
@@ -233,6 +242,11 @@ class MonthFile:
             self._rows += self._group_rows
             self._bytes += self._group_bytes
         self._group, self._group_rows, self._group_bytes = [], 0, 0
+
+
+def earliest(*moments: datetime | None) -> datetime | None:
+    """The earliest of moments, of which any may be unknown."""
+    return min(filter(None, moments), default=None)
 
 
 def _by_month(rows: pa.RecordBatchReader) -> Iterator[tuple[str, pa.Table]]:

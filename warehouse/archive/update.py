@@ -239,6 +239,12 @@ class _Run:
             progress=self.progress,
         )
         self.done.append(ArchivedExport(export, rows))
+        if rows.late_change is not None:
+            self.notes.append(
+                f"{export.arn} brought a change of {time_text(rows.late_change)} although every "
+                "change of then was held to be there: answers are exact until then only, and some "
+                "that were called exact before were not; archive --check says what it can of it"
+            )
 
     def ingest_new(self, requests: ExportRequests, location: str) -> None:
         """Ingest an export that DynamoDB has just made.

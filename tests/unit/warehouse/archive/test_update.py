@@ -22,7 +22,7 @@ from tests import export_files as made
 from tests.disk import durable_steps, recorded_steps
 from tests.factories import item, number
 from tests.fakes import client_error, read_timeout
-from tests.recorded_history import StillClock, rows_of
+from tests.recorded_history import StillClock, baseline_of, rows_of
 from tests.unit.memory_tables import moment
 from warehouse.archive.export_request import Destination
 from warehouse.archive.update import HistoryFacts, archive, archive_exports
@@ -748,6 +748,30 @@ def test_a_person_may_vouch_for_exports(tmp_path):
     with pytest.raises(DatasetError, match="give an earlier --recorded-until"):
         archive_exports(folder, [place], None, facts=FACTS, watermark=too_late)
     assert Dataset.open(folder) == archived.dataset
+
+
+def test_a_change_that_comes_after_all_of_its_time_takes_the_word_back(tmp_path):
+    """Exact answers have changed: that is said, and later ones are not exact any more."""
+    vouched = Watermark(moment(0) + HOUR, Basis.DECLARED, "declared by the person who asks")
+    folder = tmp_path / "trail"
+    whole = files_of(tmp_path / "whole", ROWS[1:3])
+    archive_exports(folder, [whole], None, facts=FACTS, watermark=vouched)
+    lines = [made.written(row.to_item(8)) for row in (ROWS[0], baseline_of(item("9"), -60))]
+    span = (moment(0) + 2 * HOUR, moment(0) + 3 * HOUR)
+    late = made.incremental_files(lines, *span, table_arn=ARN, export_id="late")
+
+    archived = archive_exports(folder, [made.write_to(tmp_path / "late", late)], None)
+
+    assert archived.dataset.watermark == replace(vouched, at=ROWS[0].change.created_at)
+    (note,) = archived.notes
+    assert "/export/late brought a change of 2018-03-03T14:06:00.000000Z although every" in note
+
+
+def files_of(folder, rows):
+    """A full export of some rows, two hours after the first change."""
+    items = [row.to_item(8) for row in rows]
+    files = made.export_files(items, table_arn=ARN, time=moment(0) + 2 * HOUR, export_id="whole")
+    return made.write_to(folder, files)
 
 
 def test_the_order_ends_where_nothing_fits(tmp_path):
