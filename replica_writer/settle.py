@@ -19,10 +19,9 @@ from replica_writer.tables import (
     ReplicaTable,
     SourceTable,
     States,
-    own_attributes,
 )
 from stream_core.answer_budget import AnswerBudget
-from stream_core.attribute_values import Item, digest, same_item
+from stream_core.attribute_values import Item, digest, own_attributes, same_item
 from stream_core.calls import slices
 from stream_core.clients import CONCURRENCY
 from stream_core.retry import Patience

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from stream_core.answer_budget import Allowance, LargeAnswerError
-from stream_core.attribute_values import Item
+from stream_core.attribute_values import Item, own_attributes
 from stream_core.errors import RefusedRecordError
 from stream_core.item_id import item_id
 from stream_core.retry import CallError, Patience, Retry
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 # API reference, BatchWriteItem and BatchGetItem. What does not fit into the 16 MB of an answer
 # comes back as unprocessed.
 MAX_WRITES, MAX_READS = 25, 100
-# Attributes that a global table of version 2017.11.29 adds to items; not the owner's data.
-_GLOBAL_TABLE_PREFIX = "aws:rep:"
 Keys: TypeAlias = Mapping[str, Item]
 """Items' keys by id."""
 States: TypeAlias = Mapping[str, Item | None]
@@ -179,13 +177,6 @@ class ReplicaTable:
         if unwritten:
             problems.errors["UnprocessedItems"] += len(unwritten)
         return unwritten
-
-
-def own_attributes(item: Item | None) -> Item | None:
-    """An item without what global tables add to it."""
-    if item is None:
-        return None
-    return {name: item[name] for name in item if not name.startswith(_GLOBAL_TABLE_PREFIX)}
 
 
 def _write_request(key: Item, item: Item | None) -> "WriteRequestTypeDef":

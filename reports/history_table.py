@@ -17,7 +17,7 @@ from reports.inputs.keys import KeySchema
 from reports.inputs.paths import Path, as_path
 from reports.inputs.times import TimeRole, read_time
 from reports.states.blame import Blame, blame
-from reports.states.differences import Difference, differences
+from reports.states.differences import Difference, own_differences
 from reports.states.selection import Selection
 from reports.states.timeline import Evidence, ItemState, judge, judge_span, timeline, weaker_of
 from reports.states.watermark import NoWatermark, Watermark, declared_watermark
@@ -166,7 +166,7 @@ class HistoryTable:
         since = read_time(start, now, role=TimeRole.BEFORE, argument="start")
         until = read_time(end, now, argument="end")
         old, new = (judge(self._reader.evidence(keys, at, now)) for at in (since, until))
-        return old, new, differences(old.image, new.image)
+        return old, new, own_differences(old.image, new.image)
 
     def timeline(self, key: Key, *, coerce: bool = False) -> "pd.DataFrame":
         """What the history means: every state of an item, how long it lasted, and how sure it is.

@@ -25,6 +25,7 @@ Item: TypeAlias = dict[str, Any]
 MAX_CONTAINERS = 31
 # Developer Guide, "Number": 38 significant digits, magnitudes from 1E-130 to 9.99E+125.
 _MAX_DIGITS = 38
+_GLOBAL_TABLE_PREFIX = "aws:rep:"
 _MIN_MAGNITUDE, _MAX_MAGNITUDE = -130, 125
 _NUMBER = re.compile(r"([+-]?)(\d*)(?:\.(\d*))?(?:[eE]([+-]?\d{1,9}))?", re.ASCII)
 
@@ -41,6 +42,13 @@ def read_item(raw: object) -> Item:
     if not isinstance(raw, dict):
         raise MalformedRecordError("not a map of attribute names to values")
     return _read_map(raw, 0)
+
+
+def own_attributes(item: Item | None) -> Item | None:
+    """An item without what a global table of version 2017.11.29 adds, which is not its owner's."""
+    if item is None:
+        return None
+    return {name: item[name] for name in item if not name.startswith(_GLOBAL_TABLE_PREFIX)}
 
 
 @lru_cache(maxsize=8192)

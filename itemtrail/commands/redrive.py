@@ -46,8 +46,9 @@ _MOST_LISTED = 10
     metavar="FILE",
     multiple=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Also the batches that this file names: invocation records as Lambda sends them to SQS or "
-    "SNS, read again from the stream; may be repeated.",
+    help="Also what this file has: invocation records as Lambda sends them to SQS or SNS, whose "
+    "batches are read again from the stream, or records as `aws dynamodbstreams get-records` "
+    "prints them, which are taken for the source's; may be repeated.",
 )
 @rate_option
 @apply_option

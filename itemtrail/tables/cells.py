@@ -10,8 +10,9 @@ from reports.inputs.keys import key_text
 from reports.inputs.paths import path_text
 from reports.inputs.times import moment_text
 from reports.states.actor import Actor
-from reports.states.differences import Difference, differences
-from reports.states.timeline import Certainty, ItemState, state_before
+from reports.states.differences import Difference, changes_of
+from reports.states.global_tables import is_replication_only
+from reports.states.timeline import Certainty, ItemState
 from reports.states.values import brief_text
 from stream_core.attribute_values import AttributeValue, Item
 from stream_core.history_row import HistoryRow
@@ -98,11 +99,9 @@ def changes(row: HistoryRow, *, most: int = _MOST_CHANGES, hidden: Iterable[str]
         hidden: top-level attributes to leave out, because the key is told beside it.
     """
     left_out = set(hidden)
-    shown = [
-        difference
-        for difference in differences(state_before(row), row.change.new_image)
-        if difference.path[0] not in left_out
-    ]
+    shown = [difference for difference in changes_of(row) if difference.path[0] not in left_out]
+    if is_replication_only(row):
+        return Text("only aws:rep:*, by the global table", style="dim")
     lines = [change_line(difference) for difference in shown[:most]]
     if len(shown) > most:
         lines.append(more(len(shown) - most))

@@ -17,10 +17,9 @@ from dataclasses import dataclass, field, replace
 
 from operations.recovery.conditions import edits_at
 from operations.recovery.conflicts import Conflict, as_value
-from replica_writer.tables import own_attributes
 from reports.inputs.paths import Path
 from reports.states.differences import Difference, differences
-from stream_core.attribute_values import AttributeValue, Item, same_value
+from stream_core.attribute_values import AttributeValue, Item, own_attributes, same_value
 from stream_core.history_row import HistoryRow
 
 _WRITTEN_SINCE = "it was written again since"

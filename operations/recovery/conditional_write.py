@@ -24,10 +24,9 @@ from operations.recovery.conditions import (
     replace_request,
     update_request,
 )
-from replica_writer.tables import own_attributes
 from reports.inputs.paths import value_at
 from reports.states.differences import Difference
-from stream_core.attribute_values import Item, same_item, same_value
+from stream_core.attribute_values import Item, own_attributes, same_item, same_value
 from stream_core.retry import Patience, Retry, classify, error_code
 
 if TYPE_CHECKING:

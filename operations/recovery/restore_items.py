@@ -17,12 +17,11 @@ from operations.execution.rate import Rate
 from operations.recovery.conditional_write import ConditionalWriter, WriteOutcome, WriteResult
 from operations.recovery.conditions import edits_at
 from operations.recovery.conflicts import Conflict, conflicts_of
-from replica_writer.tables import own_attributes
 from reports.access.parallel import in_order
 from reports.access.row_reader import RowReader
 from reports.states.differences import Difference, differences
 from reports.states.timeline import Certainty, ItemState, judge
-from stream_core.attribute_values import Item
+from stream_core.attribute_values import Item, own_attributes
 from stream_core.errors import IntegrityError
 from stream_core.item_id import item_id
 

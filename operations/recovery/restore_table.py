@@ -19,7 +19,7 @@ from operations.errors import RefusedError
 from operations.execution.pace import Pace
 from operations.execution.request import codes_text
 from operations.recovery.new_table import NewTable, encryption_of
-from replica_writer.tables import MAX_WRITES, ReplicaTable, own_attributes
+from replica_writer.tables import MAX_WRITES, ReplicaTable
 from reports.access.clients import CONCURRENCY
 from reports.access.parallel import in_order
 from reports.access.progress import Progress
@@ -29,7 +29,7 @@ from reports.errors import TableNotFoundError
 from reports.inputs.keys import KeySchema
 from reports.states.timeline import Certainty, ItemState
 from reports.table.as_of import TableAsOf, table_states
-from stream_core.attribute_values import Item
+from stream_core.attribute_values import Item, own_attributes
 from stream_core.item_id import item_id
 
 # Enough to see what they have in common; all are counted.

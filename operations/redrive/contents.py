@@ -1,8 +1,10 @@
 """What was kept aside, read and judged record by record, before anything of it is delivered."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from operations.redrive.bucket import FailureObject
@@ -15,7 +17,9 @@ from operations.redrive.objects import (
     read_batches,
 )
 from operations.redrive.stream_reader import Refetched, StreamReader, StreamUnreadableError
+from reports.access.table_description import TableDescription
 from reports.deployment.stack import Consumer
+from reports.inputs.keys import KeySchema
 from stream_core.attribute_values import read_item
 from stream_core.batch import Delivery
 from stream_core.change import Change, StreamRecord, read_record, read_sequence_number
@@ -113,6 +117,7 @@ class Unpacker:
         deployed: those that follow the stream.
         names: consumers by the UUIDs of their mappings and the names of their functions.
         stream: finds the records of those batches that are only named.
+        describe_source: tells of the source table, where records of a file name no stream.
         region: where it reads, if that is a region of AWS; a stream of another one is not there,
             and yet not lost.
     """
@@ -122,6 +127,7 @@ class Unpacker:
     deployed: Collection[Consumer]
     names: Mapping[str, Consumer]
     stream: StreamReader
+    describe_source: Callable[[], TableDescription]
     region: str | None = None
 
     def concerns(self, key: str) -> bool:
@@ -191,12 +197,38 @@ class Unpacker:
         stream_arn: str | None,
         takers: frozenset[Consumer],
     ) -> None:
+        if load.source is None and stream_arn is None:
+            records = list(map(self._with_stream, records))
         for record in records:
             change = self._change(record, stream_arn)
             if isinstance(change, Undelivered):
                 load.leave_record(record, change)
             else:
                 load.deliveries.append((Delivery(record, change), takers))
+
+    def _with_stream(self, record: Any) -> Any:
+        """A record as `get-records` prints it, without its stream and with its time as text.
+
+        Who gives the file says that it is of the source's stream; a record with another key than
+        that table's stays as it is, and is refused for want of a stream.
+        """
+        body = record.get("dynamodb") if isinstance(record, dict) else None
+        if not isinstance(body, dict) or "eventSourceARN" in record or not self._fits_source(body):
+            return record
+        time = body.get("ApproximateCreationDateTime")
+        body = {**body, "ApproximateCreationDateTime": _seconds(time)}
+        return {**record, "eventSourceARN": self._source.stream_arn, "dynamodb": body}
+
+    @cached_property
+    def _source(self) -> TableDescription:
+        return self.describe_source()
+
+    def _fits_source(self, body: Mapping[str, Any]) -> bool:
+        try:
+            keys = read_item(body.get("Keys"))
+        except MalformedRecordError:
+            return False
+        return KeySchema.of_keys(keys).types == self._source.key_schema.types
 
     def _change(self, record: StreamRecord, stream_arn: str | None) -> Change | Undelivered:
         try:
@@ -213,6 +245,15 @@ class Unpacker:
         # Other engines name their streams in other ways, which tell nothing.
         table = _TABLE_OF_STREAM.search(stream_arn)
         return table is not None and table[1] != self.source_table.rpartition("/")[2]
+
+
+def _seconds(time: object) -> object:
+    """A time that is written out, in seconds; anything else as it is."""
+    try:
+        moment = datetime.fromisoformat(time) if isinstance(time, str) else None
+    except ValueError:
+        return time
+    return moment.timestamp() if moment is not None and moment.tzinfo is not None else time
 
 
 def _sequence_number(record: StreamRecord) -> str | None:

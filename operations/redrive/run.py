@@ -22,6 +22,7 @@ from operations.redrive.delivery import Cause, Redelivery, to_history, to_replic
 from operations.redrive.stream_reader import StreamReader
 from reports.access.clients import CONCURRENCY
 from reports.access.parallel import in_order
+from reports.access.table_description import describe
 from reports.deployment.stack import Consumer, Stack
 from stream_core.batch import Delivery
 from stream_core.clients import CLIENT_CONFIG
@@ -122,7 +123,8 @@ def redrive(  # noqa: PLR0913 - the whole order, as it is given
         consumers: whose failures to bring back.
         deployed: those that there are; what is not known to be of one goes to all of them.
         names: see `names_of`.
-        files: invocation records of an older set-up, or messages with them, on this machine.
+        files: invocation records of an older set-up, or messages with them, or what `get-records`
+            printed, on this machine.
         pace: how many records a second, how long a hundred of them, or a page of the stream, are
             tried, what is called with the objects done.
 
@@ -139,6 +141,7 @@ def redrive(  # noqa: PLR0913 - the whole order, as it is given
         deployed,
         names or {},
         _stream_reader(deployment, pace),
+        lambda: describe(deployment.dynamodb, deployment.source_table),
         None if deployment.endpoint_url else deployment.session.region_name,
     )
     bucket = _bucket(deployment, files)

@@ -10,10 +10,10 @@ from operations.errors import RefusedError
 from operations.execution.pace import Pace
 from operations.execution.request import answer_to
 from operations.replica.compared_table import ComparedTable, unreadable
-from replica_writer.tables import Keys, own_attributes
+from replica_writer.tables import Keys
 from reports.access.machine import Machine
 from reports.access.table_description import TableDescription
-from stream_core.attribute_values import Item, same_item
+from stream_core.attribute_values import Item, own_attributes, same_item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

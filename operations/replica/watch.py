@@ -15,9 +15,9 @@ from more_itertools import chunked
 
 from operations.execution.pace import Pace
 from operations.replica.table_pair import TablePair, equal
-from replica_writer.tables import MAX_READS, Keys, own_attributes
+from replica_writer.tables import MAX_READS, Keys
 from reports.access.machine import Threads
-from stream_core.attribute_values import Item, digest
+from stream_core.attribute_values import Item, digest, own_attributes
 
 PATIENCE_S = 10.0
 # A suspect is about a kilobyte: its items are not kept, only their digests.

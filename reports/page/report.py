@@ -18,8 +18,8 @@ from reports.page.activity_chart import Activity
 from reports.page.text import count_of, plain, shown, value_html, when
 from reports.page.words import CERTAINTIES, CLASSES, TERMS, VERDICTS
 from reports.states.actor import Actor, actor_of
-from reports.states.differences import Difference, differences
-from reports.states.timeline import ItemState, state_before
+from reports.states.differences import Difference, changes_of
+from reports.states.timeline import ItemState
 from stream_core.change import EventName
 from stream_core.history_row import HistoryRow
 
@@ -224,7 +224,7 @@ def _printed_rows(
     lines = []
     for index, place in islice(enumerate(_places(rows)), first, None):
         row = rows[index]
-        changes = differences(state_before(row), row.change.new_image)
+        changes = changes_of(row)
         lines.append(
             _PrintedRow(
                 index + 1,

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 
 from reports.inputs.paths import Path, leaves
 from reports.states.actor import Actor, actor_of
-from reports.states.differences import Difference, differences
+from reports.states.differences import Difference, changes_of, differences
 from reports.states.timeline import Certainty, ItemState, is_superseded, state_before, weaker_of
 from reports.states.watermark import Basis
-from stream_core.attribute_values import AttributeValue, Item, same_item
+from stream_core.attribute_values import AttributeValue, Item, own_attributes, same_item
 from stream_core.history_row import HistoryRow, time_text
 
 _UNNAMED = Actor(None, None, None)
@@ -51,7 +51,7 @@ def blame(
             as needed.
         actor_attribute: the attribute that names who makes a change, if there is one.
     """
-    values = dict(leaves(state.image)) if state.image is not None else {}
+    values = dict(leaves(own_attributes(state.image) or {}))
     blames: dict[Path, Blame] = {}
     surest = weaker_of(state, span)
     recorded = "recorded" if surest.certainty is Certainty.EXACT else surest.reason
@@ -69,7 +69,7 @@ def blame(
                 blames[path] = _missing(path, values[path], reason, surest)
             # What is the same on both sides may have been another value in between.
             surest, recorded = _weakened(surest, reason), reason
-        change = differences(state_before(row), row.change.new_image)
+        change = changes_of(row)
         for path in _touched(change, values, blames):
             actor = actor_of(row, actor_attribute)
             blames[path] = Blame(

@@ -7,7 +7,7 @@ from typing import Literal
 from reports.inputs.paths import Path, path_text
 from reports.states.timeline import state_before
 from reports.states.values import brief_text
-from stream_core.attribute_values import AttributeValue, Item, same_value
+from stream_core.attribute_values import AttributeValue, Item, own_attributes, same_value
 from stream_core.history_row import HistoryRow
 
 _MOST_SHOWN, _WIDEST_VALUE = 8, 60
@@ -72,10 +72,19 @@ def _brief(value: AttributeValue | None) -> str:
     return "absent" if value is None else brief_text(value, _WIDEST_VALUE)
 
 
+def own_differences(old: Item | None, new: Item | None) -> list[Difference]:
+    """The same without what a global table keeps in items for itself (`aws:rep:*`)."""
+    return differences(own_attributes(old), own_attributes(new))
+
+
+def changes_of(row: HistoryRow) -> list[Difference]:
+    """What a row's change did; nothing, where only a global table's own attributes changed."""
+    return own_differences(state_before(row), row.change.new_image)
+
+
 def changed_paths(row: HistoryRow) -> list[str]:
-    """The attribute paths that a row's change touched."""
-    changes = differences(state_before(row), row.change.new_image)
-    return [path_text(difference.path) for difference in changes]
+    """The attribute paths that a row's change touched; see `changes_of`."""
+    return [path_text(difference.path) for difference in changes_of(row)]
 
 
 def _between_maps(path: Path, old: Item, new: Item) -> Iterator[Difference]:

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from reports.errors import ReportError
 from reports.inputs.paths import Path, as_path, value_at
 from reports.states.actor import actor_of
+from reports.states.global_tables import is_replication_only
 from reports.states.timeline import state_before
 from stream_core.attribute_values import AttributeValue, canonical_number, read_item, same_value
 from stream_core.change import EventName
@@ -23,6 +24,9 @@ _Test: TypeAlias = Callable[[AttributeValue | None], bool]
 @dataclass(frozen=True)
 class Selection:
     """What must be true of a change; all of it, where several things are given.
+
+    A change of nothing but a global table's own attributes (`aws:rep:*`) is no change, unless such
+    an attribute is asked for.
 
     A value is given as text or as a wire value. Text fits an `S` that equals it, an `N` of the
     same number, a `BOOL` spelled `true` or `false`, a `NULL` spelled `null`. A wire value, or its
@@ -99,7 +103,7 @@ class Selection:
         if not self.takes(row.change.event_name):
             return False
         if self.path is None:
-            return True
+            return not is_replication_only(row)
         old = value_at(state_before(row), self.path)
         new = value_at(row.change.new_image, self.path)
         return not same_value(old, new) and self._fits_old(old) and self._fits_new(new)

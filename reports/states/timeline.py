@@ -18,6 +18,7 @@ from enum import StrEnum
 from itertools import chain, pairwise
 from typing import Any
 
+from reports.states.global_tables import without_replication
 from reports.states.provenance import Provenance
 from reports.states.values import to_python
 from reports.states.watermark import (
@@ -193,11 +194,14 @@ def spoken_for(rows: Iterable[HistoryRow]) -> Iterator[HistoryRow]:
     """The rows without those baselines that a change of the same second follows.
 
     A baseline is stamped with its second and sorts first in it, but shows a moment somewhere
-    within: that of the change is known better.
+    within: that of the change is known better. What a global table does on its own is part of the
+    change before.
     """
-    for row, following in pairwise(chain(rows, [None])):
-        if row is not None and not is_superseded(row, following):
-            yield row
+    return without_replication(
+        row
+        for row, following in pairwise(chain(rows, [None]))
+        if row is not None and not is_superseded(row, following)
+    )
 
 
 def is_superseded(row: HistoryRow, following: HistoryRow | None) -> bool:

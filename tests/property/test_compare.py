@@ -7,8 +7,7 @@ from operations.execution.pace import Pace
 from operations.replica.compare import compare
 from operations.replica.repair import repair
 from operations.replica.sample import Sample, share_at_most
-from replica_writer.tables import own_attributes
-from stream_core.attribute_values import same_item
+from stream_core.attribute_values import own_attributes, same_item
 from tests.comparison import REPLICA, SOURCE, a_world
 from tests.factories import text
 from tests.strategies import few_items, respelled_items

@@ -5,6 +5,8 @@ S3 is moto's; the tables are fakes, because moto has no batch of PartiQL inserts
 
 import json
 from collections import Counter
+from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import boto3
 import pytest
@@ -82,6 +84,15 @@ class World:
         settler = Settler(ReplicaTable(self.tables, "replica"), SourceTable(self.tables, "source"))
         deployment.s3, deployment.history_writer, deployment.settler = self.s3, writer, settler
         return deployment
+
+    def describe_source(self, key_type="S"):
+        """Let the source table tell of its key and its stream."""
+        table = {
+            "AttributeDefinitions": [{"AttributeName": "Id", "AttributeType": key_type}],
+            "KeySchema": [{"AttributeName": "Id", "KeyType": "HASH"}],
+            "LatestStreamArn": STREAM_ARN,
+        }
+        self.deployment.dynamodb = SimpleNamespace(describe_table=lambda **_: {"Table": table})
 
     def client(self, service, **_options):
         """A session's clients: of the stream only."""
@@ -371,6 +382,44 @@ def test_records_of_another_table_are_left_alone(world):
     ]
     assert world.rows() == []
     assert world.streams.calls == []
+
+
+@pytest.mark.parametrize(
+    "time", ["2018-03-03T12:00:00+00:00", "2018-03-03T13:00:00+01:00", 1520078400.0]
+)
+def test_what_get_records_printed_is_redriven_from_a_file(world, tmp_path, time):
+    """It names no stream, and its times are text: who gives the file vouches for the rest."""
+    record = lambda_record(new=item("1", photo={"B": "AAE="}))
+    record.pop("eventSourceARN")
+    record["dynamodb"] |= {"ApproximateCreationDateTime": time}
+    path = tmp_path / "get-records.json"
+    path.write_text(json.dumps({"Records": [record], "NextShardIterator": "x"}))
+    world.describe_source()
+
+    result = world.redrive(files=[path], consumers=[HISTORY], deployed=[HISTORY])
+
+    (row,) = world.rows()
+    assert (result.leftovers, result.done) == ((), (str(path),))
+    assert row.change.event_source_arn == STREAM_ARN
+    assert row.change.created_at == datetime(2018, 3, 3, 12, tzinfo=UTC)
+
+
+def test_such_records_with_another_key_or_in_the_bucket_are_left_alone(world, tmp_path):
+    """Nothing says that they are of this table."""
+    record = lambda_record(new=item("1"))
+    record.pop("eventSourceARN")
+    path = tmp_path / "get-records.json"
+    path.write_text(json.dumps({"Records": [record]}))
+    key = world.put(OF_HISTORY, batch([record]))
+    world.describe_source(key_type="N")
+
+    result = world.redrive(files=[path], consumers=[HISTORY], deployed=[HISTORY])
+
+    assert [(one.where, one.why) for one in result.leftovers] == [
+        (str(path), Cause.MALFORMED),
+        (key, Cause.MALFORMED),
+    ]
+    assert world.rows() == []
 
 
 def test_streams_without_images_are_left_alone(world):
