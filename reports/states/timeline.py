@@ -178,7 +178,9 @@ def timeline(
             at = min(newest.horizon, row.change.created_at - timedelta(microseconds=1))
         else:
             at = previous.change.created_at
-        yield judge_span(replace(of_the_past, at=at, before=previous, after=row))
+        state = judge_span(replace(of_the_past, at=at, before=previous, after=row))
+        is_first = previous is None and at == newest.horizon
+        yield _since_the_horizon(state, at) if is_first else state
         previous = row
     newest = replace(newest, before=previous)
     last = previous.change.new_image if previous else None
@@ -188,6 +190,12 @@ def timeline(
         yield judge_span(newest, until=max(newest.at, newest.now))
     if is_behind:
         yield _live_span(judge(newest))
+
+
+def _since_the_horizon(state: ItemState, horizon: datetime) -> ItemState:
+    """The state before the first row; how sure it is, it is only since the history began."""
+    began = f"{horizon:%Y-%m-%dT%H:%M:%SZ}"
+    return replace(state, reason=f"{state.reason}; nothing is known of before {began}")
 
 
 def spoken_for(rows: Iterable[HistoryRow]) -> Iterator[HistoryRow]:

@@ -89,6 +89,14 @@ def test_a_timeline_has_a_state_for_each_change_by_a_person():
     assert not any(state.is_contradicted for state in states)
 
 
+def test_the_time_before_the_first_row_is_known_only_since_the_history_began():
+    """As `as-of` says of an instant before that."""
+    first = next(iter(timeline(ROWS, newest())))
+
+    assert first.valid_from is None
+    assert first.reason.endswith("; nothing is known of before 2018-03-02T14:06:00Z")
+
+
 def test_a_missing_change_still_shows_between_such_rows():
     """The row that does not fit stays, and the gap before it is told."""
     rows = [ROWS[0], *ROWS[3:]]
