@@ -383,11 +383,15 @@ class Examination:
         verification = self._verified()
         found = {}
         for finding in verification.findings:
+            if finding.sort_key is None and finding.detail.startswith("the stream of the table"):
+                continue  # Of no item.
             found.setdefault(item_id(finding.keys), []).append(finding.kind.value)
         self._check_verdict("all", set(world.keys), verification)
         for identifier in world.keys if world.has_source else ():
             self._check_classes(identifier, found.get(identifier, []))
         is_whole = all(map(oracle.is_whole, world.keys)) and world.has_source
+        # A gap in the stream is found even if all rows fit.
+        is_whole = is_whole and world.damage != "stream off and on"
         is_told = world.told_shards in (None, world.shards) and not world.unindexed
         if is_whole and is_told and world.stored() and not verification.clean:
             self._fault("false-alarm", f"verify: {verification.findings} {verification.notes}")

@@ -4,10 +4,13 @@ Nothing here looks at how answers are found. The log tells what an item was at a
 history may miss is what docs/reports.md lists as leaving no trace, and nothing else.
 """
 
-from itertools import pairwise, takewhile
+from itertools import dropwhile, pairwise, takewhile
 
 from stream_core.attribute_values import same_item
-from tests.worlds.world import LATE, LOST, RECORDED, SECOND
+from tests.worlds.world import ENDED, LATE, LOST, RECORDED, SECOND
+
+_KNOWN = (RECORDED, ENDED)
+"""Of an end of the whole table its new identity tells, without a record."""
 
 
 class Oracle:
@@ -69,7 +72,7 @@ class Oracle:
         writes = self.world.writes_of(identifier)
         for start, away in enumerate(writes):
             for end in range(start, len(writes)):
-                if writes[end].fate == RECORDED:
+                if writes[end].fate in _KNOWN:
                     break
                 trip = writes[start : end + 1]
                 if same_item(away.old, writes[end].new) and not self._is_seen(trip):
@@ -151,7 +154,9 @@ class Oracle:
         world = self.world
         if any(one.identifier == identifier for one in world.baselines):
             return None
-        rows = [write for write in world.writes_of(identifier) if write.fate == RECORDED]
+        known = [write for write in world.writes_of(identifier) if write.fate in _KNOWN]
+        # An end without a row before it is of an item of which nothing is known.
+        rows = list(dropwhile(lambda write: write.fate == ENDED, known))
         live = world.live.get(identifier)
         if not rows:
             return [] if live is None else ["any"]
@@ -186,7 +191,7 @@ class Oracle:
         events = [
             (write.stamp, write.order, write.old, write.new)
             for write in writes
-            if write.fate == RECORDED
+            if write.fate in _KNOWN
         ]
         events += [(one.stamp, (0, 0), one.image, one.image) for one in baselines]
         events.sort(key=lambda event: event[:2])
@@ -201,7 +206,7 @@ class Oracle:
         stamp, order, old, image = events[0]
         if order != (0, 0) and old is not None:
             return [None, old]
-        if order == (0, 0) and any(began < stamp for began, _ in world.marks):
+        if order == (0, 0) and any(began + SECOND < stamp for began, _ in world.marks):
             # Every item that there was had a row by then: this one has lost its beginning.
             return [None, image]
         return [live, live]

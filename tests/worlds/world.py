@@ -24,7 +24,7 @@ from tests.worlds import hostile
 
 FIRST_SEQUENCE = 100000000003218256368
 ACCOUNT = "arn:aws:dynamodb:eu-west-1:123456789012:table"
-RECORDED, LATE, LOST = "recorded", "late", "lost"
+RECORDED, LATE, LOST, ENDED = "recorded", "late", "lost", "ended"
 DAMAGES = (
     "nothing",
     "late",
@@ -59,7 +59,8 @@ class Write:
     Attributes:
         at: when, to the microsecond; the stream stamps it with `stamp`.
         order: its place among the changes of the table: the stream, then the sequence number.
-        fate: whether the history has its row, will have it, or never will.
+        fate: whether the history has its row, will have it, never will, or whether the item ended
+            with its table, of which there is no record.
     """
 
     identifier: str
@@ -366,10 +367,11 @@ def _turn(world, keys, images, at):
     else:
         for identifier in list(world.live):
             world.happen(world.keys[identifier], None, at)
+    is_anew = world.damage == "table made anew"
     for write in world.writes[already:]:
-        write.fate = LOST
+        write.fate = ENDED if is_anew else LOST
     at += timedelta(seconds=60)
-    if world.damage == "table made anew":
+    if is_anew:
         world.begin_stream(at - SECOND, 2, at - 59 * SECOND)
     else:
         world.begin_stream(at - SECOND, 1, world.horizon - timedelta(days=9))
