@@ -9,8 +9,6 @@ PER_DAMAGE = 15
 
 # Kinds of faults that are being mended, each with the point of issue 14; to be empty.
 KNOWN = {
-    "holds": "2, baselines after a loss",
-    "unfound": "2, the same",
     "omitted-by-rewind": "3",
     "exact-not-true": "6, stamps that go back",
     "exact-against-order": "6, stamps that go back",
