@@ -1,6 +1,5 @@
 """The tables and buckets that an operation works on, and the parts made for them."""
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,7 +17,8 @@ from replica_writer.tables import ReplicaTable, SourceTable
 from reports.access.clients import CLIENT_CONFIG
 from reports.access.clients import dynamodb_client as reading_client
 from reports.access.row_reader import RowReader
-from reports.states.watermark import NoWatermark, Watermark
+from reports.deployment.watermark import WatermarkFinder
+from reports.states.watermark import Watermark
 from stream_core.clients import CONCURRENCY, dynamodb_client, sqs_client
 
 if TYPE_CHECKING:
@@ -35,7 +35,9 @@ class DeployedTables:
         replica_region: where the replica is; by default where the source is.
         replica_role_arn: the role that may write a replica in another account.
         second_look_queue: URL of the queue of items to look at once more.
-        find_watermark: finds out up to when the history is complete.
+        stack: the stack's name, whose metrics tell up to when the history is complete; by default
+            the one that the history table's tag names.
+        declared: up to when it is known to be complete; no stack is asked then.
     """
 
     source_table: str
@@ -49,7 +51,8 @@ class DeployedTables:
     replica_region: str | None = None
     replica_role_arn: str | None = None
     second_look_queue: str | None = None
-    find_watermark: Callable[[], Watermark | NoWatermark] = NoWatermark
+    stack: str | None = None
+    declared: Watermark | None = None
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(CONCURRENCY))
 
     @cached_property
@@ -59,13 +62,17 @@ class DeployedTables:
 
     def reader_with(self, source_table: str | None) -> RowReader:
         """The same, with this source table or with none."""
+        history = self._named(self.history_table, "history table")
+        finder = WatermarkFinder(
+            self.session, self.endpoint_url, history, self.stack, self.declared
+        )
         return RowReader(
             self.dynamodb,
             self.s3,
-            self._named(self.history_table, "history table"),
+            history,
             source_table,
             self.time_shards,
-            find_watermark=self.find_watermark,
+            find_watermark=finder.find,
         )
 
     @cached_property

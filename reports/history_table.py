@@ -13,6 +13,7 @@ from reports.access.clients import CLIENT_CONFIG, dynamodb_client
 from reports.access.machine import Machine
 from reports.access.progress import Progress, silent
 from reports.access.row_reader import RowReader
+from reports.deployment.watermark import WatermarkFinder
 from reports.inputs.keys import KeySchema
 from reports.inputs.paths import Path, as_path
 from reports.inputs.times import TimeRole, read_time
@@ -69,13 +70,11 @@ class HistoryTable:
         session: boto3.Session | None = None,
         endpoint_url: str | None = None,
         time_shards: int | None = None,
+        stack: str | None = None,
         recorded_until: "Time | None" = None,
         machine: Machine | None = None,
     ) -> None:
         """Prepare to ask; nothing is sent yet.
-
-        Up to when the history is complete, its watermark, is asked once, with the first question
-        that needs it: a new `HistoryTable` asks anew.
 
         Args:
             history_table: the table's name.
@@ -85,23 +84,23 @@ class HistoryTable:
             endpoint_url: another endpoint than AWS, as in boto3.
             time_shards: partitions an hour of the index `ByTime`, the stack's parameter
                 `TimeShards`: `verify` holds rows against it. Questions find them out.
-            recorded_until: up to when you know the history to be complete. Without it no answer
-                is `exact` but the state now.
+            stack: the stack that writes the history, whose metrics tell up to when it is
+                complete; by default the one that the history table's tag names.
+            recorded_until: up to when you know the history to be complete, which cannot be in the
+                future; no stack is asked then.
             machine: the clock; the command line has all times of a command count from one moment.
-
-        Raises:
-            ReportError: `recorded_until` lies in the future.
         """
         self._now = (machine or Machine()).now
-        watermark = declared_watermark(recorded_until, self._now())
         session = session or boto3.Session()
+        declared = declared_watermark(recorded_until, self._now())
+        finder = WatermarkFinder(session, endpoint_url, history_table, stack, declared)
         self._reader = RowReader(
             dynamodb_client(session, endpoint_url),
             session.client("s3", endpoint_url=endpoint_url, config=CLIENT_CONFIG),
             history_table,
             source_table,
             time_shards,
-            find_watermark=lambda: watermark,
+            find_watermark=finder.find,
         )
 
     @property
@@ -116,7 +115,7 @@ class HistoryTable:
 
     @property
     def watermark(self) -> Watermark | NoWatermark:
-        """Up to when the history is known to be complete, or why that is not known."""
+        """Up to when the history is complete, or why that is not known; asked once."""
         return self._reader.watermark
 
     def history(self, key: Key, *, coerce: bool = False) -> "pd.DataFrame":

@@ -8,6 +8,8 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from io import BytesIO
 from types import SimpleNamespace
 from typing import Any
 
@@ -101,6 +103,7 @@ def mapping(writer, stack=STACK, **changes):
     return {
         "UUID": WRITERS[writer],
         "State": "Enabled",
+        "LastModified": BEGAN,
         "StateTransitionReason": "USER_INITIATED",
         "LastProcessingResult": "OK",
         "StartingPosition": "TRIM_HORIZON",
@@ -185,6 +188,10 @@ class Facts:
     )
     lag_ms: dict[str, list[float]] = field(default_factory=dict)
     objects: list[str] = field(default_factory=list)
+    bodies: dict[str, str] = field(default_factory=dict)
+    metrics: dict[str, list[float]] = field(default_factory=lambda: {"PolledEventCount": [0.0]})
+    metrics_status: str = "Complete"
+    tags: dict[str, str] = field(default_factory=lambda: {"aws:cloudformation:stack-name": STACK})
     policies: dict[str, dict] = field(default_factory=lambda: {HISTORY: append_only()})
     retention: dict | None = field(default_factory=lambda: {"Mode": "GOVERNANCE", "Days": 365})
     versioning: dict = field(default_factory=lambda: {"Status": "Enabled"})
@@ -236,6 +243,8 @@ class FakeAws:
         except LookupError as error:
             return _error(*error.args)
         validate_parameters(result, model.output_shape)
+        headers = {"date": format_datetime(NOW, usegmt=True)}
+        result = result | {"ResponseMetadata": {"HTTPHeaders": headers}}
         return SimpleNamespace(status_code=200, headers={}), result
 
     def DescribeStacks(self, StackName):  # noqa: N802, N803 - the service's names, here and below
@@ -307,6 +316,27 @@ class FakeAws:
                 for n, age in enumerate(self.facts.lag_ms.get(dimension["Value"], []))
             ]
         }
+
+    def GetMetricData(self, MetricDataQueries, **_):  # noqa: N802, N803
+        facts = self.facts
+        return {
+            "MetricDataResults": [
+                {
+                    "Id": query["Id"],
+                    "Values": facts.metrics.get(query["MetricStat"]["Metric"]["MetricName"], []),
+                    "StatusCode": facts.metrics_status,
+                }
+                for query in MetricDataQueries
+            ]
+        }
+
+    def ListTagsOfResource(self, ResourceArn):  # noqa: N802, N803
+        assert ResourceArn.endswith(f"table/{HISTORY}")
+        return {"Tags": [{"Key": key, "Value": value} for key, value in self.facts.tags.items()]}
+
+    def GetObject(self, Bucket, Key, **_):  # noqa: N802, N803
+        assert Bucket == QUARANTINE
+        return {"Body": BytesIO(self.facts.bodies[Key].encode())}
 
     def ListObjectsV2(self, Bucket, Prefix, ContinuationToken="0", **_):  # noqa: N802, N803
         assert Bucket == QUARANTINE

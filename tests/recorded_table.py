@@ -31,7 +31,7 @@ class RecordedTable:
             session,
             history_table=HISTORY,
             time_shards=4,
-            find_watermark=lambda: RECORDED,
+            declared=RECORDED,
         )
         self.deployment.dynamodb = self.racing
         complete(self.deployment.reader)

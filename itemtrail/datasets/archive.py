@@ -26,7 +26,7 @@ from itemtrail.tables.layout import Row, folded, notes, summary_line, table_of, 
 from itemtrail.tables.verify import verdict_line, verification_blocks
 from reports.access.clients import dynamodb_client
 from reports.access.machine import Machine
-from reports.states.watermark import Watermark, declared_watermark
+from reports.states.watermark import NoWatermark, Watermark, declared_watermark
 from reports.verification.gaps import read_gaps
 from reports.verification.verdicts import Verdict
 from stream_core.errors import ItemtrailError
@@ -67,7 +67,7 @@ class Archive:
 
     def ingest(self, places: Sequence[str], recorded_until: datetime | None, form: str) -> None:
         """Ingest exports that are there, and print what was done."""
-        declared = declared_watermark(recorded_until, asked_at())
+        declared = declared_watermark(recorded_until, asked_at()) or NoWatermark()
         with ProgressBar() as progress:
             archived = archive_exports(
                 self.folder,

@@ -23,7 +23,7 @@ from itemtrail.tables import cells
 from itemtrail.tables.layout import Row, folded, table_of
 from reports.errors import ReportError
 from reports.inputs.paths import Path as AttributePath
-from reports.states.watermark import declared_watermark
+from reports.states.watermark import NoWatermark, declared_watermark
 from stream_core.history_row import time_text
 from warehouse import engines
 from warehouse.check import lines_of
@@ -68,7 +68,9 @@ def open_dataset(folder: Path, recorded_until: datetime | None) -> Dataset:
     Raises:
         DatasetError: there is none, it is damaged, or it is complete until an earlier moment.
     """
-    return Dataset.open(folder).recorded_until(declared_watermark(recorded_until, asked_at()))
+    return Dataset.open(folder).recorded_until(
+        declared_watermark(recorded_until, asked_at()) or NoWatermark()
+    )
 
 
 def open_engine(name: str, dataset: Dataset, memory: str | None) -> Engine:

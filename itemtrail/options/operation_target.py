@@ -14,7 +14,7 @@ from reports.access.by_time import MOST_SHARDS
 from reports.access.table_description import describe
 from reports.deployment.stack import Consumer, Stack
 from reports.inputs.keys import KeySchema
-from reports.states.watermark import NoWatermark, Watermark, declared_watermark
+from reports.states.watermark import declared_watermark
 
 _OUTPUTS = {
     "source_table": "SourceTableName",
@@ -70,15 +70,12 @@ class OperationTarget(Target):
                 endpoint_url=self.endpoint_url,
                 replica_role_arn=role,
                 second_look_queue=stack.second_look_queue if stack else None,
-                find_watermark=self._find_watermark(),
+                stack=self.stack,
+                declared=declared_watermark(self.recorded_until, asked_at()),
                 **parts,
             ),
             stack,
         )
-
-    def _find_watermark(self) -> Callable[[], Watermark | NoWatermark]:
-        declared = declared_watermark(self.recorded_until, asked_at())
-        return lambda: declared
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ class TargetTables:
     history_table: str
     source_table: str | None
     time_shards: int | None
+    stack: str | None
     recorded_until: datetime | None
 
     def open(self, machine: Machine | None = None) -> HistoryTable:
@@ -46,6 +47,7 @@ class TargetTables:
             session=self.session,
             endpoint_url=self.endpoint_url,
             time_shards=self.time_shards,
+            stack=self.stack,
             recorded_until=self.recorded_until,
             machine=machine or Machine(now=asked_at),
         )
@@ -88,6 +90,7 @@ class Target:
             history_table,
             source_table,
             time_shards,
+            self.stack,
             self.recorded_until,
         )
 

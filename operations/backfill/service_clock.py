@@ -7,9 +7,10 @@ turned, taken together, tell it within a few milliseconds.
 
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
+
+from reports.access.service_date import date_of
 
 Answer = TypeVar("Answer")
 
@@ -67,7 +68,7 @@ class ServiceClock:
             return self._now() + self._most + _MARGIN
 
     def _learn(self, answer: Any, sent: datetime, received: datetime) -> None:
-        date = _date_of(answer)
+        date = date_of(answer)
         if date is None:
             return
         least, most = date - received - _MARGIN, date + _SECOND - sent + _MARGIN
@@ -78,12 +79,3 @@ class ServiceClock:
                 return
         # The first date, or the first one since a clock was set.
         self._least, self._most, self._learned = least, most, received
-
-
-def _date_of(answer: Any) -> datetime | None:
-    metadata = answer.get("ResponseMetadata", {}) if isinstance(answer, dict) else {}
-    try:
-        date = parsedate_to_datetime(metadata.get("HTTPHeaders", {}).get("date"))
-    except (TypeError, ValueError):
-        return None
-    return None if date.tzinfo is None else date.astimezone(UTC)

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import threading
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -158,6 +158,64 @@ class StackReader:
             Statistics=["Maximum"],
         )["Datapoints"]
         return max((point["Maximum"] for point in points), default=None)
+
+    def metrics(
+        self, dimensions: Mapping[str, Mapping[str, str]], start: datetime, end: datetime
+    ) -> dict[str, list[float]]:
+        """The points of Lambda's metrics, a minute each: ages as their maximum, counts as sums.
+
+        Args:
+            dimensions: what each metric is of, by its name.
+            start: the first minute.
+            end: the minute after the last.
+
+        Raises:
+            ReportError: the answer is not complete.
+        """
+        queries = [
+            {
+                "Id": f"m{number}",
+                "Label": name,
+                "MetricStat": {
+                    "Metric": {
+                        "Namespace": "AWS/Lambda",
+                        "MetricName": name,
+                        "Dimensions": [
+                            {"Name": key, "Value": value} for key, value in of_what.items()
+                        ],
+                    },
+                    "Period": 60,
+                    "Stat": "Maximum" if name.endswith("Age") else "Sum",
+                },
+            }
+            for number, (name, of_what) in enumerate(dimensions.items())
+        ]
+        pages = self._metrics.get_paginator("get_metric_data").paginate(
+            MetricDataQueries=queries, StartTime=start, EndTime=end
+        )
+        points: dict[str, list[float]] = {name: [] for name in dimensions}
+        names, last = list(dimensions), dict.fromkeys(dimensions, "Complete")
+        for result in (result for page in pages for result in page["MetricDataResults"]):
+            name = names[int(result["Id"].removeprefix("m"))]
+            points[name] += result["Values"]
+            last[name] = result.get("StatusCode", "Complete")
+        if set(last.values()) != {"Complete"}:
+            raise ReportError("CloudWatch's answer is not complete")
+        return points
+
+    def object_keys(self, prefix: str) -> list[str]:
+        """The keys of the objects of the quarantine bucket under a prefix, all of them."""
+        pages = self._s3.get_paginator("list_objects_v2").paginate(
+            Bucket=self.stack.quarantine_bucket, Prefix=prefix
+        )
+        # Consoles make folders as empty objects.
+        keys = (entry["Key"] for page in pages for entry in page.get("Contents", []))
+        return [key for key in keys if not key.endswith("/")]
+
+    def kept_object(self, key: str) -> bytes:
+        """An object of the quarantine bucket."""
+        answer = self._s3.get_object(Bucket=self.stack.quarantine_bucket, Key=key)
+        return answer["Body"].read()
 
     def kept_aside(self, prefix: str) -> Objects:
         """How many objects of the quarantine bucket there are under a prefix."""

@@ -84,7 +84,7 @@ class NoWatermark:
         return self.reason
 
 
-def declared_watermark(until: Any | None, now: datetime) -> Watermark | NoWatermark:
+def declared_watermark(until: Any | None, now: datetime) -> Watermark | None:
     """The watermark that a person vouches for; none without a time.
 
     Args:
@@ -96,7 +96,7 @@ def declared_watermark(until: Any | None, now: datetime) -> Watermark | NoWaterm
         ReportError: it lies in the future.
     """
     if until is None:
-        return NoWatermark()
+        return None
     moment = read_time(until, now, argument="recorded_until")
     if moment > now:
         raise ReportError(

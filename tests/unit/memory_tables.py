@@ -107,6 +107,10 @@ class MemoryTables:
             raise client_error("ResourceNotFoundException")
         return {"Table": self.descriptions[TableName]}
 
+    def list_tags_of_resource(self, ResourceArn):  # noqa: N803
+        self._note("list_tags_of_resource", ResourceArn=ResourceArn)
+        return {"Tags": []}
+
     def get_item(self, TableName, Key, ConsistentRead):  # noqa: N803
         self._note("get_item", TableName=TableName, ConsistentRead=ConsistentRead)
         item = self._stored(TableName, ConsistentRead).get(self._place(TableName, Key))

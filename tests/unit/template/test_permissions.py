@@ -382,6 +382,8 @@ CALLS = {
     "get_event_source_mapping": ("lambda:GetEventSourceMapping", "mapping"),
     "list_event_source_mappings": ("lambda:ListEventSourceMappings", "none"),
     "get_metric_statistics": ("cloudwatch:GetMetricStatistics", "none"),
+    "get_metric_data": ("cloudwatch:GetMetricData", "none"),
+    "list_tags_of_resource": ("dynamodb:ListTagsOfResource", "history"),
     "describe_stacks": ("cloudformation:DescribeStacks", "stack"),
 }
 # Who asks by a stack's name is checked for this, not for the stack's id.
@@ -439,6 +441,11 @@ def _reading_resources(case):
         "bucket": [QUARANTINE, *([OVERFLOW] if history else [])],
         "locked bucket": [OVERFLOW] if history else [],
         "object": [f"{OVERFLOW}/overflow/a"] if history else [],
+        "kept aside": [
+            f"{QUARANTINE}/{key}"
+            for key in ("quarantine/history_writer/1.json", "aws/lambda/mapping/shard/batch")
+            if history
+        ],
         "mapping": [MAPPING.format(one) for one in ids],
         "stack": [STACK_BY_NAME],
         "none": ["*"],
@@ -449,7 +456,7 @@ def _reading_resources(case):
 def test_reports_run_as_the_report_reader(case):
     """Every call of the reports and of the comparison is allowed on whatever it is made of."""
     there = _reading_resources(case)
-    calls = [*CALLS.values(), ("s3:GetObjectVersion", "object")]
+    calls = [*CALLS.values(), ("s3:GetObjectVersion", "object"), ("s3:GetObject", "kept aside")]
 
     refused = [
         (action, resource)
@@ -483,8 +490,7 @@ NOT_READ = [
     f"{HISTORY}/index/ByOther",
     STREAM,
     f"{OVERFLOW}/else/a",
-    f"{QUARANTINE}/quarantine/history_writer/1.json",
-    f"{QUARANTINE}/aws/lambda/mapping/shard/batch",
+    f"{QUARANTINE}/quarantine/replica_writer/1.json",
     "arn:aws:s3:::else",
     FUNCTION,
     f"{LAMBDA}:event-source-mapping:else",
@@ -493,7 +499,7 @@ NOT_READ = [
 
 @pytest.mark.parametrize("resource", NOT_READ)
 def test_report_reader_reads_no_more_than_reports_need(resource):
-    """What is kept aside, other tables, the stream and the functions' code are not for reports."""
+    """What the replica lacks, other tables, the stream and the functions' code are not for it."""
     assert _world("plain").allowed(READER, resource) == set()
 
 

@@ -182,7 +182,14 @@ SEE_STACK = f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{STACK}/*"
 READER = (
     _grants(READ_TABLE, SOURCE)
     | _grants("cloudformation:DescribeStacks", SEE_STACK)
-    | _grants(["cloudwatch:GetMetricStatistics", "lambda:ListEventSourceMappings"], "*")
+    | _grants(
+        [
+            "cloudwatch:GetMetricData",
+            "cloudwatch:GetMetricStatistics",
+            "lambda:ListEventSourceMappings",
+        ],
+        "*",
+    )
     | _grants(
         ["s3:GetBucketVersioning", "s3:GetLifecycleConfiguration", "s3:ListBucket"],
         "<QuarantineBucket.Arn>",
@@ -191,7 +198,9 @@ READER = (
 MAPPINGS = f"arn:aws:lambda:{REGION}:{ACCOUNT}:event-source-mapping"
 READ_HISTORY = (
     _grants(READ_TABLE, "<HistoryTable.Arn>")
-    | _grants("dynamodb:GetResourcePolicy", "<HistoryTable.Arn>")
+    | _grants(["dynamodb:GetResourcePolicy", "dynamodb:ListTagsOfResource"], "<HistoryTable.Arn>")
+    | _grants("s3:GetObject", "<QuarantineBucket.Arn>/quarantine/history_writer/*")
+    | _grants("s3:GetObject", "<QuarantineBucket.Arn>/aws/lambda/*")
     | _grants("s3:GetBucketObjectLockConfiguration", "<OverflowBucket.Arn>")
     | _grants("lambda:GetEventSourceMapping", f"{MAPPINGS}:<HistoryWriterMapping>")
     | _grants(READ_TABLE, "<HistoryTable.Arn>/index/ByTime")
@@ -226,7 +235,7 @@ WILDCARDS = {
     "<OverflowBucket.Arn>/overflow/*": "an object for each content",
     f"{SOURCE}/stream/*": "ListStreams names no stream",
     SEE_STACK: "who asks by the stack's name is checked for stack/NAME/*",
-    "*": "GetMetricStatistics and ListEventSourceMappings know no resource",
+    "*": "metrics and ListEventSourceMappings know no resource",
 }
 
 # replica.yaml, deployed in another account.

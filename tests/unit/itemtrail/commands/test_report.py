@@ -18,7 +18,7 @@ def tables(monkeypatch):
             return Trail(found=BROKEN)
 
     session = boto3.Session("test", "test", region_name="us-east-1")
-    stood = Stood(session, None, "employee-trail-history", "Employee", 4, None)
+    stood = Stood(session, None, "employee-trail-history", "Employee", 4, None, None)
     monkeypatch.setattr(report_command.Target, "tables", lambda _self: stood)
 
 
