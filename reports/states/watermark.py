@@ -50,9 +50,17 @@ class Watermark:
     basis: Basis
     reason: str
 
+    @property
+    def last(self) -> datetime:
+        """The last moment of which every change is recorded, whose second has ended by then.
+
+        A change is stamped with its second, so that a later one of that second counts as well.
+        """
+        return self.at.replace(microsecond=0) - timedelta(microseconds=1)
+
     def covers(self, moment: datetime) -> bool:
-        """Whether every change is recorded that may be stamped at a moment, or before it."""
-        return moment + TICK <= self.at
+        """Whether every change is recorded that is stamped at a moment, or before it."""
+        return moment <= self.last
 
     def doubt(self, now: datetime) -> str:
         """Why a later answer is not exact, in words."""

@@ -13,7 +13,7 @@ import pyarrow as pa
 from sqlglot import exp, parse_one
 
 from reports.inputs.paths import Path
-from reports.states.watermark import TICK, NoWatermark, Watermark, may_arrive_after
+from reports.states.watermark import NoWatermark, Watermark, may_arrive_after
 from stream_core.history_row import time_text
 from warehouse.dataset.manifest import Dataset
 from warehouse.dataset.schema import month_of
@@ -98,7 +98,7 @@ class Bounds:
             if self.horizon is None
             else time_literal(self.horizon)
         )
-        last = self.watermark.at - TICK if isinstance(self.watermark, Watermark) else EARLIEST
+        last = self.watermark.last if isinstance(self.watermark, Watermark) else EARLIEST
         missing_until = may_arrive_after(self.watermark, self.complete_until)
         return {
             "horizon": horizon,

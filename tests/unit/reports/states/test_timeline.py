@@ -166,7 +166,9 @@ def test_exact_is_what_lies_before_the_watermark(evidence):
     fresh = state(**evidence, watermark=recorded_until(MOMENT + tick - timedelta(microseconds=1)))
     unmarked = state(**evidence, watermark=NoWatermark())
 
+    within = state(**evidence, at=MOMENT + tick / 2, watermark=recorded_until(MOMENT + tick))
     assert (covered.certainty, covered.basis) == (Certainty.EXACT, Basis.MEASURED)
+    assert within.certainty is Certainty.EXACT
     assert (fresh.certainty, fresh.basis) == (Certainty.BOUNDED, None)
     assert "a change of the last 24 hours may still be on its way" in fresh.reason
     assert (unmarked.certainty, unmarked.basis) == (Certainty.BOUNDED, None)

@@ -303,8 +303,8 @@ def test_a_state_is_exact_up_to_the_watermark_and_says_on_what_that_rests(engine
         "a change of the last 2 minutes may still be on its way: the history is known to be "
         "complete until 2018-03-03T14:07:30.000000Z (measured)"
     )
-    assert states(moment(89)) == [("exact", "measured", FITS)]
-    assert states(moment(89.5)) == [("bounded", None, f"{FITS}, but {doubt}")]
+    assert states(moment(89.5)) == [("exact", "measured", FITS)]
+    assert states(moment(90)) == [("bounded", None, f"{FITS}, but {doubt}")]
 
 
 def test_a_version_is_exact_only_if_its_end_is_before_the_watermark(engine_of):
