@@ -26,9 +26,10 @@ from more_itertools import duplicates_everseen
 
 from reports.access.durable_file import READABLE, replace_file
 from reports.access.progress import Progress, silent
+from reports.states.lives import Lives
 from reports.states.watermark import Basis, NoWatermark, Watermark
 from stream_core.attribute_values import Item, read_item, wire_json
-from stream_core.control_row import BackfillMark, label_of, read_control_row
+from stream_core.control_row import BackfillMark, ControlRow, label_of, read_control_row
 from stream_core.errors import MalformedRecordError
 from stream_core.history_row import time_text
 from warehouse.dataset.schema import MONTH, ROWS, month_of
@@ -189,16 +190,19 @@ class Dataset:
 
         A stream that was made anew ends what the marks of the one before it say.
         """
-        marks = self.backfills
-        streams = {*self.streams, *(mark.stream_arn for mark in marks)}
-        newest = max(streams, key=label_of, default=None)
-        return min((mark.started for mark in marks if mark.stream_arn == newest), default=None)
+        rows = self._control_rows
+        streams = {*self.streams, *(row.stream_arn for row in rows)}
+        mark = Lives.read(rows, None).mark(max(streams, key=label_of, default=None))
+        return None if mark is None else mark.started
 
     @property
     def backfills(self) -> list[BackfillMark]:
         """The marks of finished backfills."""
-        rows = map(read_control_row, self.controls)
-        return [row for row in rows if isinstance(row, BackfillMark)]
+        return [row for row in self._control_rows if isinstance(row, BackfillMark)]
+
+    @property
+    def _control_rows(self) -> list[ControlRow]:
+        return [row for row in map(read_control_row, self.controls) if row is not None]
 
     @property
     def rows(self) -> int:

@@ -128,7 +128,7 @@ FROM attributed GROUP BY actor, source ORDER BY changes DESC, actor, source
 _DWELL = """
 WITH placed AS (
   SELECT
-    id, sort_key, created_at, event_name, old_hash, new_hash,
+    id, sort_key, created_at, event_name, old_hash, new_hash, event_source_arn,
     WIRE_VALUE(new_image, :path) AS wire, WIRE_VALUE(old_image, :path) AS old_wire,
     LEAD(created_at) OVER (PARTITION BY id ORDER BY sort_key) AS following
   FROM rows
@@ -140,6 +140,8 @@ WITH placed AS (
     LAG(wire) OVER (PARTITION BY id ORDER BY sort_key) AS previous_wire,
     LEAD(created_at) OVER (PARTITION BY id ORDER BY sort_key) AS ended,
     LEAD(old_hash) OVER (PARTITION BY id ORDER BY sort_key) AS next_hash,
+    LEAD(event_source_arn) OVER (PARTITION BY id ORDER BY sort_key) AS next_stream,
+    event_source_arn,
     event_name, old_hash, old_wire
   FROM placed
   WHERE following IS NULL OR following <> created_at OR event_name <> 'SNAPSHOT'
@@ -161,6 +163,7 @@ WITH placed AS (
     CASE
       WHEN ended IS NOT NULL AND next_hash IS DISTINCT FROM new_hash THEN 1
       WHEN ended > :recorded_until THEN 1
+      WHEN event_source_arn <> next_stream AND next_stream LIKE '%/stream/%' THEN 1
       ELSE 0
     END AS breaks
   FROM linked

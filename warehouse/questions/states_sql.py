@@ -102,6 +102,8 @@ WITH marks AS (
       WHEN marks.before_key IS NULL AND later.event_name = 'INSERT' THEN 'inserted'
       WHEN marks.before_key IS NULL THEN 'no baseline'
       WHEN marks.after_key IS NULL THEN 'last row'
+      WHEN earlier.event_source_arn <> later.event_source_arn
+        AND later.event_source_arn LIKE '%/stream/%' THEN 'other stream'
       WHEN earlier.new_hash IS NOT DISTINCT FROM later.old_hash AND :at <= :recorded_until
         THEN 'fits'
       WHEN earlier.new_hash IS NOT DISTINCT FROM later.old_hash THEN 'fits so far'
@@ -128,11 +130,13 @@ _VERSIONS = """
 WITH placed AS (
   SELECT
     id, keys, sort_key, sequence_number, event_name, created_at, new_image, new_hash, old_hash,
+    event_source_arn,
     LEAD(created_at) OVER (PARTITION BY id ORDER BY sort_key) AS following
   FROM rows
 ), linked AS (
   SELECT
-    id, keys, sort_key, sequence_number, created_at, new_image, new_hash,
+    id, keys, sort_key, sequence_number, created_at, new_image, new_hash, event_source_arn,
+    LEAD(event_source_arn) OVER (PARTITION BY id ORDER BY sort_key) AS next_stream,
     LEAD(created_at) OVER (PARTITION BY id ORDER BY sort_key) AS valid_to,
     LEAD(old_hash) OVER (PARTITION BY id ORDER BY sort_key) AS next_state
   FROM placed
@@ -151,6 +155,7 @@ WITH placed AS (
     CASE
       WHEN created_at > :complete_until THEN 'incomplete'
       WHEN valid_to IS NULL THEN 'last row'
+      WHEN event_source_arn <> next_stream AND next_stream LIKE '%/stream/%' THEN 'other stream'
       WHEN new_hash IS NOT DISTINCT FROM next_state AND valid_to <= :recorded_until THEN 'fits'
       WHEN new_hash IS NOT DISTINCT FROM next_state THEN 'fits so far'
       WHEN valid_to > :missing_until THEN 'on its way'
@@ -197,6 +202,12 @@ SELECT
 FROM new_states JOIN old_states ON old_states.id = new_states.id
 WHERE old_states.image_hash IS DISTINCT FROM new_states.image_hash
 """
+
+
+_OTHER_STREAM = (
+    "the rows before and after are of different streams: changes in between are missing, or the "
+    "table was made anew; itemtrail as-of tells which, with the source table"
+)
 
 
 def table_as_of(at: datetime, bounds: Bounds) -> Question:
@@ -267,6 +278,7 @@ def _meanings(bounds: Bounds) -> dict[str, tuple[str, str]]:
             "bounded",
             "a change between the rows before and after is still on its way, or is missing",
         ),
+        "other stream": ("bounded", _OTHER_STREAM),
         "no baseline": ("bounded", "the first row has no baseline before it"),
         "last row": (
             "unknown",

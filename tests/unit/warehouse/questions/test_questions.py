@@ -380,6 +380,23 @@ def test_a_change_that_may_be_on_its_way_is_not_called_missing(engine_of):
     )
 
 
+def test_nothing_is_exact_across_streams(engine_of):
+    """Between them changes are missing, or the table itself was another one."""
+    arn = ROWS[1].change.event_source_arn
+    again = resealed(ROWS[1], event_source_arn=f"{arn}-again")
+    engine = engine_of(ROWS[0], again)
+
+    states = engine.answer(states_sql.table_as_of(moment(30), engine.bounds))
+    versions = engine.answer(states_sql.versions(engine.bounds))
+    stays = engine.answer(activity_sql.dwell(("State",), engine.bounds))
+
+    ((certainty, reason),) = lines(states, "certainty", "reason")
+    assert certainty == "bounded"
+    assert "are of different streams: changes in between are missing, or the table was" in reason
+    assert (moment(60), reason) in lines(versions, "valid_to", "reason")
+    assert ("open", 1) in lines(stays, "value", "uncertain")
+
+
 def test_a_stay_of_which_a_change_may_be_on_its_way_is_uncertain(engine_of):
     """It may be shorter than it seems."""
     engine = engine_of(*ROWS, known={"watermark": WATERMARK})
