@@ -230,7 +230,10 @@ def versions(bounds: Bounds) -> Question:
     The state before an item's first row is one too; a baseline begins one unless a change of its
     second says more.
     """
-    tree = query(_VERSIONS, {**bounds.values(), **_verdicts(_meanings(bounds), bounds)})
+    meanings = _meanings(bounds)
+    certainty, reason = meanings["no baseline"]
+    meanings["no baseline"] = certainty, f"{reason}; {_before_the_horizon(bounds)}"
+    tree = query(_VERSIONS, {**bounds.values(), **_verdicts(meanings, bounds)})
     return Question("versions", tree, VERSIONS)
 
 
@@ -287,6 +290,12 @@ def _meanings(bounds: Bounds) -> dict[str, tuple[str, str]]:
         "horizon": ("unknown", began),
         "incomplete": ("unknown", complete),
     }
+
+
+def _before_the_horizon(bounds: Bounds) -> str:
+    if bounds.horizon is None:
+        return "it is unknown when the history began"
+    return f"nothing is known of before {bounds.horizon:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _inserted(at: datetime, bounds: Bounds) -> tuple[str, str]:
