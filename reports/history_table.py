@@ -20,7 +20,8 @@ from reports.inputs.times import TimeRole, read_time
 from reports.states.blame import Blame, blame
 from reports.states.differences import Difference, own_differences
 from reports.states.selection import Selection
-from reports.states.timeline import Evidence, ItemState, judge, judge_span, timeline, weaker_of
+from reports.states.spans import timeline
+from reports.states.timeline import Evidence, ItemState, judge, judge_span, weaker_of
 from reports.states.watermark import NoWatermark, Watermark, declared_watermark
 from reports.table.as_of import TableAsOf, require_exact, table_states
 from reports.table.changes import changed_rows
@@ -178,11 +179,10 @@ class HistoryTable:
 
     def states(self, key: Key) -> Iterator[ItemState]:
         """The states of an item in order, also that before its first row."""
+        _ = self._reader.lives
         newest = self._evidence(key, "now")
-        if newest.before is None:
-            return timeline((), newest)
-        until = newest.before.sort_key
-        return timeline(self._reader.rows(item_id(newest.keys), until=until), newest)
+        rows = self._reader.rows(last.id, until=last.sort_key) if (last := newest.before) else ()
+        return timeline(rows, newest)
 
     def blame(
         self,

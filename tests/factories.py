@@ -9,9 +9,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from reports.access.machine import Machine
+from reports.states.lives import Lives
 from reports.states.watermark import Basis, Watermark
 from stream_core.batch import Delivery
 from stream_core.change import read_record
+from stream_core.control_row import BackfillMark
 from stream_core.retry import MARGIN_MS, Patience
 
 TABLE_ARN = "arn:aws:dynamodb:eu-west-1:123456789012:table/Employee"
@@ -22,7 +24,23 @@ FIRST_SEQUENCE = 100000000003218256368
 """From the Developer Guide's walkthrough of the low-level API: 21 digits."""
 RECORDED = Watermark(datetime.max.replace(tzinfo=UTC), Basis.DECLARED, "declared by the test")
 """No change is on its way."""
-COMPLETE = {"watermark": RECORDED, "complete_since": datetime.min.replace(tzinfo=UTC)}
+
+
+_EVER = datetime.min.replace(tzinfo=UTC)
+
+
+def vouched(since=_EVER):
+    """What a history says of itself where a backfill began then, whatever the stream."""
+    until = datetime.max.replace(tzinfo=UTC)
+
+    class Vouched(Lives):
+        def mark(self, stream_arn):
+            return BackfillMark(stream_arn, "", since, until, "scan", {}, "run", "itemtrail")
+
+    return Vouched()
+
+
+COMPLETE = {"watermark": RECORDED, "lives": vouched()}
 """And no item lacks a beginning: so is evidence where nothing else is at stake."""
 
 

@@ -16,8 +16,10 @@ from reports.access.row_reader import RowReader
 from reports.inputs.paths import value_at
 from reports.states.actor import actor_of
 from reports.states.differences import changed_paths
+from reports.states.lives import Lives
 from reports.states.selection import Selection
-from reports.states.timeline import judge, spoken_for, state_before
+from reports.states.spans import spoken_for
+from reports.states.timeline import judge, state_before
 from reports.states.watermark import TICK, Basis, Watermark
 from reports.table.as_of import table_states
 from reports.table.changes import changed_rows
@@ -26,7 +28,7 @@ from reports.verification.continuity import Link, judge_chain
 from stream_core.attribute_values import canonical_json, digest, same_item
 from stream_core.change import EventName
 from stream_core.history_row import HistoryRow
-from tests.factories import number, text
+from tests.factories import STREAM_ARN, number, text, vouched
 from tests.unit.memory_tables import HISTORY, Recorded, moment
 from warehouse.dataset.manifest import DataFile, Dataset, Ingested
 from warehouse.dataset.schema import ROWS, month_of, row_of
@@ -169,7 +171,8 @@ def worlds(draw, max_steps=24):
     )
     if recorded is not None:
         world.reader.watermark = Watermark(recorded, Basis.MEASURED, "measured by the test")
-    world.reader.complete_since = draw(st.none() | instants)
+    since = draw(st.none() | instants)
+    world.reader.lives = Lives() if since is None else vouched(since)
     return world
 
 
@@ -211,7 +214,8 @@ def world_dataset(folder, world):
 
 def told_of_backfill(engine, world):
     """An engine that knows since when every item of the world has a row."""
-    engine.bounds = replace(engine.bounds, complete_since=world.reader.complete_since)
+    mark = world.reader.lives.mark(STREAM_ARN)
+    engine.bounds = replace(engine.bounds, complete_since=mark and mark.started)
     return engine
 
 

@@ -21,7 +21,7 @@ from stream_core.attribute_values import Item, canonical_json
 from stream_core.batch import Delivery
 from stream_core.change import Change, EventName
 from stream_core.errors import IntegrityError
-from stream_core.history_row import ID, SORT_KEY
+from stream_core.history_row import ID, SORT_KEY, time_text
 from stream_core.retry import Patience, error_code
 
 if TYPE_CHECKING:
@@ -192,10 +192,16 @@ class Baselines:
     def _rows_of(self, identifier: str) -> dict[str, Any]:
         return {
             "TableName": self.writer.history_table,
-            "KeyConditionExpression": "#id = :id",
+            # Rows from before the table was made are of an earlier one: this one's items have no
+            # beginning by them. Stamps are whole seconds, or minutes.
+            "KeyConditionExpression": "#id = :id AND #time BETWEEN :made AND :last",
             "ProjectionExpression": "#time, #event",
             "ExpressionAttributeNames": {"#id": ID, "#time": SORT_KEY, "#event": "EventName"},
-            "ExpressionAttributeValues": {":id": {"S": identifier}},
+            "ExpressionAttributeValues": {
+                ":id": {"S": identifier},
+                ":made": {"S": time_text(stamp(self.facts.created_at, self.facts.tick))},
+                ":last": {"S": "~"},
+            },
             "ConsistentRead": True,
         }
 

@@ -1,7 +1,8 @@
 """Reading history rows and live items: queries, overflow objects, digests; no judgement."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from itertools import chain
@@ -13,7 +14,7 @@ from reports.access.overflow import overflow_body
 from reports.access.table_description import TableDescription, describe
 from reports.errors import ReportError, TableNotFoundError
 from reports.inputs.keys import KeySchema
-from reports.states.lives import Lives
+from reports.states.lives import Lives, is_another_stream
 from reports.states.provenance import Provenance
 from reports.states.timeline import Evidence
 from reports.states.watermark import NoWatermark, Watermark
@@ -90,11 +91,6 @@ class RowReader:
         return self._find_watermark()
 
     @cached_property
-    def complete_since(self) -> datetime | None:
-        """When the backfill began that gave every item a row; None: no mark of one is kept yet."""
-        return None
-
-    @cached_property
     def source(self) -> TableDescription | None:
         """The source table, None where none was given.
 
@@ -125,6 +121,15 @@ class RowReader:
         To be asked before the rows that it is about: a mark speaks of what was there before it.
         """
         return Lives.read(self.control_rows(), self.current_life)
+
+    def note_streams(self, begun: Mapping[str, str]) -> None:
+        """Keep when each stream began, by the sort keys of its first rows, where all were seen."""
+        moments: dict[str, datetime] = {}
+        for arn, sort_key in begun.items():
+            # A row whose place is no time is refused when it is read.
+            with contextlib.suppress(ValueError):
+                moments[arn] = datetime.fromisoformat(sort_key.partition("#")[0])
+        self.lives = replace(self.lives, begun=moments)
 
     @cached_property
     def key_schema(self) -> KeySchema:
@@ -291,6 +296,11 @@ class RowReader:
         watermark = self.watermark
         before = self.newest_until(identifier, at)
         after = self.oldest_after(identifier, at)
+        lives = self._lives_around(before, after)
+        if lives is None:
+            # A mark vouches for rows that are read after it.
+            _ = self.lives
+            return self.evidence(keys, at, now)
         live_was_read, live = False, None
         if (after is None or at == now) and self.source_table is not None:
             live_was_read, live = True, self.live(keys)
@@ -299,9 +309,22 @@ class RowReader:
                 after = self.oldest_after(identifier, at)
         return Evidence(
             *(keys, at, now, self.horizon, before, after, live_was_read, live, watermark),
-            complete_since=self.complete_since,
+            lives=lives,
             provenance=self.provenance,
         )
+
+    def _lives_around(self, before: HistoryRow | None, after: HistoryRow | None) -> Lives | None:
+        """What is to be known of the streams around an instant; None: it has to be read first.
+
+        Nothing, where a row before it and what follows are of one stream.
+        """
+        if "lives" in vars(self):
+            return self.lives
+        current = self.current_life
+        later = after.change.event_source_arn if after else current and current.stream_arn
+        if before is None or is_another_stream(before.change.event_source_arn, later or ""):
+            return None
+        return Lives(current)
 
     def load(self, item: Item) -> HistoryRow:
         """A stored row with its images, its digest checked.

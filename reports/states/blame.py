@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from reports.inputs.paths import Path, leaves
 from reports.states.actor import Actor, actor_of
 from reports.states.differences import Difference, changes_of, differences
-from reports.states.timeline import Certainty, ItemState, is_superseded, state_before, weaker_of
+from reports.states.spans import is_superseded
+from reports.states.timeline import Certainty, ItemState, state_before, weaker_of
 from reports.states.watermark import Basis
 from stream_core.attribute_values import AttributeValue, Item, own_attributes, same_item
 from stream_core.history_row import HistoryRow, time_text

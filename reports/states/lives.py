@@ -12,6 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from stream_core.control_row import BackfillMark, ControlRow, TableLife
+from stream_core.history_row import time_text
 
 
 class Boundary(StrEnum):
@@ -36,6 +37,25 @@ class Crossing:
 
     boundary: Boundary
     over_at: datetime | None = None
+
+    def reason(self, start: datetime, end: datetime, *, is_gone: bool) -> str:
+        """Why a state between two moments is no surer, in words."""
+        between = f"between {time_text(start)} and {time_text(end)}"
+        if self.boundary is Boundary.GAP:
+            return (
+                f"the stream of the table was switched off and on {between}: changes of that time "
+                "are missing"
+            )
+        if self.boundary is Boundary.OTHER_TABLE:
+            return f"the table was made anew {between}, and what it held ended with it"
+        if is_gone:
+            return (
+                f"{between} another stream begins: the table was made anew, or a delete is missing"
+            )
+        return (
+            f"{between} another stream begins: the stream was switched off and on, and changes "
+            "are missing, or the table was made anew"
+        )
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,12 @@ them. A baseline is no evidence here where a change of its second follows; `veri
 that whole second.
 """
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
-from itertools import chain, pairwise
 from typing import Any
 
-from reports.states.global_tables import without_replication
+from reports.states.lives import Boundary, Crossing, Lives
 from reports.states.provenance import Provenance
 from reports.states.values import to_python
 from reports.states.watermark import (
@@ -99,8 +97,7 @@ class Evidence:
         now: when the evidence was gathered.
         horizon: when the history began.
         watermark: up to when the history is complete, or why that is not known.
-        complete_since: when the first finished backfill began that still holds: an item that was
-            there then has a row; None without one.
+        lives: which table each stream is of, and which finished backfills vouch for its items.
         provenance: what rows of this history have to be of.
     """
 
@@ -113,8 +110,49 @@ class Evidence:
     live_was_read: bool = False
     live: Item | None = None
     watermark: Watermark | NoWatermark = NoWatermark()  # noqa: RUF009 - it is frozen
-    complete_since: datetime | None = None
+    lives: Lives = Lives()  # noqa: RUF009 - it is frozen
     provenance: Provenance = Provenance()  # noqa: RUF009 - it is frozen
+
+    @property
+    def later_stream(self) -> str | None:
+        """The stream of what comes after the instant: of the next row, or of the source table."""
+        if self.after is not None:
+            return self.after.change.event_source_arn
+        current = self.lives.current
+        return None if current is None else current.stream_arn
+
+    @property
+    def complete_since(self) -> datetime | None:
+        """When the first finished backfill of that stream began; None without one.
+
+        An item that was there then has a row.
+        """
+        mark = self.lives.mark(self.later_stream)
+        return None if mark is None else mark.started
+
+    @property
+    def crossing(self) -> Crossing | None:
+        """What lies between the row before and what follows it; None: the same stream."""
+        if self.before is None or (self.after is None and not self.live_was_read):
+            return None
+        change = self.before.change
+        return self.lives.crossing(change.event_source_arn, change.created_at, self.later_stream)
+
+    @property
+    def following(self) -> Item | None:
+        """The item right before what follows: the next row, or the live item."""
+        return self.live if self.after is None else state_before(self.after)
+
+    @property
+    def ended_by(self) -> datetime | None:
+        """By when the item of the row before has ended with its table; None: it is not known."""
+        crossing = self.crossing
+        if crossing is None or crossing.boundary is Boundary.GAP or self.before is None:
+            return None
+        goes_on = same_item(self.before.change.new_image, self.following)
+        if crossing.boundary is Boundary.UNCLEAR and goes_on:
+            return None
+        return crossing.over_at
 
     @property
     def other_table(self) -> str | None:
@@ -154,71 +192,6 @@ def _until(end: datetime, state: ItemState, evidence: Evidence) -> ItemState:
         return replace(state, basis=watermark.basis)
     reason = f"{state.reason}, but {watermark.doubt(evidence.now)}"
     return replace(state, certainty=Certainty.BOUNDED, reason=reason)
-
-
-def timeline(
-    rows: Iterable[HistoryRow], newest: Evidence, previous: HistoryRow | None = None
-) -> Iterator[ItemState]:
-    """The states of an item in order, the one before the first row included.
-
-    Args:
-        rows: its rows, oldest first.
-        newest: what is known at the end; `before` is the last of `rows`.
-        previous: the row before the first of `rows`, where they do not start the history.
-
-    Yields:
-        A state for the time before the first row and one for each row; each lasts until the next
-        one begins. Changes of one second give states that last no time by the clock. Where the
-        evidence is of now and the last row does not fit the live item, one more: the live item,
-        of which it is not known since when it is so.
-    """
-    of_the_past = replace(newest, live_was_read=False, live=None)
-    for row in spoken_for(rows):
-        if previous is None:
-            at = min(newest.horizon, row.change.created_at - timedelta(microseconds=1))
-        else:
-            at = previous.change.created_at
-        state = judge_span(replace(of_the_past, at=at, before=previous, after=row))
-        is_first = previous is None and at == newest.horizon
-        yield _since_the_horizon(state, at) if is_first else state
-        previous = row
-    newest = replace(newest, before=previous)
-    last = previous.change.new_image if previous else None
-    is_behind = newest.is_of_now and newest.after is None and not same_item(last, newest.live)
-    if previous is not None or not is_behind:
-        # Without an end it lasts until now, also where a range ended earlier.
-        yield judge_span(newest, until=max(newest.at, newest.now))
-    if is_behind:
-        yield _live_span(judge(newest))
-
-
-def _since_the_horizon(state: ItemState, horizon: datetime) -> ItemState:
-    """The state before the first row; how sure it is, it is only since the history began."""
-    began = f"{horizon:%Y-%m-%dT%H:%M:%SZ}"
-    return replace(state, reason=f"{state.reason}; nothing is known of before {began}")
-
-
-def spoken_for(rows: Iterable[HistoryRow]) -> Iterator[HistoryRow]:
-    """The rows without those baselines that a change of the same second follows.
-
-    A baseline is stamped with its second and sorts first in it, but shows a moment somewhere
-    within: that of the change is known better. What a global table does on its own is part of the
-    change before.
-    """
-    return without_replication(
-        row
-        for row, following in pairwise(chain(rows, [None]))
-        if row is not None and not is_superseded(row, following)
-    )
-
-
-def is_superseded(row: HistoryRow, following: HistoryRow | None) -> bool:
-    """Whether a row is a baseline that a change of the same second follows."""
-    return (
-        row.change.event_name is EventName.SNAPSHOT
-        and following is not None
-        and following.change.created_at == row.change.created_at
-    )
 
 
 def weaker_of(first: ItemState, second: ItemState) -> ItemState:
@@ -280,11 +253,6 @@ def _of_now(evidence: Evidence) -> ItemState:
     )
 
 
-def _live_span(state: ItemState) -> ItemState:
-    """The live item as the last state of a timeline: it is so now, it is not known since when."""
-    return replace(state, certainty=Certainty.BOUNDED, basis=None, is_contradicted=False)
-
-
 def _by_the_rows(evidence: Evidence) -> ItemState:
     state = _next_to(evidence)
     if (arn := evidence.other_table) is None:
@@ -295,6 +263,9 @@ def _by_the_rows(evidence: Evidence) -> ItemState:
 
 def _next_to(evidence: Evidence) -> ItemState:
     if evidence.before is not None:
+        crossing = evidence.crossing
+        if crossing is not None and evidence.at <= evidence.now:
+            return _across(evidence, evidence.before, crossing)
         return _after_a_row(evidence, evidence.before)
     if evidence.after is not None:
         return _before_a_row(evidence, evidence.after)
@@ -333,6 +304,37 @@ def _after_a_row(evidence: Evidence, before: HistoryRow) -> ItemState:
         valid_to=after.change.created_at if after else None,
         row=before,
         is_contradicted=is_contradicted,
+    )
+
+
+def _across(evidence: Evidence, before: HistoryRow, crossing: Crossing) -> ItemState:
+    """The state between two rows, or the last one and the live item, of different streams."""
+    image, start, after = before.change.new_image, before.change.created_at, evidence.after
+    next_at = None if after is None else after.change.created_at
+    fits, is_gone = same_item(image, evidence.following), evidence.following is None
+    reason = crossing.reason(start, next_at or evidence.now, is_gone=is_gone)
+    ended_by = evidence.ended_by
+    if ended_by is not None and evidence.at >= ended_by:
+        state = _by_the_rows(replace(evidence, before=None))
+        certainty = state.certainty
+        if crossing.boundary is Boundary.UNCLEAR and certainty is Certainty.EXACT:
+            certainty = Certainty.BOUNDED
+        reason = f"{reason}; {state.reason}"
+        return replace(state, certainty=certainty, reason=reason, valid_from=ended_by)
+    is_other = crossing.boundary is Boundary.OTHER_TABLE
+    certainty, vouched = beginnings(evidence.complete_since, evidence.at)
+    if not fits or is_other or certainty is not Certainty.EXACT:
+        certainty, vouched = Certainty.BOUNDED, ""
+    return ItemState(
+        evidence.keys,
+        evidence.at,
+        image,
+        certainty,
+        f"the rows before and after fit each other, {vouched}" if vouched else reason,
+        valid_from=start,
+        valid_to=next_at if ended_by is None else min(ended_by, next_at or ended_by),
+        row=before,
+        is_contradicted=not fits and not is_other,
     )
 
 

@@ -10,7 +10,8 @@ from reports.access.clients import CONCURRENCY
 from reports.access.parallel import in_order
 from reports.access.progress import Progress
 from reports.access.row_reader import MOST_A_CALL, RowReader
-from reports.states.timeline import Evidence, ItemState, timeline
+from reports.states.spans import timeline
+from reports.states.timeline import Evidence, ItemState
 from reports.table.known_items import (
     KnownItem,
     Span,

@@ -10,7 +10,8 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.states.timeline import Certainty, judge, spoken_for, timeline
+from reports.states.spans import spoken_for, timeline
+from reports.states.timeline import Certainty, judge
 from stream_core.attribute_values import same_item
 from stream_core.change import EventName
 from stream_core.history_row import HistoryRow

@@ -8,7 +8,8 @@ from hypothesis import assume, event, given
 from hypothesis import strategies as st
 
 from reports.access.machine import Machine
-from reports.states.timeline import Certainty, timeline
+from reports.states.spans import timeline
+from reports.states.timeline import Certainty
 from reports.verification.continuity import FindingKind, Head, Link, judge_chain
 from reports.verification.verdicts import Verdict
 from reports.verification.verify import verify

@@ -10,7 +10,8 @@ from reports.deployment.status import ConsumerStatus, KeptAside, Status, TableSt
 from reports.inputs.keys import KeySchema
 from reports.states.blame import blame
 from reports.states.differences import differences
-from reports.states.timeline import Certainty, Evidence, ItemState, judge, timeline
+from reports.states.spans import timeline
+from reports.states.timeline import Certainty, Evidence, ItemState, judge
 from reports.table.as_of import TableAsOf
 from reports.verification.continuity import Finding, FindingKind
 from reports.verification.verdicts import Verdict, Verification

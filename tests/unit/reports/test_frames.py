@@ -30,7 +30,8 @@ from reports.states.actor import Actor
 from reports.states.blame import Blame
 from reports.states.columns import MOST_WITHIN
 from reports.states.differences import differences
-from reports.states.timeline import Certainty, Evidence, ItemState, timeline
+from reports.states.spans import timeline
+from reports.states.timeline import Certainty, Evidence, ItemState
 from reports.verification.continuity import Finding, FindingKind
 from stream_core.history_row import HistoryRow
 from tests.factories import COMPLETE, NOON, change, item, number, text

@@ -245,3 +245,16 @@ def test_rows_are_told_from_control_rows(world, run):
     (row,) = world.rows()
     assert row.change.new_image == item("!itemtrail")
     assert HistoryRow.from_change(change(None, item("!itemtrail"))).id == row.id == "!!itemtrail"
+
+
+def test_rows_of_an_earlier_table_are_no_beginning(world, run):
+    """A table made anew under its name has items of its own: each gets its baseline."""
+    age_s = (NOW - BEGAN).total_seconds()
+    world.put(item("1"), item("2"))
+    world.record(None, item("1"), sequence=100000000003218256368, before_s=age_s + 60)
+    world.record(None, item("2"), sequence=100000000003218256369, before_s=age_s)
+
+    result = run()
+
+    assert (result.counts.baselines, result.counts.already_there) == (1, 1)
+    assert [row.change.event_name for row in world.rows("1")] == ["INSERT", "SNAPSHOT"]

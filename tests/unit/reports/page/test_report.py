@@ -12,7 +12,8 @@ from reports.page.report import About, item_report, table_report
 from reports.page.text import shown, value_html
 from reports.page.words import CERTAINTIES, CLASSES, VERDICTS
 from reports.states.blame import blame
-from reports.states.timeline import Certainty, Evidence, judge, timeline
+from reports.states.spans import timeline
+from reports.states.timeline import Certainty, Evidence, judge
 from reports.verification.continuity import Finding, FindingKind
 from reports.verification.gaps import Gap
 from reports.verification.verdicts import Verdict, Verification

@@ -8,7 +8,8 @@ from reports.states.blame import blame
 from reports.states.differences import changed_paths
 from reports.states.global_tables import is_replication_only, without_replication
 from reports.states.selection import Selection
-from reports.states.timeline import Certainty, Evidence, judge, judge_span, timeline
+from reports.states.spans import timeline
+from reports.states.timeline import Certainty, Evidence, judge, judge_span
 from tests.factories import item, number, text
 from tests.recorded_history import LATER, row_of
 

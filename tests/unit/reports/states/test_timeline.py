@@ -5,8 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from reports.states.lives import Lives
 from reports.states.provenance import Provenance
-from reports.states.timeline import Certainty, Evidence, judge, spoken_for, timeline, weaker_of
+from reports.states.spans import spoken_for, timeline
+from reports.states.timeline import Certainty, Evidence, judge, weaker_of
 from reports.states.watermark import Basis, NoWatermark, Watermark
 from stream_core.change import EventName
 from stream_core.history_row import HistoryRow
@@ -19,6 +21,7 @@ from tests.factories import (
     change,
     item,
     number,
+    vouched,
 )
 from tests.recorded_history import resealed
 
@@ -238,9 +241,9 @@ def test_no_row_is_absence_only_where_a_backfill_vouches_for_it():
             (LATER, Certainty.BOUNDED),
             (MOMENT, Certainty.EXACT),
         ):
-            answer = state(**evidence, complete_since=began)
+            answer = state(**evidence, lives=vouched(began) if began else Lives())
             assert (answer.image, answer.certainty) == (None, certainty)
-    assert "no finished backfill" in state(live_was_read=True, complete_since=None).reason
+    assert "no finished backfill" in state(live_was_read=True, lives=Lives()).reason
 
 
 def test_a_state_of_a_timeline_is_sure_until_its_end_or_not_at_all():

@@ -209,6 +209,7 @@ def test_the_history_is_read_without_its_images_and_rows_a_hundred_a_call():
         "Id",
         "ApproximateCreationDateTime",
         "EventName",
+        "EventSourceARN",
     }
     assert all(one["ConsistentRead"] or "IndexName" in one for one in scans)
     calls = [

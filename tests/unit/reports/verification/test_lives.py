@@ -21,6 +21,8 @@ OLD, NEW = "old-table", "new-table"
 def world(*rows, live=(), controls=(), stream=STREAM_ARN, table_id=NEW, made_s=-DAY_S):
     """A history whose source has this stream and this `TableId`."""
     history = History(*rows, live=live)
+    # What it says of itself is what this is about.
+    del history.reader.lives
     history.tables.descriptions[SOURCE] |= {
         "TableArn": TABLE_ARN,
         "LatestStreamArn": stream,

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from reports.states.watermark import Basis, Watermark
 from reports.verification.verdicts import Verdict
 from stream_core.control_row import BackfillMark
-from tests.factories import COMPLETE, item, number, text
+from tests.factories import RECORDED, item, number, text
 from tests.recorded_history import baseline_of, resealed, row_of, rows_of
 from tests.unit.memory_tables import moment
 from tests.warehouse_histories import ODD, dataset_of, write_file
@@ -33,6 +33,9 @@ OPEN, DONE = item("1", State=text("open")), item("1", State=text("done"))
 ROWS = rows_of(OPEN, DONE, None)
 DAY = timedelta(days=1)
 LATER = moment(86400)
+
+
+COMPLETE = {"watermark": RECORDED, "complete_since": datetime.min.replace(tzinfo=UTC)}
 
 
 @pytest.fixture

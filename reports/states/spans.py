@@ -1,0 +1,96 @@
+"""The states of an item in order, each for as long as it lasted. Pure."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import chain, pairwise
+
+from reports.states.global_tables import without_replication
+from reports.states.timeline import Certainty, Evidence, ItemState, judge, judge_span
+from stream_core.attribute_values import same_item
+from stream_core.change import EventName
+from stream_core.history_row import HistoryRow
+
+
+def timeline(
+    rows: Iterable[HistoryRow], newest: Evidence, previous: HistoryRow | None = None
+) -> Iterator[ItemState]:
+    """The states of an item in order, the one before the first row included.
+
+    Args:
+        rows: its rows, oldest first.
+        newest: what is known at the end; `before` is the last of `rows`.
+        previous: the row before the first of `rows`, where they do not start the history.
+
+    Yields:
+        A state for the time before the first row and one for each row; each lasts until the next
+        one begins. Changes of one second give states that last no time by the clock. Where the
+        evidence is of now and the last row does not fit the live item, one more: the live item,
+        of which it is not known since when it is so.
+    """
+    of_the_past = replace(newest, live_was_read=False, live=None)
+    for row in spoken_for(rows):
+        if previous is None:
+            at = min(newest.horizon, row.change.created_at - timedelta(microseconds=1))
+        else:
+            at = previous.change.created_at
+        is_first = previous is None and at == newest.horizon
+        for state in _spans(replace(of_the_past, at=at, before=previous, after=row)):
+            yield _since_the_horizon(state, at) if is_first else state
+        previous = row
+    newest = replace(newest, before=previous)
+    last = previous.change.new_image if previous else None
+    if newest.ended_by is not None and newest.ended_by <= newest.at:
+        last = None
+    is_behind = newest.is_of_now and newest.after is None and not same_item(last, newest.live)
+    if previous is not None or not is_behind:
+        # Without an end it lasts until now, also where a range ended earlier.
+        yield from _spans(newest, until=max(newest.at, newest.now))
+    if is_behind:
+        yield _live_span(judge(newest))
+
+
+def _since_the_horizon(state: ItemState, horizon: datetime) -> ItemState:
+    """The state before the first row; how sure it is, it is only since the history began."""
+    began = f"{horizon:%Y-%m-%dT%H:%M:%SZ}"
+    return replace(state, reason=f"{state.reason}; nothing is known of before {began}")
+
+
+def _spans(evidence: Evidence, until: datetime | None = None) -> Iterator[ItemState]:
+    """The state after a row, and after it the absence of an item that ended with its table."""
+    ended_by, before = evidence.ended_by, evidence.before
+    if ended_by is None or before is None:
+        yield judge_span(evidence, until)
+        return
+    if before.change.created_at < ended_by:
+        yield judge_span(replace(evidence, at=before.change.created_at))
+    if evidence.after is None or ended_by < evidence.after.change.created_at:
+        yield judge_span(replace(evidence, at=max(evidence.at, ended_by)), until)
+
+
+def spoken_for(rows: Iterable[HistoryRow]) -> Iterator[HistoryRow]:
+    """The rows without those baselines that a change of the same second follows.
+
+    A baseline is stamped with its second and sorts first in it, but shows a moment somewhere
+    within: that of the change is known better. What a global table does on its own is part of the
+    change before.
+    """
+    return without_replication(
+        row
+        for row, following in pairwise(chain(rows, [None]))
+        if row is not None and not is_superseded(row, following)
+    )
+
+
+def is_superseded(row: HistoryRow, following: HistoryRow | None) -> bool:
+    """Whether a row is a baseline that a change of the same second follows."""
+    return (
+        row.change.event_name is EventName.SNAPSHOT
+        and following is not None
+        and following.change.created_at == row.change.created_at
+    )
+
+
+def _live_span(state: ItemState) -> ItemState:
+    """The live item as the last state of a timeline: it is so now, it is not known since when."""
+    return replace(state, certainty=Certainty.BOUNDED, basis=None, is_contradicted=False)
