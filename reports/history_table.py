@@ -73,6 +73,7 @@ class HistoryTable:
         time_shards: int | None = None,
         stack: str | None = None,
         recorded_until: "Time | None" = None,
+        overflow_bucket: str | None = None,
         machine: Machine | None = None,
     ) -> None:
         """Prepare to ask; nothing is sent yet.
@@ -89,6 +90,7 @@ class HistoryTable:
                 complete; by default the one that the history table's tag names.
             recorded_until: up to when you know the history to be complete, which cannot be in the
                 future; no stack is asked then.
+            overflow_bucket: the stack's output `OverflowBucketName`, for `verify` alone.
             machine: the clock; the command line has all times of a command count from one moment.
         """
         self._now = (machine or Machine()).now
@@ -101,6 +103,7 @@ class HistoryTable:
             history_table,
             source_table,
             time_shards,
+            overflow_bucket=overflow_bucket,
             find_watermark=finder.find,
         )
 

@@ -38,6 +38,7 @@ class TargetTables:
     time_shards: int | None
     stack: str | None
     recorded_until: datetime | None
+    overflow_bucket: str | None
 
     def open(self, machine: Machine | None = None) -> HistoryTable:
         """Prepare to ask them; by default all times of the command count from one moment."""
@@ -49,6 +50,7 @@ class TargetTables:
             time_shards=self.time_shards,
             stack=self.stack,
             recorded_until=self.recorded_until,
+            overflow_bucket=self.overflow_bucket,
             machine=machine or Machine(now=asked_at),
         )
 
@@ -74,12 +76,14 @@ class Target:
         """The tables meant, named or found through the stack's outputs."""
         session = self.session()
         history_table, source_table = self.history_table, self.source_table
-        time_shards = self.time_shards
+        time_shards, overflow_bucket = self.time_shards, None
         if self.stack is not None:
             stack = Stack.read(session, self.stack, self.endpoint_url)
             history_table = stack.history_table
             source_table = source_table or stack.source_table
             time_shards = time_shards or stack.time_shards
+            # A stack deployed long ago may not tell it, and is asked all the same.
+            overflow_bucket = stack.outputs.get("OverflowBucketName")
         if history_table is None:
             raise ReportError(
                 "which history? give --stack NAME, or --history-table NAME and --source-table NAME"
@@ -92,6 +96,7 @@ class Target:
             time_shards,
             self.stack,
             self.recorded_until,
+            overflow_bucket,
         )
 
     def session(self) -> boto3.Session:

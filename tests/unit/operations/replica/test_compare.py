@@ -26,8 +26,9 @@ from reports.errors import TableNotFoundError
 from stream_core.change import EventName
 from stream_core.history_row import HistoryRow
 from tests.comparison import HISTORY, REPLICA, SOURCE, a_world, describe
-from tests.factories import NOON, change, item, number, text
+from tests.factories import NOON, STREAM_ARN, change, item, number, text
 from tests.fakes import DENIED, THROTTLED
+from tests.recorded_history import resealed
 
 MISSING, DIFFERENT, EXTRANEOUS = DiscrepancyKind
 PATIENCE_S = 10.0
@@ -328,6 +329,19 @@ def test_a_state_known_from_an_old_image_alone_is_lagging(world):
 
     assert reasons(found) == {"1": (DIFFERENT, Reason.LAGGING)}
     assert found["1"].explanation.changes_behind == 1
+
+
+def test_rows_of_another_table_explain_nothing(world):
+    """The difference is found all the same, and the foreign row is named."""
+    world.write(version("1", 1), replicated=False)
+    (row,) = world.rows
+    arn = STREAM_ARN.replace("table/Employee", "table/Customer")
+    world.put(HISTORY, resealed(row, event_source_arn=arn).to_item(4))
+
+    found, _ = compared(world)
+
+    assert reasons(found) == {"1": (MISSING, None)}
+    assert f"a row of it is of another table, {arn}" in found["1"].explanation.meaning
 
 
 def test_a_history_that_cannot_be_read_leaves_the_reason_open(world):
