@@ -362,10 +362,7 @@ class HistoryTable:
 
         verification = self.verify(keys, gaps)
         frame = findings_frame(verification.findings)
-        frame.attrs = {
-            "integrity": verification.integrity.value,
-            "completeness": verification.completeness.value,
-        }
+        frame.attrs = {name: verdict.value for name, (verdict, _) in verification.verdicts.items()}
         return frame
 
     def verify(
@@ -383,11 +380,9 @@ class HistoryTable:
         `keys` are the items to look at, by default all of them; known `gaps` (see
         `gaps.read_gaps`) are listed as declared and break no verdict.
         """
-        wanted = None
-        if keys is not None:
-            # A key that stands for a list of one would be taken apart.
-            listed = always_iterable(keys, base_type=(str, bytes, Mapping))
-            wanted = list(map(self.key_schema.key_of, listed))
+        # A key that stands for a list of one would be taken apart.
+        listed = always_iterable(keys, base_type=(str, bytes, Mapping))
+        wanted = None if keys is None else list(map(self.key_schema.key_of, listed))
         return verify(self._reader, wanted, gaps, progress)
 
     def _evidence(self, key: Key, at: Time) -> Evidence:
