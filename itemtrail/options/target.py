@@ -38,7 +38,7 @@ class TargetTables:
     time_shards: int | None
     stack: str | None
     recorded_until: datetime | None
-    overflow_bucket: str | None
+    overflow_bucket: str | None = None
 
     def open(self, machine: Machine | None = None) -> HistoryTable:
         """Prepare to ask them; by default all times of the command count from one moment."""
