@@ -20,7 +20,7 @@ from operations.recovery.undo import select_bad, take_back
 from reports.states.selection import Selection
 from stream_core.attribute_values import same_item
 from stream_core.change import EventName
-from tests.factories import item, lambda_context, lambda_form, nested, number, text
+from tests.factories import complete, item, lambda_context, lambda_form, nested, number, text
 from tests.racing import outcomes_of
 
 pytestmark = pytest.mark.functional
@@ -65,6 +65,7 @@ class Trail:
             time_shards=4,
             overflow_bucket=names.overflow,
         )
+        complete(self.deployment.reader)
 
     def undo(self, *, apply=False, **selection):
         selected = select_bad(self.deployment, pace=Pace(), **selection)
