@@ -20,6 +20,7 @@ from reports.states.actor import actor_of
 from reports.states.blame import Blame
 from reports.states.columns import columns_of, values_of
 from reports.states.differences import Difference, changed_paths
+from reports.states.stream_order import in_their_time
 from reports.states.timeline import ItemState
 from reports.states.values import delta, to_python, value_to_python
 from reports.verification.continuity import Finding
@@ -39,15 +40,15 @@ _SCD2 = (
 
 
 def history_frame(rows: Sequence[HistoryRow], *, coerce: bool = False) -> pd.DataFrame:
-    """One line a version, oldest first.
+    """One line a version, in the order in which they were made.
 
     Columns: `id`, `valid_from`, `valid_to` (half-open, `NaT` while it lasts), `is_current`,
     `event_name`, `item` (the state from then on, None after a REMOVE), `old_image`, `new_image`,
     `changed` (attribute paths), `sequence_number`, `event_id`, `by` (`userIdentity`, set for an
-    expiry by TTL).
+    expiry by TTL), `fault` (why the row is not what was written, else None).
     """
-    starts = [row.change.created_at for row in rows]
-    ends = [*starts, None][1:]
+    times = [(since, until) for _, since, until in in_their_time(rows)]
+    starts, ends = [since for since, _ in times], [until for _, until in times]
     new_images = _images([row.change.new_image for row in rows], coerce=coerce)
     return ExactFrame(
         {
@@ -66,6 +67,7 @@ def history_frame(rows: Sequence[HistoryRow], *, coerce: bool = False) -> pd.Dat
             "sequence_number": _objects(row.change.sequence_number for row in rows),
             "event_id": _objects(row.change.event_id for row in rows),
             "by": _objects(_identity(row) for row in rows),
+            "fault": _objects(row.fault for row in rows),
         }
     )
 
@@ -76,7 +78,8 @@ def changes_frame(
     """One line a change, in the order of time.
 
     Columns: `id`, `changed_at`, `key`, `event_name`, `changed` (attribute paths), `old_image`,
-    `new_image`, `actor` and `actor_caveat` (see `actor.actor_of`), `sequence_number`, `event_id`.
+    `new_image`, `actor` and `actor_caveat` (see `actor.actor_of`), `sequence_number`, `event_id`,
+    `fault` (why the row is not what was written, else None).
     """
     actors = [actor_of(row, actor_attribute) for row in rows]
     return ExactFrame(
@@ -92,6 +95,7 @@ def changes_frame(
             "actor_caveat": _objects(actor.caveat for actor in actors),
             "sequence_number": _objects(row.change.sequence_number for row in rows),
             "event_id": _objects(row.change.event_id for row in rows),
+            "fault": _objects(row.fault for row in rows),
         }
     )
 

@@ -10,6 +10,7 @@ from more_itertools import always_iterable
 
 from reports.access.by_time import IndexEntry
 from reports.access.clients import CLIENT_CONFIG, dynamodb_client
+from reports.access.faulty_rows import RowFault
 from reports.access.machine import Machine
 from reports.access.progress import Progress, silent
 from reports.access.row_reader import RowReader
@@ -21,6 +22,7 @@ from reports.states.blame import Blame, blame
 from reports.states.differences import Difference, own_differences
 from reports.states.selection import Selection
 from reports.states.spans import timeline
+from reports.states.stream_order import in_stream_order
 from reports.states.timeline import Evidence, ItemState, judge, judge_span, weaker_of
 from reports.states.watermark import NoWatermark, Watermark, declared_watermark
 from reports.table.as_of import TableAsOf, require_exact, table_states
@@ -50,7 +52,8 @@ class HistoryTable:
     as a `datetime`, ISO 8601 text, or text such as `2h ago`; a day is all of it. Most questions
     have two forms: one answers with a pandas frame, the other streams `HistoryRow`s or
     `ItemState`s in wire values, for more than fits in memory. Every answer rests on rows whose
-    digests were checked.
+    digests were checked: a row that is not what was written is marked with its `fault`, and no
+    state that rests on it is exact.
 
     Example:
         >>> trail = HistoryTable("EmployeeHistory", source_table="Employee")
@@ -60,7 +63,7 @@ class HistoryTable:
     Raises:
         KeyShapeError, TimeFormatError, PathFormatError: a key, time or path cannot be read.
         TableNotFoundError: there is no such table.
-        IntegrityError: a row, or an overflow object it points to, is not what was written.
+        IntegrityError: reading is `strict`, and a row or its overflow object was altered.
     """
 
     def __init__(  # noqa: PLR0913 - all that is asked, and how
@@ -75,6 +78,7 @@ class HistoryTable:
         recorded_until: "Time | None" = None,
         overflow_bucket: str | None = None,
         machine: Machine | None = None,
+        strict: bool = False,
     ) -> None:
         """Prepare to ask; nothing is sent yet.
 
@@ -84,14 +88,14 @@ class HistoryTable:
                 row of an item, and answers that rest on it are `unknown`.
             session: credentials and region, as in boto3.
             endpoint_url: another endpoint than AWS, as in boto3.
-            time_shards: partitions an hour of the index `ByTime`, the stack's parameter
-                `TimeShards`: `verify` holds rows against it. Questions find them out.
+            time_shards: the stack's `TimeShards`: `verify` holds rows against it, no more.
             stack: the stack that writes the history, whose metrics tell up to when it is
                 complete; by default the one that the history table's tag names.
             recorded_until: up to when you know the history to be complete, which cannot be in the
                 future; no stack is asked then.
             overflow_bucket: the stack's output `OverflowBucketName`, for `verify` alone.
             machine: the clock; the command line has all times of a command count from one moment.
+            strict: raise at the first row that is not what was written, instead of marking it.
         """
         self._now = (machine or Machine()).now
         session = session or boto3.Session()
@@ -105,6 +109,7 @@ class HistoryTable:
             time_shards,
             overflow_bucket=overflow_bucket,
             find_watermark=finder.find,
+            strict=strict,
         )
 
     @property
@@ -122,6 +127,11 @@ class HistoryTable:
         """Up to when the history is complete, or why that is not known; asked once."""
         return self._reader.watermark
 
+    @property
+    def faults(self) -> list[RowFault]:
+        """The rows, met by the questions so far, that are not what was written."""
+        return list(self._reader.faults.values())
+
     def history(self, key: Key, *, coerce: bool = False) -> "pd.DataFrame":
         """Every version of an item, oldest first; see `frames.history_frame`."""
         from reports.frames import history_frame
@@ -129,8 +139,8 @@ class HistoryTable:
         return history_frame(list(self.rows(key)), coerce=coerce)
 
     def rows(self, key: Key) -> Iterator[HistoryRow]:
-        """The rows of an item, oldest first, images loaded and digests checked."""
-        return self._reader.rows(item_id(self.key_schema.key_of(key)))
+        """The rows of an item in the order they were made; of an altered one what can be read."""
+        return in_stream_order(self._reader.rows(item_id(self.key_schema.key_of(key))))
 
     def as_of(self, key: Key, at: Time, *, certain: bool = False) -> ItemState:
         """An item as it was at an instant, changes stamped at that instant included.
@@ -184,8 +194,9 @@ class HistoryTable:
         """The states of an item in order, also that before its first row."""
         _ = self._reader.lives
         newest = self._evidence(key, "now")
-        rows = self._reader.rows(last.id, until=last.sort_key) if (last := newest.before) else ()
-        return timeline(rows, newest)
+        if (until := newest.last_sort_key) is None:
+            return timeline((), newest)
+        return timeline(self._reader.rows(item_id(newest.keys), until=until), newest)
 
     def blame(
         self,
@@ -217,11 +228,10 @@ class HistoryTable:
         """The state at an instant, and the change behind each of its values, in wire form."""
         named_by = as_path(actor_attribute, "actor_attribute")
         evidence = self._evidence(key, at)
-        state = judge(evidence)
-        rows = self._reader.rows(
-            item_id(state.keys), until=sort_key_after(state.at), newest_first=True
-        )
-        return state, blame(state, judge_span(evidence), rows, named_by)
+        state, identifier = judge(evidence), item_id(evidence.keys)
+        rows = self._reader.rows(identifier, until=sort_key_after(state.at), newest_first=True)
+        newest_first = in_stream_order(rows, newest_first=True)
+        return state, blame(state, judge_span(evidence), newest_first, named_by)
 
     def changes(
         self,
@@ -258,10 +268,9 @@ class HistoryTable:
     ) -> Iterator[HistoryRow]:
         """The rows of the changes made in a range of time, streamed in the order of time.
 
-        Read through the index `ByTime`, one query for every partition with rows, side by side; of
-        one item (`key`) from the table itself. The index follows the table within a second or so.
-        Changes that would be meant if only they named their actor, deletes above all, go to
-        `undecided`.
+        Read through the index `ByTime`, which follows the table within a second or so; of one
+        item (`key`) from the table itself. Changes that would be meant if only they named their
+        actor, deletes above all, go to `undecided`.
         """
         since, until = self._range(start, end, self._now())
         identifier = None if key is None else item_id(self.key_schema.key_of(key))
@@ -284,21 +293,13 @@ class HistoryTable:
     def between(
         self, start: Time, end: Time = "now", key: Key | None = None, *, coerce: bool = False
     ) -> "pd.DataFrame":
-        """The versions that were active in a range of time: of one item, or of the whole table.
-
-        See `frames.states_frame` for the columns.
-        """
+        """The versions active in a range, of one item or of all; see `frames.states_frame`."""
         from reports.frames import states_frame
 
         return states_frame(list(self.versions(start, end, key)), coerce=coerce)
 
     def versions(
-        self,
-        start: Time,
-        end: Time = "now",
-        key: Key | None = None,
-        *,
-        progress: Progress = silent,
+        self, start: Time, end: Time = "now", key: Key | None = None, *, progress: Progress = silent
     ) -> Iterator[ItemState]:
         """The versions active in a range of time, item by item, each item's oldest first."""
         now = self._now()
@@ -339,9 +340,8 @@ class HistoryTable:
         """The whole table as it was at an instant, streamed.
 
         Either all of the history is read, or the live table is rewound by the changes made since:
-        whichever is cheaper. Memory grows with the number of items, not of changes.
-
-        `certain` has the history read, and refuses anything that is not `exact`.
+        whichever is cheaper. Memory grows with the number of items, not of changes. `certain` has
+        the history read, and refuses anything that is not `exact`.
 
         Raises:
             UncertainError: an item's state is weaker; also while the states are streamed.

@@ -34,6 +34,8 @@ class EventName(StrEnum):
     REMOVE = "REMOVE"
     SNAPSHOT = "SNAPSHOT"
     """No change: the state a backfill found."""
+    UNREADABLE = "UNREADABLE"
+    """A stored row that does not tell what happened; none is written."""
 
 
 @dataclass(frozen=True, slots=True)

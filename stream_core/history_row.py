@@ -54,6 +54,8 @@ class HistoryRow:
         overflow: set when the images are kept in the overflow bucket; `change` has none then.
         json_size: bytes of the row as JSON, about.
         surely_fits: known to be within the limits of an item without measuring it.
+        fault: why the row, as it was read, is not what was written; None: nothing is known
+            against it.
     """
 
     sort_key: str
@@ -62,6 +64,7 @@ class HistoryRow:
     overflow: OverflowPointer | None = None
     json_size: int = field(default=0, compare=False)
     surely_fits: bool = field(default=False, compare=False)
+    fault: str | None = None
 
     @classmethod
     def from_change(cls, change: Change) -> "HistoryRow":
@@ -201,10 +204,13 @@ def _sealed(sort_key: str, change: Change) -> Item:
 
 def _change_of(item: Item) -> Change:
     identity = item.get("UserIdentity", {}).get("M")
+    event_name = EventName(item["EventName"]["S"])
+    if event_name is EventName.UNREADABLE:
+        raise ValueError("no EventName")
     return Change(
         item_id=item[ID]["S"],
         event_id=item.get("EventId", {}).get("S"),
-        event_name=EventName(item["EventName"]["S"]),
+        event_name=event_name,
         event_source_arn=item["EventSourceARN"]["S"],
         aws_region=item.get("AwsRegion", {}).get("S"),
         sequence_number=item["SequenceNumber"]["S"],

@@ -17,9 +17,10 @@ from reports.inputs.paths import value_at
 from reports.states.actor import actor_of
 from reports.states.differences import changed_paths
 from reports.states.lives import Lives
+from reports.states.row_states import state_before
 from reports.states.selection import Selection
 from reports.states.spans import spoken_for
-from reports.states.timeline import judge, state_before
+from reports.states.timeline import judge
 from reports.states.watermark import TICK, Basis, Watermark
 from reports.table.as_of import table_states
 from reports.table.changes import changed_rows

@@ -1,8 +1,7 @@
 """The commands that ask about one item: history, as-of, diff, blame, timeline."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
-from itertools import chain, pairwise
 
 import click
 
@@ -14,9 +13,11 @@ from itemtrail.options.target import (
     actor_attribute_option,
     key_argument,
     output_option,
+    strict_option,
     target_options,
 )
 from itemtrail.output.answer import Answer, Counted, chosen_form, give, instant, span, tell
+from itemtrail.output.faults import judged
 from itemtrail.output.progress import ProgressBar
 from itemtrail.records.items import (
     blame_record,
@@ -37,12 +38,13 @@ from itemtrail.tables.items import (
 from reports.inputs.keys import key_text
 from reports.inputs.paths import Path
 from reports.inputs.times import TimeRole
+from reports.states.stream_order import in_their_time
 from reports.states.timeline import ItemState, weaker_of
-from stream_core.history_row import HistoryRow
 
 
 @click.command(cls=KeyedCommand, short_help="Every recorded version of an item, oldest first.")
 @key_argument()
+@strict_option
 @target_options
 @output_option
 def history(key: tuple[str, ...], output: str | None, target: Target) -> int:
@@ -62,13 +64,13 @@ def history(key: tuple[str, ...], output: str | None, target: Target) -> int:
     with ProgressBar() as progress:
         answer = Answer(
             VERSION,
-            (version_record(row, following) for row, following in _followed(rows)),
+            (version_record(*version) for version in in_their_time(rows)),
             version_blocks(keys, rows),
         )
         give(answer, form, progress)
     if not rows.count:
         tell(f"nothing is recorded of {key_text(keys)}")
-    return CLEAN if rows.count else NOTHING_FOUND
+    return judged(trail, CLEAN if rows.count else NOTHING_FOUND)
 
 
 @click.command(
@@ -82,6 +84,7 @@ def history(key: tuple[str, ...], output: str | None, target: Target) -> int:
     help="The instant, e.g. 2026-01-31T18:46Z; a day is its end.",
 )
 @click.option("--certain", is_flag=True, help="Fail (exit 2) rather than give a weaker answer.")
+@strict_option
 @target_options
 @output_option
 def as_of(
@@ -102,7 +105,7 @@ def as_of(
     state = trail.as_of(trail.key_schema.key_of_text(key), at, certain=certain)
     record = state_record(state)
     give(Answer(STATE, [record], [state_table(state)], lambda: record), form)
-    return CLEAN if state.exists else NOTHING_FOUND
+    return judged(trail, CLEAN if state.exists else NOTHING_FOUND)
 
 
 @click.command(cls=KeyedCommand, short_help="What differs in an item between two instants.")
@@ -121,6 +124,7 @@ def as_of(
     default="now",
     help="The later instant, a day is its end; now by default.",
 )
+@strict_option
 @target_options
 @output_option
 def diff(
@@ -153,7 +157,7 @@ def diff(
         # Without a line nothing else would say how sure that is.
         state = weaker_of(old, new)
         tell(f"nothing differs ({state.certainty}: {state.reason})")
-    return CLEAN
+    return judged(trail, CLEAN)
 
 
 @click.command(cls=KeyedCommand, short_help="Since when each attribute is what it is, and by whom.")
@@ -162,6 +166,7 @@ def diff(
     "--at", type=TimeType(), default="now", help="The item as of this instant; now by default."
 )
 @actor_attribute_option
+@strict_option
 @target_options
 @output_option
 def blame(
@@ -195,11 +200,12 @@ def blame(
     give(answer, form)
     if not state.exists:
         tell(f"there was no {key_text(keys)} then ({state.certainty}: {state.reason})")
-    return CLEAN if state.exists else NOTHING_FOUND
+    return judged(trail, CLEAN if state.exists else NOTHING_FOUND)
 
 
 @click.command(cls=KeyedCommand, short_help="An item's whole life, with what is missing of it.")
 @key_argument()
+@strict_option
 @target_options
 @output_option
 def timeline(key: tuple[str, ...], output: str | None, target: Target) -> int:
@@ -234,11 +240,4 @@ def timeline(key: tuple[str, ...], output: str | None, target: Target) -> int:
         give(answer, form, progress)
     if not lived:
         tell(f"nothing is known of {key_text(keys)}")
-    return CLEAN if lived else NOTHING_FOUND
-
-
-def _followed(rows: Iterable[HistoryRow]) -> Iterator[tuple[HistoryRow, HistoryRow | None]]:
-    """Each row with the one after it."""
-    for row, following in pairwise(chain(rows, [None])):
-        if row is not None:
-            yield row, following
+    return judged(trail, CLEAN if lived else NOTHING_FOUND)

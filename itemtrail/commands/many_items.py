@@ -19,8 +19,10 @@ from itemtrail.options.target import (
     key_argument,
     output_option,
     period_options,
+    strict_option,
 )
 from itemtrail.output.answer import Answer, Counted, chosen_form, give, instant, span, tell
+from itemtrail.output.faults import judged
 from itemtrail.output.progress import ProgressBar
 from itemtrail.records.items import span_record, state_record
 from itemtrail.records.kinds import CHANGE, SPAN, STATE
@@ -41,6 +43,7 @@ from stream_core.change import EventName
 @key_argument(required=False)
 @period_options
 @selection_options
+@strict_option
 @indexed_target_options
 @output_option
 def changes(
@@ -87,12 +90,13 @@ def changes(
         tell(f"no such change{_of_item(item)} from {_range(period)}")
     if undecided:
         tell(_undecided_remark(undecided, where.actor))
-    return CLEAN
+    return judged(trail, CLEAN)
 
 
 @click.command(cls=KeyedCommand, short_help="The versions that were active in a range of time.")
 @key_argument(required=False)
 @period_options
+@strict_option
 @indexed_target_options
 @output_option
 def between(key: tuple[str, ...], period: Period, output: str | None, target: Target) -> int:
@@ -121,7 +125,7 @@ def between(key: tuple[str, ...], period: Period, output: str | None, target: Ta
         give(answer, form, progress)
     if not states.count:
         tell(f"no version{_of_item(item)} was active from {_range(period)}")
-    return CLEAN
+    return judged(trail, CLEAN)
 
 
 @click.command("table-as-of", short_help="The whole table as it was at an instant.")
@@ -132,6 +136,7 @@ def between(key: tuple[str, ...], period: Period, output: str | None, target: Ta
     help="The instant, e.g. 2026-01-31T18:46Z; a day is its end.",
 )
 @click.option("--certain", is_flag=True, help="Fail (exit 2) at the first answer that is weaker.")
+@strict_option
 @indexed_target_options
 @output_option
 def table_as_of(at: datetime, output: str | None, target: Target, *, certain: bool) -> int:
@@ -158,7 +163,7 @@ def table_as_of(at: datetime, output: str | None, target: Target, *, certain: bo
             times=instant(at),
         )
         give(answer, form, progress)
-    return CLEAN
+    return judged(trail, CLEAN)
 
 
 @dataclass

@@ -20,6 +20,7 @@ from itemtrail.options.target import (
     gaps_option,
     indexed_target_options,
     key_argument,
+    strict_option,
 )
 from itemtrail.output.answer import tell
 from itemtrail.output.json_and_csv import write_utf8
@@ -67,6 +68,7 @@ class _Wanted:
     type=click.Path(dir_okay=False, writable=True, path_type=pathlib.Path),
     help="Write the page into this file instead of standard output.",
 )
+@strict_option
 @indexed_target_options
 @time_zone_option
 def report(key: tuple[str, ...], file: pathlib.Path | None, target: Target, **wanted: Any) -> int:

@@ -39,6 +39,7 @@ class TargetTables:
     stack: str | None
     recorded_until: datetime | None
     overflow_bucket: str | None = None
+    strict: bool = False
 
     def open(self, machine: Machine | None = None) -> HistoryTable:
         """Prepare to ask them; by default all times of the command count from one moment."""
@@ -52,6 +53,7 @@ class TargetTables:
             recorded_until=self.recorded_until,
             overflow_bucket=self.overflow_bucket,
             machine=machine or Machine(now=asked_at),
+            strict=self.strict,
         )
 
 
@@ -64,6 +66,7 @@ class Target:
     source_table: str | None = None
     time_shards: int | None = None
     recorded_until: datetime | None = None
+    strict: bool = False
     profile: str | None = None
     region: str | None = None
     endpoint_url: str | None = None
@@ -97,6 +100,7 @@ class Target:
             self.stack,
             self.recorded_until,
             overflow_bucket,
+            self.strict,
         )
 
     def session(self) -> boto3.Session:
@@ -197,6 +201,15 @@ def output_option(command: Command) -> Command:
         help="Form of the answer; a table on a terminal, JSON in a pipe by default.",
     )
     return option(time_zone_option(command))
+
+
+def strict_option(command: Command) -> Command:
+    """Add the option that says whether to stop at a row that is not what was written."""
+    return click.option(
+        "--strict",
+        is_flag=True,
+        help="Stop (exit 2) at a row that is not what was written, instead of marking it.",
+    )(command)
 
 
 def key_argument(*, required: bool = True) -> Callable[[Command], Command]:

@@ -1,6 +1,7 @@
 """What the commands about one item answer, as records; those about many use some of them too."""
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 from itemtrail.records.kinds import (
     BLAME,
@@ -24,17 +25,18 @@ from stream_core.history_row import HistoryRow
 _NO_ROW: Record = dict.fromkeys(ROW.fields)
 
 
-def version_record(row: HistoryRow, following: HistoryRow | None) -> Record:
-    """A recorded version of an item, and the row that ends it."""
+def version_record(row: HistoryRow, since: datetime, until: datetime | None) -> Record:
+    """A recorded version of an item, since when and until when it was so."""
     return record_of(
         VERSION,
         row.change,
         key=row.change.keys,
-        valid_from=row.change.created_at,
-        valid_to=following.change.created_at if following else None,
-        is_current=following is None and row.change.new_image is not None,
+        valid_from=since,
+        valid_to=until,
+        is_current=until is None and row.change.new_image is not None,
         changed=changed_paths(row),
         user_identity=identity_fields(row),
+        fault=row.fault,
     )
 
 
@@ -51,7 +53,7 @@ def state_record(state: ItemState) -> Record:
 
 def span_record(state: ItemState) -> Record:
     """A state and how long it lasted."""
-    began = state.row is not None and began_with(state, state.row)
+    began = state.row is not None and began_with(state)
     return record_of(
         SPAN,
         state,
@@ -62,9 +64,9 @@ def span_record(state: ItemState) -> Record:
     )
 
 
-def began_with(state: ItemState, row: HistoryRow) -> bool:
-    """Whether a state began with a row's change; before the first row it only ended with it."""
-    return state.valid_from == row.change.created_at
+def began_with(state: ItemState) -> bool:
+    """Whether a state began with its row's change; before the first row it only ended with it."""
+    return state.valid_from is not None
 
 
 def comparison_record(old: ItemState, new: ItemState, differences: Sequence[Difference]) -> Record:

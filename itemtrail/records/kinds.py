@@ -59,7 +59,7 @@ VERSION = RecordKind(
     {"key": _WIRE, "valid_from": _TIME, "valid_to": _TIME, "is_current": _FLAG}
     | _ROW_FIELDS
     | _IMAGE_FIELDS
-    | {"user_identity": _WIRE},
+    | {"user_identity": _WIRE, "fault": _TEXT},
 )
 STATE = RecordKind(
     "state",
@@ -87,7 +87,7 @@ CHANGE = RecordKind(
     | _ROW_FIELDS
     | _IMAGE_FIELDS
     | _ACTOR_FIELDS
-    | {"user_identity": _WIRE},
+    | {"user_identity": _WIRE, "fault": _TEXT},
 )
 BLAME = RecordKind(
     "blame",

@@ -16,5 +16,6 @@ def change_record(row: HistoryRow, actor: Actor) -> Record:
         at=row.change.created_at,
         changed=changed_paths(row),
         user_identity=identity_fields(row),
+        fault=row.fault,
         **actor_fields(actor),
     )

@@ -91,7 +91,7 @@ def event(row: HistoryRow) -> str:
 
 
 def changes(row: HistoryRow, *, most: int = _MOST_CHANGES, hidden: Iterable[str] = ()) -> Text:
-    """What a row's change did, an attribute path a line.
+    """What a row's change did, an attribute path a line; first, what is wrong with the row.
 
     Args:
         row: the row.
@@ -100,9 +100,10 @@ def changes(row: HistoryRow, *, most: int = _MOST_CHANGES, hidden: Iterable[str]
     """
     left_out = set(hidden)
     shown = [difference for difference in changes_of(row) if difference.path[0] not in left_out]
+    lines = [] if row.fault is None else [Text(f"! {printable(row.fault)}", style="red")]
     if is_replication_only(row):
-        return Text("only aws:rep:*, by the global table", style="dim")
-    lines = [change_line(difference) for difference in shown[:most]]
+        return Text("\n").join([*lines, Text("only aws:rep:*, by the global table", style="dim")])
+    lines += [change_line(difference) for difference in shown[:most]]
     if len(shown) > most:
         lines.append(more(len(shown) - most))
     return Text("\n").join(lines)

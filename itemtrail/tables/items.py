@@ -97,7 +97,8 @@ def _attributes(state: ItemState) -> Table | Text:
 def _validity(state: ItemState) -> list[Text]:
     if state.valid_from is None and state.valid_to is None:
         return []
-    since = "deleted" if state.image is None and state.valid_from else "valid"
+    is_deleted = state.image is None and state.certainty is not Certainty.UNKNOWN
+    since = "deleted" if is_deleted and state.valid_from else "valid"
     start = cells.when(state.valid_from) if state.valid_from else "an unknown time"
     end = cells.when(state.valid_to) if state.valid_to else "now"
     return [Text(f"{since} from {start} to {end}")]
@@ -161,7 +162,8 @@ def _blame_row(blame: Blame, footnotes: cells.Footnotes) -> Row:
 def _existence(state: ItemState) -> tuple[str, tuple[str, str]]:
     """A word for whether the item was there, and a sign in the colour of how sure that is."""
     colour = cells.CERTAINTY_COLOURS[state.certainty]
-    if state.certainty is Certainty.UNKNOWN and state.valid_from is None:
+    is_unknown = state.certainty is Certainty.UNKNOWN
+    if is_unknown and (state.valid_from is None or not state.exists):
         return "not known", ("?", colour)
     if state.exists:
         return "exists" if state.is_current else "existed", ("●", colour)
@@ -180,7 +182,7 @@ def _span(state: ItemState, now: datetime) -> Text:
 def _what(state: ItemState) -> Text:
     """What the change did that began a state, and why the state is not exact."""
     parts = []
-    if state.row is not None and began_with(state, state.row):
+    if state.row is not None and began_with(state):
         parts.append(_change_that_began(state.row, state))
     elif state.exists:
         parts.append(Text("as the first change found it" if state.row else "as it is now"))

@@ -24,11 +24,12 @@ from reports.access.parallel import in_order
 from reports.access.row_reader import RowReader
 from reports.states.differences import Difference
 from reports.states.selection import Selection
+from reports.states.stream_order import earliest_before, in_stream_order
 from reports.table.changes import changed_rows
 from stream_core.attribute_values import Item
 from stream_core.change import EventName
 from stream_core.errors import IntegrityError
-from stream_core.history_row import HistoryRow
+from stream_core.history_row import HistoryRow, time_text
 from stream_core.item_id import item_id
 from stream_core.retry import error_code
 
@@ -249,11 +250,12 @@ class _Work:
         # In this order: a row may then say more than the item shows, and never less.
         live = self.reader.live(bad.keys)
         first, changes = min(bad.changes), set(bad.changes)
-        # All of its second and later; what the second had before is no obstacle.
-        rows = self.reader.rows(item_id(bad.keys), after=first.partition("#")[0])
+        # Later changes may be stamped earlier; what was made before the first one is no obstacle.
+        since = earliest_before(datetime.fromisoformat(first.partition("#")[0]))
+        rows = self.reader.rows(item_id(bad.keys), after=time_text(since))
         touches = [
             touch_of(row, is_bad=row.sort_key in changes)
-            for row in rows
+            for row in in_stream_order(rows)
             if row.change.event_name is not EventName.SNAPSHOT
         ]
         if sum(touch.is_bad for touch in touches) < len(changes):

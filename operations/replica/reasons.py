@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from itertools import islice
 
-from reports.states.timeline import state_before
+from reports.states.row_states import state_before
 from stream_core.attribute_values import Item, own_attributes, same_item
 from stream_core.change import EventName
 from stream_core.history_row import HistoryRow

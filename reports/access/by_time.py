@@ -23,7 +23,6 @@ from reports.access.table_scan import scan
 from reports.errors import ReportError
 from stream_core.attribute_values import Item
 from stream_core.change import EventName
-from stream_core.errors import IntegrityError
 from stream_core.history_row import ID, SORT_KEY, sort_key_after, time_text
 
 if TYPE_CHECKING:
@@ -177,11 +176,11 @@ class ByTime:
 
 def _entry(item: Item) -> IndexEntry:
     try:
-        return IndexEntry(item[SORT_KEY]["S"], item[ID]["S"], EventName(item["EventName"]["S"]))
-    except (KeyError, ValueError) as error:
-        raise IntegrityError(
-            f"in the index {INDEX} is something that is no history row: verify says what"
-        ) from error
+        event_name = EventName(item["EventName"]["S"])
+    except (KeyError, ValueError):
+        # What is no history row is told when it is read.
+        event_name = EventName.UNREADABLE
+    return IndexEntry(item[SORT_KEY]["S"], item[ID]["S"], event_name)
 
 
 class _Partition:

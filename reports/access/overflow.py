@@ -11,6 +11,17 @@ from stream_core.retry import error_code
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+# What S3 says to a pointer that was altered, besides.
+REFUSED = frozenset(
+    {
+        "AccessDenied",
+        "InvalidArgument",
+        "InvalidBucketName",
+        "KeyTooLongError",
+        "MethodNotAllowed",
+        "PermanentRedirect",
+    }
+)
 _GONE = frozenset({"NoSuchKey", "NoSuchVersion", "NoSuchBucket", "404"})
 
 

@@ -1,16 +1,20 @@
 """Reading history rows and live items: queries, overflow objects, digests; no judgement."""
 
-import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError, ParamValidationError
+
 from reports.access.by_time import ByTime
+from reports.access.faulty_rows import RowFault, faulty_row, marked
 from reports.access.machine import Machine
-from reports.access.overflow import overflow_body
+from reports.access.neighbours import by_number
+from reports.access.overflow import REFUSED, overflow_body
 from reports.access.table_description import TableDescription, describe
 from reports.errors import ReportError, TableNotFoundError
 from reports.inputs.keys import KeySchema
@@ -21,10 +25,11 @@ from reports.states.watermark import NoWatermark, Watermark
 from stream_core.attribute_values import Item, same_item
 from stream_core.change import EventName
 from stream_core.control_row import ControlRow, TableLife, read_control_row
-from stream_core.errors import IntegrityError
+from stream_core.errors import IntegrityError, MalformedRecordError
 from stream_core.history_row import ID, SORT_KEY, HistoryRow, sort_key_after
 from stream_core.item_id import CONTROL_ID, item_id
 from stream_core.overflow_object import unpack
+from stream_core.retry import error_code
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -64,6 +69,7 @@ class RowReader:
         *,
         overflow_bucket: str | None = None,
         find_watermark: Callable[[], Watermark | NoWatermark] = NoWatermark,
+        strict: bool = True,
     ) -> None:
         """Read with these clients; nothing is sent yet.
 
@@ -76,6 +82,8 @@ class RowReader:
             overflow_bucket: the only one that rows point into, where that is known.
             find_watermark: finds out up to when the history is complete; called once, and only
                 when that is asked.
+            strict: raise at a row that is not what was written; else it is marked with its
+                fault, kept among `faults`, and the reading goes on.
         """
         self.dynamodb = dynamodb
         self._s3 = s3
@@ -84,6 +92,8 @@ class RowReader:
         self.overflow_bucket = overflow_bucket
         self.by_time = ByTime(dynamodb, history_table, time_shards)
         self._find_watermark = find_watermark
+        self._strict = strict
+        self.faults: dict[tuple[str, str], RowFault] = {}
 
     @cached_property
     def watermark(self) -> Watermark | NoWatermark:
@@ -127,7 +137,7 @@ class RowReader:
         moments: dict[str, datetime] = {}
         for arn, sort_key in begun.items():
             # A row whose place is no time is refused when it is read.
-            with contextlib.suppress(ValueError):
+            with suppress(ValueError):
                 moments[arn] = datetime.fromisoformat(sort_key.partition("#")[0])
         self.lives = replace(self.lives, begun=moments)
 
@@ -148,10 +158,11 @@ class RowReader:
         )
         for item in chain.from_iterable(page["Items"] for page in pages):
             if item[ID]["S"] != CONTROL_ID:
-                return KeySchema.of_keys(HistoryRow.from_item(item).change.keys)
+                with suppress(IntegrityError):
+                    return KeySchema.of_keys(HistoryRow.from_item(item).change.keys)
         raise ReportError(
-            f"the history table '{self.history_table}' is empty: name the source table too, "
-            "so that its keys are known"
+            f"the history table '{self.history_table}' has no row that can be read: name the "
+            "source table too, so that its keys are known"
         )
 
     @cached_property
@@ -211,10 +222,10 @@ class RowReader:
         """The rows of an item in order; arguments as for `items`.
 
         Raises:
-            IntegrityError: a row, or an overflow object it points to, is not what was written.
+            IntegrityError: see `read`.
         """
         for item in self.items(identifier, after=after, until=until, newest_first=newest_first):
-            yield self.load(item)
+            yield self.read(item)
 
     def control_items(self) -> list[Item]:
         """The stored control rows as they stand, those of a kind and a stream in their order."""
@@ -227,7 +238,7 @@ class RowReader:
         """
         rows: list[ControlRow] = []
         for item in self.control_items():
-            with contextlib.suppress(IntegrityError):
+            with suppress(IntegrityError):
                 row = read_control_row(item)
                 rows += [] if row is None else [row]
         return rows
@@ -236,7 +247,7 @@ class RowReader:
         """At most 100 rows by `Id` and sort key, in the order given.
 
         Raises:
-            IntegrityError: a row is gone, or is not what was written.
+            IntegrityError: a row is gone, or see `read`.
             ReportError: the table did not give all of them within a minute.
         """
         rows: dict[tuple[str, str], HistoryRow] = {}
@@ -245,7 +256,7 @@ class RowReader:
             request: Any = {self.history_table: {"Keys": wanted, "ConsistentRead": True}}
             answer = self.dynamodb.batch_get_item(RequestItems=request)
             for item in answer["Responses"].get(self.history_table, []):
-                row = self.load(item)
+                row = self.read(item)
                 rows[row.id, row.sort_key] = row
             unprocessed: Any = answer.get("UnprocessedKeys", {}).get(self.history_table)
             return list(unprocessed["Keys"]) if unprocessed else []
@@ -257,17 +268,17 @@ class RowReader:
             raise ReportError(
                 f"'{self.history_table}' is throttled: try again later, or raise its capacity"
             )
-        for key in keys:
-            if key not in rows:
-                raise IntegrityError(
-                    f"the history row {key[1]} is in the index and not in the table"
-                )
+        for identifier, key in keys:
+            if (identifier, key) not in rows:
+                stored = {ID: {"S": identifier}, SORT_KEY: {"S": key}}
+                fault = f"the history row {key} is in the index and not in the table"
+                rows[identifier, key] = self._noted(faulty_row(stored, fault, self._schema))
         return [rows[key] for key in keys]
 
     def newest_until(self, identifier: str, at: datetime) -> HistoryRow | None:
         """The newest row stamped at or before an instant; reads one row."""
         rows = self.items(identifier, until=sort_key_after(at), newest_first=True, limit=1)
-        return next(map(self.load, rows), None)
+        return next(map(self.read, rows), None)
 
     def oldest_after(self, identifier: str, at: datetime) -> HistoryRow | None:
         """The oldest row stamped after an instant; reads one row.
@@ -275,12 +286,12 @@ class RowReader:
         A baseline shows some moment of its second: where there is one, a second row is read, and
         a change of the same second, whose OldImage is the state before all of it, goes first.
         """
-        row = next(map(self.load, self.items(identifier, after=sort_key_after(at), limit=1)), None)
+        row = next(map(self.read, self.items(identifier, after=sort_key_after(at), limit=1)), None)
         if row is None or row.change.event_name is not EventName.SNAPSHOT:
             return row
         within = sort_key_after(row.change.created_at)
         following = self.items(identifier, after=row.sort_key, until=within, limit=1)
-        return next(map(self.load, following), row)
+        return next(map(self.read, following), row)
 
     def live(self, keys: Item) -> Item | None:
         """The item in the source table now, read consistently."""
@@ -307,11 +318,12 @@ class RowReader:
             if not same_item(live, before.change.new_image if before else None):
                 # The item may have changed between the reads: ask for the row once more.
                 after = self.oldest_after(identifier, at)
-        return Evidence(
+        evidence = Evidence(
             *(keys, at, now, self.horizon, before, after, live_was_read, live, watermark),
             lives=lives,
             provenance=self.provenance,
         )
+        return evidence if evidence.fits else by_number(self, identifier, evidence)
 
     def _lives_around(self, before: HistoryRow | None, after: HistoryRow | None) -> Lives | None:
         """What is to be known of the streams around an instant; None: it has to be read first.
@@ -332,10 +344,51 @@ class RowReader:
         Raises:
             IntegrityError: the row, or an overflow object it points to, is not what was written.
         """
-        row = HistoryRow.from_item(item)
-        if row.overflow is not None:
-            owner = f" of the history row {row.sort_key}"
-            body = overflow_body(self._s3, row.overflow, owner)
-            row = row.with_images(*unpack(row.overflow, body))
+        row = self._with_images(HistoryRow.from_item(item))
         row.check()
         return row
+
+    def read(self, item: Item) -> HistoryRow:
+        """The same; a row that is not what was written is marked, unless reading is strict.
+
+        Raises:
+            IntegrityError: it is strict, and the row, or an overflow object it points to, is not
+                what was written.
+        """
+        row: HistoryRow | None = None
+        try:
+            row = HistoryRow.from_item(item)
+            row = self._with_images(row)
+            row.check()
+        except (IntegrityError, MalformedRecordError, ParamValidationError) as error:
+            fault = " ".join(str(error).split())
+        except ClientError as error:
+            if error_code(error) not in REFUSED:
+                raise
+            fault = f"the overflow object of the history row may not be read: {error_code(error)}"
+        else:
+            return row
+        if row is None:
+            return self._noted(faulty_row(item, fault, self._schema))
+        return self._noted(marked(row, fault, self._schema))
+
+    def _with_images(self, row: HistoryRow) -> HistoryRow:
+        if row.overflow is None:
+            return row
+        owner = f" of the history row {row.sort_key}"
+        body = overflow_body(self._s3, row.overflow, owner)
+        return row.with_images(*unpack(row.overflow, body))
+
+    def _noted(self, row: HistoryRow) -> HistoryRow:
+        """A row with a fault, kept in mind; where reading is strict it ends here."""
+        fault = RowFault(row.change.keys, row.sort_key, str(row.fault))
+        if self._strict:
+            raise IntegrityError(f"{fault.fault}: {fault.advice} says more")
+        self.faults[row.id, row.sort_key] = fault
+        return row
+
+    @property
+    def _schema(self) -> KeySchema | None:
+        """The key where it was asked for before: a row has to do without it."""
+        schema: KeySchema | None = self.__dict__.get("key_schema")
+        return schema

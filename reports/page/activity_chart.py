@@ -50,7 +50,11 @@ class Activity:
         """Count entries, in any order; none of them is kept."""
         per_day: dict[date, Counter[EventName]] = {}
         for entry in entries:
-            day = date.fromisoformat(entry.sort_key[: len("2018-03-03")])
+            try:
+                day = date.fromisoformat(entry.sort_key[: len("2018-03-03")])
+            except ValueError:
+                # No history row: the findings tell of it.
+                continue
             per_day.setdefault(day, Counter())[entry.event_name] += 1
         return cls(since, until, per_day)
 

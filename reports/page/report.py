@@ -44,6 +44,7 @@ _SIGNS = {
         "modify": "M-5 0 A5 5 0 1 0 5 0 A5 5 0 1 0 -5 0 Z",
         "remove": "M0 6.5 L6.5 -5 H-6.5 Z",
         "snapshot": "M0 -6 L6 0 L0 6 L-6 0 Z",
+        "unreadable": "M-5 -5 H5 V5 H-5 Z",
     },
     "KINDS": {
         **{event.value.lower(): event.value for event in EventName},

@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 from reports.inputs.paths import Path, leaves
 from reports.states.actor import Actor, actor_of
 from reports.states.differences import Difference, changes_of, differences
+from reports.states.reasons import fault_of
+from reports.states.row_states import begins_known, leaves_known, state_before
 from reports.states.spans import is_superseded
-from reports.states.timeline import Certainty, ItemState, state_before, weaker_of
+from reports.states.timeline import Certainty, ItemState, weaker_of
 from reports.states.watermark import Basis
 from stream_core.attribute_values import AttributeValue, Item, own_attributes, same_item
 from stream_core.history_row import HistoryRow, time_text
@@ -57,14 +59,18 @@ def blame(
     surest = weaker_of(state, span)
     recorded = "recorded" if surest.certainty is Certainty.EXACT else surest.reason
     later: HistoryRow | None = None
+    fault = ""
     for row in newest_first:
         if len(blames) == len(values):
             break
-        if is_superseded(row, later):
+        if row.fault is not None:
+            recorded = fault = f"a row on the way back {fault_of(row)}"
+            surest = _weakened(surest, fault)
+        if is_superseded(row, later) or not (leaves_known(row) and begins_known(row)):
             continue
         following = state_before(later) if later else state.image
         if not same_item(row.change.new_image, following):
-            reason = state.reason if later is None else _gap(row, later)
+            reason = fault or (state.reason if later is None else _gap(row, later))
             lost = differences(row.change.new_image, following)
             for path in _touched(lost, values, blames):
                 blames[path] = _missing(path, values[path], reason, surest)
@@ -76,7 +82,7 @@ def blame(
             blames[path] = Blame(
                 path, values[path], row, actor, surest.certainty, recorded, surest.basis
             )
-        later = row
+        later, fault = row, ""
     oldest = "it was so before the first recorded change" if later else state.reason
     return [
         blames.get(path) or _missing(path, value, oldest, surest) for path, value in values.items()

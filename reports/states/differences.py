@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from reports.inputs.paths import Path, path_text
-from reports.states.timeline import state_before
+from reports.states.row_states import state_before
 from reports.states.values import brief_text
 from stream_core.attribute_values import AttributeValue, Item, own_attributes, same_value
 from stream_core.history_row import HistoryRow

@@ -30,6 +30,7 @@ def without_replication(rows: Iterable[HistoryRow]) -> Iterator[HistoryRow]:
     for row in rows:
         if (
             last is not None
+            and row.fault is None
             and is_replication_only(row)
             and same_item(last.change.new_image, row.change.old_image)
         ):

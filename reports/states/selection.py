@@ -10,7 +10,7 @@ from reports.errors import ReportError
 from reports.inputs.paths import Path, as_path, value_at
 from reports.states.actor import actor_of
 from reports.states.global_tables import is_replication_only
-from reports.states.timeline import state_before
+from reports.states.row_states import state_before
 from stream_core.attribute_values import AttributeValue, canonical_number, read_item, same_value
 from stream_core.change import EventName
 from stream_core.errors import MalformedRecordError
@@ -61,8 +61,8 @@ class Selection:
         _ = self.path, self.actor_path, self._fits_old, self._fits_new
 
     def takes(self, event_name: EventName) -> bool:
-        """Whether changes of this kind can be accepted at all."""
-        return event_name in (self.event_names or _CHANGES)
+        """Whether changes of this kind can be accepted at all; what cannot be read may be any."""
+        return event_name in (self.event_names or _CHANGES) or event_name is EventName.UNREADABLE
 
     def accepts(self, row: HistoryRow) -> bool:
         """Whether a change is asked for."""

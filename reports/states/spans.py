@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from itertools import chain, pairwise
 
 from reports.states.global_tables import without_replication
+from reports.states.stream_order import placed_rows
 from reports.states.timeline import Certainty, Evidence, ItemState, judge, judge_span
 from stream_core.attribute_values import same_item
 from stream_core.change import EventName
@@ -19,26 +20,27 @@ def timeline(
 
     Args:
         rows: its rows, oldest first.
-        newest: what is known at the end; `before` is the last of `rows`.
+        newest: what is known at the end; `before` is the last of `rows` to be made.
         previous: the row before the first of `rows`, where they do not start the history.
 
     Yields:
         A state for the time before the first row and one for each row; each lasts until the next
-        one begins. Changes of one second give states that last no time by the clock. Where the
-        evidence is of now and the last row does not fit the live item, one more: the live item,
+        one begins. Changes of one second give states that last no time by the clock, as do those
+        whose times go back: they come in the order of their sequence numbers. Where the evidence
+        is of now and the last row does not fit the live item, one more: the live item,
         of which it is not known since when it is so.
     """
     of_the_past = replace(newest, live_was_read=False, live=None)
-    for row in spoken_for(rows):
-        if previous is None:
-            at = min(newest.horizon, row.change.created_at - timedelta(microseconds=1))
-        else:
-            at = previous.change.created_at
+    since = previous.change.created_at if previous else None
+    for row, was_moved in placed_rows(spoken_for(rows)):
+        until = max(since or row.change.created_at, row.change.created_at)
+        at = since or min(newest.horizon, row.change.created_at - timedelta(microseconds=1))
+        around = replace(of_the_past, at=at, before=previous, after=row, since=since, until=until)
         is_first = previous is None and at == newest.horizon
-        for state in _spans(replace(of_the_past, at=at, before=previous, after=row)):
+        for state in _spans(replace(around, is_disordered=was_moved)):
             yield _since_the_horizon(state, at) if is_first else state
-        previous = row
-    newest = replace(newest, before=previous)
+        previous, since = row, until
+    newest = replace(newest, before=previous, since=since)
     last = previous.change.new_image if previous else None
     if newest.ended_by is not None and newest.ended_by <= newest.at:
         last = None

@@ -6,9 +6,8 @@ the live item, or a finished backfill vouches that an item without a row was not
 instant lies before the watermark, so that no change of then can still arrive; or it is the
 present, and the live item was read.
 
-Missing records that lead from a state back to the same state leave no trace, and no evidence shows
-them. A baseline is no evidence here where a change of its second follows; `verify` holds it against
-that whole second.
+Missing records that lead from a state back to the same state leave no trace. A baseline is no
+evidence here where a change of its second follows; `verify` holds it against that whole second.
 """
 
 from dataclasses import dataclass, replace
@@ -16,18 +15,15 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from reports.states import reasons
 from reports.states.lives import Boundary, Crossing, Lives
 from reports.states.provenance import Provenance
+from reports.states.row_states import begins_known, state_before
 from reports.states.values import to_python
-from reports.states.watermark import (
-    Basis,
-    NoWatermark,
-    Watermark,
-    may_arrive_after,
-)
+from reports.states.watermark import Basis, NoWatermark, Watermark
 from stream_core.attribute_values import Item, same_item
 from stream_core.change import EventName
-from stream_core.history_row import HistoryRow, time_text
+from stream_core.history_row import HistoryRow
 
 
 class Certainty(StrEnum):
@@ -97,6 +93,10 @@ class Evidence:
         now: when the evidence was gathered.
         horizon: when the history began.
         watermark: up to when the history is complete, or why that is not known.
+        since: when `before` began to hold, where that is not its own time.
+        until: when it ended, where that is not the time of `after`.
+        is_disordered: times of changes around the instant contradict their numbers.
+        last_by_time: the sort key of the newest row up to the instant, where numbers contradict it.
         lives: which table each stream is of, and which finished backfills vouch for its items.
         provenance: what rows of this history have to be of.
     """
@@ -112,6 +112,27 @@ class Evidence:
     watermark: Watermark | NoWatermark = NoWatermark()  # noqa: RUF009 - it is frozen
     lives: Lives = Lives()  # noqa: RUF009 - it is frozen
     provenance: Provenance = Provenance()  # noqa: RUF009 - it is frozen
+    since: datetime | None = None
+    until: datetime | None = None
+    is_disordered: bool = False
+    last_by_time: str | None = None
+
+    @property
+    def last_sort_key(self) -> str | None:
+        """The sort key of the newest row that was read up to the instant; None: there is none."""
+        return self.last_by_time or (self.before.sort_key if self.before else None)
+
+    @property
+    def fault(self) -> str | None:
+        """Which of the rows is not what was written, in words; None: neither is known not to be."""
+        return reasons.fault_beside(self.before, self.after)
+
+    @property
+    def fits(self) -> bool:
+        """Whether what is known on both sides of the instant is one state, as far as known."""
+        if self.after is None and not self.live_was_read:
+            return True
+        return same_item(self.before.change.new_image if self.before else None, self.following)
 
     @property
     def later_stream(self) -> str | None:
@@ -133,7 +154,8 @@ class Evidence:
     @property
     def crossing(self) -> Crossing | None:
         """What lies between the row before and what follows it; None: the same stream."""
-        if self.before is None or (self.after is None and not self.live_was_read):
+        is_open = self.after is None and not self.live_was_read
+        if self.before is None or is_open or self.fault is not None:
             return None
         change = self.before.change
         return self.lives.crossing(change.event_source_arn, change.created_at, self.later_stream)
@@ -150,9 +172,7 @@ class Evidence:
         if crossing is None or crossing.boundary is Boundary.GAP or self.before is None:
             return None
         goes_on = same_item(self.before.change.new_image, self.following)
-        if crossing.boundary is Boundary.UNCLEAR and goes_on:
-            return None
-        return crossing.over_at
+        return None if crossing.boundary is Boundary.UNCLEAR and goes_on else crossing.over_at
 
     @property
     def other_table(self) -> str | None:
@@ -221,23 +241,20 @@ def beginnings(complete_since: datetime | None, at: datetime) -> tuple[Certainty
     return Certainty.BOUNDED, why
 
 
-def state_before(row: HistoryRow) -> Item | None:
-    """The item right before a row's change. A snapshot changes nothing."""
-    if row.change.event_name is EventName.SNAPSHOT:
-        return row.change.new_image
-    return row.change.old_image
-
-
 def _of_now(evidence: Evidence) -> ItemState:
     last, live = evidence.after or evidence.before, evidence.live
     fits = same_item(last.change.new_image if last else None, live)
     row = last if fits else None
     if (arn := evidence.other_table) is not None:
         row, fits, reason = None, False, f"the live item: its newest row is of another table, {arn}"
+    elif last is not None and last.fault is not None:
+        reason = f"the live item; the last row {reasons.fault_of(last)}"
     elif row is not None:
         reason = "the live item, which is as the last row left it"
     elif fits:
         reason = "neither a row nor a live item"
+    elif evidence.last_by_time is not None:
+        reason = f"the live item: {reasons.DISORDER}, and the last row in neither order left it"
     else:
         reason = "the live item: the change that made it so is not recorded yet, or is missing"
     return ItemState(
@@ -246,7 +263,7 @@ def _of_now(evidence: Evidence) -> ItemState:
         live,
         Certainty.EXACT,
         reason,
-        valid_from=row.change.created_at if row else None,
+        valid_from=(evidence.since or row.change.created_at) if row else None,
         row=row,
         basis=Basis.LIVE,
         is_contradicted=last is not None and not fits,
@@ -273,44 +290,52 @@ def _next_to(evidence: Evidence) -> ItemState:
 
 
 def _after_a_row(evidence: Evidence, before: HistoryRow) -> ItemState:
-    image, after = before.change.new_image, evidence.after
-    certainty = Certainty.EXACT
-    reason = "the rows before and after fit each other"
-    is_contradicted = False
-    if evidence.at > evidence.now:
-        certainty, reason = Certainty.UNKNOWN, "the time lies in the future"
-    elif after is not None:
-        if not same_item(image, state_before(after)):
-            certainty, is_contradicted = Certainty.BOUNDED, True
-            reason = _gap_reason(evidence, after)
-    elif not evidence.live_was_read:
-        certainty = Certainty.UNKNOWN
-        reason = "no later row, and no source table was given to confirm the last one"
-    elif same_item(image, evidence.live):
-        reason = "the last row fits the live item"
-    else:
-        certainty, is_contradicted = Certainty.BOUNDED, True
-        reason = (
-            "the live item has changed since the last row: that change "
-            f"{_on_its_way(evidence)}, or it is missing"
-        )
+    after = evidence.after
+    image, certainty, reason, is_contradicted = _left_by(evidence, before)
     return ItemState(
         evidence.keys,
         evidence.at,
         image,
         certainty,
         reason,
-        valid_from=before.change.created_at,
-        valid_to=after.change.created_at if after else None,
+        valid_from=evidence.since or before.change.created_at,
+        valid_to=(evidence.until or after.change.created_at) if after else None,
         row=before,
         is_contradicted=is_contradicted,
     )
 
 
+def _left_by(evidence: Evidence, before: HistoryRow) -> tuple[Item | None, Certainty, str, bool]:
+    """The state after a row, how sure it is and why, and whether something contradicts it."""
+    if evidence.at > evidence.now:
+        return before.change.new_image, Certainty.UNKNOWN, "the time lies in the future", False
+    if evidence.fault is not None:
+        image, is_known, reason = reasons.beside_a_fault(evidence, before, evidence.fault)
+        return image, Certainty.BOUNDED if is_known else Certainty.UNKNOWN, reason, False
+    return before.change.new_image, *_by_both_sides(evidence), not evidence.fits
+
+
+def _by_both_sides(evidence: Evidence) -> tuple[Certainty, str]:
+    after = evidence.after
+    if not evidence.fits:
+        reason = reasons.of_a_gap(evidence, after) if after else reasons.of_a_later_change(evidence)
+        return Certainty.BOUNDED, reason
+    if after is None and not evidence.live_was_read:
+        reason = "no later row, and no source table was given to confirm the last one"
+        return Certainty.UNKNOWN, reason
+    if evidence.is_disordered:
+        return Certainty.BOUNDED, reasons.DISORDER
+    reason = (
+        "the rows before and after fit each other" if after else "the last row fits the live item"
+    )
+    return Certainty.EXACT, reason
+
+
 def _across(evidence: Evidence, before: HistoryRow, crossing: Crossing) -> ItemState:
     """The state between two rows, or the last one and the live item, of different streams."""
-    image, start, after = before.change.new_image, before.change.created_at, evidence.after
-    next_at = None if after is None else after.change.created_at
+    image, after = before.change.new_image, evidence.after
+    start = evidence.since or before.change.created_at
+    next_at = None if after is None else evidence.until or after.change.created_at
     fits, is_gone = same_item(image, evidence.following), evidence.following is None
     reason = crossing.reason(start, next_at or evidence.now, is_gone=is_gone)
     ended_by = evidence.ended_by
@@ -341,7 +366,12 @@ def _across(evidence: Evidence, before: HistoryRow, crossing: Crossing) -> ItemS
 def _before_a_row(evidence: Evidence, after: HistoryRow) -> ItemState:
     certainty, reason = Certainty.BOUNDED, "the first row has no baseline before it"
     if evidence.at < evidence.horizon:
-        certainty, reason = Certainty.UNKNOWN, _horizon_reason(evidence)
+        certainty, reason = Certainty.UNKNOWN, reasons.of_the_horizon(evidence)
+    elif evidence.fault is not None:
+        certainty = Certainty.BOUNDED if begins_known(after) else Certainty.UNKNOWN
+        reason = evidence.fault
+    elif evidence.is_disordered:
+        reason = reasons.DISORDER
     elif after.change.event_name is EventName.INSERT:
         certainty, why = beginnings(evidence.complete_since, evidence.at)
         reason = f"the first row inserts the item, {why}"
@@ -351,7 +381,7 @@ def _before_a_row(evidence: Evidence, after: HistoryRow) -> ItemState:
         state_before(after),
         certainty,
         reason,
-        valid_to=after.change.created_at,
+        valid_to=evidence.until or after.change.created_at,
         row=after,
     )
 
@@ -361,27 +391,10 @@ def _without_rows(evidence: Evidence) -> ItemState:
     if evidence.at > evidence.now:
         reason = "the time lies in the future"
     elif evidence.at < evidence.horizon:
-        reason = _horizon_reason(evidence)
+        reason = reasons.of_the_horizon(evidence)
     elif evidence.live_was_read and evidence.live is None:
         certainty, why = beginnings(evidence.complete_since, evidence.at)
         reason = f"neither a row nor a live item, {why}"
     elif evidence.live_was_read:
         certainty, reason = Certainty.BOUNDED, "no row: the live item, as far as is recorded"
     return ItemState(evidence.keys, evidence.at, evidence.live, certainty, reason)
-
-
-def _gap_reason(evidence: Evidence, after: HistoryRow) -> str:
-    if after.change.created_at > may_arrive_after(evidence.watermark, evidence.now):
-        return "a change between the rows before and after is still on its way, or is missing"
-    return "a change is missing between the rows before and after"
-
-
-def _on_its_way(evidence: Evidence) -> str:
-    watermark = evidence.watermark
-    if isinstance(watermark, Watermark):
-        return f"was made after {time_text(watermark.at)} and is still on its way"
-    return "is still on its way"
-
-
-def _horizon_reason(evidence: Evidence) -> str:
-    return f"the history began at {evidence.horizon:%Y-%m-%dT%H:%M:%SZ}, after the time asked for"

@@ -22,7 +22,7 @@ from reports.table.known_items import (
     in_batches,
     known_items,
 )
-from reports.table.rewind import rewound
+from reports.table.rewind import UNSEEN, rewound
 from stream_core.history_row import time_text
 
 _MB, _UNIT = 1024 * 1024, 4096
@@ -74,6 +74,8 @@ def table_states(
     method, reason = _choose(reader, at, now, certain=certain)
     if method == "rewind":
         states = rewound(reader, at, now, progress)
+        if at < now:
+            reason += f"; {UNSEEN}"
     else:
         states = _from_history(reader, at, now, progress)
     if at < reader.horizon:

@@ -16,8 +16,16 @@ from stream_core.attribute_values import Item
 from stream_core.item_id import item_id
 
 _TICK = timedelta(microseconds=1)
-_UNTOUCHED = "the live item, nothing recorded since: a change still on its way would not show"
+_UNTOUCHED = (
+    "the live item, nothing recorded since: a change still on its way would not show, nor one that "
+    "is lost or not in the index"
+)
 _PRESENT = "the live item"
+UNSEEN = (
+    "rewinding does not see an item whose delete is lost or not in the index, and cannot take back "
+    "a change of which that is true"
+)
+"""What an answer about the past lacks, beside what its states say; reading the history sees it."""
 
 
 def rewound(

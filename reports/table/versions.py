@@ -11,6 +11,7 @@ from reports.access.parallel import in_order
 from reports.access.progress import Progress
 from reports.access.row_reader import MOST_A_CALL, RowReader
 from reports.states.spans import timeline
+from reports.states.stream_order import earliest_before
 from reports.states.timeline import Evidence, ItemState
 from reports.table.known_items import (
     KnownItem,
@@ -60,10 +61,13 @@ def _item_versions(
     before = newest.before
     previous = before
     rows: Iterator[HistoryRow] = iter(())
-    if before is not None and before.change.created_at >= start:
-        previous = _newest_before(reader, before.id, start)
+    last = newest.last_sort_key
+    if before is not None and last is not None and last >= time_text(start):
+        # What was made within may be stamped before.
+        since = earliest_before(start)
+        previous = _newest_before(reader, before.id, since)
         # Not further than the evidence goes: a row that arrives just now would not fit it.
-        rows = reader.rows(before.id, after=time_text(start), until=before.sort_key)
+        rows = reader.rows(before.id, after=time_text(since), until=last)
     newest = _as_of_the_end(newest, before, start, end)
     for state in timeline(rows, newest, previous):
         if _is_active(state, start, end):

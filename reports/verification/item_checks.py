@@ -9,7 +9,7 @@ from more_itertools import chunked
 from reports.access.row_reader import RowReader
 from reports.states.differences import change_text
 from reports.states.provenance import CLOCK_TOLERANCE
-from reports.states.timeline import state_before
+from reports.states.row_states import state_before
 from reports.verification.continuity import (
     INTEGRITY,
     Finding,

@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from reports.access.by_time import MOST_SHARDS
 from reports.inputs.keys import KeySchema
 from reports.states.provenance import CLOCK_TOLERANCE, Provenance
-from reports.states.timeline import state_before
+from reports.states.row_states import state_before
 from reports.verification.continuity import FindingKind, Link, StateDigest, Unreadable
 from reports.verification.row_format import has_its_images, surplus
 from stream_core.attribute_values import Item, digest, same_item

@@ -11,7 +11,7 @@ from reports.states.selection import Selection
 from reports.states.timeline import Certainty, judge
 from reports.table.as_of import _from_history, table_states
 from reports.table.changes import changed_rows
-from reports.table.rewind import rewound
+from reports.table.rewind import UNSEEN, rewound
 from reports.table.versions import item_versions, table_versions
 from stream_core.change import EventName
 from tests.factories import NOON, item, number
@@ -156,6 +156,18 @@ def from_history(replay, at):
     return list(_from_history(replay.reader, at, replay.now, silent))
 
 
+def by_name(states):
+    return {state.keys["Id"]["S"]: state for state in states}
+
+
+def rewound_as_the_cheaper_way(replay, at):
+    """The answer, and its states by name."""
+    replay.recorded.counted(rows=10_000_000)
+    answer = table_states(replay.reader, at, replay.now, certain=False, progress=silent)
+    assert answer.method == "rewind"
+    return answer, by_name(answer.states)
+
+
 @given(replays(), st.data())
 def test_both_ways_give_the_items_of_a_replay(replay, data):
     """Several changes a second, deletes, rebirths, baselines, repeated states.
@@ -202,6 +214,34 @@ def test_a_missing_row_never_makes_a_wrong_answer_exact(replay, data):
             assert state.image is None
             assert lost.change.event_name is EventName.REMOVE
             assert name in replay.existing
+
+
+@given(replays(), st.data(), st.integers(1, 4), st.integers(0, 2))
+def test_two_ways_to_a_lossy_history_never_contradict_each_other(replay, data, lost, hidden):
+    """Rows are lost, or not in the index: where the answers differ, the weaker one says why."""
+    assume(replay.changes)
+    for row in data.draw(st.permutations(replay.changes))[:lost]:
+        replay.recorded.forget(row)
+    for row in data.draw(st.permutations(replay.recorded.rows))[:hidden]:
+        replay.recorded.client.lagging.add((row.id, row.sort_key))
+    # Rewinding is for what lies within the history.
+    at = min(drawn_moment(data, replay), replay.now)
+
+    reading = by_name(from_history(replay, at))
+    answer, rewinding = rewound_as_the_cheaper_way(replay, at)
+
+    for name, state in reading.items():
+        other = rewinding.get(name)
+        if other is None:
+            # Not there, for sure; or it says that it would not see it.
+            is_absent = not state.exists and state.certainty is Certainty.EXACT
+            assert is_absent or UNSEEN in answer.reason
+        elif state.image != other.image:
+            assert other.certainty is not Certainty.EXACT
+            assert "lost or not in the index" in other.reason
+    for name, state in rewinding.items():
+        if name not in reading:
+            assert state.certainty is not Certainty.EXACT
 
 
 @given(replays(), st.data(), st.booleans())

@@ -14,6 +14,7 @@ from itertools import chain
 from itemtrail import Certainty, HistoryTable, ItemtrailError, UncertainError
 from reports.access.machine import Machine
 from reports.states.watermark import Basis
+from reports.table.rewind import UNSEEN
 from reports.verification.verdicts import Verdict
 from reports.verification.verify import verify
 from stream_core.attribute_values import same_item
@@ -307,6 +308,7 @@ class Examination:
             truth = self.oracle.true_image(identifier, at)
             if (
                 truth is not None
+                and UNSEEN not in answer.reason
                 and self.oracle.knows(identifier, at)
                 and self.oracle.has_left_something(identifier)
                 and not self.oracle.may_say(identifier, at, None)

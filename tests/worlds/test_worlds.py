@@ -9,7 +9,6 @@ PER_DAMAGE = 15
 
 # Kinds of faults that are being mended, each with the point of issue 14; to be empty.
 KNOWN = {
-    "omitted-by-rewind": "3",
     "exact-not-true": "6, stamps that go back",
     "exact-against-order": "6, stamps that go back",
     "current": "6, the same",

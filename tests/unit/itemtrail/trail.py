@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from reports import UncertainError
+from reports.access.faulty_rows import RowFault
 from reports.deployment.advice import Advice
 from reports.deployment.stack import Consumer, TableRole
 from reports.deployment.status import ConsumerStatus, KeptAside, Status, TableStatus
@@ -76,8 +77,13 @@ ADVICE = [
 
 
 class Trail:
-    """Stands in for a history table: three rows of one item."""
+    """Stands in for a history table: three rows of one item.
 
+    Attributes:
+        faults: the rows that are not what was written.
+    """
+
+    faults: tuple[RowFault, ...] = ()
     key_schema = KeySchema({"Id": "S"})
     horizon = HORIZON
 

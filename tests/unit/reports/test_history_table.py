@@ -23,7 +23,7 @@ from reports import (
 )
 from stream_core.change import EventName
 from stream_core.errors import IntegrityError
-from stream_core.history_row import HistoryRow
+from stream_core.history_row import SORT_KEY, HistoryRow
 from tests.factories import FIRST_SEQUENCE, change, complete, item, number, text
 from tests.tables import create_history_table, create_table, refusing_session
 
@@ -326,48 +326,157 @@ def test_the_version_that_was_written_is_read_whatever_came_later(old_history, a
     assert old_history.history(KEY)["new_image"][0] == {"Id": "1"}
 
 
-def test_a_missing_overflow_object_is_an_error(old_history, aws):
-    """FACTS 9.49: never an empty image."""
+def without_object(aws):
+    """An overflowed row whose object is gone."""
     row = overflowed(aws)
     aws.client("s3").delete_object(
         Bucket=BUCKET, Key=row.overflow.key, VersionId=row.overflow.version_id
     )
-
-    with pytest.raises(IntegrityError, match=r"overflow object overflow/.* is missing"):
-        old_history.history(KEY)
+    return row, r"overflow object overflow/.* is missing"
 
 
-def test_an_altered_overflow_object_is_an_error(old_history, aws):
-    """FACTS 9.49: another object of the right name is not taken for the one that was written."""
+def with_another_object(aws):
+    """An overflowed row that points to what was not written."""
     row = overflowed(aws)
     version = aws.client("s3").put_object(Bucket=BUCKET, Key=row.overflow.key, Body=b"forged")
     stored = row.to_item(4)
     stored["Overflow"]["M"]["VersionId"] = {"S": version["VersionId"]}
     aws.client("dynamodb").put_item(TableName=HISTORY, Item=stored)
-
-    with pytest.raises(IntegrityError, match="cannot be decompressed"):
-        old_history.history(KEY)
+    return row, "cannot be decompressed"
 
 
-@pytest.mark.parametrize("question", ["history", "as_of"])
-def test_an_altered_row_is_an_error(old_history, aws, record, question):
-    """A row that does not fit its digest is not an answer."""
-    (row,) = record(*named("Murali"))
+def with_another_bucket(aws):
+    """An overflowed row that points to a bucket that can never be."""
+    row = overflowed(aws)
     stored = row.to_item(4)
+    stored["Overflow"]["M"]["Bucket"] = {"S": "gone-since"}
+    aws.client("dynamodb").put_item(TableName=HISTORY, Item=stored)
+    return row, "is missing"
+
+
+@pytest.mark.parametrize("damage", [without_object, with_another_object, with_another_bucket])
+def test_a_row_without_its_overflow_object_is_marked(aws, trail, damage):
+    """FACTS 9.49: never an empty image, nor another's; all else that the row says is there."""
+    row, fault = damage(aws)
+
+    frame = trail.history(KEY)
+
+    assert frame["fault"].str.contains(fault).all()
+    assert frame["item"].isna().all()
+    assert list(frame["event_name"]) == [row.change.event_name]
+    assert list(frame["sequence_number"]) == [row.change.sequence_number]
+    assert [(one.keys, one.sort_key) for one in trail.faults] == [(item("1"), row.sort_key)]
+    with pytest.raises(IntegrityError, match=f"{fault}.*: itemtrail verify Id=1 says more"):
+        HistoryTable(HISTORY, SOURCE, session=aws, strict=True).history(KEY)
+
+
+@pytest.fixture
+def altered(aws, record):
+    """Three rows of an item, the second of which names somebody else."""
+    rows = record(*named("Murali", "Murali Allada", "M. Allada"))
+    stored = rows[1].to_item(4)
     stored["NewImage"]["M"]["Name"] = text("Somebody else")
     aws.client("dynamodb").put_item(TableName=HISTORY, Item=stored)
-
-    with pytest.raises(IntegrityError, match="digest mismatch"):
-        old_history.history(KEY) if question == "history" else old_history.as_of(KEY, "now")
+    return rows
 
 
-def test_a_row_of_another_format_is_an_error(old_history, aws, record):
-    """A layout this version does not know is not read as if it did."""
+def test_an_altered_row_is_marked_with_what_can_still_be_read(old_history, altered):
+    """A row that does not fit its digest is no answer, and ends none."""
+    since = altered[0].change.created_at
+
+    for frame in (
+        old_history.history(KEY),
+        old_history.changes(since),
+        old_history.changes(since, key=KEY),
+    ):
+        assert [fault is not None for fault in frame["fault"]] == [False, True, False]
+        assert frame["fault"][1] == f"digest mismatch in the history row {altered[1].sort_key}"
+        assert [image["Name"] for image in frame["new_image"]] == [
+            "Murali",
+            "Somebody else",
+            "M. Allada",
+        ]
+
+
+QUESTIONS = {
+    "history": lambda trail, _at: trail.history(KEY),
+    "as_of": lambda trail, at: trail.as_of(KEY, at),
+    "diff": lambda trail, at: trail.diff(KEY, at, "now"),
+    "timeline": lambda trail, _at: trail.timeline(KEY),
+    "blame": lambda trail, at: trail.blame(KEY, at),
+    "changes": lambda trail, at: trail.changes(at - timedelta(days=1)),
+    "changes of one": lambda trail, at: trail.changes(at - timedelta(days=1), key=KEY),
+    "between": lambda trail, at: trail.between(at, "now"),
+    "between of one": lambda trail, at: trail.between(at, "now", KEY),
+    "scd2": lambda trail, _at: trail.scd2(),
+    "table_as_of": lambda trail, at: trail.table_as_of(at),
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_no_question_ends_at_an_altered_row_unless_it_is_to(old_history, aws, altered, question):
+    """Whoever reads on is told of it; whoever asked strictly gets no answer."""
+    at = altered[1].change.created_at
+    strict = HistoryTable(HISTORY, SOURCE, session=aws, strict=True)
+    strict._reader.__dict__["horizon"] = old_history.horizon
+
+    QUESTIONS[question](old_history, at)
+
+    assert [(one.sort_key, one.advice) for one in old_history.faults] == [
+        (altered[1].sort_key, "itemtrail verify Id=1")
+    ]
+    with pytest.raises(IntegrityError, match=r"digest mismatch.*: itemtrail verify Id=1 says more"):
+        QUESTIONS[question](strict, at)
+
+
+def test_a_row_of_another_format_is_not_read_as_if_it_were_known(old_history, aws, record):
+    """A layout this version does not know is marked; its time and its event stand outside of it."""
     (row,) = record(*named("Murali"))
     aws.client("dynamodb").put_item(TableName=HISTORY, Item={**row.to_item(4), "Format": number(2)})
 
-    with pytest.raises(IntegrityError, match="unknown format 2"):
-        old_history.history(KEY)
+    (version,) = old_history.history(KEY).to_dict("records")
+
+    assert version["fault"] == "history row of unknown format 2"
+    assert version["item"] is None
+    assert version["valid_from"] == row.change.created_at
+    assert version["event_name"] == "INSERT"
+
+
+@pytest.mark.parametrize(
+    ("change_row", "event_name"),
+    [
+        (lambda row: row.pop("EventName"), "MODIFY"),
+        (lambda row: row.update(EventName=text("FORGED")), "MODIFY"),
+        (lambda row: row.update(EventName=text("UNREADABLE")), "MODIFY"),
+        (lambda row: [row.pop(name) for name in ("EventName", "NewImage")], "REMOVE"),
+        (lambda row: [row.pop(name) for name in ("EventName", "OldImage")], "INSERT"),
+        (lambda row: row.update(NewImage=text("none")), "MODIFY"),
+        (lambda row: row.pop("Keys"), "MODIFY"),
+        (lambda row: row.update(Keys={"M": {"Id": {"NULL": True}}}), "MODIFY"),
+        (lambda row: row.update(SizeBytes=text("many")), "MODIFY"),
+        (
+            lambda row: [row.pop(name) for name in {*row} - {"Id", SORT_KEY, "TimeBucket"}],
+            "UNREADABLE",
+        ),
+    ],
+)
+def test_what_is_no_history_row_is_marked_and_passed(
+    old_history, aws, record, change_row, event_name
+):
+    """By every question, with the event that it names or that its images show."""
+    rows = record(*named("Murali", "Murali Allada", "M. Allada"))
+    stored = rows[1].to_item(4)
+    change_row(stored)
+    aws.client("dynamodb").put_item(TableName=HISTORY, Item=stored)
+
+    for question in QUESTIONS.values():
+        question(old_history, rows[1].change.created_at)
+    lines = [old_history.history(KEY), old_history.changes(rows[0].change.created_at)]
+
+    for frame in lines:
+        assert [fault is not None for fault in frame["fault"]] == [False, True, False]
+        assert frame["event_name"][1] == event_name
+    assert list(lines[1]["key"]) == [KEY] * 3
 
 
 def test_a_key_too_long_for_a_partition_key_is_found(aws):
@@ -423,7 +532,7 @@ def test_what_is_no_time_is_refused_by_the_name_of_its_argument(trail, time):
 
 def test_an_empty_history_without_a_source_says_what_to_do(aws):
     """Without any row nothing tells what a key looks like."""
-    with pytest.raises(ReportError, match="is empty: name the source table too"):
+    with pytest.raises(ReportError, match="no row that can be read: name the"):
         HistoryTable(HISTORY, session=aws).history(KEY)
 
 
@@ -571,7 +680,7 @@ def test_a_baseline_gives_way_to_a_change_of_its_second(old_history, began, aws)
 
 
 def test_rows_that_a_call_leaves_out_are_asked_for_again(old_history, record, monkeypatch):
-    """UnprocessedKeys are worked off; a row that is not there is an error."""
+    """UnprocessedKeys are worked off; a row that is not there is marked."""
     rows = record(*named("Murali", "X", "Y"))
     reader = old_history._reader
     batch_get, calls = reader.dynamodb.batch_get_item, []
@@ -588,5 +697,10 @@ def test_rows_that_a_call_leaves_out_are_asked_for_again(old_history, record, mo
 
     assert reader.fetch(wanted) == rows[::-1]
     assert len(calls) == 3
-    with pytest.raises(IntegrityError, match="not in the table"):
-        reader.fetch([("1", "2018-03-03T18:46:00.000000Z#gone")])
+    (gone,) = reader.fetch([("1", "2018-03-03T18:46:00.000000Z#gone")])
+    assert (gone.id, gone.sort_key, gone.change.event_name) == (
+        "1",
+        "2018-03-03T18:46:00.000000Z#gone",
+        "UNREADABLE",
+    )
+    assert gone.fault.endswith("is in the index and not in the table")

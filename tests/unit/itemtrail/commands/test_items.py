@@ -26,6 +26,7 @@ def test_history_as_json_is_whole_and_in_dynamodbs_own_form(run):
         "old_image": None,
         "new_image": OLD,
         "user_identity": None,
+        "fault": None,
     }
     assert second["new_image"]["Photo"] == {"B": "AAE="}
     assert second["changed"] == ["Name", "Photo", "Salary"]

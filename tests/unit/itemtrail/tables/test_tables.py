@@ -30,7 +30,10 @@ def test_long_values_are_cut_in_tables_with_their_size():
     for table in (Group(*version_blocks(KEYS, rows)), state_table(state)):
         assert "… (5,000 bytes)" in drawn(table)
         assert "… (5,000 characters)" in " ".join(drawn(table).split())
-    assert len(version_record(rows[0], None)["new_image"]["Photo"]["B"]) == 5000
+    assert (
+        len(version_record(rows[0], rows[0].change.created_at, None)["new_image"]["Photo"]["B"])
+        == 5000
+    )
 
 
 @pytest.mark.parametrize("width", [80, 140])

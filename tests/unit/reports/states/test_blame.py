@@ -219,3 +219,21 @@ def test_no_value_is_surer_than_its_state_was_until_then(evidence, certainty):
 
     assert {one.certainty for one in blamed.values()} == {certainty}
     assert {one.basis is None for one in blamed.values()} == {certainty is not Certainty.EXACT}
+
+
+@pytest.mark.parametrize(
+    "unread", [{}, {"new_image": None}, {"old_image": None}, {"old_image": None, "new_image": None}]
+)
+def test_what_an_altered_row_tells_is_not_exact_nor_what_lies_behind_it(unread):
+    """Where its images cannot be read, nothing is put down to it, and the reading goes on."""
+    rows = rows_of(*[item("1", a=number(n), b=number(n // 2)) for n in (1, 2, 3)])
+    rows[1] = replace(rows[1], change=replace(rows[1].change, **unread), fault="digest mismatch")
+
+    found = asked(rows)
+
+    assert (found["a"].row, found["a"].certainty) == (rows[2], Certainty.EXACT)
+    assert found["b"].row == (None if unread else rows[1])
+    assert found["Id"].row == rows[0]
+    for path in ("b", "Id"):
+        assert found[path].certainty is Certainty.BOUNDED
+    assert "is not what was written (digest mismatch)" in found["Id"].reason

@@ -429,3 +429,80 @@ def test_the_live_item_is_not_explained_by_a_row_of_another_table():
 
     assert (answer.image, answer.certainty, answer.row) == (ONE, Certainty.EXACT, None)
     assert answer.reason.startswith("the live item: its newest row is of another table, arn:aws:")
+
+
+def altered(one, **change_fields):
+    """A row that is not what was written."""
+    return replace(one, change=replace(one.change, **change_fields), fault="digest mismatch")
+
+
+UNREAD = {"old_image": None, "new_image": None}
+NEXT = row(TWO, THREE, hours=1)
+
+
+@pytest.mark.parametrize(
+    ("evidence", "image", "certainty"),
+    [
+        ({"before": altered(row(ONE, TWO)), "after": NEXT}, TWO, Certainty.BOUNDED),
+        ({"before": row(ONE, TWO), "after": altered(NEXT)}, TWO, Certainty.BOUNDED),
+        ({"before": row(ONE, TWO), "after": altered(NEXT, **UNREAD)}, TWO, Certainty.BOUNDED),
+        ({"before": altered(row(ONE, TWO), **UNREAD), "after": NEXT}, TWO, Certainty.BOUNDED),
+        ({"before": altered(row(ONE, None), **UNREAD), "after": NEXT}, None, Certainty.BOUNDED),
+        (
+            {"before": altered(row(ONE, TWO), **UNREAD), "after": altered(NEXT, **UNREAD)},
+            None,
+            Certainty.UNKNOWN,
+        ),
+        (
+            {"before": altered(row(ONE, TWO), **UNREAD), "live_was_read": True, "live": THREE},
+            THREE,
+            Certainty.BOUNDED,
+        ),
+        (
+            {"before": altered(row(ONE, TWO)), "live_was_read": True, "live": TWO},
+            TWO,
+            Certainty.BOUNDED,
+        ),
+        ({"before": altered(row(ONE, TWO))}, TWO, Certainty.UNKNOWN),
+        ({"before": altered(row(ONE, TWO), **UNREAD)}, None, Certainty.UNKNOWN),
+        ({"after": altered(NEXT)}, TWO, Certainty.BOUNDED),
+        ({"after": altered(NEXT, **UNREAD)}, None, Certainty.UNKNOWN),
+        ({"after": altered(row(None, TWO, hours=1))}, None, Certainty.BOUNDED),
+    ],
+)
+def test_nothing_is_exact_that_rests_on_an_altered_row(evidence, image, certainty):
+    """What can still be read of it, or beside it, is the answer, and its reason names the row."""
+    answer = state(**evidence)
+
+    assert (answer.image, answer.certainty, answer.basis) == (image, certainty, None)
+    assert "is not what was written (digest mismatch)" in answer.reason
+
+
+@pytest.mark.parametrize("unread", [{}, UNREAD])
+def test_the_present_is_the_live_item_whatever_was_altered(unread):
+    """It was read consistently; since when it is so, an altered row does not tell for sure."""
+    last = altered(row(ONE, TWO), **unread)
+
+    answer = state(at=NOW, before=last, live_was_read=True, live=TWO)
+
+    assert (answer.image, answer.certainty, answer.basis) == (TWO, Certainty.EXACT, Basis.LIVE)
+    assert "the last row is not what was written" in answer.reason
+    assert answer.row is (None if unread else last)
+
+
+def test_a_life_goes_on_over_an_altered_row():
+    """The spans beside it are not exact, the others are."""
+    rows = [row(None, ONE), altered(row(ONE, TWO, hours=1), **UNREAD), row(TWO, THREE, hours=2)]
+    newest = Evidence(
+        {"Id": {"S": "1"}}, NOW, NOW, HORIZON, rows[-1], None, True, THREE, **COMPLETE
+    )
+
+    spans = list(timeline(rows, newest))
+
+    assert [span.image for span in spans] == [None, ONE, TWO, THREE]
+    assert [span.certainty for span in spans] == [
+        Certainty.EXACT,
+        Certainty.BOUNDED,
+        Certainty.BOUNDED,
+        Certainty.EXACT,
+    ]

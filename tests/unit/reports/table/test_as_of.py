@@ -190,6 +190,28 @@ def test_what_an_untouched_item_rests_on_is_said_in_words():
     assert "a change still on its way would not show" in by_name["item-001"].reason
 
 
+def test_what_rewinding_does_not_see_is_said_of_the_whole():
+    """A lost delete, and a lost change: of the past; of the present there is nothing to see."""
+    world = inserted(Recorded(), 3)
+    for row in (
+        world.write("item-000", None, at=100),
+        world.write("item-001", version("item-001", 1), at=100),
+    ):
+        world.forget(row)
+    world.counted(rows=10_000_000)
+
+    past, present = ask(world, 50), ask(world, 600)
+
+    assert "does not see an item whose delete is lost" in past.reason
+    assert images(past.states) == {
+        "item-001": version("item-001", 1),
+        "item-002": version("item-002", 0),
+    }
+    assert "does not see" not in present.reason
+    assert "does not see" not in ask(world, 50, certain=True).reason
+    assert images(history(Recorded(), 50)) == {}
+
+
 # ---- What it costs ------------------------------------------------------------------------------
 
 
