@@ -24,7 +24,10 @@ class Oracle:
         self.world = world
 
     def true_image(self, identifier, at):
-        """What the item was; changes stamped at the instant are included."""
+        """What the item was; changes stamped at the instant are included.
+
+        Where stamps go back, the last change in the order of the stream decides.
+        """
         image = self.world.first.get(identifier)
         for write in self.world.writes_of(identifier):
             if write.stamp <= at:

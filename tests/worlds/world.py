@@ -317,8 +317,9 @@ def draw(seed):
     world.now = at + timedelta(seconds=random.choice([3, 30, 3600, 200_000]))
     world.told_shards = random.choice([None, 1, world.shards])
     _harm_rows(world, keys, images)
-    # Without a row and without the source nothing tells what a key looks like.
-    world.has_source = random.random() < 0.88 or not world.stored()
+    # Without the source nothing tells what a key looks like, or which of two tables is meant.
+    needs_source = not world.stored() or bool(world.foreign)
+    world.has_source = random.random() < 0.88 or needs_source
     _draw_watermark(world)
     return world
 
