@@ -183,7 +183,9 @@ class Examination:
             for at in sorted(within):
                 if not self.oracle.may_say(identifier, at, state.image):
                     self._fault("exact-line", f"{what}, and at {at} it was not")
-        if self.oracle.is_whole(identifier) and not world.baselines:
+        # Between two streams there are lines of their own.
+        is_one_stream = world.streams == 1 and not world.baselines
+        if self.oracle.is_whole(identifier) and is_one_stream:
             self._check_whole_line(identifier, states, question, start, end)
 
     def _check_whole_line(self, identifier, states, question, start, end):

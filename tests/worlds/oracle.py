@@ -67,6 +67,7 @@ class Oracle:
             same_item(trip[0].old, image)
             and trip[0].stamp <= at < trip[-1].stamp
             and all(write.fate == LOST for write in trip if write.stamp <= at)
+            and not self._is_between_streams(trip)
             for trip in self.round_trips(identifier)
         )
 
@@ -84,6 +85,15 @@ class Oracle:
     def is_marked(self, at):
         """Whether a finished backfill vouches that whatever was there at an instant has a row."""
         return any(began <= at for began, _ in self.world.marks)
+
+    def _is_between_streams(self, trip):
+        """Whether rows of two streams, or a row and a later stream, enclose the changes."""
+        before = [
+            write
+            for write in self.world.writes_of(trip[0].identifier)
+            if write.order < trip[0].order and write.fate == RECORDED
+        ]
+        return bool(before) and self.world.is_other_stream(before[-1], trip[-1])
 
     def _is_seen(self, trip):
         """Whether a baseline was taken on the way; of its own second it may show any moment."""

@@ -232,6 +232,15 @@ class World:
         record["eventSourceARN"] = self.stream_arn(write.order[0], table)
         return HistoryRow.from_change(read_record(record))
 
+    def is_other_stream(self, before, lost):
+        """Whether after a lost write the next row of its item is of another stream than before."""
+        later = [
+            write.order[0]
+            for write in self.writes_of(lost.identifier)
+            if write.order > lost.order and write.fate == RECORDED
+        ]
+        return (later[0] if later else self.streams) != before.order[0]
+
     def stream_arn(self, stream=None, table=SOURCE):
         """The ARN of a stream, of the latest by default."""
         return f"{ACCOUNT}/{table}/stream/{self.labels[stream or self.streams]}"
