@@ -168,10 +168,10 @@ class Evidence:
     @property
     def ended_by(self) -> datetime | None:
         """By when the item of the row before has ended with its table; None: it is not known."""
-        crossing = self.crossing
-        if crossing is None or crossing.boundary is Boundary.GAP or self.before is None:
+        crossing, image = self.crossing, self.before.change.new_image if self.before else None
+        if crossing is None or crossing.boundary is Boundary.GAP or image is None:
             return None
-        goes_on = same_item(self.before.change.new_image, self.following)
+        goes_on = same_item(image, self.following)
         return None if crossing.boundary is Boundary.UNCLEAR and goes_on else crossing.over_at
 
     @property
@@ -346,7 +346,7 @@ def _across(evidence: Evidence, before: HistoryRow, crossing: Crossing) -> ItemS
             certainty = Certainty.BOUNDED
         reason = f"{reason}; {state.reason}"
         return replace(state, certainty=certainty, reason=reason, valid_from=ended_by)
-    is_other = crossing.boundary is Boundary.OTHER_TABLE
+    is_other = crossing.boundary is Boundary.OTHER_TABLE and image is not None
     certainty, vouched = beginnings(evidence.complete_since, evidence.at)
     if not fits or is_other or certainty is not Certainty.EXACT:
         certainty, vouched = Certainty.BOUNDED, ""

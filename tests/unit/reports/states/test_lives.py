@@ -188,6 +188,22 @@ def test_a_timeline_ends_with_the_table():
     ]
 
 
+def test_a_deleted_item_does_not_end_once_more():
+    """It was gone before its table was: one absence lasts until the new table has it."""
+    rows = [row(None, A), row(A, None, 600), row(None, B, 3600, LATER_STREAM)]
+    newest = Evidence(
+        *(KEYS, NOW, NOW, HORIZON, rows[-1], None, True, B, RECORDED),
+        lives=ANEW,
+    )
+
+    states = list(timeline(rows, newest))
+
+    assert [one.image for one in states] == [None, A, None, B]
+    assert [one.valid_to for one in states] == [moment(0), moment(600), moment(3600), None]
+    assert state(ANEW, 2000, rows[1], rows[2]).certainty is Certainty.EXACT
+    assert state(ANEW, 1999, rows[1], rows[2]).certainty is Certainty.BOUNDED
+
+
 # ---- What it costs -------------------------------------------------------------------------
 
 
