@@ -336,7 +336,7 @@ class FakeAws:
 
     def GetObject(self, Bucket, Key, **_):  # noqa: N802, N803
         assert Bucket == QUARANTINE
-        return {"Body": BytesIO(self.facts.bodies[Key].encode())}
+        return {"Body": BytesIO(self.facts.bodies.get(Key, "{}").encode())}
 
     def ListObjectsV2(self, Bucket, Prefix, ContinuationToken="0", **_):  # noqa: N802, N803
         assert Bucket == QUARANTINE

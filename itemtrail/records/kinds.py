@@ -128,7 +128,16 @@ KEPT_ASIDE = RecordKind(
 STATUS = RecordKind(
     "status",
     {"stack": _TEXT, "region": _TEXT, "at": _TIME, "clean": _FLAG, "horizon": _TIME}
+    | {"watermark": _WIRE, "proof": _WIRE}
     | {"tables": _WIRE, "consumers": _WIRE, "kept_aside": _WIRE, "quarantine_bucket": _TEXT},
+)
+WATERMARK = RecordKind("watermark", {"at": _TIME, "basis": _TEXT, "reason": _TEXT})
+PROOF = RecordKind(
+    "proof", {"shards": _INTEGER, "records": _INTEGER, "watermark": _WIRE, "missing": _WIRE}
+)
+MISSING_RECORD = RecordKind(
+    "missing record",
+    {"key": _WIRE, "created_at": _TIME, "shard_id": _TEXT, "sequence_number": _TEXT},
 )
 STATUS_LINE = RecordKind(
     "status line",

@@ -8,10 +8,13 @@ from rich.table import Column
 from rich.text import Text
 
 from itemtrail.tables import cells
-from itemtrail.tables.layout import Row, folded, table_of, titled
+from itemtrail.tables.layout import Row, capped, folded, table_of, titled
+from operations.proof import MissingRecord, Proof
 from reports.deployment.advice import Advice
 from reports.deployment.stack import extent_of
 from reports.deployment.status import ConsumerStatus, KeptAside, Status, TableStatus
+from reports.states.watermark import NoWatermark, Watermark
+from stream_core.history_row import time_text
 
 _MARKS = {True: ("✓", "green"), False: ("✗", "red"), None: ("?", "yellow")}
 _MS_A_SECOND = 1000
@@ -35,6 +38,11 @@ _KEPT_COLUMNS = (
     Column("newest (UTC)", width=cells.WHEN_WIDTH),
     folded("where", 4),
 )
+_MISSING_COLUMNS = (
+    Column("not in the history", width=cells.WHEN_WIDTH),
+    folded("key"),
+    folded("sequence number"),
+)
 _CHECK_COLUMNS = (
     Column("", width=1),
     folded("check", 2),
@@ -43,17 +51,50 @@ _CHECK_COLUMNS = (
 )
 
 
-def status_blocks(status: Status) -> Iterator[RenderableType]:
-    """How a deployment is now."""
+def status_blocks(status: Status, proof: Proof | None) -> Iterator[RenderableType]:
+    """How a deployment is now, and what holding its stream against its history came to."""
     extent = extent_of([consumer.consumer for consumer in status.consumers])
     horizon = f"; history since {cells.when(status.horizon)}" if status.horizon else ""
     title = f"{status.stack} in {status.region} at {cells.zoned(status.at)}"
     yield titled(title, extent + horizon)
+    if status.watermark is not None:
+        yield _watermark_line(status.watermark)
     yield from ("", table_of(_TABLE_COLUMNS, map(_table_row, status.tables)))
     yield from ("", table_of(_CONSUMER_COLUMNS, map(_consumer_row, status.consumers)))
     yield from ("", table_of(_KEPT_COLUMNS, map(_kept_row, status.kept_aside)))
     yield Text(f"in the bucket {status.quarantine_bucket}", style="dim")
     yield ""
+    if proof is not None:
+        yield from _proof_blocks(proof)
+
+
+def _watermark_line(watermark: Watermark | NoWatermark) -> Text:
+    if isinstance(watermark, NoWatermark):
+        return Text(f"complete until: not known, {cells.printable(watermark.reason)}", "yellow")
+    until = f"complete until {cells.when(watermark.at)} ({watermark.basis}): "
+    return Text(until + cells.printable(watermark.reason))
+
+
+def _proof_blocks(proof: Proof) -> Iterator[RenderableType]:
+    yield titled(
+        f"The stream against the history: {cells.count_of(proof.records, 'record')} of "
+        f"{cells.count_of(proof.shards, 'shard')}",
+        _watermark_line(proof.watermark),
+    )
+    if proof.missing:
+        yield from ("", capped(_MISSING_COLUMNS, proof.missing, _missing_row))
+    if isinstance(proof.watermark, Watermark):
+        until = time_text(proof.watermark.at)
+        yield Text(f"to have answers rest on it: --recorded-until {until}", style="dim")
+    yield ""
+
+
+def _missing_row(record: MissingRecord) -> Row:
+    return (
+        "not readable" if record.created_at is None else cells.when(record.created_at),
+        "" if record.keys is None else cells.key_cell(record.keys),
+        record.sequence_number,
+    )
 
 
 def advice_blocks(about: str, advice: Sequence[Advice]) -> Iterator[RenderableType]:

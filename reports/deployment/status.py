@@ -18,6 +18,8 @@ from reports.deployment.stack_reader import (
     StackReader,
     reason_of,
 )
+from reports.deployment.watermark import stack_watermark
+from reports.states.watermark import NoWatermark, Watermark
 from stream_core.retry import error_code
 
 Read = TypeVar("Read")
@@ -102,6 +104,7 @@ class Status:
     Attributes:
         region: where all of it is but, maybe, the replica.
         at: when this was read, UTC.
+        watermark: up to when the history is complete, or why that is not known; None without one.
     """
 
     stack: str
@@ -111,6 +114,7 @@ class Status:
     consumers: tuple[ConsumerStatus, ...]
     kept_aside: tuple[KeptAside, ...]
     quarantine_bucket: str
+    watermark: Watermark | NoWatermark | None = None
 
     @property
     def horizon(self) -> datetime | None:
@@ -156,6 +160,9 @@ def read_status(session: boto3.Session, stack: Stack, endpoint_url: str | None =
             consumers=tuple(in_order(_call, consumers)),
             kept_aside=tuple(in_order(_call, kept_aside)),
             quarantine_bucket=stack.quarantine_bucket,
+            watermark=stack_watermark(reader)
+            if Consumer.HISTORY_WRITER in stack.consumers
+            else None,
         )
 
 

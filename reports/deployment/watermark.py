@@ -57,12 +57,9 @@ class WatermarkFinder:
             if stack.history_table != self.history_table:
                 return NoWatermark(f"stack '{name}' writes another history table")
             with StackReader(self.session, stack, self.endpoint_url) as reader:
-                return watermark_of(_delivery(reader))
+                return stack_watermark(reader)
         except UNREADABLE as error:
-            return NoWatermark(
-                f"up to when the history is complete cannot be read ({reason_of(error)}); "
-                "--recorded-until says it where it is known"
-            )
+            return _unreadable(error)
 
     def _tagged(self) -> str | None:
         client = self.session.client(
@@ -72,6 +69,21 @@ class WatermarkFinder:
         pages = client.get_paginator("list_tags_of_resource").paginate(ResourceArn=arn)
         tags = {tag["Key"]: tag["Value"] for page in pages for tag in page.get("Tags", [])}
         return tags.get(_STACK_TAG)
+
+
+def stack_watermark(reader: StackReader) -> Watermark | NoWatermark:
+    """Up to when the history of a stack is complete, or why that is not known."""
+    try:
+        return watermark_of(_delivery(reader))
+    except UNREADABLE as error:
+        return _unreadable(error)
+
+
+def _unreadable(error: Exception) -> NoWatermark:
+    return NoWatermark(
+        f"up to when the history is complete cannot be read ({reason_of(error)}); "
+        "--recorded-until says it where it is known"
+    )
 
 
 def _delivery(reader: StackReader) -> Deliveries:
@@ -94,7 +106,7 @@ def _delivery(reader: StackReader) -> Deliveries:
         follows_latest=source.has_stream and source.stream_arn == mapping["EventSourceArn"],
         measured=measured,
         unmeasured=unmeasured,
-        kept_aside=list(_kept_aside(reader)),
+        kept_aside=list(kept_aside(reader)),
     )
 
 
@@ -120,7 +132,7 @@ def _measured(reader: StackReader, window: QuietTime) -> tuple[Measured | None, 
     )
 
 
-def _kept_aside(reader: StackReader) -> Iterator[datetime | None]:
+def kept_aside(reader: StackReader) -> Iterator[datetime | None]:
     """For each object that the history lacks records of, the earliest arrival it names.
 
     Raises:

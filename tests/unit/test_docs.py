@@ -44,6 +44,9 @@ SECTIONS = {
     "status": [
         record_kinds.STATUS,
         record_kinds.STATUS_LINE,
+        record_kinds.WATERMARK,
+        record_kinds.PROOF,
+        record_kinds.MISSING_RECORD,
         record_kinds.TABLE_STATUS,
         record_kinds.CONSUMER_STATUS,
         record_kinds.KEPT_ASIDE,

@@ -2,11 +2,15 @@
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from itemtrail.commands import deployment as deployment_commands
+from operations.proof import MissingRecord, Proof
 from reports.deployment.stack import Stack
+from reports.deployment.status import Status
+from reports.states.watermark import Basis, NoWatermark, Watermark
 from tests.unit.itemtrail.trail import ADVICE, BOTH, STATUS
 
 
@@ -80,3 +84,45 @@ def test_doctor_without_findings_exits_with_0(run, monkeypatch):
     status, out, _ = run("doctor")
 
     assert (status, [one["ok"] for one in json.loads(out)]) == (0, [True])
+
+
+UNTIL = datetime(2026, 3, 3, 12, tzinfo=UTC)
+PROVEN = Proof(2, 7, (), Watermark(UNTIL, Basis.COMPARED, "every record is a row"))
+WELL = replace(STATUS, kept_aside=(), watermark=Watermark(UNTIL, Basis.MEASURED, "nothing failed"))
+
+
+def test_status_says_up_to_when_the_history_is_complete(run, monkeypatch):
+    """With what that rests on or, where it is not known, why."""
+    _, out, _ = run("status", "--output", "json")
+    assert json.loads(out)["watermark"] is None
+
+    for watermark, words in (
+        (WELL.watermark, "complete until 2026-03-03 12:00:00 (measured): nothing failed"),
+        (NoWatermark("the metrics are off"), "not known, the metrics are off"),
+    ):
+        known = replace(WELL, watermark=watermark)
+        monkeypatch.setattr(deployment_commands, "read_status", lambda *_, known=known: known)
+        _, table, _ = run("status", "--output", "table")
+        _, out, _ = run("status", "--output", "json")
+        assert words in " ".join(table.split())
+        assert json.loads(out)["watermark"]["reason"] == watermark.reason
+
+
+def test_a_proof_that_finds_a_record_missing_exits_with_1(run, monkeypatch):
+    """It is named, and so is the moment to give to --recorded-until."""
+    monkeypatch.setattr(deployment_commands, "read_status", lambda *_: WELL)
+    monkeypatch.setattr(Status, "clean", True)
+    record = MissingRecord("shard-1", "42", {"Id": {"S": "7"}}, UNTIL)
+
+    for proof, expected in ((PROVEN, 0), (replace(PROVEN, missing=(record,)), 1)):
+        monkeypatch.setattr(deployment_commands, "_proof", lambda *_, proof=proof: proof)
+        status, table, _ = run("status", "--prove", "--output", "table")
+        assert status == expected
+        assert "--recorded-until 2026-03-03T12:00:00.000000Z" in table
+        assert ("42" in table) is bool(expected)
+        status, out, _ = run("status", "--prove", "--output", "json")
+        assert (status, len(json.loads(out)["proof"]["missing"])) == (expected, expected)
+        _, out, _ = run("status", "--prove", "--output", "jsonl")
+        lines = {line["part"]: line for line in map(json.loads, out.splitlines())}
+        assert (lines["proof"]["count"], lines["proof"]["state"]) == (expected, "compared")
+        assert lines["watermark"]["state"] == "measured"
