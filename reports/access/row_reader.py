@@ -161,8 +161,8 @@ class RowReader:
                 with suppress(IntegrityError):
                     return KeySchema.of_keys(HistoryRow.from_item(item).change.keys)
         raise ReportError(
-            f"the history table '{self.history_table}' has no row that can be read: name the "
-            "source table too, so that its keys are known"
+            f"the history table '{self.history_table}' is empty, or no row of it can be read: name "
+            "the source table too, so that its keys are known"
         )
 
     @cached_property

@@ -532,7 +532,7 @@ def test_what_is_no_time_is_refused_by_the_name_of_its_argument(trail, time):
 
 def test_an_empty_history_without_a_source_says_what_to_do(aws):
     """Without any row nothing tells what a key looks like."""
-    with pytest.raises(ReportError, match="no row that can be read: name the"):
+    with pytest.raises(ReportError, match="no row of it can be read: name the"):
         HistoryTable(HISTORY, session=aws).history(KEY)
 
 
