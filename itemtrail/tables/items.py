@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import islice
 
 from rich.console import Group, RenderableType
 from rich.table import Column, Table
@@ -140,7 +141,13 @@ def blame_blocks(state: ItemState, blames: Sequence[Blame]) -> Iterator[Renderab
     title = f"Blame of {key_text(state.keys)} as of {cells.zoned(state.at)}"
     footnotes = cells.Footnotes()
     table = _blame_table(blames, footnotes) if state.exists else Text("no such item")
-    yield titled(title, table, "", *footnotes.lines(), cells.certainty(state), "")
+    yield titled(title, table, "", *footnotes.lines(), cells.certainty(state))
+    # All changes that are recorded are as sure as the state was until then.
+    unsure = (blame for blame in blames if blame.row and blame.certainty is not Certainty.EXACT)
+    for blame in islice(unsure, 1):
+        word = cells.certainty_word(blame.certainty)
+        yield Text.assemble("since when and by whom: ", word, f": {cells.printable(blame.reason)}")
+    yield ""
 
 
 def _blame_table(blames: Sequence[Blame], footnotes: cells.Footnotes) -> Table:
@@ -200,9 +207,7 @@ def _change_that_began(row: HistoryRow, state: ItemState) -> Text:
 
 def _since(blame: Blame, footnotes: cells.Footnotes) -> Text:
     if blame.row is not None:
-        since = Text(cells.when(blame.row.change.created_at))
-        is_exact = blame.certainty is Certainty.EXACT
-        return since if is_exact else since.append_text(footnotes.mark(blame.reason))
+        return Text(cells.when(blame.row.change.created_at))
     return Text("not recorded").append_text(footnotes.mark(blame.reason))
 
 

@@ -7,8 +7,9 @@ from rich.console import Console, Group
 
 from itemtrail.records.items import version_record
 from itemtrail.tables import cells, layout
-from itemtrail.tables.items import state_table, version_blocks
-from reports.states.timeline import Certainty, Evidence, ItemState, judge
+from itemtrail.tables.items import blame_blocks, state_table, version_blocks
+from reports.states.blame import blame
+from reports.states.timeline import Certainty, Evidence, ItemState, judge, judge_span
 from stream_core.history_row import HistoryRow
 from tests.factories import change, item, text
 from tests.unit.itemtrail.stdout import AT, KEYS, ROW
@@ -34,6 +35,17 @@ def test_long_values_are_cut_in_tables_with_their_size():
         len(version_record(rows[0], rows[0].change.created_at, None)["new_image"]["Photo"]["B"])
         == 5000
     )
+
+
+def test_blame_says_how_sure_its_changes_are_where_the_state_is_surer():
+    """The state now is what it is; a change on its way may have set a value, and set it back."""
+    evidence = Evidence(KEYS, AT, AT, AT, ROW, live_was_read=True, live=ROW.change.new_image)
+    state = judge(evidence)
+
+    table = drawn(*blame_blocks(state, blame(state, judge_span(evidence), [ROW], None)))
+
+    assert "exact (live): the live item" in table
+    assert table.count("since when and by whom: bounded: the last row fits the live item") == 1
 
 
 @pytest.mark.parametrize("width", [80, 140])

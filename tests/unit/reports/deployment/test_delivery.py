@@ -69,6 +69,7 @@ def test_metrics_that_are_not_there_are_not_zero(measured):
         ({"state": "Disabled"}, "Disabled"),
         ({"follows_latest": False}, "latest stream"),
         ({"modified_at": NOON - 30 * MINUTE}, "was changed"),
+        ({"modified_at": WELL.quiet_time.begin}, "was changed"),
         ({"kept_aside": (NOON - HOUR, None)}, "kept aside"),
     ],
 )
