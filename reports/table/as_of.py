@@ -78,6 +78,9 @@ def table_states(
             reason += f"; {UNSEEN}"
     else:
         states = _from_history(reader, at, now, progress)
+    if at < now and not reader.watermark.covers(at):
+        # Of an item of which nothing has arrived there is no line that could say so.
+        reason += f"; {reader.watermark.doubt(now)}"
     if at < reader.horizon:
         reason += f"; what was deleted before {_began(reader)} does not show"
     return TableAsOf(at, method, reason, _reported(states, certain=certain))

@@ -77,7 +77,7 @@ def _item_versions(
 def _newest_before(reader: RowReader, identifier: str, start: datetime) -> HistoryRow | None:
     # Every row stamped `start` has something after that text.
     items = reader.items(identifier, until=time_text(start), newest_first=True, limit=1)
-    return next(map(reader.load, items), None)
+    return next(map(reader.read, items), None)
 
 
 def _as_of_the_end(

@@ -34,16 +34,11 @@ class Oracle:
                 image = write.new
         return image
 
-    def is_ambiguous(self, identifier, at):
-        """Whether stamps that go back leave open what the item was then.
-
-        The last change stamped until then says one thing, the last one before any that is stamped
-        later says another.
-        """
+    def image_in_order(self, identifier, at):
+        """What the item was, if a change that is stamped before an earlier one holds since that."""
         writes = self.world.writes_of(identifier)
         until = [write.new for write in takewhile(lambda write: write.stamp <= at, writes)]
-        image = until[-1] if until else self.world.first.get(identifier)
-        return not same_item(image, self.true_image(identifier, at))
+        return until[-1] if until else self.world.first.get(identifier)
 
     def true_images(self, identifier):
         """All that the item ever was."""
@@ -54,8 +49,10 @@ class Oracle:
 
     def may_say(self, identifier, at, image):
         """Whether a history as it stands can be sure of this, rightly or as documented."""
-        return same_item(self.true_image(identifier, at), image) or self.is_hidden_at(
-            identifier, at, image
+        return (
+            same_item(self.true_image(identifier, at), image)
+            or same_item(self.image_in_order(identifier, at), image)
+            or self.is_hidden_at(identifier, at, image)
         )
 
     def is_hidden_at(self, identifier, at, image):
@@ -134,9 +131,9 @@ class Oracle:
     def has_left_something(self, identifier):
         """Whether anything that can be read tells of an item: a row, or the live item."""
         world = self.world
+        writes = [write for write in world.writes if write.fate == RECORDED]
         return (world.has_source and identifier in world.live) or any(
-            one.identifier == identifier
-            for one in [*world.baselines, *(w for w in world.writes if w.fate == RECORDED)]
+            one.identifier == identifier for one in [*world.baselines, *writes]
         )
 
     def is_whole(self, identifier):

@@ -8,6 +8,7 @@ from reports import Certainty, UncertainError
 from reports.access.clients import CONCURRENCY
 from reports.access.progress import silent
 from reports.states.timeline import judge
+from reports.states.watermark import NoWatermark
 from reports.table.as_of import table_states
 from reports.table.known_items import KnownItem, in_batches
 from stream_core.history_row import HistoryRow
@@ -188,6 +189,17 @@ def test_what_an_untouched_item_rests_on_is_said_in_words():
     assert by_name["item-000"].certainty is Certainty.EXACT
     assert by_name["item-001"].certainty is Certainty.BOUNDED
     assert "a change still on its way would not show" in by_name["item-001"].reason
+
+
+def test_an_answer_later_than_the_watermark_says_so_as_a_whole():
+    """An item of which nothing has arrived yet has no line that could be bounded."""
+    world = inserted(Recorded(), 1)
+    world.reader.watermark = NoWatermark()
+
+    past, present = ask(world, 50), ask(world, 600)
+
+    assert NoWatermark().reason in past.reason
+    assert NoWatermark().reason not in present.reason
 
 
 def test_what_rewinding_does_not_see_is_said_of_the_whole():

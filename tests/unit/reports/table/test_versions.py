@@ -9,7 +9,7 @@ from reports.access.progress import silent
 from reports.table.versions import item_versions, table_versions
 from stream_core.history_row import ID
 from tests.factories import item, number
-from tests.unit.memory_tables import SOURCE, Recorded, moment
+from tests.unit.memory_tables import HISTORY, SOURCE, Recorded, moment
 
 KEYS = {"Id": {"S": "1"}}
 NOW = moment(600)
@@ -268,6 +268,18 @@ def test_an_item_that_changed_costs_one_query():
         if operation == "get_item" or (operation == "query" and "IndexName" not in request)
     ]
     assert own == ["query"] * 20
+
+
+def test_an_altered_row_before_a_range_does_not_end_the_question():
+    """What is next to it is bounded."""
+    world = lived((0, 0), (3600, 1), (7200, 2))
+    row = world.rows[0].to_item(world.shards)
+    world.client.put(HISTORY, row | {"NewImage": {"M": version(9)}})
+    world.reader._strict = False
+
+    states = list(item_versions(world.reader, KEYS, moment(3600), moment(7200), moment(9000)))
+
+    assert counts(states) == [1, 2]
 
 
 def test_a_range_may_begin_with_time_itself():
