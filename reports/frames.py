@@ -4,7 +4,9 @@ Every frame has a column `id`, the item's canonical key as text, which `groupby`
 Times are timezone-aware UTC; values are exact Python values (`Decimal`, bytes, sets) in columns
 of dtype object, with the wire type beside them where NULL and absent must be told apart. With
 `coerce`, numbers are floats, in columns of `float64` where there is nothing else, binary is base64
-text and sets are lists: see `values.to_python`. `to_parquet` takes every frame, see `exact_frame`.
+text and sets are lists: see `values.to_python`; a key is never coerced, as another one could come
+of it: neither `key` nor the key's columns of `scd2`. `to_parquet` takes every frame, see
+`exact_frame`.
 """
 
 import json
@@ -86,7 +88,7 @@ def changes_frame(
         {
             "id": _objects(row.change.item_id for row in rows),
             "changed_at": _times([row.change.created_at for row in rows]),
-            "key": _images([row.change.keys for row in rows], coerce=coerce),
+            "key": _images([row.change.keys for row in rows], coerce=False),
             "event_name": _objects(row.change.event_name.value for row in rows),
             "changed": _objects(changed_paths(row) for row in rows),
             "old_image": _images([row.change.old_image for row in rows], coerce=coerce),
@@ -112,7 +114,7 @@ def states_frame(states: Sequence[ItemState], *, coerce: bool = False) -> pd.Dat
     return ExactFrame(
         {
             "id": _objects(item_id(state.keys) for state in states),
-            "key": _images([state.keys for state in states], coerce=coerce),
+            "key": _images([state.keys for state in states], coerce=False),
             "valid_from": _times([state.valid_from for state in states]),
             "valid_to": _times([state.valid_to for state in states]),
             "is_current": _flags(state.is_current for state in states),
@@ -147,7 +149,7 @@ def scd2_frame(states: Iterable[ItemState], *, coerce: bool = False) -> pd.DataF
     columns: dict[str, Any] = {"id": own["id"]}
     for path in keys | dict.fromkeys(sorted(paths, key=path_text)):
         values = [values.get(path) for values in values_by_version]
-        columns[_column(path)] = _values(values, coerce=coerce, absent=pd.NA)
+        columns[_column(path)] = _values(values, coerce=coerce and path not in keys, absent=pd.NA)
     return ExactFrame(columns | dict(own[list(_SCD2)].items()))
 
 
