@@ -191,6 +191,7 @@ class Facts:
     bodies: dict[str, str] = field(default_factory=dict)
     metrics: dict[str, list[float]] = field(default_factory=lambda: {"PolledEventCount": [0.0]})
     metrics_status: str = "Complete"
+    metrics_absent: set[str] = field(default_factory=set)
     tags: dict[str, str] = field(default_factory=lambda: {"aws:cloudformation:stack-name": STACK})
     policies: dict[str, dict] = field(default_factory=lambda: {HISTORY: append_only()})
     retention: dict | None = field(default_factory=lambda: {"Mode": "GOVERNANCE", "Days": 365})
@@ -327,6 +328,7 @@ class FakeAws:
                     "StatusCode": facts.metrics_status,
                 }
                 for query in MetricDataQueries
+                if query["MetricStat"]["Metric"]["MetricName"] not in facts.metrics_absent
             ]
         }
 

@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from operations.errors import OperationError
-from reports.deployment.stack_reader import FAILED_BATCHES
+from reports.deployment.stack_reader import FAILED_BATCHES, POINTERS
 from stream_core.retry import error_code
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 DONE = "done/"
-POINTERS = "pointers/"
-"""Where invocation records of an older set-up, which name a batch and do not hold it, are put."""
 PREFIXES = ("quarantine/", FAILED_BATCHES, POINTERS)
 _GONE = frozenset({"NoSuchKey", "NoSuchVersion", "404"})
 _CHANGED = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412"})

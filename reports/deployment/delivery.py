@@ -48,12 +48,13 @@ class Measured:
     """What the metrics say of the quiet time.
 
     Attributes:
-        was_polled: whether the mapping counts what it polls; without that no other count is known.
+        was_polled: whether the mapping counts what it polls, and the age of that is known; without
+            it no other count is known.
         failures: the sum of each metric of `FAILURES`.
         age: the greatest age of a record when it was sent; zero where none was.
     """
 
-    was_polled: bool
+    was_polled: bool = False
     failures: Mapping[str, float] = field(default_factory=dict)
     age: timedelta = timedelta(0)
 
@@ -70,8 +71,8 @@ class Deliveries:
         modified_at: when the mapping was last changed.
         follows_latest: whether it reads the stream that the table writes now.
         measured: what the metrics say of the quiet time; None where they cannot be read.
-        kept_aside: for every object that is kept aside the earliest arrival it names, None where
-            it names none.
+        kept_aside: for every object that is kept aside the earliest stamp that a record in
+            it may have, None where it does not say.
         unmeasured: why there are no metrics, in words.
     """
 
@@ -108,6 +109,11 @@ def watermark_of(deliveries: Deliveries) -> Watermark | NoWatermark:
         )
     if deliveries.maximum_age is None:
         return NoWatermark(f"{failing}, and the mapping gives up no record for its age")
+    if deliveries.measured is not None and deliveries.measured.age > deliveries.maximum_age:
+        return NoWatermark(
+            f"{failing}, and a record of {deliveries.measured.age} was sent, though the mapping "
+            f"gives up what is older than {deliveries.maximum_age}"
+        )
     return _lowered(
         deliveries,
         deliveries.now - deliveries.maximum_age - QUIET,

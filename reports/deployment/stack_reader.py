@@ -34,6 +34,8 @@ Value = TypeVar("Value")
 
 UNREADABLE = (ClientError, BotoCoreError, ResponseParserError, ReportError)
 """What it may raise when something cannot be read: to be shown with its reason."""
+POINTERS = "pointers/"
+"""Where invocation records of an older set-up, which name a batch and do not hold it, are put."""
 LAG_WINDOW = timedelta(minutes=15)
 FAILED_BATCHES = "aws/lambda/"
 """Where Lambda keeps the batches that it gave up on."""
@@ -194,7 +196,7 @@ class StackReader:
             MetricDataQueries=queries, StartTime=start, EndTime=end
         )
         points: dict[str, list[float]] = {name: [] for name in dimensions}
-        names, last = list(dimensions), dict.fromkeys(dimensions, "Complete")
+        names, last = list(dimensions), dict.fromkeys(dimensions, "absent")
         for result in (result for page in pages for result in page["MetricDataResults"]):
             name = names[int(result["Id"].removeprefix("m"))]
             points[name] += result["Values"]

@@ -14,8 +14,15 @@ from reports.access.service_date import date_of
 from reports.access.table_description import describe
 from reports.deployment.delivery import FAILURES, Deliveries, Measured, QuietTime, watermark_of
 from reports.deployment.stack import Consumer, Stack, TableRole
-from reports.deployment.stack_reader import FAILED_BATCHES, UNREADABLE, StackReader, reason_of
+from reports.deployment.stack_reader import (
+    FAILED_BATCHES,
+    POINTERS,
+    UNREADABLE,
+    StackReader,
+    reason_of,
+)
 from reports.errors import ReportError
+from reports.states.stream_order import earliest_before
 from reports.states.watermark import NoWatermark, Watermark
 
 _STACK_TAG = "aws:cloudformation:stack-name"
@@ -120,32 +127,34 @@ def _measured(reader: StackReader, window: QuietTime) -> tuple[Measured | None, 
         points = reader.metrics(metrics, window.begin, window.end + timedelta(minutes=1))
     except UNREADABLE as error:
         return None, f"the metrics cannot be read ({reason_of(error)})"
+    age = timedelta(milliseconds=max(points[_AGE], default=0))
     if not points[_POLLED]:
-        return Measured(was_polled=False), "the mapping counts no events in the last half hour"
-    return (
-        Measured(
-            was_polled=True,
-            failures={name: sum(points[name]) for name in FAILURES},
-            age=timedelta(milliseconds=max(points[_AGE], default=0)),
-        ),
-        "",
-    )
+        return Measured(age=age), "the mapping counts no events in the last half hour"
+    if sum(points[_POLLED]) and not points[_AGE]:
+        return Measured(age=age), "records were polled whose age is not known"
+    failures = {name: sum(points[name]) for name in FAILURES}
+    return Measured(was_polled=True, failures=failures, age=age), ""
 
 
 def kept_aside(reader: StackReader) -> Iterator[datetime | None]:
-    """For each object that the history lacks records of, the earliest arrival it names.
+    """For each object that the history lacks records of, the earliest stamp one of them may have.
+
+    None is for an object that does not say of when it is.
 
     Raises:
         ReportError: there are too many of them to look at.
     """
     keys = [
         key
-        for prefix in (Consumer.HISTORY_WRITER.quarantine, FAILED_BATCHES)
+        for prefix in (Consumer.HISTORY_WRITER.quarantine, FAILED_BATCHES, POINTERS)
         for key in reader.object_keys(prefix)
         if not key.startswith(_of_the_replica(reader.stack))
     ]
     if len(keys) > _MOST_KEPT_ASIDE:
         raise ReportError(f"{len(keys)} objects are kept aside: redrive them")
+    if any(key.startswith(POINTERS) for key in keys):
+        yield None
+        return
     yield from in_order(lambda key: _earliest(reader.kept_object(key)), keys)
 
 
@@ -157,14 +166,26 @@ def _of_the_replica(stack: Stack) -> tuple[str, ...]:
 
 
 def _earliest(body: bytes) -> datetime | None:
-    """The earliest arrival that a quarantined record, or a batch Lambda gave up on, names."""
+    """The earliest stamp that a quarantined record, or one of a batch given up on, may have.
+
+    Of a batch Lambda names the first and the last arrival, and times between may go back.
+    """
     try:
         match json.loads(body):
             case {"Record": {"dynamodb": {"ApproximateCreationDateTime": int() | float() as at}}}:
                 return datetime.fromtimestamp(at, UTC)
-            case {"DDBStreamBatchInfo": {"approximateArrivalOfFirstRecord": str(text)}}:
-                arrival = datetime.fromisoformat(text)
-                return arrival if arrival.tzinfo else arrival.replace(tzinfo=UTC)
+            case {
+                "DDBStreamBatchInfo": {
+                    "approximateArrivalOfFirstRecord": str(first),
+                    "approximateArrivalOfLastRecord": str(last),
+                }
+            }:
+                return earliest_before(min(_arrival(first), _arrival(last)))
     except (ValueError, RecursionError, OverflowError, OSError):
         pass
     return None
+
+
+def _arrival(text: str) -> datetime:
+    arrival = datetime.fromisoformat(text)
+    return arrival if arrival.tzinfo else arrival.replace(tzinfo=UTC)

@@ -64,8 +64,9 @@ class Watermark:
 
     def doubt(self, now: datetime) -> str:
         """Why a later answer is not exact, in words."""
+        fresh = _length(max(now - self.at, TICK))
         return (
-            f"a change of the last {_length(now - self.at)} may still be on its way: the history "
+            f"a change of the last {fresh} may still be on its way: the history "
             f"is known to be complete until {time_text(self.at)} ({self.basis})"
         )
 

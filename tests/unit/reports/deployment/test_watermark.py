@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from reports.deployment.watermark import WatermarkFinder
+from reports.states.stream_order import MOST_BACK
 from reports.states.watermark import Basis, NoWatermark, Watermark
 from tests.fake_deployment import HISTORY, NOW, SOURCE, STACK, WRITERS
 
@@ -16,6 +17,15 @@ ARRIVED = datetime(2026, 11, 20, 7, 30, tzinfo=UTC)
 
 def found(aws, stack=STACK, **options):
     return WatermarkFinder(aws.session, None, HISTORY, stack, **options).find()
+
+
+def batch(first, last):
+    return {
+        "DDBStreamBatchInfo": {
+            "approximateArrivalOfFirstRecord": f"2026-11-20T{first}Z",
+            "approximateArrivalOfLastRecord": f"2026-11-20T{last}Z",
+        }
+    }
 
 
 def keep(aws, key, body):
@@ -92,6 +102,35 @@ def test_a_part_of_the_metrics_is_not_all_of_them(aws):
     assert found(aws).basis is Basis.AGED
 
 
+@pytest.mark.parametrize("name", ["Errors", "PolledEventCount", "IteratorAge"])
+def test_a_metric_that_is_not_answered_is_not_zero(aws, name):
+    """An answer without points is another thing than no answer."""
+    aws.facts.metrics_absent.add(name)
+
+    assert found(aws).basis is Basis.AGED
+
+
+def test_records_that_were_polled_have_an_age(aws):
+    """Without it they may be of any age; where nothing was polled there is none."""
+    aws.facts.metrics["PolledEventCount"] = [0.0, 3.0]
+
+    assert "whose age is not known" in found(aws).reason
+
+    aws.facts.metrics["IteratorAge"] = [1000.0]
+
+    assert found(aws).basis is Basis.MEASURED
+
+
+def test_a_record_beyond_the_maximum_age_leaves_no_watermark(aws):
+    """The limit does not hold, or not yet; also where the mapping counts nothing."""
+    aws.facts.metrics = {"IteratorAge": [13 * 3600 * 1000.0]}
+
+    answer = found(aws)
+
+    assert isinstance(answer, NoWatermark)
+    assert "13:00:00 was sent" in answer.reason
+
+
 def test_a_stream_that_is_off_is_not_followed(aws):
     """What is written now is recorded nowhere."""
     aws.facts.tables[SOURCE]["StreamSpecification"] = {"StreamEnabled": False}
@@ -100,23 +139,29 @@ def test_a_stream_that_is_off_is_not_followed(aws):
 
 
 @pytest.mark.parametrize(
-    ("key", "body"),
+    ("key", "body", "earliest"),
     [
         (
             QUARANTINED,
             {"Record": {"dynamodb": {"ApproximateCreationDateTime": ARRIVED.timestamp()}}},
+            ARRIVED,
         ),
-        (
-            GIVEN_UP,
-            {"DDBStreamBatchInfo": {"approximateArrivalOfFirstRecord": "2026-11-20T07:30:00Z"}},
-        ),
+        (GIVEN_UP, batch("07:30:00", "07:30:03"), ARRIVED - MOST_BACK),
+        (GIVEN_UP, batch("07:30:03", "07:30:00"), ARRIVED - MOST_BACK),
     ],
 )
-def test_the_watermark_lies_before_what_is_kept_aside(aws, key, body):
-    """Each object names the earliest arrival in it, in the words of whoever wrote it."""
+def test_the_watermark_lies_before_what_is_kept_aside(aws, key, body, earliest):
+    """A record says of when it is; times may go back within a batch, which names its ends."""
     keep(aws, key, body)
 
-    assert found(aws).at == ARRIVED - timedelta(seconds=1)
+    assert found(aws).at == earliest - timedelta(seconds=1)
+
+
+def test_a_batch_that_is_but_named_leaves_no_watermark(aws):
+    """`redrive` waits for what lies there as well, and none of it is read here."""
+    keep(aws, "pointers/2026/11/25/record", batch("07:30:00", "07:30:00"))
+
+    assert "does not say of when it is" in found(aws).reason
 
 
 @pytest.mark.parametrize("body", ["no JSON", {}, {"Record": {"dynamodb": {}}}, '{"Record": 1'])

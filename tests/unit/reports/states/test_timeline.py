@@ -223,6 +223,11 @@ def test_the_state_a_moment_ago_is_not_the_live_item():
     assert answer.certainty is Certainty.BOUNDED
 
 
+def test_a_doubt_is_never_of_less_than_no_time():
+    """The moment asked for may lie in the second of a watermark that is as late."""
+    assert "the last 1 seconds may" in recorded_until(NOW).doubt(NOW - timedelta(minutes=2))
+
+
 def test_a_state_that_the_live_item_contradicts_is_not_current():
     """Until when it was so is not known, but it is so no longer."""
     answer = state(before=row(None, ONE), live_was_read=True, live=TWO)
