@@ -24,7 +24,7 @@ from stream_core.change import EventName
 from stream_core.history_row import HistoryRow
 from stream_core.item_id import CONTROL_ID, item_id
 from stream_core.overflow_object import unpack
-from tests.factories import NOON
+from tests.factories import COMPLETE, NOON
 from tests.simulation.backfilled import plan, run, run_again, slow_plan
 
 SEEDS = range(8)
@@ -279,6 +279,7 @@ def _chain(outcome, keys, rows, life):
             row.change.created_at,
             _state(state_before(row)),
             _state(row.change.new_image),
+            row.change.event_source_arn,
         )
         for row in rows
     ]
@@ -331,4 +332,5 @@ def _evidence(keys, at, rows, live, horizon):
         after=after[0] if after else None,
         live_was_read=not after,
         live=live if not after else None,
+        **COMPLETE,
     )
