@@ -60,7 +60,7 @@ NESTED = {
     ("undo", "conflicts"): record_kinds.CONFLICT,
 }
 EVERY_COMMAND = pytest.mark.parametrize("command", EVERY_ORDER)
-WRITING = pytest.mark.parametrize("command", EVERY_ORDER.keys() - {"compare"})
+WRITING = pytest.mark.parametrize("command", sorted(EVERY_ORDER.keys() - {"compare"}))
 
 
 @EVERY_COMMAND
