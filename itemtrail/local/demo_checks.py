@@ -12,6 +12,7 @@ from reports.inputs.keys import key_text
 from stream_core.attribute_values import Item, same_item
 from stream_core.errors import ItemtrailError
 from stream_core.history_row import HistoryRow
+from stream_core.item_id import item_id
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -130,12 +131,14 @@ def _state_problems(workload: Workload, trail: HistoryTable) -> Iterator[str]:
 
 
 def _table_problems(workload: Workload, trail: HistoryTable) -> Iterator[str]:
-    for at, items in workload.instants:
-        states = {state.keys["Id"]["N"]: state for state in trail.table_states(at).states}
-        for identifier in states.keys() | set(map(str, items)):
+    for at, images in workload.instants:
+        items = {str(number): image for number, image in images.items()}
+        # A row that no change explains may be of another kind of key.
+        states = {item_id(state.keys): state for state in trail.table_states(at).states}
+        for identifier in states.keys() | items.keys():
             state = states.get(identifier)
             image = state.image if state else None
-            if not same_item(image, items.get(int(identifier))):
+            if not same_item(image, items.get(identifier)):
                 yield f"item {identifier} as of {at}: not the state it had"
             elif state and state.exists and state.certainty is not Certainty.EXACT:
                 yield f"item {identifier} as of {at}: {state.certainty}, {state.reason}"
