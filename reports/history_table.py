@@ -1,5 +1,6 @@
 """The history table as a person asks it."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -86,7 +87,7 @@ class HistoryTable:
             history_table: the table's name.
             source_table: the table whose history it is. Without it nothing confirms the newest
                 row of an item, and answers that rest on it are `unknown`.
-            session: credentials and region, as in boto3.
+            session: credentials and region, as in boto3; by default AWS_REGION counts too.
             endpoint_url: another endpoint than AWS, as in boto3.
             time_shards: the stack's `TimeShards`: `verify` holds rows against it, no more.
             stack: the stack that writes the history, whose metrics tell up to when it is
@@ -98,7 +99,7 @@ class HistoryTable:
             strict: raise at the first row that is not what was written, instead of marking it.
         """
         self._now = (machine or Machine()).now
-        session = session or boto3.Session()
+        session = session or boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
         declared = declared_watermark(recorded_until, self._now())
         finder = WatermarkFinder(session, endpoint_url, history_table, stack, declared)
         self._reader = RowReader(

@@ -170,7 +170,10 @@ class Demo:
 
     def _keep(self, stack: LocalStack, workload: Workload, recorded_until: datetime | None) -> None:
         """Say how to go on by hand, and stay until Ctrl-C."""
-        program = shlex.quote(str(Path(sys.argv[0])))
+        own = Path(sys.argv[0])
+        # `python -m` puts the path of a module there, which cannot be run.
+        is_module = own.name == "__main__.py"
+        program = shlex.join([sys.executable, "-m", "itemtrail"] if is_module else [str(own)])
         first, renamed, last = (f"{at:%Y-%m-%dT%H:%M:%S.%fZ}" for at, _ in workload.instants)
         commands = (
             f"history {MURALI}",
@@ -185,7 +188,8 @@ class Demo:
         self._console.print(
             f"\nRunning at {stack.endpoint_url} until Ctrl-C. In another terminal:\n\n"
             f"  export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test\n"
-            f"  export AWS_REGION={REGION} AWS_ENDPOINT_URL={stack.endpoint_url}\n"
+            f"  export AWS_REGION={REGION} AWS_DEFAULT_REGION={REGION}\n"
+            f"  export AWS_ENDPOINT_URL={stack.endpoint_url}\n"
             f"  export ITEMTRAIL_STACK={STACK}\n"
             f"{_declaration(recorded_until)}\n"
             + "".join(f"  {program} {command}\n" for command in commands),

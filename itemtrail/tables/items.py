@@ -141,7 +141,8 @@ def blame_blocks(state: ItemState, blames: Sequence[Blame]) -> Iterator[Renderab
     title = f"Blame of {key_text(state.keys)} as of {cells.zoned(state.at)}"
     footnotes = cells.Footnotes()
     table = _blame_table(blames, footnotes) if state.exists else Text("no such item")
-    yield titled(title, table, "", *footnotes.lines(), cells.certainty(state))
+    how_sure = Text("the item's state: ").append_text(cells.certainty(state))
+    yield titled(title, table, "", *footnotes.lines(), how_sure)
     # All changes that are recorded are as sure as the state was until then.
     unsure = (blame for blame in blames if blame.row and blame.certainty is not Certainty.EXACT)
     for blame in islice(unsure, 1):

@@ -16,7 +16,7 @@ from reports.page import activity_chart as drawn_activity
 from reports.page import timeline_chart as drawn_timeline
 from reports.page.activity_chart import Activity
 from reports.page.text import count_of, plain, shown, value_html, when
-from reports.page.words import CERTAINTIES, CLASSES, TERMS, VERDICTS
+from reports.page.words import CERTAINTIES, CLASSES, EXCEPTION, TERMS, VERDICTS
 from reports.states.actor import Actor, actor_of
 from reports.states.differences import Difference, changes_of
 from reports.states.timeline import ItemState
@@ -184,6 +184,7 @@ def _page(
         finding_count=len(findings),
         declared_count=verification.declared,
         verdicts=VERDICTS,
+        exception=EXCEPTION,
         words=[*words.items(), *classes.items(), *TERMS.items()],
         **_SIGNS,
         **more,

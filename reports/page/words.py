@@ -2,21 +2,21 @@
 
 VERDICTS = {
     "integrity": {
-        "holds": "Every row and every overflow object is what was written, and where it belongs, "
-        "but for what was declared.",
+        "holds": "Every row and every overflow object is what was written, and where it belongs.",
         "broken": "At least one row or overflow object is not what was written, or is gone.",
         "unproven": "Nothing is known to be altered, but not everything could be looked at, or "
         "nothing was there to look at.",
     },
     "completeness": {
         "holds": "Each change begins where the one before it ended, and the last one gives the "
-        "live item, but for what was declared. A lost change would show, unless others that are "
-        "lost too undid it.",
+        "live item. A lost change would show, unless others that are lost too undid it.",
         "broken": "At least one change is missing, or out of its order.",
         "unproven": "Nothing is known to be missing, but not everything could be looked at, or "
         "nothing was there to look at.",
     },
 }
+EXCEPTION = "That is so but for what was declared."
+"""Of a verdict that holds although there are findings."""
 CERTAINTIES = {
     "exact": "What was recorded before and after agrees, so that one missing record would have "
     "shown, and no change of then can still arrive. In parentheses is what the second rests on: "

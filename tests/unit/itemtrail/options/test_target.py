@@ -155,6 +155,17 @@ def test_a_history_table_can_be_opened_without_any_request():
     assert HistoryTable("EmployeeHistory", "Employee", session=session, endpoint_url="http://x:1")
 
 
+def test_a_history_table_is_in_the_region_of_the_environment(monkeypatch):
+    """AWS_REGION counts, as on the command line; boto3 alone would look for another variable."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_REGION", "eu-west-3")
+
+    trail = HistoryTable("EmployeeHistory", "Employee")
+
+    assert trail._reader.dynamodb.meta.region_name == "eu-west-3"
+
+
 def test_a_range_may_be_a_moment(opened):
     """It ends where it starts, and has what was changed just then."""
     moment = "2018-03-03T14:06:00Z"

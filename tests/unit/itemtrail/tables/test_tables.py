@@ -44,7 +44,7 @@ def test_blame_says_how_sure_its_changes_are_where_the_state_is_surer():
 
     table = drawn(*blame_blocks(state, blame(state, judge_span(evidence), [ROW], None)))
 
-    assert "exact (live): the live item" in table
+    assert "the item's state: exact (live): the live item" in table
     assert table.count("since when and by whom: bounded: the last row fits the live item") == 1
 
 

@@ -10,7 +10,7 @@ from reports.deployment.advice import Advice
 from reports.page.activity_chart import Activity
 from reports.page.report import About, item_report, table_report
 from reports.page.text import shown, value_html
-from reports.page.words import CERTAINTIES, CLASSES, VERDICTS
+from reports.page.words import CERTAINTIES, CLASSES, EXCEPTION, VERDICTS
 from reports.states.blame import blame
 from reports.states.spans import timeline
 from reports.states.timeline import Certainty, Evidence, judge
@@ -535,6 +535,16 @@ def test_declared_gaps_are_told_with_what_they_cover():
     assert "incident 1234 ORDER Id=42 2026-03-01 00:00:00 to 2026-03-31 12:00:00 0" in page.text
     assert "ticket 77 ORDER Id=42 at any time 0" in page.text
     assert page.text.count("holds, but for 2 declared") == 2
+    # In the card and in the section, of the verdict that the findings are of.
+    assert page.text.count(EXCEPTION) == 2
+
+
+def test_no_exception_is_told_where_no_finding_was_declared():
+    """A verdict on an unhurt history has no reservation, also where a gap covers nothing."""
+    gap = Gap("incident 1234", FindingKind.ORDER, {"Id": text("42")}, BEGAN, MADE)
+
+    for html in (table_page(gaps=[gap]), report(rows_of(*named("a")))):
+        assert "but for what was declared" not in Page(html).text
 
 
 def test_doctors_findings_come_first():
