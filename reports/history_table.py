@@ -24,7 +24,7 @@ from reports.states.differences import Difference, own_differences
 from reports.states.selection import Selection
 from reports.states.spans import timeline
 from reports.states.stream_order import in_stream_order
-from reports.states.timeline import Evidence, ItemState, judge, judge_span, weaker_of
+from reports.states.timeline import Evidence, ItemState, judge, weaker_of
 from reports.states.watermark import NoWatermark, Watermark, declared_watermark
 from reports.table.as_of import TableAsOf, require_exact, table_states
 from reports.table.changes import changed_rows
@@ -228,11 +228,13 @@ class HistoryTable:
     ) -> tuple[ItemState, list[Blame]]:
         """The state at an instant, and the change behind each of its values, in wire form."""
         named_by = as_path(actor_attribute, "actor_attribute")
+        # Rows of earlier streams may be read, and a mark vouches for rows that are read after it.
+        _ = self._reader.lives
         evidence = self._evidence(key, at)
-        state, identifier = judge(evidence), item_id(evidence.keys)
-        rows = self._reader.rows(identifier, until=sort_key_after(state.at), newest_first=True)
+        identifier, until = item_id(evidence.keys), sort_key_after(evidence.at)
+        rows = self._reader.rows(identifier, until=until, newest_first=True)
         newest_first = in_stream_order(rows, newest_first=True)
-        return state, blame(state, judge_span(evidence), newest_first, named_by)
+        return judge(evidence), blame(evidence, newest_first, named_by)
 
     def changes(
         self,

@@ -1,7 +1,5 @@
 """Asking the history why an item differs."""
 
-from collections.abc import Iterator
-
 from botocore.exceptions import BotoCoreError, ClientError
 
 from operations.replica.compared_table import ComparedTable, unreadable
@@ -12,8 +10,8 @@ from operations.replica.watch import WatchResult
 from reports.access.machine import Machine
 from reports.access.row_reader import RowReader
 from stream_core.attribute_values import Item
-from stream_core.errors import IntegrityError, ItemtrailError
-from stream_core.history_row import SORT_KEY, HistoryRow
+from stream_core.errors import ItemtrailError
+from stream_core.history_row import SORT_KEY
 from stream_core.retry import error_code
 
 
@@ -65,7 +63,7 @@ class Explainer:
         if self._history is None:
             return unexplained("no history table was given, so the reason is not known")
         try:
-            past = past_of(_followed_rows(self._history, identifier), replica)
+            past = past_of(self._history.rows(identifier, newest_first=True), replica)
         except ItemtrailError as error:
             return unexplained(f"the history of the item cannot be read: {error}")
         except (ClientError, BotoCoreError) as error:
@@ -75,18 +73,6 @@ class Explainer:
     def _has_changed(self, result: WatchResult) -> bool:
         identifier, key = result.suspect.identifier, result.suspect.key
         return not equal(self._source.read({identifier: key})[identifier], result.states[0])
-
-
-def _followed_rows(history: RowReader, identifier: str) -> Iterator[HistoryRow]:
-    """An item's rows, the newest first.
-
-    Raises:
-        IntegrityError: one is of another table, so that they explain nothing.
-    """
-    for row in history.rows(identifier, newest_first=True):
-        if (arn := history.provenance.other_table(row)) is not None:
-            raise IntegrityError(f"a row of it is of another table, {arn}: see what verify finds")
-        yield row
 
 
 def _require_readable(history: RowReader) -> None:

@@ -351,9 +351,11 @@ class RowReader:
     def read(self, item: Item) -> HistoryRow:
         """The same; a row that is not what was written is marked, unless reading is strict.
 
+        So is one of another table: it was not written to this history.
+
         Raises:
             IntegrityError: it is strict, and the row, or an overflow object it points to, is not
-                what was written.
+                what was written, or the row is of another table.
         """
         row: HistoryRow | None = None
         try:
@@ -367,7 +369,8 @@ class RowReader:
                 raise
             fault = f"the overflow object of the history row may not be read: {error_code(error)}"
         else:
-            return row
+            foreign = self.provenance.other_table_fault(row)
+            return row if foreign is None else self._noted(marked(row, foreign, self._schema))
         if row is None:
             return self._noted(faulty_row(item, fault, self._schema))
         return self._noted(marked(row, fault, self._schema))

@@ -1,15 +1,18 @@
 """Since when, and by which change, each attribute of an item is what it is. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import NamedTuple
 
 from reports.inputs.paths import Path, leaves
 from reports.states.actor import Actor, actor_of
 from reports.states.differences import Difference, changes_of, differences
+from reports.states.lives import Boundary, Crossing
 from reports.states.reasons import fault_of
 from reports.states.row_states import begins_known, leaves_known, state_before
 from reports.states.spans import is_superseded
-from reports.states.timeline import Certainty, ItemState, weaker_of
+from reports.states.timeline import Certainty, Evidence, ItemState, judge, judge_span, weaker_of
 from reports.states.watermark import Basis
 from stream_core.attribute_values import AttributeValue, Item, own_attributes, same_item
 from stream_core.history_row import HistoryRow, time_text
@@ -39,39 +42,41 @@ class Blame:
 
 
 def blame(
-    state: ItemState,
-    span: ItemState,
+    evidence: Evidence,
     newest_first: Iterable[HistoryRow],
     actor_attribute: Path | None,
 ) -> list[Blame]:
-    """For every attribute path of a state, the newest change that touched it.
+    """For every attribute path of the state at an instant, the newest change that touched it.
+
+    How sure that is never exceeds `judge_span`: since when a value is what it is, nothing knows of
+    which a change may still be on its way. Rows of another table are passed over, and so is all
+    that lies before the table was made anew.
 
     Args:
-        state: the item as of some instant.
-        span: the same, as sure as it is until that instant (`judge_span`): since when a value is
-            what it is, nothing knows of which a change may still be on its way.
+        evidence: what is known around the instant, with the `lives` of all streams of the history.
         newest_first: its rows up to that instant, from the last one backwards; read only as far
             as needed.
         actor_attribute: the attribute that names who makes a change, if there is one.
     """
+    state, span = judge(evidence), judge_span(evidence)
     values = dict(leaves(own_attributes(state.image) or {}))
     blames: dict[Path, Blame] = {}
     surest = weaker_of(state, span)
     recorded = "recorded" if surest.certainty is Certainty.EXACT else surest.reason
     later: HistoryRow | None = None
-    fault = ""
-    for row in newest_first:
+    ended = ""
+    for step in _steps(evidence, state, newest_first):
+        row = step.row
         if len(blames) == len(values):
             break
-        if row.fault is not None:
-            recorded = fault = f"a row on the way back {fault_of(row)}"
-            surest = _weakened(surest, fault)
-        if is_superseded(row, later) or not (leaves_known(row) and begins_known(row)):
-            continue
-        following = state_before(later) if later else state.image
-        if not same_item(row.change.new_image, following):
-            reason = fault or (state.reason if later is None else _gap(row, later))
-            lost = differences(row.change.new_image, following)
+        if step.doubt:
+            surest, recorded = _weakened(surest, step.doubt), step.doubt
+        if step.has_ended:
+            ended = step.doubt
+            break
+        if not same_item(row.change.new_image, step.following):
+            reason = step.doubt or (state.reason if later is None else _gap(row, later))
+            lost = differences(row.change.new_image, step.following)
             for path in _touched(lost, values, blames):
                 blames[path] = _missing(path, values[path], reason, surest)
             # What is the same on both sides may have been another value in between.
@@ -82,11 +87,68 @@ def blame(
             blames[path] = Blame(
                 path, values[path], row, actor, surest.certainty, recorded, surest.basis
             )
-        later, fault = row, ""
-    oldest = "it was so before the first recorded change" if later else state.reason
+        later = row
+    oldest = ended or ("it was so before the first recorded change" if later else state.reason)
     return [
         blames.get(path) or _missing(path, value, oldest, surest) for path, value in values.items()
     ]
+
+
+class _Step(NamedTuple):
+    """A row on the way back.
+
+    Attributes:
+        following: the state that it has to have left: the one before the row after.
+        doubt: why nothing from here on back is exact; empty: there is no other reason.
+        has_ended: whether the item of the row was gone, with its table, before what follows.
+    """
+
+    row: HistoryRow
+    following: Item | None
+    doubt: str
+    has_ended: bool
+
+
+def _steps(
+    evidence: Evidence, state: ItemState, newest_first: Iterable[HistoryRow]
+) -> Iterator[_Step]:
+    """The rows that tell of a change of the item, from the last one backwards."""
+    later: HistoryRow | None = None
+    stream, until, doubt = evidence.later_stream, evidence.at, ""
+    for row in newest_first:
+        if arn := evidence.provenance.other_table(row):
+            doubt = f"a row on the way back is of another table, {arn}"
+            continue
+        if row.fault is not None:
+            doubt = f"a row on the way back {fault_of(row)}"
+        if is_superseded(row, later) or not (leaves_known(row) and begins_known(row)):
+            continue
+        following = state_before(later) if later else state.image
+        arn, start = row.change.event_source_arn, row.change.created_at
+        crossing = evidence.lives.crossing(arn, start, stream)
+        has_ended = False
+        if crossing is not None:
+            fits = same_item(row.change.new_image, following)
+            doubt = crossing.reason(start, until, is_gone=following is None)
+            has_ended = _has_ended(crossing, until, fits=fits)
+        yield _Step(row, following, doubt, has_ended)
+        later, doubt = row, ""
+        if "/stream/" in arn:
+            # A baseline that was taken while there was no stream names none.
+            stream, until = arn, start
+
+
+def _has_ended(crossing: Crossing, until: datetime, *, fits: bool) -> bool:
+    """Whether the item of a row was gone, with its table, before what follows the row."""
+    over_at = crossing.over_at
+    # Stamps are whole seconds.
+    if (
+        crossing.boundary is Boundary.GAP
+        or over_at is None
+        or over_at.replace(microsecond=0) > until
+    ):
+        return False
+    return crossing.boundary is Boundary.OTHER_TABLE or not fits
 
 
 def _weakened(state: ItemState, reason: str) -> ItemState:

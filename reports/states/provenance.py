@@ -35,11 +35,16 @@ class Provenance:
             return None
         return arn
 
+    def other_table_fault(self, row: HistoryRow) -> str | None:
+        """The same in words."""
+        arn = self.other_table(row)
+        return None if arn is None else f"it is of {arn}, not of the followed table {self.table}"
+
     def faults(self, row: HistoryRow) -> Iterator[str]:
         """What shows that no stream of the table told of a row, in words."""
         change, pointer = row.change, row.overflow
-        if (arn := self.other_table(row)) is not None:
-            yield f"it is of {arn}, not of the followed table {self.table}"
+        if (fault := self.other_table_fault(row)) is not None:
+            yield fault
         if change.event_name is not EventName.SNAPSHOT and not _NUMBER.fullmatch(
             change.sequence_number
         ):

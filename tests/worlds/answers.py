@@ -218,7 +218,8 @@ class Examination:
     def _check_blame(self, identifier, keys, at):
         state, blames = self.trail.blames(keys, at)
         self._check_state(identifier, at, state, "blame")
-        hidden = list(chain.from_iterable(self.oracle.round_trips(identifier)))
+        trips = self.oracle.round_trips(identifier) if self.world.streams == 1 else ()
+        hidden = list(chain.from_iterable(trips))
         for entry in blames:
             what = f"{identifier!r} at {at}: {entry.path} {entry.value} {entry.certainty}"
             what += f" since {entry.row and entry.row.change.created_at} ({entry.reason})"
@@ -228,7 +229,7 @@ class Examination:
                 self._fault("part-surer", f"blame {what}, and the whole is {state.certainty}")
                 continue
             last = self._last_change_of(identifier, entry.path, at)
-            if last in hidden or identifier in self.world.foreign:
+            if last in hidden:
                 continue
             if last is None or entry.row is None or entry.row.change.created_at != last.stamp:
                 self._fault("blame", f"{what}, and it was {last and last.stamp}")

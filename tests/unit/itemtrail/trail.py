@@ -110,8 +110,11 @@ class Trail:
         self._ask(key, at)
         if certain:
             raise UncertainError("only bounded")
+        return judge(self._evidence(key, at))
+
+    def _evidence(self, key, at):
         before, after = self._rows[:2]
-        return judge(Evidence(key, at, at, HORIZON, before, after, **COMPLETE))
+        return Evidence(key, at, at, HORIZON, before, after, **COMPLETE)
 
     def differences(self, key, start, end):
         old, new = self.as_of(key, start), self.as_of(key, end)
@@ -123,8 +126,10 @@ class Trail:
         return timeline(self._rows, newest)
 
     def blames(self, key, at, *, actor_attribute=None):
-        state = self.as_of(key, at) if self._rows else ItemState(key, at, None, *UNSURE)
-        return state, blame(state, state, self._rows[:1], actor_attribute)
+        if not self._rows:
+            return ItemState(key, at, None, *UNSURE), []
+        evidence = self._evidence(key, at)
+        return self.as_of(key, at), blame(evidence, self._rows[:1], actor_attribute)
 
     def changed_rows(self, start, end, where, key, *, progress, undecided):  # noqa: PLR0913
         self._ask(start, end, where, key)

@@ -22,6 +22,7 @@ from reports import (
     Verdict,
 )
 from stream_core.change import EventName
+from stream_core.control_row import TableLife
 from stream_core.errors import IntegrityError
 from stream_core.history_row import SORT_KEY, HistoryRow
 from tests.factories import FIRST_SEQUENCE, change, complete, item, number, text
@@ -427,6 +428,54 @@ def test_no_question_ends_at_an_altered_row_unless_it_is_to(old_history, aws, al
     ]
     with pytest.raises(IntegrityError, match=r"digest mismatch.*: itemtrail verify Id=1 says more"):
         QUESTIONS[question](strict, at)
+
+
+@pytest.fixture
+def foreign(aws, record):
+    """Three rows of an item, the second of which is of another table."""
+    rows = record(*named("Murali", "Murali Allada", "M. Allada"))
+    arn = rows[1].change.event_source_arn.replace(f"/{SOURCE}/", "/Customer/")
+    rows[1] = HistoryRow.from_change(replace(rows[1].change, event_source_arn=arn))
+    aws.client("dynamodb").put_item(TableName=HISTORY, Item=rows[1].to_item(4))
+    return rows
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_no_question_takes_a_row_of_another_table_for_one_of_this(
+    old_history, aws, foreign, question
+):
+    """It is as sound as any, and no change of this item: it is marked, or ends the question."""
+    at = foreign[1].change.created_at
+    strict = HistoryTable(HISTORY, SOURCE, session=aws, strict=True)
+    strict._reader.__dict__["horizon"] = old_history.horizon
+
+    frame = QUESTIONS[question](old_history, at)
+
+    (fault,) = old_history.faults
+    assert fault.sort_key == foreign[1].sort_key
+    assert fault.fault.startswith(f"it is of {foreign[1].change.event_source_arn}, not of")
+    if question in ("history", "changes", "changes of one"):
+        assert list(frame["fault"]) == [None, fault.fault, None]
+    with pytest.raises(IntegrityError, match=r"it is of .*/Customer/.*: itemtrail verify Id=1"):
+        QUESTIONS[question](strict, at)
+
+
+def test_blame_knows_of_all_streams_of_the_history(old_history, aws, record):
+    """Also where the rows next to the instant are of one."""
+    rows = record(item("1", a=number(1)), item("1", b=number(1), a=number(1)))
+    arn = rows[0].change.event_source_arn
+    before = arn.partition("/stream/")[0] + "/stream/2018-01-01T00:00:00.000"
+    first = HistoryRow.from_change(replace(rows[0].change, event_source_arn=before))
+    aws.client("dynamodb").put_item(TableName=HISTORY, Item=first.to_item(4))
+    made = rows[1].change.created_at
+    del old_history._reader.lives
+    for life in (TableLife(before, "gone", made - timedelta(days=1)), TableLife(arn, "this", made)):
+        aws.client("dynamodb").put_item(TableName=HISTORY, Item=life.to_item())
+
+    frame = old_history.blame(KEY).set_index("path")
+
+    assert pd.isna(frame["since"]["a"])
+    assert "the table was made anew" in frame["reason"]["a"]
 
 
 def test_a_row_of_another_format_is_not_read_as_if_it_were_known(old_history, aws, record):

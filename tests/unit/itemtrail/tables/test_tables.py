@@ -9,7 +9,7 @@ from itemtrail.records.items import version_record
 from itemtrail.tables import cells, layout
 from itemtrail.tables.items import blame_blocks, state_table, version_blocks
 from reports.states.blame import blame
-from reports.states.timeline import Certainty, Evidence, ItemState, judge, judge_span
+from reports.states.timeline import Certainty, Evidence, ItemState, judge
 from stream_core.history_row import HistoryRow
 from tests.factories import change, item, text
 from tests.unit.itemtrail.stdout import AT, KEYS, ROW
@@ -42,7 +42,7 @@ def test_blame_says_how_sure_its_changes_are_where_the_state_is_surer():
     evidence = Evidence(KEYS, AT, AT, AT, ROW, live_was_read=True, live=ROW.change.new_image)
     state = judge(evidence)
 
-    table = drawn(*blame_blocks(state, blame(state, judge_span(evidence), [ROW], None)))
+    table = drawn(*blame_blocks(state, blame(evidence, [ROW], None)))
 
     assert "the item's state: exact (live): the live item" in table
     assert table.count("since when and by whom: bounded: the last row fits the live item") == 1

@@ -1,5 +1,6 @@
 """One bad job is taken back, and no good write is lost by it (on moto)."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -462,6 +463,23 @@ def test_an_altered_history_undoes_nothing(world):
 
     assert outcomes_of(result) == {WriteOutcome.REFUSED: 1}
     assert "its history is not intact" in result.items[0].reason
+    assert world.item() == item("1", A=number(2))
+
+
+def test_a_row_of_another_table_undoes_nothing(world):
+    """What was there before in another table must not be put into this one."""
+    world.write(item("1", A=number(1)))
+    row = world.write(item("1", A=number(2)), bad=True)
+    selected = world.select()
+    arn = row.change.event_source_arn.replace("/stream/", "-of-others/stream/")
+    foreign = HistoryRow.from_change(replace(row.change, event_source_arn=arn))
+    world.client.put_item(TableName=HISTORY, Item=foreign.to_item(4))
+
+    with pytest.raises(IntegrityError, match=r"it is of .*-of-others"):
+        world.undo()
+    result = take_back(world.deployment, selected, apply=True, pace=IMPATIENT)
+
+    assert outcomes_of(result) == {WriteOutcome.REFUSED: 1}
     assert world.item() == item("1", A=number(2))
 
 

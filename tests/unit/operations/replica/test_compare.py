@@ -341,7 +341,7 @@ def test_rows_of_another_table_explain_nothing(world):
     found, _ = compared(world)
 
     assert reasons(found) == {"1": (MISSING, None)}
-    assert f"a row of it is of another table, {arn}" in found["1"].explanation.meaning
+    assert f"it is of {arn}, not of the followed table" in found["1"].explanation.meaning
 
 
 def test_a_history_that_cannot_be_read_leaves_the_reason_open(world):

@@ -91,25 +91,23 @@ def report(rows, *findings, at=MADE, live=None, actor_attribute=None, verified=N
     now = Evidence(keys, MADE, MADE, BEGAN, last, None, True, live, **COMPLETE)
     until = [row for row in rows if row.change.created_at <= at]
     later = [row for row in rows if row.change.created_at > at]
-    state = judge(
-        Evidence(
-            keys,
-            at,
-            MADE,
-            BEGAN,
-            until[-1] if until else None,
-            later[0] if later else None,
-            live_was_read=not later,
-            live=None if later else live,
-            **COMPLETE,
-        )
+    evidence = Evidence(
+        keys,
+        at,
+        MADE,
+        BEGAN,
+        until[-1] if until else None,
+        later[0] if later else None,
+        live_was_read=not later,
+        live=None if later else live,
+        **COMPLETE,
     )
     return item_report(
         options.pop("about", about()),
-        state,
+        judge(evidence),
         states=list(timeline(rows, now)),
         rows=rows,
-        blames=blame(state, state, reversed(until), actor_attribute),
+        blames=blame(evidence, reversed(until), actor_attribute),
         verification=verified or verification(*findings),
         actor_attribute=actor_attribute,
         **options,

@@ -7,11 +7,14 @@ import pytest
 
 from reports.inputs.paths import path_text
 from reports.states.blame import blame
-from reports.states.timeline import Certainty, Evidence, judge, judge_span
+from reports.states.lives import Lives
+from reports.states.provenance import Provenance
+from reports.states.timeline import Certainty, Evidence
 from reports.states.watermark import NoWatermark
 from stream_core.change import EventName
+from stream_core.control_row import TableLife
 from stream_core.history_row import HistoryRow, sort_key_of
-from tests.factories import COMPLETE, NOON, change, item, number, text
+from tests.factories import COMPLETE, NOON, STREAM_ARN, TABLE_ARN, change, item, number, text
 
 START = datetime.fromtimestamp(NOON, UTC)
 
@@ -37,7 +40,7 @@ def asked(rows, actor=None, **known):
     newest = rows[-1]
     known = COMPLETE | {"live_was_read": True, "live": newest.change.new_image} | known
     evidence = Evidence(newest.change.keys, at, at, START, newest, **known)
-    blames = blame(judge(evidence), judge_span(evidence), reversed(rows), actor)
+    blames = blame(evidence, reversed(rows), actor)
     return {path_text(one.path): one for one in blames}
 
 
@@ -162,8 +165,8 @@ def test_only_as_many_rows_are_read_as_are_needed():
 
     at = START + timedelta(days=1)
     image = rebirth.change.new_image
-    state = judge(Evidence(rebirth.change.keys, at, at, START, rebirth, None, True, image))
-    blame(state, state, newest_first(), None)
+    evidence = Evidence(rebirth.change.keys, at, at, START, rebirth, None, True, image)
+    blame(evidence, newest_first(), None)
 
     assert len(read) <= 2
 
@@ -237,3 +240,84 @@ def test_what_an_altered_row_tells_is_not_exact_nor_what_lies_behind_it(unread):
     for path in ("b", "Id"):
         assert found[path].certainty is Certainty.BOUNDED
     assert "is not what was written (digest mismatch)" in found["Id"].reason
+
+
+LATER_STREAM = f"{TABLE_ARN}/stream/2018-03-03T14:03:00.000"
+FIRST, SECOND = "first-table", "second-table"
+BEFORE_IT_ALL = START - timedelta(days=9)
+SWITCHED = Lives(
+    TableLife(LATER_STREAM, FIRST, BEFORE_IT_ALL),
+    {STREAM_ARN: TableLife(STREAM_ARN, FIRST, BEFORE_IT_ALL)},
+)
+ANEW = replace(SWITCHED, current=TableLife(LATER_STREAM, SECOND, START + timedelta(seconds=60.5)))
+UNCLEAR = Lives()
+
+
+def of_stream(row, arn=LATER_STREAM):
+    return HistoryRow.from_change(replace(row.change, event_source_arn=arn))
+
+
+def across_two_streams(*, has_baseline_between):
+    """Rows of two streams that fit each other, perhaps with a baseline of when there was none."""
+    first, last = rows_of(item("1", a=number(1)), item("1", a=number(1), b=number(1)))
+    baseline = of_stream(baseline_of(first.change.new_image, hours=0.01), TABLE_ARN)
+    return [first, *([baseline] if has_baseline_between else []), of_stream(last)]
+
+
+@pytest.mark.parametrize("has_baseline_between", [False, True])
+@pytest.mark.parametrize(
+    ("lives", "reason", "is_dated"),
+    [
+        (SWITCHED, "the stream of the table was switched off and on between", True),
+        (UNCLEAR, "another stream begins", True),
+        (ANEW, "the table was made anew between", False),
+    ],
+)
+def test_nothing_is_sure_across_two_streams(lives, reason, is_dated, has_baseline_between):
+    """Changes between are not recorded; and no row of a table that is gone made this item."""
+    rows = across_two_streams(has_baseline_between=has_baseline_between)
+
+    found = asked(rows, lives=lives)
+
+    assert (found["b"].row, found["b"].certainty) == (rows[-1], Certainty.EXACT)
+    for path in ("Id", "a"):
+        assert found[path].row == (rows[0] if is_dated else None)
+        assert found[path].certainty is Certainty.BOUNDED
+        assert reason in found[path].reason
+
+
+@pytest.mark.parametrize(("lives", "is_dated"), [(SWITCHED, True), (ANEW, False)])
+def test_the_live_item_is_of_its_own_stream(lives, is_dated):
+    """The last row is of the stream before, and what the live item holds may be as old or not."""
+    rows = rows_of(item("1", a=number(1)))
+
+    found = asked(rows, lives=lives)
+
+    assert {one.certainty for one in found.values()} == {Certainty.BOUNDED}
+    assert [one.row for one in found.values()] == [rows[0] if is_dated else None] * 2
+
+
+def test_a_state_of_the_table_before_is_put_down_to_its_rows():
+    """It was so while that table was there."""
+    rows = rows_of(item("1", a=number(1)))
+    at, later = START + timedelta(seconds=30), of_stream(baseline_of(item("1")))
+    evidence = Evidence(rows[0].change.keys, at, at, START, rows[0], later, lives=ANEW)
+
+    assert [one.row for one in blame(evidence, rows, None)] == [rows[0], rows[0]]
+
+
+def test_a_row_of_another_table_is_passed_over():
+    """It made nothing what it is, and nobody knows what was there meanwhile."""
+    rows = rows_of(
+        item("1", a=number(1)), item("1", a=number(2)), item("1", a=number(2), b=number(1))
+    )
+    arn = STREAM_ARN.replace("Employee", "Customer")
+    rows[1] = of_stream(rows[1], arn)
+
+    found = asked(rows, provenance=Provenance(TABLE_ARN))
+
+    assert (found["b"].row, found["b"].certainty) == (rows[2], Certainty.EXACT)
+    assert (found["a"].row, found["a"].certainty) == (None, Certainty.BOUNDED)
+    assert (found["Id"].row, found["Id"].certainty) == (rows[0], Certainty.BOUNDED)
+    for path in ("a", "Id"):
+        assert found[path].reason == f"a row on the way back is of another table, {arn}"

@@ -9,7 +9,7 @@ from reports.states.differences import changed_paths
 from reports.states.global_tables import is_replication_only, without_replication
 from reports.states.selection import Selection
 from reports.states.spans import timeline
-from reports.states.timeline import Certainty, Evidence, judge, judge_span
+from reports.states.timeline import Certainty, Evidence, judge
 from tests.factories import item, number, text
 from tests.recorded_history import LATER, row_of
 
@@ -112,16 +112,15 @@ def test_blame_names_the_change_of_a_person_and_no_attribute_of_the_table():
     """Ann inserted what Bob did not touch, whatever the table wrote since."""
     rows = ROWS[:4]
     evidence = newest(rows, live=STATES[3])
-    state = judge(evidence)
 
-    blames = blame(state, judge_span(evidence), reversed(rows), ("by",))
+    blames = blame(evidence, reversed(rows), ("by",))
 
     assert [(entry.path, entry.row, entry.actor.name) for entry in blames] == [
         (("Id",), ROWS[0], "ann"),
         (("by",), ROWS[2], "bob"),
         (("status",), ROWS[2], "bob"),
     ]
-    assert state.certainty is Certainty.EXACT
+    assert judge(evidence).certainty is Certainty.EXACT
 
 
 @pytest.mark.parametrize("row", [ROWS[0], ROWS[5], row_of(OPEN, CLOSED), row_of(OPEN, OPEN)])

@@ -7,7 +7,7 @@ from reports.access.progress import silent
 from reports.states.blame import blame
 from reports.states.spans import timeline
 from reports.states.stream_order import in_stream_order
-from reports.states.timeline import judge, judge_span
+from reports.states.timeline import judge
 from reports.states.watermark import Basis
 from reports.table.as_of import table_states
 from reports.table.versions import item_versions, table_versions
@@ -149,9 +149,7 @@ def test_blame_names_the_change_that_was_made_last():
     evidence = world.reader.evidence(KEYS, NOW, NOW)
     rows = in_stream_order(world.reader.rows("1", newest_first=True), newest_first=True)
 
-    found = {
-        entry.path: entry for entry in blame(judge(evidence), judge_span(evidence), rows, None)
-    }
+    found = {entry.path: entry for entry in blame(evidence, rows, None)}
 
     assert found["Count",].row == world.rows[2]
     assert found["Id",].row == world.rows[0]
