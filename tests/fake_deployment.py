@@ -140,6 +140,11 @@ def append_only(*, spared=None, without=()):
     return {"Version": "2012-10-17", "Statement": [statement]}
 
 
+def history_row(arn, identifier='{"Id":{"N":"1"}}'):
+    """What a scan for the provenance of rows gives of one."""
+    return {"Id": {"S": identifier}, "EventSourceARN": {"S": arn}}
+
+
 @dataclass
 class Facts:
     """What is deployed, in the services' own words."""
@@ -177,6 +182,7 @@ class Facts:
             REPLICA: table(REPLICA, {"Id": "N"}, DeletionProtectionEnabled=True),
         }
     )
+    rows: list[dict] = field(default_factory=lambda: [history_row(STREAM), history_row(STREAM)])
     stack_outputs: dict[str, str] = field(default_factory=lambda: dict(OUTPUTS))
     stack_parameters: dict[str, str] = field(default_factory=dict)
     recovery: dict[str, str] = field(
@@ -272,6 +278,11 @@ class FakeAws:
 
     def DescribeTable(self, TableName):  # noqa: N802, N803
         return {"Table": self._table(TableName)}
+
+    def Scan(self, TableName, ProjectionExpression, Limit):  # noqa: N802, N803
+        assert (TableName, ProjectionExpression) == (HISTORY, "Id, EventSourceARN")
+        self._table(TableName)
+        return {"Items": self.facts.rows[:Limit]}
 
     def DescribeContinuousBackups(self, TableName):  # noqa: N802, N803
         self._table(TableName)

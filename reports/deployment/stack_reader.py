@@ -17,6 +17,8 @@ from reports.access.clients import CLIENT_CONFIG
 from reports.access.table_description import TableDescription
 from reports.deployment.stack import Consumer, Stack, TableRole
 from reports.errors import ReportError
+from stream_core.history_row import ID
+from stream_core.item_id import CONTROL_ID
 from stream_core.retry import error_code
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import DefaultRetentionTypeDef, LifecycleRuleOutputTypeDef
 
+    from stream_core.attribute_values import Item
+
 Value = TypeVar("Value")
 
 UNREADABLE = (ClientError, BotoCoreError, ResponseParserError, ReportError)
@@ -39,6 +43,7 @@ POINTERS = "pointers/"
 LAG_WINDOW = timedelta(minutes=15)
 FAILED_BATCHES = "aws/lambda/"
 """Where Lambda keeps the batches that it gave up on."""
+_SOME_ROWS = 100
 # A thousand objects a page: to know that it is very many is enough.
 _MOST_PAGES = 10
 
@@ -110,6 +115,15 @@ class StackReader:
         client, name = self._client(role), self.table_name(role)
         answer = self._once(("table", role), lambda: client.describe_table(TableName=name))
         return TableDescription(answer["Table"])
+
+    def some_history_rows(self) -> "list[Item]":
+        """`Id` and `EventSourceARN` of the rows that a scan of the history meets first."""
+        answer = self._client(TableRole.HISTORY).scan(
+            TableName=self.stack.history_table,
+            ProjectionExpression="Id, EventSourceARN",
+            Limit=_SOME_ROWS,
+        )
+        return [row for row in answer["Items"] if row.get(ID) != {"S": CONTROL_ID}]
 
     def point_in_time_recovery(self, role: TableRole) -> bool:
         """Whether a table can be restored to any second of the last days."""

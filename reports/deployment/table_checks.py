@@ -1,6 +1,7 @@
 """Checks of a deployment's tables and buckets."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -12,6 +13,7 @@ from reports.access.table_description import NOT_FOUND
 from reports.deployment.advice import DeploymentCheck, Judgement, failed, passed, unclear
 from reports.deployment.stack import Consumer, TableRole
 from reports.deployment.stack_reader import FAILED_BATCHES, StackReader, reason_of
+from reports.states.provenance import Provenance
 from stream_core.history_row import ID, SORT_KEY
 from stream_core.retry import error_code
 
@@ -47,6 +49,7 @@ def table_checks(reader: StackReader) -> Iterator[DeploymentCheck]:
     yield from check("key", _replica_key, TableRole.REPLICA)
     yield from check("key", _history_key, TableRole.HISTORY)
     yield from check(f"index {INDEX}", _index, TableRole.HISTORY)
+    yield from check("provenance", _provenance, TableRole.HISTORY)
     yield from check("append-only", _append_only, TableRole.HISTORY)
     yield from check("deletion protection", _protection, *_DEPLOYED)
     yield from check("point-in-time recovery", _recovery, *_DEPLOYED, TableRole.SOURCE)
@@ -141,6 +144,24 @@ def _index_state(reader: StackReader, role: TableRole, status: str | None) -> Ju
         return unclear("the endpoint does not say whether it is ACTIVE", f"Check it: {ask}")
     return failed(
         f"{status}: until it is ACTIVE it is not complete", f"Wait, and look again: {ask}"
+    )
+
+
+def _provenance(reader: StackReader, role: TableRole) -> Judgement:
+    source = reader.table(TableRole.SOURCE)
+    followed = Provenance(source.arn or source.name)
+    arns = [row.get("EventSourceARN", {}).get("S", "") for row in reader.some_history_rows()]
+    foreign = Counter(arn for arn in arns if not followed.is_followed(arn))
+    looked_at = f"{len(arns)} rows that a scan meets first"
+    if not foreign:
+        return passed(f"none of the {looked_at} is of another table")
+    names = ", ".join(f"{arn or 'no table'} ({count})" for arn, count in foreign.most_common())
+    function = reader.stack.function(Consumer.HISTORY_WRITER)
+    return failed(
+        f"{foreign.total()} of the {looked_at} are not of {followed.table}, but of {names}",
+        f"List all such rows as FOREIGN: itemtrail verify --stack {reader.stack.name}; and see "
+        "what the function reads: aws lambda list-event-source-mappings "
+        f"--region {reader.region(role)} --function-name {function}",
     )
 
 

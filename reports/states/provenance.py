@@ -28,12 +28,15 @@ class Provenance:
 
     def other_table(self, row: HistoryRow) -> str | None:
         """The table or stream that a row is of instead, None where it is of the followed one."""
-        arn, table = row.change.event_source_arn, self.table
+        arn = row.change.event_source_arn
+        return None if self.is_followed(arn) else arn
+
+    def is_followed(self, arn: str) -> bool:
+        """Whether an ARN is of the followed table or a stream of it, as far as is known."""
+        table = self.table
         if table is None or arn == table or arn.startswith(f"{table}/stream/"):
-            return None
-        if not table.startswith("arn:") and _table_name(arn) == table:
-            return None
-        return arn
+            return True
+        return not table.startswith("arn:") and _table_name(arn) == table
 
     def other_table_fault(self, row: HistoryRow) -> str | None:
         """The same in words."""

@@ -4,6 +4,7 @@ import pytest
 
 from reports.deployment.doctor import examine
 from reports.deployment.stack import Consumer
+from stream_core.item_id import CONTROL_ID
 from tests.fake_deployment import (
     FOURTH_MAPPING,
     HISTORY,
@@ -20,6 +21,7 @@ from tests.fake_deployment import (
     FakeAws,
     a_stack,
     append_only,
+    history_row,
     mapping,
     table,
 )
@@ -66,7 +68,7 @@ def test_deployment_as_the_template_makes_it_has_no_finding(aws):
     assert {one.to_do for one in advice} == {None}
     assert len({(one.check, one.subject) for one in advice}) == len(advice) > 35
     # Reading is all it does.
-    assert {operation[:3] for operation, _, _ in aws.requests} <= {"Des", "Get", "Lis"}
+    assert {operation[:3] for operation, _, _ in aws.requests} <= {"Des", "Get", "Lis", "Sca"}
 
 
 @pytest.mark.parametrize(
@@ -432,6 +434,50 @@ def test_missing_point_in_time_recovery_is_found(aws, name):
 
     assert found.subject == name
     assert "PointInTimeRecoveryEnabled=true" in found.to_do
+
+
+OTHER_TABLE = STREAM.replace(f"/{SOURCE}/", f"/{SOURCE}Test/")
+
+
+@pytest.mark.parametrize(
+    "arn",
+    [
+        OTHER_TABLE,
+        STREAM.replace("123456789012", "210987654321"),
+        STREAM.replace(REGION, REPLICA_REGION),
+        "",
+    ],
+)
+def test_rows_of_another_table_are_found(aws, arn):
+    """Another account, region or name: told with how many rows were looked at, and no more."""
+    aws.facts.rows += [history_row(arn)] * 2
+
+    found = the_finding(aws, "provenance")
+
+    assert found.subject == HISTORY
+    assert found.observation.startswith("2 of the 4 rows that a scan meets first are not of arn:")
+    assert found.observation.endswith(f", but of {arn or 'no table'} (2)")
+    assert f"as FOREIGN: itemtrail verify --stack {STACK};" in found.to_do
+    assert f"--region {REGION} --function-name {STACK}-history-writer" in found.to_do
+
+
+def test_provenance_is_said_of_the_rows_looked_at_alone(aws):
+    """A page of a hundred, whatever lies behind it; baselines and marks are the table's own."""
+    table_arn = STREAM.partition("/stream/")[0]
+    aws.facts.rows = [
+        history_row(table_arn),
+        history_row(OTHER_STREAM),
+        history_row(OTHER_TABLE, CONTROL_ID),
+        *[history_row(STREAM)] * 97,
+        history_row(OTHER_TABLE),
+    ]
+
+    (told,) = [one for one in examine(aws.session, a_stack()) if one.check == "provenance"]
+
+    assert (told.ok, told.observation) == (
+        True,
+        "none of the 99 rows that a scan meets first is of another table",
+    )
 
 
 @pytest.mark.parametrize(
