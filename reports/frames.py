@@ -11,6 +11,7 @@ of it: neither `key` nor the key's columns of `scd2`. `to_parquet` takes every f
 
 import json
 from collections.abc import Hashable, Iterable, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -25,9 +26,10 @@ from reports.states.differences import Difference, changed_paths
 from reports.states.stream_order import in_their_time
 from reports.states.timeline import ItemState
 from reports.states.values import delta, to_python, value_to_python
+from reports.states.watermark import NoWatermark, Watermark
 from reports.verification.continuity import Finding
 from stream_core.attribute_values import AttributeValue, Item
-from stream_core.history_row import HistoryRow
+from stream_core.history_row import HistoryRow, time_text
 from stream_core.item_id import item_id
 
 _SCD2 = (
@@ -208,6 +210,21 @@ def certainty_of(state: ItemState) -> dict[Hashable | None, Any]:
     """How sure an answer is, for the `attrs` of its frame: `certainty`, `basis`, `reason`."""
     basis = state.basis and state.basis.value
     return {"certainty": state.certainty.value, "basis": basis, "reason": state.reason}
+
+
+def completeness_of(
+    watermark: Watermark | NoWatermark, until: datetime, now: datetime
+) -> dict[Hashable | None, Any]:
+    """Up to when no change is missing from a list of them, for the `attrs` of its frame.
+
+    `complete_until` and its `basis` are None where that is not known; `reason` says why a change
+    up to `until` may be missing, and is None where none can be.
+    """
+    reason = None if watermark.covers(until) else watermark.doubt(now)
+    if isinstance(watermark, NoWatermark):
+        return {"complete_until": None, "basis": None, "reason": reason}
+    complete_until, basis = time_text(watermark.at), watermark.basis.value
+    return {"complete_until": complete_until, "basis": basis, "reason": reason}
 
 
 def findings_frame(findings: Sequence[Finding]) -> pd.DataFrame:

@@ -32,7 +32,7 @@ from reports.table.versions import item_versions, table_versions
 from reports.verification.gaps import Gap
 from reports.verification.verdicts import Verification
 from reports.verification.verify import verify
-from stream_core.history_row import HistoryRow, sort_key_after
+from stream_core.history_row import HistoryRow, sort_key_after, time_text
 from stream_core.item_id import item_id
 
 if TYPE_CHECKING:
@@ -49,10 +49,8 @@ Time: TypeAlias = "str | date | np.datetime64"
 class HistoryTable:
     """Questions to one history table, and to the source table where it may be read.
 
-    A key is given by attribute name, as Python or wire values, or as on the command line; a time
-    as a `datetime`, ISO 8601 text, or text such as `2h ago`; a day is all of it. Most questions
-    have two forms: one answers with a pandas frame, the other streams `HistoryRow`s or
-    `ItemState`s in wire values, for more than fits in memory. Every answer rests on rows whose
+    Most questions have two forms: one answers with a pandas frame, the other streams `HistoryRow`s
+    or `ItemState`s in wire values, for more than fits in memory. Every answer rests on rows whose
     digests were checked: a row that is not what was written is marked with its `fault`, and no
     state that rests on it is exact.
 
@@ -90,10 +88,8 @@ class HistoryTable:
             session: credentials and region, as in boto3; by default AWS_REGION counts too.
             endpoint_url: another endpoint than AWS, as in boto3.
             time_shards: the stack's `TimeShards`: `verify` holds rows against it, no more.
-            stack: the stack that writes the history, whose metrics tell up to when it is
-                complete; by default the one that the history table's tag names.
-            recorded_until: up to when you know the history to be complete, which cannot be in the
-                future; no stack is asked then.
+            stack: tells up to when the history is complete; by default the one of the table's tag.
+            recorded_until: up to when you know the history to be complete; no stack is asked then.
             overflow_bucket: the stack's output `OverflowBucketName`, for `verify` alone.
             machine: the clock; the command line has all times of a command count from one moment.
             strict: raise at the first row that is not what was written, instead of marking it.
@@ -169,7 +165,8 @@ class HistoryTable:
 
         old, new, changes = self.differences(key, start, end)
         frame = difference_frame(old.keys, changes, coerce=coerce)
-        frame.attrs = certainty_of(weaker_of(old, new))
+        times = {"from": time_text(old.at), "to": time_text(new.at)}
+        frame.attrs = certainty_of(weaker_of(old, new)) | times
         return frame
 
     def differences(
@@ -212,15 +209,12 @@ class HistoryTable:
         `actor_attribute` is the path in which the application names who writes, such as
         `updated_by`. See `frames.blame_frame` for the columns; `frame.attrs` has the `certainty`,
         the `basis` and the `reason` of the state itself.
-
-        Example:
-            >>> trail.blame({"Id": 42}, actor_attribute="UpdatedBy")
         """
         from reports.frames import blame_frame, certainty_of
 
         state, blames = self.blames(key, at, actor_attribute=actor_attribute)
         frame = blame_frame(state.keys, blames, coerce=coerce)
-        frame.attrs = certainty_of(state)
+        frame.attrs = certainty_of(state) | {"at": time_text(state.at)}
         return frame
 
     def blames(
@@ -247,17 +241,19 @@ class HistoryTable:
     ) -> "pd.DataFrame":
         """The changes made in a range of time, both ends included, in their order.
 
-        See `frames.changes_frame` for the columns.
-
-        Example:
-            >>> closed = Selection(attribute=("status",), old="open", new="closed")
-            >>> trail.changes("2026-03-01", "2026-03-31", closed)
+        See `frames.changes_frame` for the columns, and `frames.completeness_of` for `frame.attrs`:
+        up to when no change is missing, and why one may be later in the range.
         """
-        from reports.frames import changes_frame
+        from reports.frames import changes_frame, completeness_of
 
-        where = where or Selection()
-        rows = list(self.changed_rows(start, end, where, key))
-        return changes_frame(rows, where.actor_path, coerce=coerce)
+        where, now = where or Selection(), self._now()
+        since, until = self._range(start, end, now)
+        # It speaks of the rows that are read after it was asked.
+        completeness = completeness_of(self.watermark, until, now)
+        rows = list(self.changed_rows(since, until, where, key))
+        frame = changes_frame(rows, where.actor_path, coerce=coerce)
+        frame.attrs = {"since": time_text(since), "until": time_text(until)} | completeness
+        return frame
 
     def changed_rows(  # noqa: PLR0913 - the whole question, as it is asked
         self,
@@ -299,7 +295,10 @@ class HistoryTable:
         """The versions active in a range, of one item or of all; see `frames.states_frame`."""
         from reports.frames import states_frame
 
-        return states_frame(list(self.versions(start, end, key)), coerce=coerce)
+        since, until = self._range(start, end, self._now())
+        frame = states_frame(list(self.versions(since, until, key)), coerce=coerce)
+        frame.attrs = {"since": time_text(since), "until": time_text(until)}
+        return frame
 
     def versions(
         self, start: Time, end: Time = "now", key: Key | None = None, *, progress: Progress = silent
@@ -334,7 +333,8 @@ class HistoryTable:
 
         answer = self.table_states(at, certain=certain)
         frame = states_frame(list(answer.states), coerce=coerce)
-        frame.attrs = {"method": answer.method, "reason": answer.reason}
+        at = time_text(answer.at)
+        frame.attrs = {"at": at, "method": answer.method, "reason": answer.reason}
         return frame
 
     def table_states(
@@ -358,8 +358,7 @@ class HistoryTable:
     ) -> "pd.DataFrame":
         """What `verify` finds, one line a finding.
 
-        See `frames.findings_frame` for the columns; `frame.attrs` has both verdicts, `integrity`
-        and `completeness`.
+        See `frames.findings_frame` for the columns; `frame.attrs` has both verdicts.
         """
         from reports.frames import findings_frame
 

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from itemtrail.exit_status import CLEAN
 from itemtrail.options.keys import KeyedCommand
-from itemtrail.options.kinds import TimeType
+from itemtrail.options.kinds import TimeType, asked_at
 from itemtrail.options.selection import selection_options
 from itemtrail.options.target import (
     Period,
@@ -66,7 +66,8 @@ def changes(
         --stack employee-trail
     """  # noqa: D301
     form, trail = chosen_form(output), target.open()
-    item = _item(trail, key)
+    # It speaks of the rows that are read after it was asked.
+    item, watermark = _item(trail, key), trail.watermark
     named_by = where.actor_path
     undecided: Counter[EventName] = Counter()
     with ProgressBar() as progress:
@@ -90,6 +91,8 @@ def changes(
         tell(f"no such change{_of_item(item)} from {_range(period)}")
     if undecided:
         tell(_undecided_remark(undecided, where.actor))
+    if not watermark.covers(period.until):
+        tell(watermark.doubt(asked_at()))
     return judged(trail, CLEAN)
 
 

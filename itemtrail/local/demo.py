@@ -180,7 +180,10 @@ class Demo:
             f"as-of {MURALI} --at {renamed}",
             f"diff {MURALI} --from {first}",
             f"blame {MURALI} --at {last} --actor-attribute UpdatedBy",
-            f"changes --since {first} --attribute Salary --actor-attribute UpdatedBy",
+            (
+                f"changes --since {first} --until {last} --attribute Salary "
+                "--actor-attribute UpdatedBy"
+            ),
             f"table-as-of --at {renamed}",
             "verify",
             f"report {MURALI} --file audit.html",

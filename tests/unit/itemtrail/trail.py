@@ -13,6 +13,7 @@ from reports.states.blame import blame
 from reports.states.differences import differences
 from reports.states.spans import timeline
 from reports.states.timeline import Certainty, Evidence, ItemState, judge
+from reports.states.watermark import NoWatermark, Watermark
 from reports.table.as_of import TableAsOf
 from reports.verification.continuity import Finding, FindingKind
 from reports.verification.verdicts import Verdict, Verification
@@ -86,6 +87,7 @@ class Trail:
     faults: tuple[RowFault, ...] = ()
     key_schema = KeySchema({"Id": "S"})
     horizon = HORIZON
+    watermark: Watermark | NoWatermark = COMPLETE["watermark"]
 
     def __init__(self, rows=ROWS, error=None, found=VERIFIED, live=None):
         self._rows = rows

@@ -21,6 +21,7 @@ from reports import (
     UncertainError,
     Verdict,
 )
+from reports.states.watermark import Basis, NoWatermark, Watermark
 from stream_core.change import EventName
 from stream_core.control_row import TableLife
 from stream_core.errors import IntegrityError
@@ -561,6 +562,59 @@ def test_questions_take_what_pandas_has_and_a_bare_key(trail, record):
     where = Selection(attribute="Name", actor="ada", actor_attribute="By")
     assert len(trail.changes(at.date(), at.date(), where)) == 1
     assert trail.verify("7").items == trail.verify({"Id": "7"}).items == 1
+
+
+def test_a_frame_has_the_times_as_they_were_understood(trail, record):
+    """A day is all of it; the texts survive a file."""
+    record(item("7", Name=text("Murali")))
+    day = ("2018-03-03", "2018-03-03")
+    last = "2018-03-03T23:59:59.999999Z"
+
+    whole = {"since": "2018-03-03T00:00:00.000000Z", "until": last}
+    assert trail.between(*day).attrs == whole
+    assert trail.changes(*day).attrs.items() >= whole.items()
+    assert trail.blame("7", day[0]).attrs["at"] == trail.table_as_of(day[0]).attrs["at"] == last
+    difference = trail.diff("7", *day).attrs
+    assert (difference["from"], difference["to"]) == ("2018-03-02T23:59:59.999999Z", last)
+
+
+def test_a_list_of_changes_says_up_to_when_none_is_missing(trail, record):
+    """Also one of nothing: a range that ends later than the watermark is no proof of nothing."""
+    record(item("7", Name=text("Murali")))
+    trail._reader.watermark = Watermark(
+        datetime(2018, 3, 5, tzinfo=UTC), Basis.MEASURED, "by the metrics"
+    )
+
+    earlier = trail.changes("2018-03-04", "2018-03-04")
+    for later in (trail.changes("2018-03-05", "2018-03-05"), trail.changes("2018-03-05", key=KEY)):
+        assert later.empty
+        assert (later.attrs["complete_until"], later.attrs["basis"]) == (
+            "2018-03-05T00:00:00.000000Z",
+            "measured",
+        )
+        assert "may still be on its way" in later.attrs["reason"]
+    assert earlier.attrs == later.attrs | {
+        "since": "2018-03-04T00:00:00.000000Z",
+        "until": "2018-03-04T23:59:59.999999Z",
+        "reason": None,
+    }
+    trail._reader.watermark = NoWatermark("no stack was given")
+    unknown = trail.changes("2018-03-04", "2018-03-04").attrs
+    assert (unknown["complete_until"], unknown["basis"]) == (None, None)
+    assert unknown["reason"] == "no stack was given"
+
+
+def test_the_watermark_is_asked_before_the_changes_that_it_speaks_of(trail):
+    """A change that is written in between may not count as recorded, and be missing."""
+    asked = []
+    del trail._reader.watermark
+    trail._reader._find_watermark = lambda: asked.append("watermark") or NoWatermark()
+    changed = trail.changed_rows
+    trail.changed_rows = lambda *given: asked.append("rows") or changed(*given)
+
+    trail.changes("2018-03-04")
+
+    assert asked == ["watermark", "rows"]
 
 
 @pytest.mark.parametrize("time", [pd.NaT, None, 1520085960, "20260301"])

@@ -3,6 +3,9 @@
 import json
 from datetime import UTC, datetime
 
+import pytest
+
+from reports.states.watermark import Basis, NoWatermark, Watermark
 from stream_core.history_row import HistoryRow
 from tests.factories import change
 from tests.unit.itemtrail.trail import KEYS, NEW, OLD, ROWS, SINCE, Trail
@@ -60,6 +63,27 @@ def test_no_change_is_an_answer(run):
         "from 2018-03-01T00:00:00.000000Z to 2018-03-02T23:59:59.999999Z",
         "no such change from 2018-03-01 00:00:00 to 2018-03-02 23:59:59.999 UTC",
     ]
+
+
+@pytest.mark.parametrize("key", [(), ("1",)])
+@pytest.mark.parametrize("rows", [[], ROWS])
+@pytest.mark.parametrize("form", ["table", "json", "jsonl", "csv"])
+def test_changes_later_than_the_watermark_are_no_proof_of_nothing_else(run, form, rows, key):
+    """Whatever the form, whether there are some or none: the range is complete up to then only."""
+    trail = Trail(rows=rows)
+    trail.watermark = Watermark(datetime(2018, 3, 5, tzinfo=UTC), Basis.MEASURED, "by the metrics")
+
+    def last_told(until):
+        _, _, err = run("changes", *key, *SINCE, "--until", until, "--output", form, trail=trail)
+        return err.rstrip("\n").rpartition("\n")[2]
+
+    assert "on its way" not in last_told("2018-03-04")
+    assert last_told("2018-03-05").endswith(
+        "may still be on its way: the history is known to be complete until "
+        "2018-03-05T00:00:00.000000Z (measured)"
+    )
+    trail.watermark = NoWatermark("no stack was given")
+    assert last_told("2018-03-04") == "no stack was given"
 
 
 def test_changes_by_an_actor_tell_of_those_that_name_nobody(run):
