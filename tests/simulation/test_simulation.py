@@ -12,6 +12,7 @@ from replica_writer import settle
 from reports.states.timeline import Certainty, Evidence, judge
 from stream_core.attribute_values import read_item
 from stream_core.history_row import HistoryRow
+from tests.factories import COMPLETE
 from tests.simulation import model, shrink
 from tests.simulation.scenario import Outage, Scenario, Settings, Write, draw
 from tests.simulation.scheduler import MS, SECOND
@@ -217,4 +218,5 @@ def evidence_at(moment, rows, live):
         after=next((row for row in rows if row.change.created_at > moment), None),
         live_was_read=True,
         live=live,
+        **COMPLETE,
     )
