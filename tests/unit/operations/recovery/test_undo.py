@@ -337,6 +337,22 @@ class TestSelection:
         assert result.is_clean
         assert world.item() == item("1", A=number(1), B=number(1))
 
+    def test_a_later_change_that_is_stamped_earlier_came_since(self, world):
+        """Its number says so: what it wrote stays, and what it did not touch is taken back."""
+        first, bad, good = (
+            item("1", A=number(n), B=number(m)) for n, m in ((1, 1), (2, 2), (3, 2))
+        )
+        world.record(None, first, "1", world.at(0), 1)
+        world.bad.append(("1", world.record(first, bad, "1", world.at(2), 2).sort_key))
+        world.record(bad, good, "1", world.at(1), 3)
+        world.put(good)
+
+        result = world.undo(until=world.at(3))
+
+        assert [conflict.path for conflict in result.conflicts] == [("A",)]
+        assert result.conflicts[0].reason == "it was written again since"
+        assert world.item() == item("1", A=number(3), B=number(1))
+
     def test_a_baseline_is_no_change(self, world):
         """Not even if it is asked for by name."""
         row = world.write(item("1", A=number(1)))
