@@ -5,12 +5,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from itemtrail.time_zone import time_zone
 from reports import TimeFormatError
 from reports.errors import PathFormatError
 from reports.inputs.paths import Path, read_path
-from reports.inputs.times import TimeRole, read_time
+from reports.inputs.times import TimeRole, read_time, read_written_time
 
 
 def asked_at() -> datetime:
@@ -40,6 +41,26 @@ class TimeType(click.ParamType):
             return read_time(value, asked_at(), role=self._role, zone=time_zone())
         except TimeFormatError as error:
             self.fail(str(error), param, ctx)
+
+
+class DeclaredTimeType(TimeType):
+    """The end of what a person vouches for, which does not move on: a day is its last instant."""
+
+    def __init__(self) -> None:
+        """Take the role of an end."""
+        super().__init__(TimeRole.END)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """Read it; a variable is kept, and must not count from now."""
+        source = ctx.get_parameter_source(param.name) if ctx and param and param.name else None
+        if source is ParameterSource.ENVIRONMENT:
+            try:
+                return read_written_time(value, role=TimeRole.END)
+            except TimeFormatError as error:
+                self.fail(str(error), param, ctx)
+        return super().convert(value, param, ctx)
 
 
 class PathType(click.ParamType):

@@ -12,7 +12,7 @@ import boto3
 import click
 from click.core import ParameterSource
 
-from itemtrail.options.kinds import PathType, TimeType, asked_at
+from itemtrail.options.kinds import DeclaredTimeType, PathType, TimeType, asked_at
 from itemtrail.output.answer import FORMS
 from itemtrail.time_zone import time_zone_option
 from reports import HistoryTable, ReportError
@@ -144,7 +144,7 @@ _TABLES = (
 RECORDED_UNTIL = click.option(
     "--recorded-until",
     metavar="TIME",
-    type=TimeType(),
+    type=DeclaredTimeType(),
     envvar="ITEMTRAIL_RECORDED_UNTIL",
     show_envvar=True,
     help="Up to when you know the history to be complete; `exact` rests on it then.",

@@ -80,7 +80,7 @@ def read_time(
         return _read(time, moment, role, zone)
     except (ValueError, OverflowError) as error:
         # What the standard library says of a text is of no use to who wrote it.
-        why = str(error) if isinstance(error, _LocalTimeError) else _FORMS
+        why = str(error) if isinstance(error, _AmbiguousError) else _FORMS
         name = f"{argument}: " if argument else ""
         raise TimeFormatError(f"{name}{shown(time)} is not a time: {why}") from None
 
@@ -103,8 +103,8 @@ _FORMS = (
 )
 
 
-class _LocalTimeError(ValueError):
-    """There is no such local time, or there are two."""
+class _AmbiguousError(ValueError):
+    """There is no such local time, or what is written is several."""
 
 
 def _read(time: Any, now: datetime, role: TimeRole, zone: tzinfo) -> datetime:
@@ -126,8 +126,10 @@ def _read_text(text: str, now: datetime, role: TimeRole, zone: tzinfo) -> dateti
         return now
     if word in _DAYS:
         return _of_day(now.astimezone(zone).date() - _DAYS[word], now, role, zone)
-    if ago := _AGO.fullmatch(word):
-        return _ago(int(ago[1]), _UNIT.get(ago[2]), now, zone)
+    if ago := _AGO.fullmatch(text):
+        if ago[2] == "M":
+            raise _AmbiguousError("M may be minutes or months: use e.g. '1m' or '1 month'")
+        return _ago(int(ago[1]), _UNIT.get(ago[2].lower()), now, zone)
     written = _WRITTEN.fullmatch(text)
     if written is None:
         raise ValueError
@@ -180,9 +182,9 @@ def _local(moment: datetime, zone: tzinfo) -> datetime:
     if first == second:
         return first
     if first > second:
-        raise _LocalTimeError(f"clocks in {zone} skip it: give it with an offset, or in UTC with Z")
+        raise _AmbiguousError(f"clocks in {zone} skip it: give it with an offset, or in UTC with Z")
     offsets = " or ".join(_offset(utc.astimezone(zone)) for utc in (first, second))
-    raise _LocalTimeError(f"clocks in {zone} show it twice: add an offset, {offsets}")
+    raise _AmbiguousError(f"clocks in {zone} show it twice: add an offset, {offsets}")
 
 
 def _offset(moment: datetime) -> str:

@@ -44,7 +44,7 @@ def timeline(
     last = previous.change.new_image if previous else None
     if newest.ended_by is not None and newest.ended_by <= newest.at:
         last = None
-    is_behind = newest.is_of_now and newest.after is None and not same_item(last, newest.live)
+    is_behind = newest.is_of_now and not same_item(last, newest.live)
     if previous is not None or not is_behind:
         # Without an end it lasts until now, also where a range ended earlier.
         yield from _spans(newest, until=max(newest.at, newest.now))

@@ -182,8 +182,8 @@ class Evidence:
 
     @property
     def is_of_now(self) -> bool:
-        """Whether the present was asked for, and the live item tells it."""
-        return self.live_was_read and self.at == self.now
+        """Whether the live item tells of the present; a later row shows it was read after that."""
+        return self.live_was_read and self.at == self.now and self.after is None
 
 
 def judge(evidence: Evidence) -> ItemState:
@@ -242,7 +242,7 @@ def beginnings(complete_since: datetime | None, at: datetime) -> tuple[Certainty
 
 
 def _of_now(evidence: Evidence) -> ItemState:
-    last, live = evidence.after or evidence.before, evidence.live
+    last, live = evidence.before, evidence.live
     fits = same_item(last.change.new_image if last else None, live)
     row = last if fits else None
     if (arn := evidence.other_table) is not None:

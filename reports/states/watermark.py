@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from reports.errors import ReportError
-from reports.inputs.times import read_time
+from reports.inputs.times import TimeRole, read_time
 from stream_core.history_row import time_text
 
 # Stamps are whole seconds: a change stamped at an instant may be made up to a second later.
@@ -97,7 +97,7 @@ def declared_watermark(until: Any | None, now: datetime) -> Watermark | None:
     """The watermark that a person vouches for; none without a time.
 
     Args:
-        until: a time as `read_time` takes it; None: it is not known.
+        until: a time as `read_time` takes it, a day as its last instant; None: it is not known.
         now: the present.
 
     Raises:
@@ -106,11 +106,11 @@ def declared_watermark(until: Any | None, now: datetime) -> Watermark | None:
     """
     if until is None:
         return None
-    moment = read_time(until, now, argument="recorded_until")
+    moment = read_time(until, now, role=TimeRole.END, argument="recorded_until")
     if moment > now:
         raise ReportError(
             f"the history cannot be complete until {time_text(moment)}, which lies in the future: "
-            "give a moment up to which every change is known to be recorded"
+            "give the time up to which every change is known to be recorded"
         )
     return Watermark(moment, Basis.DECLARED, "declared by the person who asks")
 

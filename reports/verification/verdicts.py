@@ -154,9 +154,9 @@ class VerificationTally:
         notes = [*self._notes()]
         if on_its_way and isinstance(self.watermark, Watermark):
             notes.append(
-                f"{len(on_its_way):,} of the findings may be changes that are still on their way: "
-                f"the history is known to be complete until {time_text(self.watermark.at)}; verify "
-                "again when they have had time to arrive"
+                f"{len(on_its_way):,} of the findings may be no gaps: either a change since "
+                f"{time_text(self.watermark.at)} is on its way, or it is lost: verify again when "
+                f"the watermark has passed {time_text(self.looked_at or self.watermark.at)}"
             )
         if whole_table:
             notes += _unused(gaps, findings)

@@ -113,6 +113,15 @@ def test_what_could_be_several_times_is_none(time):
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize("time", ["1M", "1 M ago"])
+def test_a_capital_m_is_neither_minutes_nor_months(time):
+    """Elsewhere it means months; other units may be written in capitals."""
+    with pytest.raises(TimeFormatError, match="M may be minutes or months: use"):
+        read_time(time, NOW)
+
+    assert read_time("2H AGO", NOW) == NOW - timedelta(hours=2)
+
+
 ZURICH = ZoneInfo("Europe/Zurich")
 
 

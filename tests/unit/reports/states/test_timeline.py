@@ -212,6 +212,20 @@ def test_the_state_now_is_the_live_item(live):
     assert "not recorded yet, or is missing" in behind.reason
 
 
+def test_a_row_later_than_now_shows_that_the_item_was_read_later():
+    """Then it is no longer what it was at the moment asked for, which the rows tell."""
+    answer = state(
+        at=NOW,
+        before=row(None, ONE),
+        after=row(ONE, TWO, hours=25),
+        live_was_read=True,
+        live=TWO,
+    )
+
+    assert (answer.image, answer.basis) == (ONE, RECORDED.basis)
+    assert answer.valid_to == MOMENT + timedelta(hours=25) > NOW
+
+
 def test_the_state_a_moment_ago_is_not_the_live_item():
     """A change may have come and gone since, and is not recorded yet."""
     ago = NOW - timedelta(microseconds=1)

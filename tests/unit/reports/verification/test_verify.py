@@ -17,7 +17,7 @@ from reports.verification.gaps import Gap
 from reports.verification.verdicts import Verdict
 from reports.verification.verify import verify
 from stream_core.change import EventName
-from stream_core.history_row import SORT_KEY, HistoryRow
+from stream_core.history_row import SORT_KEY, HistoryRow, time_text
 from tests.factories import STREAM_ARN, TABLE_ARN, item, number, text
 from tests.fakes import DENIED, THROTTLED, client_error
 from tests.recorded_history import (
@@ -832,7 +832,11 @@ def test_a_change_on_its_way_is_no_gap(history):
     assert [one.kind for one in came_of_it.findings] == [FindingKind.HEAD_MISMATCH]
     assert came_of_it.completeness is Verdict.UNPROVEN
     assert came_of_it.complete_until == LATER - timedelta(minutes=38)
-    assert came_of_it.notes[0].startswith("1 of the findings may be changes that are still on")
+    assert "either a change since 2" in came_of_it.notes[0]
+    assert (
+        "is on its way, or it is lost: verify again when the watermark has" in came_of_it.notes[0]
+    )
+    assert came_of_it.notes[0].endswith(f"passed {time_text(LATER + timedelta(seconds=11.5))}")
 
 
 def test_what_is_missing_before_is_a_gap(history):
