@@ -11,11 +11,13 @@ import sys
 import termios
 import time
 import uuid
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
 import click
 import pytest
+from more_itertools import chunked
 
 from stream_core.history_row import HistoryRow
 from tests.eventually import GIVEN_UP_AFTER_S
@@ -27,8 +29,9 @@ pytestmark = pytest.mark.functional
 PROGRAM = str(Path(sys.executable).with_name("itemtrail"))
 CTRL_C = b"\x03"
 ROWS, TIME_SHARDS = 200, 4
-# Many hours of an index: nobody waits for the end of it.
-LONG_WORK = ("changes", "--since", "1970-01-01", "--until", "2017-01-01")
+# A row in each of so many hours, each a partition of the index to ask.
+HOURS, SOME_HOURS = 2500, 700
+LONG_WORK = ("changes", "--since", "2017-01-01", "--until", "2017-12-31")
 ALL_CHANGES = ("changes", "1", "--since", "2018-03-03")
 
 
@@ -119,6 +122,23 @@ def environment(local_stack, dynamodb):
     return kept | local_stack.environment() | own
 
 
+@pytest.fixture(scope="module")
+def long_history(environment, dynamodb):
+    """The same of a history whose index takes a while to read."""
+    history = f"history-{uuid.uuid4().hex[:12]}"
+    create_history_table(dynamodb, history)
+    began = datetime(2017, 1, 1, tzinfo=UTC).timestamp()
+    images = [item("1", Count=number(count)) for count in range(HOURS + 1)]
+    rows = [
+        HistoryRow.from_change(change(old, new, sequence=hour, at=began + 3600 * hour))
+        for hour, (old, new) in enumerate(pairwise(images), start=1)
+    ]
+    for batch in chunked(rows, 25):
+        puts = [{"PutRequest": {"Item": row.to_item(TIME_SHARDS)}} for row in batch]
+        dynamodb.batch_write_item(RequestItems={history: puts})
+    return environment | {"ITEMTRAIL_HISTORY_TABLE": history}
+
+
 def piped(arguments, environment, **options):
     """Run a program in a pipe."""
     return subprocess.run(
@@ -159,10 +179,10 @@ def test_a_reader_may_leave_the_pager_at_any_time(environment):
 
 
 @pytest.mark.parametrize("form", ["table", "jsonl"])
-def test_ctrl_c_ends_long_work(environment, form):
+def test_ctrl_c_ends_long_work(long_history, form):
     """Progress is shown meanwhile; then there is 130 and no traceback."""
-    arguments = [PROGRAM, *LONG_WORK, "--time-shards", "1", "--output", form]
-    with Terminal(arguments, environment) as terminal:
+    arguments = [PROGRAM, *LONG_WORK, "--event", "remove", "--output", form]
+    with Terminal(arguments, long_history) as terminal:
         terminal.until("hours")
         terminal.type(CTRL_C)
         status = terminal.end()
@@ -223,13 +243,14 @@ def test_a_full_disk_is_one_line(environment, form):
     assert ran.stderr == "Error: the answer cannot be written: No space left on device\n"
 
 
-def test_progress_of_what_goes_into_a_file_is_on_the_terminal(environment, tmp_path):
+def test_progress_of_what_goes_into_a_file_is_on_the_terminal(long_history, tmp_path):
     """Stdout has the answer alone, stderr how far it is."""
     file = tmp_path / "changes.json"
-    typed = f"{PROGRAM} changes --since 2018-02-26 --until 2018-03-04 --time-shards 4 > {file}"
-    with Terminal(["/bin/sh", "-c", typed], environment) as terminal:
+    until = datetime(2017, 1, 1, tzinfo=UTC) + timedelta(hours=SOME_HOURS)
+    typed = f"{PROGRAM} changes --since 2017-01-01 --until {until:%Y-%m-%dT%H:%M} > {file}"
+    with Terminal(["/bin/sh", "-c", typed], long_history) as terminal:
         status = terminal.end()
 
     assert status == 0
     assert "hours" in terminal.shown
-    assert file.read_text().count('"key"') == ROWS
+    assert file.read_text().count('"key"') == SOME_HOURS
