@@ -31,9 +31,11 @@ from itemtrail.tables import cells
 from itemtrail.tables.many_items import change_blocks, item_blocks, version_blocks
 from reports import HistoryTable
 from reports.inputs.keys import key_text
+from reports.inputs.times import moment_text
 from reports.states.actor import actor_of
 from reports.states.selection import Selection
 from reports.states.timeline import Certainty, ItemState
+from reports.states.watermark import NoWatermark, Watermark
 from reports.table.as_of import TableAsOf
 from stream_core.attribute_values import Item
 from stream_core.change import EventName
@@ -91,8 +93,7 @@ def changes(
         tell(f"no such change{_of_item(item)} from {_range(period)}")
     if undecided:
         tell(_undecided_remark(undecided, where.actor))
-    if not watermark.covers(period.until):
-        tell(watermark.doubt(asked_at()))
+    _tell_of_what_is_not_recorded(trail, watermark, period)
     return judged(trail, CLEAN)
 
 
@@ -116,7 +117,7 @@ def between(key: tuple[str, ...], period: Period, output: str | None, target: Ta
       itemtrail between --since '1d ago' --stack employee-trail --output parquet > versions.parquet
     """  # noqa: D301
     form, trail = chosen_form(output), target.open()
-    item = _item(trail, key)
+    item, watermark = _item(trail, key), trail.watermark
     with ProgressBar() as progress:
         states = Counted(trail.versions(*period, item, progress=progress))
         answer = Answer(
@@ -127,7 +128,8 @@ def between(key: tuple[str, ...], period: Period, output: str | None, target: Ta
         )
         give(answer, form, progress)
     if not states.count:
-        tell(f"no version{_of_item(item)} was active from {_range(period)}")
+        tell(f"no recorded version{_of_item(item)} was active from {_range(period)}")
+    _tell_of_what_is_not_recorded(trail, watermark, period)
     return judged(trail, CLEAN)
 
 
@@ -218,3 +220,13 @@ def _of_item(item: Item | None) -> str:
 
 def _range(period: Period) -> str:
     return f"{cells.when(period.since)} to {cells.zoned(period.until)}"
+
+
+def _tell_of_what_is_not_recorded(
+    trail: HistoryTable, watermark: Watermark | NoWatermark, period: Period
+) -> None:
+    """Say at which end of its range an answer may lack what happened."""
+    if period.since < trail.horizon:
+        tell(f"the history began at {moment_text(trail.horizon)} UTC: nothing before is known")
+    if not watermark.covers(period.until):
+        tell(watermark.doubt(asked_at()))

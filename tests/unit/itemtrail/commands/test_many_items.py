@@ -62,6 +62,7 @@ def test_no_change_is_an_answer(run):
     assert err.splitlines() == [
         "from 2018-03-01T00:00:00.000000Z to 2018-03-02T23:59:59.999999Z",
         "no such change from 2018-03-01 00:00:00 to 2018-03-02 23:59:59.999 UTC",
+        "the history began at 2018-03-02 14:06:00 UTC: nothing before is known",
     ]
 
 
@@ -117,7 +118,7 @@ def test_between_with_nothing_there_is_an_answer(run):
 
     assert (status, json.loads(out)) == (0, [])
     assert err.splitlines()[1].startswith(
-        "no version of Id=1 was active from 2018-03-01 00:00:00 to "
+        "no recorded version of Id=1 was active from 2018-03-01 00:00:00 to "
     )
 
 
