@@ -31,7 +31,6 @@ from itemtrail.tables import cells
 from itemtrail.tables.many_items import change_blocks, item_blocks, version_blocks
 from reports import HistoryTable
 from reports.inputs.keys import key_text
-from reports.inputs.times import moment_text
 from reports.states.actor import actor_of
 from reports.states.selection import Selection
 from reports.states.timeline import Certainty, ItemState
@@ -227,6 +226,6 @@ def _tell_of_what_is_not_recorded(
 ) -> None:
     """Say at which end of its range an answer may lack what happened."""
     if period.since < trail.horizon:
-        tell(f"the history began at {moment_text(trail.horizon)} UTC: nothing before is known")
+        tell(f"the history began at {cells.zoned(trail.horizon)}: nothing before is known")
     if not watermark.covers(period.until):
         tell(watermark.doubt(asked_at()))

@@ -9,14 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from reports.states.watermark import Basis, NoWatermark, Watermark
+from reports.states.watermark import TICK, Basis, NoWatermark, Watermark
 from stream_core.history_row import time_text
 
 QUIET = timedelta(minutes=30)
 """For so long nothing may have failed."""
 _SETTLED = timedelta(minutes=5)
 _MARGIN = timedelta(seconds=60)
-_TICK = timedelta(seconds=1)
 _MINUTE = timedelta(minutes=1)
 FAILURES = (
     "Errors",
@@ -149,7 +148,7 @@ def _lowered(
 ) -> Watermark | NoWatermark:
     """The watermark, before the earliest record that is kept aside."""
     earliest = min((at for at in deliveries.kept_aside if at is not None), default=None)
-    if earliest is not None and earliest - _TICK < until:
-        until = earliest - _TICK
+    if earliest is not None and earliest - TICK < until:
+        until = earliest - TICK
         reason += "; a record of that time is kept aside: redrive it"
     return Watermark(until, basis, reason)

@@ -7,6 +7,7 @@ from tests.fake_deployment import FakeAws
 
 @pytest.fixture(scope="module")
 def client():
+    """One set of clients, because reading the service models takes longer than a test."""
     return FakeAws()
 
 

@@ -14,23 +14,10 @@ from tests.fake_deployment import (
     REPLICA_REGION,
     SOURCE,
     STACK,
-    FakeAws,
 )
 from tests.templates import deployed
 
 HISTORY_WRITER, REPLICA_WRITER = Consumer
-
-
-@pytest.fixture(scope="module")
-def client():
-    """One set of clients, because reading the service models takes longer than a test."""
-    return FakeAws()
-
-
-@pytest.fixture
-def aws(client):
-    client.start_anew()
-    return client
 
 
 def read(aws, name=STACK):
