@@ -2,6 +2,7 @@
 
 ItemtrailError
 └── OperationError
+    ├── PlanFileError    the file of a plan is not what was written
     ├── StateFileError   the file of an interrupted run does not fit this one
     └── RefusedError     it would do harm, or the tables do not allow it
 """
@@ -15,6 +16,10 @@ class OperationError(ItemtrailError):
 
 class StateFileError(OperationError):
     """The file that an interrupted run left does not belong to this one, or cannot be read."""
+
+
+class PlanFileError(OperationError):
+    """A plan cannot be kept, or what is in its file is not what was written."""
 
 
 class RefusedError(OperationError):

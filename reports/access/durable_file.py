@@ -7,7 +7,9 @@ asked for, one after the other: https://lwn.net/Articles/457667/.
 import contextlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 PRIVATE, READABLE = 0o600, 0o644
 
@@ -23,12 +25,27 @@ def replace_file(path: Path, content: bytes, mode: int = PRIVATE) -> None:
     Raises:
         OSError: it cannot be written; it is as before, and nothing is left beside it.
     """
+    with replacing_file(path, mode) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def replacing_file(path: Path, mode: int = PRIVATE) -> Iterator[BinaryIO]:
+    """What is written within the block becomes a file's content when the block ends well.
+
+    Args:
+        path: the file, which is made if need be.
+        mode: who may read it.
+
+    Raises:
+        OSError: it cannot be written; it is as before, and nothing is left beside it.
+    """
     # In the same folder, so that the rename is one step.
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     temporary = Path(name)
     try:
         with open(descriptor, "wb") as file:  # noqa: PTH123 - mkstemp gives a descriptor
-            file.write(content)
+            yield file
         temporary.chmod(mode)
         move_file(temporary, path)
     except BaseException:
