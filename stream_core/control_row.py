@@ -4,9 +4,14 @@ They are in the history table under the `Id` `!itemtrail`, which no item has (se
 sort key that begins with `!`, and have no `TimeBucket`, so that the index `ByTime` does not show
 them. The content is in `NewImage`; the digest covers all but itself and `Format`, which is 1 until
 rows of items have a second one.
+
+`RunRow` and `OwnWrite` say which changes of the source table were made by this program: every
+write is announced by a row of its own, before it is made.
 """
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
@@ -16,8 +21,14 @@ from stream_core.errors import IntegrityError
 from stream_core.history_row import DIGEST, FORMAT, ID, SORT_KEY, time_text
 from stream_core.item_id import CONTROL_ID
 
+RUN_PREFIX = "!run#"
+"""Sort keys of run rows begin so."""
+OWN_PREFIX = "!own#"
+"""Sort keys of announced writes begin so; those of one item with `own_prefix`."""
 _EVENT = "CONTROL"
 _UNSEALED = (DIGEST, "Format")
+# 128 bits of an `Id`, which may itself be 2 KB, as long as a sort key may be no longer than 1 KB.
+_ITEM_DIGITS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +124,133 @@ class TableLife:
         return cls(stream_arn, content["TableId"]["S"], created_at)
 
 
-ControlRow: TypeAlias = BackfillMark | TableLife
-_KINDS: Mapping[str, type[ControlRow]] = {"!backfill": BackfillMark, "!life": TableLife}
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """That the plan of a command is being carried out, or was.
+
+    Attributes:
+        run: the run's id, made of the plan's digest: the same plan is the same run.
+        command: its name.
+        arguments: how it was ordered, as JSON text, with its times resolved.
+        plan_digest: of the plan file, `sha256:` and hex.
+        who: who started it, as far as that is known.
+        tool: what runs it, with its version.
+        stream_arn: the stream of the table that is written; without one, the ARN of the table.
+        table_id: as in `BackfillMark`.
+        started: by the service's clock, UTC.
+    """
+
+    run: str
+    command: str
+    arguments: str
+    plan_digest: str
+    who: str
+    tool: str
+    stream_arn: str
+    table_id: str
+    started: datetime
+
+    @property
+    def sort_key(self) -> str:
+        """Its place: a run has one."""
+        return f"{RUN_PREFIX}{self.run}"
+
+    @property
+    def table_arn(self) -> str:
+        """The table that is written."""
+        return self.stream_arn.partition("/stream/")[0]
+
+    def to_item(self) -> Item:
+        """The item to store."""
+        content: Item = {
+            **_origin(self.stream_arn, self.table_id),
+            "Run": {"S": self.run},
+            "Command": {"S": self.command},
+            "Arguments": {"S": self.arguments},
+            "PlanDigest": {"S": self.plan_digest},
+            "Who": {"S": self.who},
+            "Tool": {"S": self.tool},
+            "Started": {"S": time_text(self.started)},
+        }
+        return _sealed_item(self.sort_key, self.stream_arn, content)
+
+    @classmethod
+    def of_content(cls, stream_arn: str, content: Item) -> "RunRow":
+        """The run with such a content."""
+        return cls(
+            content["Run"]["S"],
+            content["Command"]["S"],
+            content["Arguments"]["S"],
+            content["PlanDigest"]["S"],
+            content["Who"]["S"],
+            content["Tool"]["S"],
+            stream_arn,
+            content["TableId"]["S"],
+            datetime.fromisoformat(content["Started"]["S"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class OwnWrite:
+    """That a run is about to write an item.
+
+    Attributes:
+        run: the run's id.
+        number: of the item in the run's plan.
+        item: of the item's `Id`, see `item_hash`; it may be long, and names a person perhaps.
+        before, after: the digest of the item's own attributes before the write and after it;
+            None: there is no item.
+        at: the moment by the service's clock, UTC; a write that is tried again later is announced
+            again.
+        stream_arn: as in `RunRow`.
+    """
+
+    run: str
+    number: int
+    item: str
+    before: bytes | None
+    after: bytes | None
+    at: datetime
+    stream_arn: str
+
+    @property
+    def sort_key(self) -> str:
+        """Its place: those of an item together."""
+        return f"{OWN_PREFIX}{self.item}#{self.run}#{self.number}#{time_text(self.at)}"
+
+    def to_item(self) -> Item:
+        """The item to store."""
+        content: Item = {
+            "Run": {"S": self.run},
+            "Number": {"N": str(self.number)},
+            "Item": {"S": self.item},
+            "Before": _digest_value(self.before),
+            "After": _digest_value(self.after),
+            "At": {"S": time_text(self.at)},
+        }
+        return _sealed_item(self.sort_key, self.stream_arn, content)
+
+    @classmethod
+    def of_content(cls, stream_arn: str, content: Item) -> "OwnWrite":
+        """The announcement with such a content."""
+        return cls(
+            content["Run"]["S"],
+            int(content["Number"]["N"]),
+            content["Item"]["S"],
+            content["Before"].get("B"),
+            content["After"].get("B"),
+            datetime.fromisoformat(content["At"]["S"]),
+            stream_arn,
+        )
+
+
+ControlRow: TypeAlias = BackfillMark | TableLife | RunRow | OwnWrite
+_KINDS: Mapping[str, type[ControlRow]] = {
+    "!backfill": BackfillMark,
+    "!life": TableLife,
+    "!own": OwnWrite,
+    "!run": RunRow,
+}
 
 
 def read_control_row(item: Item) -> ControlRow | None:
@@ -140,9 +276,37 @@ def read_control_row(item: Item) -> ControlRow | None:
     return row
 
 
+def intact_control_rows(items: Iterable[Item]) -> list[ControlRow]:
+    """Those control rows that are what was written, and of a kind that is known here.
+
+    One that was altered vouches for nothing.
+    """
+    rows: list[ControlRow] = []
+    for item in items:
+        with suppress(IntegrityError):
+            row = read_control_row(item)
+            rows += [] if row is None else [row]
+    return rows
+
+
 def label_of(stream_arn: str) -> str:
     """The label that a stream has among those of its table, in its ARN; empty: it is no stream."""
     return stream_arn.partition("/stream/")[2]
+
+
+def item_hash(identifier: str) -> str:
+    """What stands for an item's `Id` in the sort keys of announced writes."""
+    encoded = identifier.encode("utf-8", "surrogatepass")
+    return hashlib.sha256(encoded).hexdigest()[:_ITEM_DIGITS]
+
+
+def own_prefix(identifier: str) -> str:
+    """How the sort keys of all announced writes of an item begin."""
+    return f"{OWN_PREFIX}{item_hash(identifier)}#"
+
+
+def _digest_value(value: bytes | None) -> Item:
+    return {"NULL": True} if value is None else {"B": value}
 
 
 def _origin(stream_arn: str, table_id: str) -> Item:

@@ -24,7 +24,7 @@ from reports.states.timeline import Evidence
 from reports.states.watermark import NoWatermark, Watermark
 from stream_core.attribute_values import Item, same_item
 from stream_core.change import EventName
-from stream_core.control_row import ControlRow, TableLife, read_control_row
+from stream_core.control_row import OWN_PREFIX, ControlRow, TableLife, intact_control_rows
 from stream_core.errors import IntegrityError, MalformedRecordError
 from stream_core.history_row import ID, SORT_KEY, HistoryRow, sort_key_after
 from stream_core.item_id import CONTROL_ID, item_id
@@ -227,21 +227,16 @@ class RowReader:
         for item in self.items(identifier, after=after, until=until, newest_first=newest_first):
             yield self.read(item)
 
-    def control_items(self) -> list[Item]:
-        """The stored control rows as they stand, those of a kind and a stream in their order."""
-        return list(self.items(CONTROL_ID))
+    def control_items(self, after: str = " ", until: str = "~") -> Iterator[Item]:
+        """The stored control rows as they stand, in order; arguments as for `items`."""
+        return self.items(CONTROL_ID, after=after, until=until)
 
-    def control_rows(self) -> list[ControlRow]:
-        """What the history says of itself.
+    def control_rows(self, after: str = " ", until: str = OWN_PREFIX) -> list[ControlRow]:
+        """What the history says of itself, as far as it was not altered; `verify` reports that.
 
-        A control row that was altered vouches for nothing, and is left out; `verify` reports it.
+        Of our own writes, which are announced by very many rows, it says so where it is asked.
         """
-        rows: list[ControlRow] = []
-        for item in self.control_items():
-            with suppress(IntegrityError):
-                row = read_control_row(item)
-                rows += [] if row is None else [row]
-        return rows
+        return intact_control_rows(self.control_items(after, until))
 
     def fetch(self, keys: Sequence[tuple[str, str]]) -> list[HistoryRow]:
         """At most 100 rows by `Id` and sort key, in the order given.

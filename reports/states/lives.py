@@ -82,7 +82,9 @@ class Lives:
         for row in rows:
             if isinstance(row, TableLife):
                 tables[row.stream_arn] = row
-            elif row.stream_arn not in marks or row.started < marks[row.stream_arn].started:
+            elif isinstance(row, BackfillMark) and (
+                row.stream_arn not in marks or row.started < marks[row.stream_arn].started
+            ):
                 marks[row.stream_arn] = row
         return cls(current, tables, marks)
 

@@ -7,13 +7,14 @@ import pytest
 
 from reports.access.progress import silent
 from reports.access.row_reader import RowReader
+from reports.states.lives import Lives
 from reports.states.selection import Selection
 from reports.table.as_of import table_states
 from reports.table.changes import changed_rows
 from reports.table.versions import table_versions
 from reports.verification.continuity import FindingKind
 from reports.verification.verify import verify
-from stream_core.control_row import BackfillMark, TableLife
+from stream_core.control_row import BackfillMark, OwnWrite, RunRow, TableLife, item_hash
 from stream_core.errors import IntegrityError
 from stream_core.item_id import CONTROL_ID
 from tests.factories import FIRST_SEQUENCE, STREAM_ARN, item, number, text
@@ -22,6 +23,11 @@ from tests.unit.memory_tables import HISTORY, SOURCE, Recorded, moment
 NOW = moment(600)
 LIFE = TableLife(STREAM_ARN, "12345a12", moment(-86400))
 MARK = BackfillMark(STREAM_ARN, "12345a12", moment(-60), moment(-30), "scan", {}, "0a", "itemtrail")
+RUN = RunRow(
+    *("0123456789ab", "undo", "{}", "sha256:00", "ada", "itemtrail"),
+    *(STREAM_ARN, "12345a12", moment(30)),
+)
+OWN = OwnWrite("0123456789ab", 1, item_hash("1"), b"\x01" * 32, None, moment(31), STREAM_ARN)
 
 
 @pytest.fixture
@@ -29,7 +35,7 @@ def world(monkeypatch):
     recorded = Recorded()
     # As DynamoDB gives them: any other number is a finding.
     monkeypatch.setattr(recorded, "_sequences", count(FIRST_SEQUENCE))
-    for row in (LIFE, MARK):
+    for row in (LIFE, MARK, RUN, OWN):
         recorded.client.put(HISTORY, row.to_item())
     # An item of the very name that control rows have for their `Id`.
     for name in ("1", CONTROL_ID):
@@ -82,6 +88,17 @@ def test_verify_counts_items_alone_and_holds(world):
 
     assert verification.clean
     assert (verification.items, verification.rows) == (2, 4)
+
+
+def test_what_announces_writes_says_nothing_of_the_streams(world):
+    """Nor is it read where nobody asks for it: there may be millions of them."""
+    assert world.reader.control_rows() == [MARK, LIFE]
+    assert Lives.read([RUN, OWN, MARK, LIFE], None) == Lives.read([MARK, LIFE], None)
+    assert world.reader.control_rows("!own", "~") == [OWN, RUN]
+    controls = [
+        item for item in world.client.items[HISTORY].values() if item["Id"]["S"] == CONTROL_ID
+    ]
+    assert len(list(world.reader.control_items())) == len(controls) == 4
 
 
 @pytest.mark.parametrize("keys", [None, [{"Id": text("1")}]])

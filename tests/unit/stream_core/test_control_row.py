@@ -1,10 +1,21 @@
 """Control rows: written once, sealed, and no rows of an item."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from hashlib import sha256
 
 import pytest
 
-from stream_core.control_row import BackfillMark, TableLife, _sealed_item, read_control_row
+from stream_core.control_row import (
+    BackfillMark,
+    OwnWrite,
+    RunRow,
+    TableLife,
+    _sealed_item,
+    item_hash,
+    own_prefix,
+    read_control_row,
+)
 from stream_core.errors import IntegrityError
 from stream_core.item_id import CONTROL_ID, item_id
 from tests.factories import STREAM_ARN, number, text
@@ -14,9 +25,15 @@ MARK = BackfillMark(
     STREAM_ARN, "12345a12", AT, AT.replace(hour=13), "scan", {"scanned": 3}, "0a1b", "itemtrail 1"
 )
 LIFE = TableLife(STREAM_ARN, "12345a12", AT)
+RUN = RunRow(
+    *("0123456789ab", "undo", '{"all":true}', "sha256:" + "00" * 32, "ada", "itemtrail 1"),
+    *(STREAM_ARN, "12345a12", AT),
+)
+OWN = OwnWrite("0123456789ab", 7, item_hash("42"), b"\x01" * 32, None, AT, STREAM_ARN)
+ROWS = [MARK, LIFE, RUN, OWN]
 
 
-@pytest.mark.parametrize("row", [MARK, LIFE])
+@pytest.mark.parametrize("row", ROWS)
 def test_a_control_row_reads_back_as_it_was(row):
     """Under its own `Id`, a key that begins with `!`, and without a bucket of the index."""
     item = row.to_item()
@@ -28,14 +45,33 @@ def test_a_control_row_reads_back_as_it_was(row):
 
 
 def test_places_are_as_documented():
-    """DECISIONS C: the marks of a stream in order, and one life for each stream."""
+    """DECISIONS C and D2: marks of a stream in order, one life a stream, writes by their item."""
     label = "2018-03-01T10:00:00.000"
 
     assert MARK.sort_key == f"!backfill#{label}#2026-11-25T13:00:00.000000Z#0a1b"
     assert LIFE.sort_key == f"!life#{label}"
+    assert RUN.sort_key == "!run#0123456789ab"
+    assert OWN.sort_key == (
+        f"!own#{sha256(b'42').hexdigest()[:32]}#0123456789ab#7#2026-11-25T12:00:00.000000Z"
+    )
 
 
-@pytest.mark.parametrize("row", [MARK, LIFE])
+def test_announced_writes_of_an_item_are_together():
+    """DECISIONS D2: one Query gives those of an item, however long its `Id` is."""
+    identifier = "x" * 2048
+    row = replace(OWN, item=item_hash(identifier))
+
+    assert row.sort_key.startswith(own_prefix(identifier))
+    assert len(row.sort_key) < 1024
+    assert not row.sort_key.startswith(own_prefix("42"))
+
+
+def test_a_write_that_is_announced_again_has_a_place_of_its_own():
+    """A change is ours only for a quarter of an hour after its announcement."""
+    assert replace(OWN, at=AT.replace(hour=13)).sort_key != OWN.sort_key
+
+
+@pytest.mark.parametrize("row", ROWS)
 def test_whatever_is_altered_in_a_control_row_is_refused(row):
     """Any attribute that is changed, added or taken away breaks the digest or the format."""
     item = row.to_item()
@@ -60,7 +96,7 @@ def test_a_control_row_moved_to_another_place_is_refused():
 
 def test_a_kind_that_is_not_known_is_passed_over():
     """A later version writes more kinds; what is sealed is not called altered for that."""
-    item = _sealed_item("!run#1", STREAM_ARN, {"Who": text("me")})
+    item = _sealed_item("!seal#1", STREAM_ARN, {"Who": text("me")})
 
     assert read_control_row(item) is None
     with pytest.raises(IntegrityError, match="digest mismatch"):
