@@ -1,7 +1,7 @@
 """The command that brings back what was: restore."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TextIO
 
 import click
@@ -40,6 +40,7 @@ from operations.recovery.restore_items import (
 )
 from operations.recovery.restore_table import TableRestored, restore_table
 from reports.inputs.keys import KeySchema, key_text
+from reports.inputs.times import TimeRole
 from stream_core.attribute_values import Item
 
 
@@ -49,8 +50,13 @@ from stream_core.attribute_values import Item
 @click.option(
     "--at",
     type=TimeType(),
-    required=True,
-    help="The instant, e.g. 2026-01-31T18:46Z; a day is its end.",
+    help="The instant, e.g. 2026-01-31T18:46Z, with the changes of its second; a day is its end.",
+)
+@click.option(
+    "--before",
+    type=TimeType(TimeRole.START),
+    help="Instead of --at: without the changes of this second, as undo has them; a day is its "
+    "start.",
 )
 @click.option(
     "--into",
@@ -76,7 +82,8 @@ def restore(  # noqa: PLR0913 - an option each
     *,
     key: tuple[str, ...],
     keys_file: TextIO | None,
-    at: datetime,
+    at: datetime | None,
+    before: datetime | None,
     new_table: str | None,
     key_attributes: tuple[str, ...],
     rate: float | None,
@@ -89,7 +96,8 @@ def restore(  # noqa: PLR0913 - an option each
 
     Shows first what would become different. A dry run unless --apply; then an item is written only
     if it still is what was shown. Exits with 1 if one is not, if it is not certain what it was, or
-    if it could not be written. Changes stamped at the instant are included.
+    if it could not be written, or if neither the table nor its history knows a key. What was
+    stamped in the second of --at is included, what was in that of --before is not.
 
     \b
     Example:
@@ -97,8 +105,10 @@ def restore(  # noqa: PLR0913 - an option each
       itemtrail restore 42 --at 2026-03-03T18:40Z --stack employee-trail --apply
       itemtrail restore --keys-file keys.txt --at 2026-03-03T18:40Z --stack employee-trail \\
         --output jsonl
+      itemtrail restore 42 --before 2026-03-03T18:40Z --stack employee-trail
       itemtrail restore --into Employee-march --at 2026-03-03T18:40Z --stack employee-trail --apply
     """  # noqa: D301
+    moment = _instant(at, before)
     require_one_way(key, keys_file)
     if (new_table is not None) == bool(key or keys_file):
         raise click.UsageError(
@@ -113,11 +123,22 @@ def restore(  # noqa: PLR0913 - an option each
         )
     schema = _schema(key_attributes, new_table)
     form, (deployment, _) = chosen_form(output), target.find()
-    order = _RestoreOrder(deployment, at, form, rate, apply)
+    order = _RestoreOrder(deployment, moment, form, rate, apply)
     if new_table is not None:
         return order.whole_table(new_table, schema)
     keys = given_keys(deployment.reader.key_schema, key, keys_file) or []
     return order.items(keys, allow_uncertain=allow_uncertain)
+
+
+def _instant(at: datetime | None, before: datetime | None) -> datetime:
+    """The instant meant: the last one before a second, where that is what was named."""
+    if at is not None and before is None:
+        return at
+    if before is not None and at is None:
+        return before.replace(microsecond=0) - timedelta(microseconds=1)
+    raise click.UsageError(
+        "as of when? give just one of --at and --before", click.get_current_context()
+    )
 
 
 def _schema(attributes: tuple[str, ...], new_table: str | None) -> KeySchema | None:

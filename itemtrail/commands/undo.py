@@ -31,7 +31,8 @@ from itemtrail.tables.layout import summary_line
 from itemtrail.tables.undo import undo_blocks
 from operations.deployed_tables import DeployedTables
 from operations.execution.pace import Pace
-from operations.recovery.undo import Selected, Undone, select_bad, take_back
+from operations.recovery.bad_changes import Selected, select_bad
+from operations.recovery.undo import Undone, take_back
 from reports.states.selection import Selection
 from stream_core.attribute_values import Item
 from stream_core.history_row import time_text
@@ -62,8 +63,10 @@ def undo(  # noqa: PLR0913 - an option each
     """Take back the changes of a range of time that are chosen, and no other.
 
     Where something was written since, by another, it is left as it is and listed as a conflict;
-    changes to other attributes stay. Shows first what is written; a dry run unless --apply. Exits
-    with 1 if there are conflicts, or changes whose author the history does not name.
+    changes to other attributes stay. With --attribute only what became of that value is taken back;
+    items that were inserted or deleted with it stay as they are unless --event names that. Shows
+    first what is written; a dry run unless --apply. Exits with 1 if there are conflicts, changes
+    whose author the history does not name, or names that it does not know.
 
     \b
     Example:
@@ -146,7 +149,8 @@ class _UndoOrder:
     def _summary(self, undone: Undone) -> str:
         outcomes = [str(record["outcome"]) for record in undo_records(undone)]
         if not outcomes:
-            return "there is no such change: nothing to take back"
+            nothing = "there is no such change: nothing to take back"
+            return "; ".join([nothing, *self._notes(undone)])
         summary = outcome_summary(outcomes, applied=undone.applied)
         conflicts = len(undone.conflicts)
         if conflicts:
@@ -155,4 +159,14 @@ class _UndoOrder:
             # A relative time is another one when the command is run again.
             since, until = map(time_text, self.period)
             summary += f"; the same range again: --since {since} --until {until}"
-        return summary
+        return "; ".join([summary, *self._notes(undone)])
+
+    def _notes(self, undone: Undone) -> list[str]:
+        """What was not found, and what was passed over."""
+        notes = list(undone.unknown)
+        if undone.whole_items:
+            passed_over = (
+                f"{cells.count_of(undone.whole_items, 'change')} of whole items passed over"
+            )
+            notes.append(f"{passed_over}: --event INSERT or --event REMOVE takes such back")
+        return notes

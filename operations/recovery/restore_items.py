@@ -25,6 +25,8 @@ from stream_core.attribute_values import Item, own_attributes
 from stream_core.errors import IntegrityError
 from stream_core.item_id import item_id
 
+UNKNOWN_KEY = "neither the table nor its history knows such a key: is it right?"
+
 
 @dataclass(frozen=True)
 class ItemPlan:
@@ -151,11 +153,14 @@ class _Planner:
         live = own_attributes(self.reader.live(keys))
         current = ItemState(keys, self.now, live, Certainty.EXACT, "the live item")
         try:
-            then = judge(self.reader.evidence(keys, self.at, self.now))
+            evidence = self.reader.evidence(keys, self.at, self.now)
         except IntegrityError as error:
             then = ItemState(keys, self.at, None, Certainty.UNKNOWN, str(error))
             return ItemPlan(keys, then, current, (), f"its history is not intact: {error}")
+        then = judge(evidence)
         changes = differences(live, own_attributes(then.image))
+        if live is None and evidence.before is None and evidence.after is None:
+            return ItemPlan(keys, then, current, (), UNKNOWN_KEY)
         return ItemPlan(keys, then, current, tuple(changes), self._refusal(then))
 
     def _refusal(self, then: ItemState) -> str | None:

@@ -6,64 +6,34 @@ to that place since: then it is left as it is, and listed as a conflict. See `co
 Repeating it does no harm. A change that is not recorded yet, or at all, is not taken back.
 """
 
-from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from operations.deployed_tables import DeployedTables
 from operations.execution.pace import Pace
 from operations.execution.rate import Rate
+from operations.recovery.bad_changes import BadItem, Selected, Undecided
 from operations.recovery.compensation import Compensation, compensate, touch_of
 from operations.recovery.conditional_write import ConditionalWriter, WriteOutcome, WriteResult
 from operations.recovery.conflicts import Conflict
+from operations.recovery.restore_items import UNKNOWN_KEY
 from reports.access.parallel import in_order
 from reports.access.row_reader import RowReader
+from reports.inputs.paths import Path
 from reports.states.differences import Difference
-from reports.states.selection import Selection
 from reports.states.stream_order import earliest_before, in_stream_order
-from reports.table.changes import changed_rows
 from stream_core.attribute_values import Item
 from stream_core.change import EventName
 from stream_core.errors import IntegrityError
-from stream_core.history_row import HistoryRow, time_text
+from stream_core.history_row import time_text
 from stream_core.item_id import item_id
 from stream_core.retry import error_code
 
 # Another writer may be in the way more than once.
 _MOST_ATTEMPTS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Undecided:
-    """A change of which the history does not tell whether the actor made it; it is not undone."""
-
-    keys: Item
-    sort_key: str
-    event_name: EventName
-
-
-@dataclass(frozen=True, slots=True)
-class BadItem:
-    """An item with changes that are to be taken back.
-
-    Attributes:
-        changes: sort keys of the history rows of those, in their order.
-    """
-
-    keys: Item
-    changes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Selected:
-    """The changes to be taken back, by item."""
-
-    items: tuple[BadItem, ...]
-    undecided: tuple[Undecided, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,83 +68,25 @@ class Undone:
     Attributes:
         applied: whether anything was written.
         undecided: changes that were perhaps made by the actor given, and are not taken back.
+        whole_items, unknown: as `Selected` has them.
     """
 
     applied: bool
     items: tuple[ItemUndone, ...]
     undecided: tuple[Undecided, ...]
+    whole_items: int = 0
+    unknown: tuple[str, ...] = ()
 
     @property
     def is_clean(self) -> bool:
-        """Whether nothing of the bad changes is left, or need be."""
-        return not self.undecided and all(item.is_clean for item in self.items)
+        """Whether nothing of the bad changes is left, or need be, and every name is known."""
+        is_done = all(item.is_clean for item in self.items)
+        return is_done and not self.undecided and not self.unknown
 
     @property
     def conflicts(self) -> list[Conflict]:
         """All of them."""
         return [conflict for item in self.items for conflict in item.conflicts]
-
-
-def select_bad(  # noqa: PLR0913 - the whole selection
-    deployment: DeployedTables,
-    *,
-    since: datetime,
-    until: datetime,
-    where: Selection | None = None,
-    keys: Iterable[Item] | None = None,
-    pace: Pace,
-) -> Selected:
-    """The changes of a range of time that an undo is to take back, both ends included.
-
-    Args:
-        deployment: the source table and its history.
-        since: when the first bad change was stamped.
-        until: when the last one was.
-        where: what else must be true of them; by default every change is selected.
-        keys: only of these items.
-        pace: what is called with the changes selected.
-
-    Raises:
-        RefusedError: a table is not named.
-        ReportError: the range ends before it starts.
-        IntegrityError: the history is not what was written.
-    """
-    items: dict[str, tuple[Item, list[str]]] = {}
-    undecided: list[Undecided] = []
-
-    def note(row: HistoryRow) -> None:
-        undecided.append(Undecided(row.change.keys, row.sort_key, row.change.event_name))
-
-    search = partial(
-        changed_rows,
-        deployment.reader,
-        since,
-        until,
-        where or Selection(),
-        progress=pace.progress,
-        undecided=note,
-    )
-    rows = search() if keys is None else _of_each(search, keys)
-    with closing(rows):
-        for count, row in enumerate(rows, 1):
-            # A baseline is no change, even if its event name was selected.
-            if row.change.event_name is not EventName.SNAPSHOT:
-                items.setdefault(row.id, (row.change.keys, []))[1].append(row.sort_key)
-            pace.progress("changes selected", count, None)
-    bad = tuple(BadItem(key, tuple(changes)) for key, changes in items.values())
-    return Selected(bad, tuple(undecided))
-
-
-def _of_each(
-    search: Callable[..., Generator[HistoryRow, None, None]], keys: Iterable[Item]
-) -> Generator[HistoryRow, None, None]:
-    """The rows selected of each item, in their order."""
-    identifiers = dict.fromkeys(map(item_id, keys))
-    with closing(
-        in_order(lambda identifier: list(search(identifier=identifier)), identifiers)
-    ) as groups:
-        for rows in groups:
-            yield from rows
 
 
 def take_back(
@@ -196,13 +108,13 @@ def take_back(
     writer = ConditionalWriter(
         deployment.dynamodb, deployment.source_table, reader.live, pace.patience
     )
-    work = _Work(reader, writer, pace.rate)
+    work = _Work(reader, writer, pace.rate, selected.attribute)
     results: list[ItemUndone] = []
     with closing(in_order(work.undo if apply else work.plan, selected.items)) as items:
         for item in items:
             results.append(item)
             pace.progress("items", len(results), len(selected.items))
-    return Undone(apply, tuple(results), selected.undecided)
+    return Undone(apply, tuple(results), selected.undecided, selected.whole_items, selected.unknown)
 
 
 @dataclass(frozen=True)
@@ -212,6 +124,7 @@ class _Work:
     reader: RowReader
     writer: ConditionalWriter
     rate: Rate
+    attribute: Path | None
 
     def plan(self, bad: BadItem) -> ItemUndone:
         """What would be done to an item, or why nothing can be."""
@@ -235,6 +148,8 @@ class _Work:
 
     def _plan(self, bad: BadItem) -> tuple[Compensation, WriteResult | None]:
         try:
+            if not bad.changes:
+                return Compensation(), self._without_changes(bad.keys)
             return self._compensation(bad), None
         except IntegrityError as error:
             refused = WriteResult(
@@ -246,6 +161,13 @@ class _Work:
             )
         return Compensation(), refused
 
+    def _without_changes(self, keys: Item) -> WriteResult | None:
+        """What is to be said of an item that was named; None: it had no such change."""
+        live = self.reader.live(keys)
+        if live is None and next(self.reader.items(item_id(keys), limit=1), None) is None:
+            return WriteResult(WriteOutcome.REFUSED, reason=UNKNOWN_KEY)
+        return None
+
     def _compensation(self, bad: BadItem) -> Compensation:
         # In this order: a row may then say more than the item shows, and never less.
         live = self.reader.live(bad.keys)
@@ -254,7 +176,7 @@ class _Work:
         since = earliest_before(datetime.fromisoformat(first.partition("#")[0]))
         rows = self.reader.rows(item_id(bad.keys), after=time_text(since))
         touches = [
-            touch_of(row, is_bad=row.sort_key in changes)
+            touch_of(row, is_bad=row.sort_key in changes, attribute=self.attribute)
             for row in in_stream_order(rows)
             if row.change.event_name is not EventName.SNAPSHOT
         ]

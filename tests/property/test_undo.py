@@ -76,12 +76,15 @@ class Life:
     def live(self):
         return self.states[-1]
 
-    def touches(self):
+    def touches(self, attribute=None):
         rows = [
             HistoryRow.from_change(change(old, new, keys=KEYS, sequence=FIRST_SEQUENCE + n))
             for n, (old, new) in enumerate(pairwise(self.states))
         ]
-        touches = [touch_of(row, is_bad=is_bad) for row, is_bad in zip(rows, self.by, strict=True)]
+        touches = [
+            touch_of(row, is_bad=is_bad, attribute=attribute)
+            for row, is_bad in zip(rows, self.by, strict=True)
+        ]
         first = self.by.index(True) if True in self.by else len(touches)
         return touches[first:]
 
@@ -163,6 +166,18 @@ def test_without_a_good_change_it_is_as_before(changes):
 
     assert compensation.conflicts == ()
     assert same_item(carried_out(life.live, compensation), life.states[0])
+
+
+@given(some_changes, st.sampled_from(PLACES))
+def test_with_an_attribute_nothing_else_changes(changes, attribute):
+    """And that is as if all had been taken back."""
+    life = lived(changes)
+
+    after = carried_out(life.live, compensate(KEYS, life.live, life.touches(attribute)))
+
+    for path in PLACES:
+        wanted = expected_at(life, path) if path == attribute else value_at(life.live, path)
+        assert same_item(as_member(value_at(after, path)), as_member(wanted)), path
 
 
 @given(all_changes)

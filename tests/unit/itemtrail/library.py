@@ -10,11 +10,12 @@ from operations.backfill.mark import MarkOutcome, MarkResult
 from operations.backfill.plan import Backfill
 from operations.backfill.results import Counts, Problem
 from operations.enable import Stream
+from operations.recovery.bad_changes import BadItem, Selected, Undecided
 from operations.recovery.conditional_write import WriteOutcome
 from operations.recovery.conflicts import Conflict
 from operations.recovery.restore_items import ItemPlan, ItemResult, Restored
 from operations.recovery.restore_table import TableRestored, Uncertain, Unwritten
-from operations.recovery.undo import BadItem, ItemUndone, Selected, Undecided, Undone
+from operations.recovery.undo import ItemUndone, Undone
 from operations.redrive.contents import Leftover, Lost
 from operations.redrive.delivery import Cause
 from operations.redrive.objects import StreamRange

@@ -216,7 +216,7 @@ def test_a_refusal_is_one_line_and_exit_2(run, command):
         (["repair", "1", "2"], "not a key of the table: '1 2' does not make one"),
         (["redrive", "--consumer", "writer"], "'writer' is not one of 'history_writer'"),
         (["redrive", "--pointers", "nowhere.json"], "File 'nowhere.json' does not exist"),
-        (["restore", "1"], "Missing option '--at'. Try: itemtrail restore --help"),
+        (["restore", "1"], "as of when? give just one of --at and --before. Try: itemtrail"),
         (["restore", "--at", AGO], "restore what? give just one of KEY, --keys-file, and --into"),
         (["restore", "1", "--into", "t", "--at", AGO], "restore what? give just one of KEY"),
         (

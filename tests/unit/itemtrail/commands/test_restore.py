@@ -1,6 +1,7 @@
 """Restore: the plan comes first, and what was not done is not hidden."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from itemtrail.output import dry_run as plan_first
 from tests.unit.itemtrail.library import AGO, AT, EVERY_ORDER, ONE, RANGE, REFUSED, TWO, Library
@@ -95,3 +96,27 @@ def test_restore_into_a_new_table(run):
     assert "Id=2 unwritten the table answers ValidationException" in lines
     assert "note deletion protection is not on" in lines
     assert lines[-1] == "7 items in Employee-march, 1 not taken, 2 uncertain"
+
+
+def test_restore_to_before_a_second_leaves_its_changes_out(run):
+    """As undo takes them back; a day is the moment it begins, and both times are one too many."""
+    moments = []
+    for words in (
+        ("--before", "2018-03-03T14:06:00.5Z"),
+        ("--before", "2018-03-03"),
+        ("--at", "2018-03-03T14:06:00.5Z"),
+    ):
+        library = Library()
+        run("restore", "1", *words, library=library)
+        (_, _, at), _ = library.asked["plan_restore"]
+        moments.append(at)
+    both, _, err = run("restore", "1", "--at", AGO, "--before", AGO)
+    neither, _, _ = run("restore", "1")
+
+    assert moments == [
+        datetime(2018, 3, 3, 14, 5, 59, 999_999, tzinfo=UTC),
+        datetime(2018, 3, 2, 23, 59, 59, 999_999, tzinfo=UTC),
+        datetime(2018, 3, 3, 14, 6, 0, 500_000, tzinfo=UTC),
+    ]
+    assert (both, neither) == (2, 2)
+    assert "as of when? give just one of --at and --before" in err

@@ -86,6 +86,22 @@ def test_undo_says_how_to_have_the_same_range_again(run):
     )
 
 
+def test_undo_says_what_it_passed_over_and_what_it_does_not_know(run):
+    """With --attribute whole items stay as they are; a misspelt name is no success."""
+    unknown = ("no change of the range knows the attribute Nam of --attribute: is Name meant?",)
+
+    status, _, err = run("undo", *RANGE, "--all", take_back=Undone(False, (), (), 2, unknown))
+
+    assert status == 1
+    assert err.splitlines()[1:] == [
+        (
+            "there is no such change: nothing to take back; "
+            "no change of the range knows the attribute Nam of --attribute: is Name meant?; "
+            "2 changes of whole items passed over: --event INSERT or --event REMOVE takes such back"
+        )
+    ]
+
+
 def test_undo_of_nothing_says_so(run):
     """No such change is an answer."""
     status, out, err = run("undo", "1", *RANGE, take_back=Undone(False, (), ()))

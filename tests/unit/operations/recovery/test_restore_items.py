@@ -174,6 +174,16 @@ def test_an_uncertain_state_is_refused(world):
     assert world.item() == ada()
 
 
+def test_a_key_that_nothing_knows_is_no_success(world):
+    """It is misspelt, most probably; one that was deleted before is what it was."""
+    world.live(item("1", A=number(1)), None)
+
+    gone, unknown = world.plans(minute=1, keys=(KEY, {"Id": text("nowhere")}))
+
+    assert (gone.refusal, gone.is_needed) == (None, False)
+    assert unknown.refusal == "neither the table nor its history knows such a key: is it right?"
+
+
 def test_an_altered_history_restores_nothing(world):
     """Not even where uncertain states are allowed."""
     world.live(ada(), eve())

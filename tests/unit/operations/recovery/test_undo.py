@@ -6,10 +6,11 @@ from datetime import timedelta
 import pytest
 
 from operations.execution.pace import Pace
+from operations.recovery.bad_changes import Undecided, select_bad
 from operations.recovery.compensation import compensate, touch_of
 from operations.recovery.conditional_write import WriteOutcome
 from operations.recovery.conflicts import Conflict
-from operations.recovery.undo import Undecided, select_bad, take_back
+from operations.recovery.undo import take_back
 from reports.access.machine import Machine
 from reports.errors import ReportError
 from reports.states.differences import Difference
@@ -299,6 +300,108 @@ class TestSelection:
         assert result.is_clean
         found = [world.item(str(n))["Status"]["S"] for n in range(3)]
         assert found == ["new", "open", "new"]
+
+    def test_by_attribute_whole_items_are_touched_only_where_that_is_asked_for(self, world):
+        """A good insert, whose value is looked for too, is not deleted with the bad change."""
+        world.write(item("1", Status=text("new")))
+        world.write(item("1", Status=text("closed")))
+        world.write(item("2", Status=text("closed"), Note=text("good")), "2")
+        world.write(item("3", Status=text("closed")), "3")
+        world.write(None, "3")
+        closed = Selection(attribute=("Status",), new="closed")
+
+        result = world.undo(where=closed)
+        asked = world.undo(where=replace(closed, event_names=frozenset({EventName.INSERT})))
+
+        assert [one.keys for one in result.items] == [KEY]
+        assert (result.whole_items, asked.whole_items) == (2, 0)
+        assert result.is_clean
+        assert world.item("1")["Status"] == text("new")
+        assert (world.item("2"), world.item("3")) == (None, None)
+
+    def test_by_attribute_only_that_value_is_taken_back(self, world):
+        """What else the same change did stays, as does what it did beside it in a map or a list."""
+        first = {"M": {"x": number(1), "y": number(1)}}
+        world.write(item("1", A=number(1), B=number(1), M=first, L={"L": [first, first]}))
+        bad = {"M": {"x": number(2), "y": number(2)}}
+        world.write(item("1", A=number(2), B=number(2), M=bad, L={"L": [bad, bad]}))
+
+        for attribute in (("A",), ("M", "x"), ("L", 0, "y")):
+            world.undo(
+                where=Selection(attribute=attribute), until=world.at(0) + timedelta(minutes=5)
+            )
+
+        half = {"M": {"x": number(2), "y": number(1)}}
+        assert world.item() == item(
+            "1",
+            A=number(1),
+            B=number(2),
+            M={"M": {"x": number(1), "y": number(2)}},
+            L={"L": [half, bad]},
+        )
+
+    @pytest.mark.parametrize(
+        ("attribute", "before", "bad", "after"),
+        [
+            (("M", "x"), None, {"x": number(1), "y": number(2)}, {"y": number(2)}),
+            (("M", "x"), {"x": number(1), "y": number(2)}, None, {"x": number(1)}),
+            (("M", "m", "x"), {"m": {"M": {"x": number(1)}}}, None, {"m": {"M": {"x": number(1)}}}),
+            (("M", "l", 1), {"l": {"L": [number(1)]}}, {"l": {"L": [number(2)] * 2}}, None),
+        ],
+    )
+    def test_a_value_whose_place_came_or_went_with_it(self, world, attribute, before, bad, after):
+        """The map that it was in is made for it alone, or keeps what else is in it."""
+        world.write(item("1", **({} if before is None else {"M": {"M": before}})))
+        world.write(item("1", **({} if bad is None else {"M": {"M": bad}})))
+
+        world.undo(where=Selection(attribute=attribute))
+
+        expected = {"l": {"L": [number(2)]}} if after is None else after
+        assert world.item() == item("1", M={"M": expected})
+
+    def test_what_cannot_come_back_alone_comes_back_whole(self, world):
+        """A position that came with others behind it is no place of its own."""
+        world.write(item("1", L={"L": [number(1)]}))
+        world.write(item("1", L={"L": [number(1), number(2), number(3)]}))
+        world.write(item("2", M={"M": {"x": number(1)}}), "2")
+        world.write(item("2", M=text("x")), "2")
+
+        world.undo(where=Selection(attribute=("L", 1)), keys=[KEY])
+        world.undo(where=Selection(attribute=("M", "x")), keys=[{"Id": text("2")}])
+
+        assert world.item() == item("1", L={"L": [number(1)]})
+        assert world.item("2") == item("2", M={"M": {"x": number(1)}})
+
+    def test_an_attribute_that_no_change_knows_is_named(self, world):
+        """It is misspelt, most probably; and of no changes at all nothing can be said."""
+        world.write(item("1", Status=text("new"), By=text("Ada")))
+
+        misspelt = world.undo(where=Selection(attribute=("Statos",)))
+        unlike = world.undo(where=replace(NIGHTLY, actor_attribute=("Xyz", "By")))
+        quiet = world.undo(where=Selection(attribute=("Statos",)), since=world.now, keys=[])
+
+        assert misspelt.unknown == (
+            "no change of the range knows the attribute Statos of --attribute: is Status meant?",
+        )
+        assert unlike.unknown == (
+            "no change of the range knows the attribute Xyz.By of --actor-attribute",
+        )
+        assert not misspelt.is_clean
+        assert (quiet.unknown, quiet.is_clean) == ((), True)
+
+    def test_a_key_that_is_named_is_answered(self, world):
+        """One without a bad change needs nothing, and one that nothing knows is no success."""
+        world.write(item("1", A=number(1)))
+
+        result = world.undo(keys=[KEY, {"Id": text("nowhere")}], where=Selection(attribute=("B",)))
+
+        known, unknown = result.items
+        assert (known.outcome, known.changes, known.edits) == (None, (), ())
+        assert (unknown.outcome, unknown.reason) == (
+            WriteOutcome.REFUSED,
+            "neither the table nor its history knows such a key: is it right?",
+        )
+        assert not result.is_clean
 
     def test_by_actor_with_the_deletes_that_nobody_signed(self, world):
         """A delete does not say who made it: it is not taken back, and listed."""

@@ -1,0 +1,189 @@
+"""Which changes an undo is to take back, as the history has them.
+
+With an attribute only changes of its value are selected, and items that were inserted or deleted
+whole only where these kinds of change are asked for: the delete of an item takes much more with it
+than the value that was looked for.
+"""
+
+from collections.abc import Generator, Iterable
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import datetime
+from difflib import get_close_matches
+from functools import partial
+
+from operations.deployed_tables import DeployedTables
+from operations.execution.pace import Pace
+from reports.access.parallel import in_order
+from reports.inputs.paths import Path, path_text, value_at
+from reports.states.row_states import state_before
+from reports.states.selection import Selection
+from reports.table.changes import changed_rows
+from stream_core.attribute_values import Item
+from stream_core.change import EventName
+from stream_core.history_row import HistoryRow
+from stream_core.item_id import item_id
+
+_WHOLE_ITEMS = (EventName.INSERT, EventName.REMOVE)
+
+
+@dataclass(frozen=True, slots=True)
+class Undecided:
+    """A change of which the history does not tell whether the actor made it; it is not undone."""
+
+    keys: Item
+    sort_key: str
+    event_name: EventName
+
+
+@dataclass(frozen=True, slots=True)
+class BadItem:
+    """An item with changes that are to be taken back.
+
+    Attributes:
+        changes: sort keys of the history rows of those, in their order; none, where the item was
+            named and no such change of it is known.
+    """
+
+    keys: Item
+    changes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Selected:
+    """The changes to be taken back, by item.
+
+    Attributes:
+        attribute: of changes that changed an item, only what they did to the value at this path;
+            None: all that they did.
+        whole_items: how many changes were passed over that inserted or deleted an item with a value
+            that was looked for.
+        unknown: what was named and no change of the range knows, each in a sentence.
+    """
+
+    items: tuple[BadItem, ...]
+    undecided: tuple[Undecided, ...]
+    attribute: Path | None = None
+    whole_items: int = 0
+    unknown: tuple[str, ...] = ()
+
+
+def select_bad(  # noqa: PLR0913 - the whole selection
+    deployment: DeployedTables,
+    *,
+    since: datetime,
+    until: datetime,
+    where: Selection | None = None,
+    keys: Iterable[Item] | None = None,
+    pace: Pace,
+) -> Selected:
+    """The changes of a range of time that an undo is to take back, both ends included.
+
+    Args:
+        deployment: the source table and its history.
+        since: when the first bad change was stamped.
+        until: when the last one was.
+        where: what else must be true of them; by default every change is selected. With an
+            attribute, inserts and deletes are selected only where they are asked for by name.
+        keys: only of these items.
+        pace: what is called with the changes selected.
+
+    Raises:
+        RefusedError: a table is not named.
+        ReportError: the range ends before it starts.
+        IntegrityError: the history is not what was written.
+    """
+    sieve = _Sieve(where or Selection(), pace)
+    distinct = None if keys is None else {item_id(key): key for key in keys}
+    if distinct is not None:
+        sieve.items = {identifier: (key, []) for identifier, key in distinct.items()}
+    # What the range knows at all is asked too, so that a name that is in none of it is noticed.
+    any_change = Selection(sieve.where.event_names)
+    search = partial(changed_rows, deployment.reader, since, until, any_change)
+    rows = search(progress=pace.progress) if distinct is None else _of_each(search, distinct)
+    with closing(rows):
+        for row in rows:
+            sieve.add(row)
+    return sieve.selected()
+
+
+def _of_each(
+    search: "partial[Generator[HistoryRow, None, None]]", identifiers: Iterable[str]
+) -> Generator[HistoryRow, None, None]:
+    """The rows of each item, in their order."""
+    with closing(
+        in_order(lambda identifier: list(search(identifier=identifier)), identifiers)
+    ) as groups:
+        for rows in groups:
+            yield from rows
+
+
+@dataclass
+class _Sieve:
+    """Keeps the bad changes of all that pass by.
+
+    Attributes:
+        items: the key of each item, and the sort keys of its bad changes, by the item's identifier.
+        count: how many bad changes there were.
+        names: the attributes that items had.
+        missing: paths that were named, and that no item had so far.
+    """
+
+    where: Selection
+    pace: Pace
+    items: dict[str, tuple[Item, list[str]]] = field(default_factory=dict)
+    undecided: list[Undecided] = field(default_factory=list)
+    whole_items: int = 0
+    count: int = 0
+    names: set[str] = field(default_factory=set)
+    missing: dict[Path, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        named = {self.where.path: "--attribute", self.where.actor_path: "--actor-attribute"}
+        self.missing = {path: option for path, option in named.items() if path is not None}
+
+    def add(self, row: HistoryRow) -> None:
+        """Keep a change if it is bad."""
+        # A baseline is no change, even if its event name was selected.
+        if row.change.event_name is EventName.SNAPSHOT:
+            return
+        self._note_names(row)
+        if not self.where.accepts(row):
+            if self.where.undecided(row) and not self._is_passed_over(row):
+                change = row.change
+                self.undecided.append(Undecided(change.keys, row.sort_key, change.event_name))
+        elif self._is_passed_over(row):
+            self.whole_items += 1
+        else:
+            self.items.setdefault(row.id, (row.change.keys, []))[1].append(row.sort_key)
+            self.count += 1
+            self.pace.progress("changes selected", self.count, None)
+
+    def selected(self) -> Selected:
+        """All that was kept."""
+        return Selected(
+            tuple(BadItem(key, tuple(changes)) for key, changes in self.items.values()),
+            tuple(self.undecided),
+            self.where.path,
+            self.whole_items,
+            # Of a range without changes nothing is known.
+            tuple(self._unknown(*entry) for entry in self.missing.items() if self.names),
+        )
+
+    def _is_passed_over(self, row: HistoryRow) -> bool:
+        """Whether a change of a whole item is left alone, as only a value of it was asked for."""
+        is_whole = row.change.event_name in _WHOLE_ITEMS
+        return is_whole and self.where.path is not None and not self.where.event_names
+
+    def _note_names(self, row: HistoryRow) -> None:
+        states = [state for state in (state_before(row), row.change.new_image) if state is not None]
+        self.names.update(*states)
+        for path in list(self.missing):
+            if any(value_at(state, path) is not None for state in states):
+                del self.missing[path]
+
+    def _unknown(self, path: Path, option: str) -> str:
+        text = path_text(path)
+        unknown = f"no change of the range knows the attribute {text} of {option}"
+        close = get_close_matches(text, sorted(self.names), 1)
+        return f"{unknown}: is {path_text((close[0],))} meant?" if close else unknown
