@@ -14,7 +14,7 @@ TEMPLATE_BIN := $(TEMPLATE_VENV)/bin
 TEMPLATE_READY := $(TEMPLATE_VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-spark bench histories simulate worlds mutations lint lint-templates check fix docs build lock clean
+.PHONY: help demo test banks test-spark bench histories simulate worlds mutations lint lint-templates check fix docs build lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -41,7 +41,11 @@ demo: $(READY) ## Deploy the whole system on this machine and walk through it
 	$(BIN)/itemtrail demo
 
 test: $(READY) ## Unit, property and functional tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not bank"
+
+banks: $(READY) ## The longer tests: worlds, simulation, the Lambda runtime, several stacks, more of each property
+	$(BIN)/python -m pytest -m bank
+	HYPOTHESIS_PROFILE=hundred $(BIN)/python -m pytest tests/property
 
 test-spark: $(SPARK_READY) ## The same answers by Spark, DuckDB and the live table (needs Java 17)
 	$(SPARK_BIN)/python -m pytest -n0 tests/spark

@@ -14,12 +14,13 @@ from tests.deployed_stack import DeployedStack
 from tests.tables import create_history_table, create_table
 
 settings.register_profile(
-    "quick", max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    "quick", max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
+settings.register_profile("hundred", parent=settings.get_profile("quick"), max_examples=100)
 settings.register_profile("thorough", parent=settings.get_profile("quick"), max_examples=1_000)
 settings.register_profile("ten-thousand", parent=settings.get_profile("quick"), max_examples=10_000)
 settings.register_profile(
-    "first-failure", parent=settings.get_profile("quick"), phases=[Phase.explicit, Phase.generate]
+    "first-failure", parent=settings.get_profile("hundred"), phases=[Phase.explicit, Phase.generate]
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 

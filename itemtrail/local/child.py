@@ -24,7 +24,15 @@ def _end_with_parent(folder: str) -> None:
         pass
     # By a process outside the group, which outlives it.
     arguments = ["sh", "-c", _END, "sh", str(os.getpgrp()), folder]
-    subprocess.Popen(arguments, start_new_session=True)  # noqa: S603 - our own arguments
+    # What it inherits may be gone: the folder it starts in, and whoever reads what it writes.
+    subprocess.Popen(  # noqa: S603 - our own arguments
+        arguments,
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
 
 def main() -> None:

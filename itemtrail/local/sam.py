@@ -17,6 +17,7 @@ TEMPLATE = REPOSITORY / "template.yaml"
 REPLICA_TEMPLATE = REPOSITORY / "replica.yaml"
 
 _TAIL_LINES = 25
+_POLL_S = 0.05
 # Set by an outer `make`; they would reach the makefiles that build the packages.
 _MAKE_VARIABLES = frozenset({"MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MAKEFILES"})
 
@@ -95,23 +96,35 @@ def _run(
     """Run SAM in a process group of its own and raise its last lines if it fails."""
     if importlib.util.find_spec("samcli") is None:
         raise LocalStackError("no SAM CLI: pip install 'itemtrail[local]'")
-    process = subprocess.Popen(  # noqa: S603 - no shell; our own arguments
-        [sys.executable, "-m", "itemtrail.local.child", str(temporary or ""), "samcli", *arguments],
-        cwd=folder,
-        env=dict(variables) | _quiet(folder.resolve() / "sam"),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    with process:
-        try:
-            # Not `communicate`: it would close standard input, which tells the child that we ended.
-            output = process.stdout.read() if process.stdout else ""
-        except BaseException:
-            os.killpg(process.pid, signal.SIGKILL)
-            raise
+    settings = folder.resolve() / "sam"
+    variables = dict(variables) | _quiet(settings)
+    with (settings / "output.log").open("w+", errors="replace") as log:
+        process = subprocess.Popen(  # noqa: S603 - no shell; our own arguments
+            [
+                sys.executable,
+                "-m",
+                "itemtrail.local.child",
+                str(temporary or ""),
+                "samcli",
+                *arguments,
+            ],
+            cwd=folder,
+            env=variables,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        with process:
+            try:
+                # Not without an end: a signal that comes just before such a wait is not seen.
+                while process.poll() is None:
+                    time.sleep(_POLL_S)
+            except BaseException:
+                os.killpg(process.pid, signal.SIGKILL)
+                raise
+        log.seek(0)
+        output = log.read()
     if process.returncode:
         raise LocalStackError.from_log(f"sam {arguments[0]} failed{_reason(output)}", output)
 

@@ -256,6 +256,7 @@ def following(system, arn):
             one.finish()
 
 
+@pytest.mark.bank
 def test_a_backfill_beside_a_writer_is_whole(system, tmp_path):
     """Killed and resumed several times: replica = source, every item explained, none undead."""
     system.put(*(item(f"{n:04d}", Count=number(9)) for n in range(ITEMS)))

@@ -29,7 +29,11 @@ from tests.lambda_runtime import (
     running,
 )
 
-pytestmark = [pytest.mark.functional, pytest.mark.skipif(not RUNS_HERE, reason=NOT_HERE)]
+pytestmark = [
+    pytest.mark.functional,
+    pytest.mark.bank,
+    pytest.mark.skipif(not RUNS_HERE, reason=NOT_HERE),
+]
 
 HISTORY, REPLICA = "HistoryWriterFunction", "ReplicaWriterFunction"
 BY_FUNCTION = pytest.mark.parametrize("name", [HISTORY, REPLICA])

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from tests.eventually import GIVEN_UP_AFTER_S, eventually
 
 pytestmark = [
     pytest.mark.functional,
+    pytest.mark.bank,
     pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes by /proc"),
 ]
 
@@ -198,6 +200,30 @@ def test_nothing_outlives_a_program_killed_while_building(
 
     _assert_gone(folder, groups)
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("itemtrail-")] == []
+
+
+def test_a_child_ends_where_its_folder_and_its_reader_are_gone(tmp_path):
+    """What ends the group starts in no folder that may be gone, and writes to no closed pipe."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "waiting.py").write_text("import time\nprint('runs', flush=True)\ntime.sleep(900)\n")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "itemtrail.local.child", "", "waiting"],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(sam.REPOSITORY), str(folder)])},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    assert process.stdout.readline() == b"runs\n"
+
+    shutil.rmtree(folder)
+    process.stdout.close()
+    process.stdin.close()
+
+    eventually(lambda: process.poll() is not None)
+    assert process.returncode == -signal.SIGKILL
 
 
 def _template(folder, recipe):

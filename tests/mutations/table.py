@@ -27,7 +27,7 @@ class Mutation:
         identifier: its name in the table.
         tests: files of tests, or `SIMULATION` alone.
         equivalent: why nothing can notice it; empty: the tests have to.
-        in_suite: whether `make test` tries it too, within a few seeds of the simulation.
+        in_suite: whether `make banks` tries it too, within a few seeds of the simulation.
     """
 
     identifier: str

@@ -27,6 +27,8 @@ from stream_core.overflow_object import unpack
 from tests.factories import COMPLETE, NOON
 from tests.simulation.backfilled import plan, run, run_again, slow_plan
 
+pytestmark = pytest.mark.bank
+
 SEEDS = range(8)
 SNAPSHOT = EventName.SNAPSHOT
 END = datetime.fromtimestamp(NOON, UTC) + timedelta(days=3)

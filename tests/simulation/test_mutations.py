@@ -11,6 +11,7 @@ MUTATIONS = read_mutations()
 IN_SUITE = [mutation for mutation in MUTATIONS if mutation.in_suite]
 
 
+@pytest.mark.bank
 @pytest.mark.parametrize("mutation", IN_SUITE, ids=lambda mutation: mutation.identifier)
 def test_a_broken_writer_is_noticed(mutation):
     """Each break that the simulation was made for shows within a few seeds."""

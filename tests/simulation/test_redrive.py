@@ -14,6 +14,8 @@ from tests.simulation.scenario import RATES, Outage, Scenario, Settings, Write, 
 from tests.simulation.scheduler import HOUR, SECOND
 from tests.simulation.world import World, canonical
 
+pytestmark = pytest.mark.bank
+
 SEEDS = range(12)
 _MANY = 60
 """Times that an operator tries again under faults; every one gets further or is killed."""

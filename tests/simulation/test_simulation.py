@@ -20,6 +20,8 @@ from tests.simulation.source import item_keys
 from tests.simulation.wire import Call
 from tests.simulation.world import Invocation, World
 
+pytestmark = pytest.mark.bank
+
 SEEDS = range(40)
 ROOT = Path(__file__).resolve().parents[2]
 

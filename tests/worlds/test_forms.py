@@ -15,6 +15,8 @@ from tests.unit.memory_tables import HISTORY, SOURCE
 from tests.worlds.answers import Examination
 from tests.worlds.world import DAMAGES
 
+pytestmark = pytest.mark.bank
+
 STRENGTH = [certainty.value for certainty in Certainty]
 # A row that was altered may end a command, see its own tests.
 SEEDS = [

@@ -5,6 +5,8 @@ import pytest
 from tests.worlds.answers import Examination
 from tests.worlds.world import DAMAGES
 
+pytestmark = pytest.mark.bank
+
 PER_DAMAGE = 15
 
 
