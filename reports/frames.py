@@ -49,7 +49,8 @@ def history_frame(rows: Sequence[HistoryRow], *, coerce: bool = False) -> pd.Dat
     Columns: `id`, `valid_from`, `valid_to` (half-open, `NaT` while it lasts), `is_current`,
     `event_name`, `item` (the state from then on, None after a REMOVE), `old_image`, `new_image`,
     `changed` (attribute paths), `sequence_number`, `event_id`, `by` (`userIdentity`, set for an
-    expiry by TTL), `fault` (why the row is not what was written, else None).
+    expiry by TTL), `fault` (why the row is not what was written, else None), `run` and `run_by`
+    (the run of `undo` or `restore` that made the change, and who started it; else None).
     """
     times = [(since, until) for _, since, until in in_their_time(rows)]
     starts, ends = [since for since, _ in times], [until for _, until in times]
@@ -72,6 +73,7 @@ def history_frame(rows: Sequence[HistoryRow], *, coerce: bool = False) -> pd.Dat
             "event_id": _objects(row.change.event_id for row in rows),
             "by": _objects(_identity(row) for row in rows),
             "fault": _objects(row.fault for row in rows),
+            **_runs(rows),
         }
     )
 
@@ -83,7 +85,8 @@ def changes_frame(
 
     Columns: `id`, `changed_at`, `key`, `event_name`, `changed` (attribute paths), `old_image`,
     `new_image`, `actor` and `actor_caveat` (see `actor.actor_of`), `sequence_number`, `event_id`,
-    `fault` (why the row is not what was written, else None).
+    `fault` (why the row is not what was written, else None), `run` and `run_by` (see
+    `history_frame`).
     """
     actors = [actor_of(row, actor_attribute) for row in rows]
     return ExactFrame(
@@ -100,6 +103,7 @@ def changes_frame(
             "sequence_number": _objects(row.change.sequence_number for row in rows),
             "event_id": _objects(row.change.event_id for row in rows),
             "fault": _objects(row.fault for row in rows),
+            **_runs(rows),
         }
     )
 
@@ -110,9 +114,11 @@ def states_frame(states: Sequence[ItemState], *, coerce: bool = False) -> pd.Dat
     Columns: `id`, `key`, `valid_from` (`NaT` where it is not known), `valid_to` (exclusive, `NaT`
     while it lasts or where it is not known), `is_current`, `exists`, `item` (None where there was
     none), `certainty`, `basis` (what `exact` rests on, else None), `reason`, `event_name` and
-    `sequence_number` of the row it rests on. The certainty is that of the whole span.
+    `sequence_number` of the row it rests on, `run` and `run_by` of a change that it began with
+    (see `history_frame`). The certainty is that of the whole span.
     """
     rows = [state.row for state in states]
+    began = [row if state.valid_from else None for row, state in zip(rows, states, strict=True)]
     return ExactFrame(
         {
             "id": _objects(item_id(state.keys) for state in states),
@@ -127,6 +133,7 @@ def states_frame(states: Sequence[ItemState], *, coerce: bool = False) -> pd.Dat
             "reason": _objects(state.reason for state in states),
             "event_name": _objects(row and row.change.event_name.value for row in rows),
             "sequence_number": _objects(row and row.change.sequence_number for row in rows),
+            **_runs(began),
         }
     )
 
@@ -184,7 +191,7 @@ def blame_frame(keys: Item, blames: Sequence[Blame], *, coerce: bool = False) ->
 
     Columns: `id`, `path`, `value`, `type`, `since` (`NaT` where the change is not recorded),
     `event_name`, `sequence_number`, `event_id`, `actor`, `actor_caveat`, `certainty`, `basis`,
-    `reason`.
+    `reason`, `run` and `run_by` (see `history_frame`).
     """
     changes = [entry.row and entry.row.change for entry in blames]
     return ExactFrame(
@@ -202,6 +209,7 @@ def blame_frame(keys: Item, blames: Sequence[Blame], *, coerce: bool = False) ->
             "certainty": _objects(entry.certainty.value for entry in blames),
             "basis": _objects(entry.basis and entry.basis.value for entry in blames),
             "reason": _objects(entry.reason for entry in blames),
+            **_runs([entry.row for entry in blames]),
         }
     )
 
@@ -248,6 +256,13 @@ def findings_frame(findings: Sequence[Finding]) -> pd.DataFrame:
             "missing": _objects(finding.missing for finding in findings),
         }
     )
+
+
+def _runs(rows: Sequence[HistoryRow | None]) -> dict[str, pd.Series]:
+    return {
+        "run": _objects(row and row.run for row in rows),
+        "run_by": _objects(row and row.run_by for row in rows),
+    }
 
 
 def _times(moments: Sequence[Any]) -> pd.Series:

@@ -13,6 +13,7 @@ from reports.access.by_time import IndexEntry
 from reports.access.clients import CLIENT_CONFIG, dynamodb_client
 from reports.access.faulty_rows import RowFault
 from reports.access.machine import Machine
+from reports.access.own_writes import find_own_writes
 from reports.access.progress import Progress, silent
 from reports.access.row_reader import RowReader
 from reports.deployment.watermark import WatermarkFinder
@@ -52,7 +53,7 @@ class HistoryTable:
     Most questions have two forms: one answers with a pandas frame, the other streams `HistoryRow`s
     or `ItemState`s in wire values, for more than fits in memory. Every answer rests on rows whose
     digests were checked: a row that is not what was written is marked with its `fault`, and no
-    state that rests on it is exact.
+    state that rests on it is exact. A change that `undo` or `restore` made has its `run`.
 
     Example:
         >>> trail = HistoryTable("EmployeeHistory", source_table="Employee")
@@ -137,7 +138,8 @@ class HistoryTable:
 
     def rows(self, key: Key) -> Iterator[HistoryRow]:
         """The rows of an item in the order they were made; of an altered one what can be read."""
-        return in_stream_order(self._reader.rows(item_id(self.key_schema.key_of(key))))
+        rows = self._reader.rows(item_id(self.key_schema.key_of(key)))
+        return map(find_own_writes(self._reader).noted, in_stream_order(rows))
 
     def as_of(self, key: Key, at: Time, *, certain: bool = False) -> ItemState:
         """An item as it was at an instant, changes stamped at that instant included.
@@ -192,9 +194,9 @@ class HistoryTable:
         """The states of an item in order, also that before its first row."""
         _ = self._reader.lives
         newest = self._evidence(key, "now")
-        if (until := newest.last_sort_key) is None:
-            return timeline((), newest)
-        return timeline(self._reader.rows(item_id(newest.keys), until=until), newest)
+        until = newest.last_sort_key
+        rows = self._reader.rows(item_id(newest.keys), until=until) if until else ()
+        return map(find_own_writes(self._reader).noted_state, timeline(rows, newest))
 
     def blame(
         self,
@@ -222,12 +224,11 @@ class HistoryTable:
     ) -> tuple[ItemState, list[Blame]]:
         """The state at an instant, and the change behind each of its values, in wire form."""
         named_by = as_path(actor_attribute, "actor_attribute")
-        # Rows of earlier streams may be read, and a mark vouches for rows that are read after it.
-        _ = self._reader.lives
-        evidence = self._evidence(key, at)
+        _ = self._reader.lives  # vouches for rows that are read after it
+        evidence, noted = self._evidence(key, at), find_own_writes(self._reader).noted
         identifier, until = item_id(evidence.keys), sort_key_after(evidence.at)
         rows = self._reader.rows(identifier, until=until, newest_first=True)
-        newest_first = in_stream_order(rows, newest_first=True)
+        newest_first = in_stream_order(map(noted, rows), newest_first=True)
         return judge(evidence), blame(evidence, newest_first, named_by)
 
     def changes(

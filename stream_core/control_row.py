@@ -24,7 +24,7 @@ from stream_core.item_id import CONTROL_ID
 RUN_PREFIX = "!run#"
 """Sort keys of run rows begin so."""
 OWN_PREFIX = "!own#"
-"""Sort keys of announced writes begin so; those of one item with `own_prefix`."""
+"""Sort keys of announced writes begin so, then with the `item_hash` and `#`."""
 _EVENT = "CONTROL"
 _UNSEALED = (DIGEST, "Format")
 # 128 bits of an `Id`, which may itself be 2 KB, as long as a sort key may be no longer than 1 KB.
@@ -298,11 +298,6 @@ def item_hash(identifier: str) -> str:
     """What stands for an item's `Id` in the sort keys of announced writes."""
     encoded = identifier.encode("utf-8", "surrogatepass")
     return hashlib.sha256(encoded).hexdigest()[:_ITEM_DIGITS]
-
-
-def own_prefix(identifier: str) -> str:
-    """How the sort keys of all announced writes of an item begin."""
-    return f"{OWN_PREFIX}{item_hash(identifier)}#"
 
 
 def _digest_value(value: bytes | None) -> Item:

@@ -56,6 +56,8 @@ class HistoryRow:
         surely_fits: known to be within the limits of an item without measuring it.
         fault: why the row, as it was read, is not what was written; None: nothing is known
             against it.
+        run: the run of this program that made the change, where that was asked; None: no run did.
+        run_by: who started that run.
     """
 
     sort_key: str
@@ -65,6 +67,8 @@ class HistoryRow:
     json_size: int = field(default=0, compare=False)
     surely_fits: bool = field(default=False, compare=False)
     fault: str | None = None
+    run: str | None = field(default=None, compare=False)
+    run_by: str | None = field(default=None, compare=False)
 
     @classmethod
     def from_change(cls, change: Change) -> "HistoryRow":

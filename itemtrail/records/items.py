@@ -37,6 +37,7 @@ def version_record(row: HistoryRow, since: datetime, until: datetime | None) -> 
         changed=changed_paths(row),
         user_identity=identity_fields(row),
         fault=row.fault,
+        **run_fields(row),
     )
 
 
@@ -61,6 +62,7 @@ def span_record(state: ItemState) -> Record:
         item=state.image,
         changed=changed_paths(state.row) if state.row and began else [],
         **_row_fields(state.row),
+        **run_fields(state.row if began else None),
     )
 
 
@@ -105,12 +107,18 @@ def blame_record(keys: Item, blame: Blame) -> Record:
         since=blame.row and blame.row.change.created_at,
         **_row_fields(blame.row),
         **actor_fields(blame.actor),
+        **run_fields(blame.row),
     )
 
 
 def actor_fields(actor: Actor) -> Record:
     """Who made a change, among the other fields of a record."""
     return {"actor": actor.name, "actor_source": actor.source, "actor_caveat": actor.caveat}
+
+
+def run_fields(row: HistoryRow | None) -> Record:
+    """Which run of this program made a change, and who started it."""
+    return {"run": row and row.run, "run_by": row and row.run_by}
 
 
 def identity_fields(row: HistoryRow) -> Record | None:

@@ -50,6 +50,7 @@ _INTEGER, _WIRE = FieldKind.INTEGER, FieldKind.WIRE
 _ROW_FIELDS = {"event_name": _TEXT, "sequence_number": _TEXT, "event_id": _TEXT}
 _CERTAINTY_FIELDS = {"certainty": _TEXT, "basis": _TEXT, "reason": _TEXT}
 _ACTOR_FIELDS = {"actor": _TEXT, "actor_source": _TEXT, "actor_caveat": _TEXT}
+_RUN_FIELDS = {"run": _TEXT, "run_by": _TEXT}
 _DIFFERENCE_FIELDS = {"path": _TEXT, "change": _TEXT, "old": _WIRE, "new": _WIRE}
 _IMAGE_FIELDS = {"changed": _WIRE, "old_image": _WIRE, "new_image": _WIRE}
 
@@ -59,7 +60,8 @@ VERSION = RecordKind(
     {"key": _WIRE, "valid_from": _TIME, "valid_to": _TIME, "is_current": _FLAG}
     | _ROW_FIELDS
     | _IMAGE_FIELDS
-    | {"user_identity": _WIRE, "fault": _TEXT},
+    | {"user_identity": _WIRE, "fault": _TEXT}
+    | _RUN_FIELDS,
 )
 STATE = RecordKind(
     "state",
@@ -72,7 +74,8 @@ SPAN = RecordKind(
     {"key": _WIRE, "valid_from": _TIME, "valid_to": _TIME, "is_current": _FLAG, "exists": _FLAG}
     | {"item": _WIRE, "changed": _WIRE}
     | _CERTAINTY_FIELDS
-    | _ROW_FIELDS,
+    | _ROW_FIELDS
+    | _RUN_FIELDS,
 )
 DIFFERENCE = RecordKind("difference", _DIFFERENCE_FIELDS)
 DIFFERENCE_LINE = RecordKind(
@@ -87,14 +90,16 @@ CHANGE = RecordKind(
     | _ROW_FIELDS
     | _IMAGE_FIELDS
     | _ACTOR_FIELDS
-    | {"user_identity": _WIRE, "fault": _TEXT},
+    | {"user_identity": _WIRE, "fault": _TEXT}
+    | _RUN_FIELDS,
 )
 BLAME = RecordKind(
     "blame",
     {"key": _WIRE, "path": _TEXT, "value": _WIRE, "since": _TIME}
     | _ROW_FIELDS
     | _ACTOR_FIELDS
-    | _CERTAINTY_FIELDS,
+    | _CERTAINTY_FIELDS
+    | _RUN_FIELDS,
 )
 FINDING = RecordKind(
     "finding",

@@ -1,6 +1,6 @@
 """What `changes` answers, as records; `between` and `table-as-of` answer with those of items."""
 
-from itemtrail.records.items import actor_fields, identity_fields
+from itemtrail.records.items import actor_fields, identity_fields, run_fields
 from itemtrail.records.kinds import CHANGE, Record, record_of
 from reports.states.actor import Actor
 from reports.states.differences import changed_paths
@@ -17,5 +17,6 @@ def change_record(row: HistoryRow, actor: Actor) -> Record:
         changed=changed_paths(row),
         user_identity=identity_fields(row),
         fault=row.fault,
+        **run_fields(row),
         **actor_fields(actor),
     )

@@ -91,7 +91,7 @@ def event(row: HistoryRow) -> str:
 
 
 def changes(row: HistoryRow, *, most: int = _MOST_CHANGES, hidden: Iterable[str] = ()) -> Text:
-    """What a row's change did, an attribute path a line; first, what is wrong with the row.
+    """What a row's change did, an attribute path a line; first, what else to know of the row.
 
     Args:
         row: the row.
@@ -101,12 +101,18 @@ def changes(row: HistoryRow, *, most: int = _MOST_CHANGES, hidden: Iterable[str]
     left_out = set(hidden)
     shown = [difference for difference in changes_of(row) if difference.path[0] not in left_out]
     lines = [] if row.fault is None else [Text(f"! {printable(row.fault)}", style="red")]
+    lines += [by_run(row)] if row.run else []
     if is_replication_only(row):
         return Text("\n").join([*lines, Text("only aws:rep:*, by the global table", style="dim")])
     lines += [change_line(difference) for difference in shown[:most]]
     if len(shown) > most:
         lines.append(more(len(shown) - most))
     return Text("\n").join(lines)
+
+
+def by_run(row: HistoryRow) -> Text:
+    """Which run of this program made a change: `by run 0123456789ab (ada)`."""
+    return Text(f"by run {row.run} ({printable(row.run_by or '?')})", style="cyan")
 
 
 def more(number: int) -> Text:

@@ -218,4 +218,6 @@ def _change(blame: Blame) -> Text:
     change = blame.row.change
     number = change.sequence_number.lstrip("0") or "0"
     short = number if len(number) <= _LAST_DIGITS else f"…{number[-_LAST_DIGITS:]}"
-    return Text.assemble(change.event_name.value, (f" {short}", "dim"))
+    made = Text.assemble(change.event_name.value, (f" {short}", "dim"))
+    # Who that was stands beside it.
+    return made.append(f"\nrun {blame.row.run}", "cyan") if blame.row.run else made

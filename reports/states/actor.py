@@ -1,8 +1,8 @@
 """Who made a change, as far as its record tells. Pure.
 
-A stream record names its maker only where DynamoDB itself deleted the item (an expiry by TTL). For
-all other changes an attribute that every writer sets, such as `updated_by`, has to stand for it,
-and says less than it seems to: hence the caveats.
+A stream record names its maker only where DynamoDB itself deleted the item (an expiry by TTL), and
+the history that of a run of this program. For all other changes an attribute that every writer
+sets, such as `updated_by`, has to stand for it, and says less than it seems to: hence the caveats.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Actor:
     """
 
     name: str | None
-    source: Literal["userIdentity", "attribute"] | None
+    source: Literal["userIdentity", "attribute", "run"] | None
     caveat: str | None
 
 
@@ -40,6 +40,9 @@ def actor_of(row: HistoryRow, attribute: Path | None) -> Actor:
     identity = row.change.user_identity
     if identity is not None and identity.principal_id is not None:
         return Actor(identity.principal_id, "userIdentity", None)
+    if row.run is not None:
+        # Whoever the attribute names did not make it: it is put back as it was.
+        return Actor(row.run_by, "run", None)
     if attribute is None:
         return Actor(None, None, None)
     return _named_by(row, attribute)

@@ -5,9 +5,11 @@ from contextlib import closing
 from datetime import datetime
 
 from reports.access.by_time import IndexEntry, check_range
+from reports.access.own_writes import find_own_writes
 from reports.access.parallel import batches, in_order
 from reports.access.progress import Progress, silent
 from reports.access.row_reader import MOST_A_CALL, RowReader
+from reports.states.own_writes import OwnWrites
 from reports.states.selection import Selection
 from stream_core.history_row import HistoryRow, sort_key_after, time_text
 
@@ -45,7 +47,7 @@ def changed_rows(  # noqa: PLR0913 - the whole question, as it is asked
         rows = _rows_of_all(reader, reader.by_time.entries(start, end, progress), where)
     else:
         rows = _rows_of_one(reader, identifier, start, end)
-    return _accepted(rows, where, undecided)
+    return _accepted(rows, find_own_writes(reader), where, undecided)
 
 
 def _rows_of_all(
@@ -68,11 +70,12 @@ def _rows_of_one(
 
 def _accepted(
     rows: Generator[HistoryRow, None, None],
+    own_writes: OwnWrites,
     where: Selection,
     undecided: Callable[[HistoryRow], object],
 ) -> Generator[HistoryRow, None, None]:
     with closing(rows):
-        for row in rows:
+        for row in map(own_writes.noted, rows):
             if where.accepts(row):
                 yield row
             elif where.undecided(row):

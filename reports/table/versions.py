@@ -7,6 +7,7 @@ from datetime import datetime
 
 from reports.access.by_time import check_range
 from reports.access.clients import CONCURRENCY
+from reports.access.own_writes import find_own_writes
 from reports.access.parallel import in_order
 from reports.access.progress import Progress
 from reports.access.row_reader import MOST_A_CALL, RowReader
@@ -37,7 +38,8 @@ def item_versions(
         ReportError: the range ends before it starts.
     """
     check_range(start, end)
-    return _item_versions(reader, keys, start, end, now)
+    versions = _item_versions(reader, keys, start, end, now)
+    return map(find_own_writes(reader).noted_state, versions)
 
 
 def table_versions(
@@ -101,6 +103,8 @@ def _is_active(state: ItemState, start: datetime, end: datetime) -> bool:
 def _table_versions(
     reader: RowReader, start: datetime, end: datetime, now: datetime, progress: Progress
 ) -> Generator[ItemState, None, None]:
+    noted = find_own_writes(reader).noted_state
+
     def of_one(keys: Item) -> Iterator[ItemState]:
         return _item_versions(reader, keys, start, end, now)
 
@@ -110,7 +114,7 @@ def _table_versions(
             states = _between_neighbours(reader, known, evidence, start, end)
             if any(state.is_contradicted for state in states):
                 states = list(of_one(states[0].keys))
-            active += [state for state in states if _is_active(state, start, end)]
+            active += [noted(state) for state in states if _is_active(state, start, end)]
         return active
 
     long_lives: list[KnownItem] = []
@@ -120,7 +124,7 @@ def _table_versions(
         for states in active:
             yield from states
     for item in long_lives:
-        yield from of_one(_keys(reader, item))
+        yield from map(noted, of_one(_keys(reader, item)))
 
 
 def _between_neighbours(

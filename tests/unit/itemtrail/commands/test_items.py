@@ -27,6 +27,8 @@ def test_history_as_json_is_whole_and_in_dynamodbs_own_form(run):
         "new_image": OLD,
         "user_identity": None,
         "fault": None,
+        "run": None,
+        "run_by": None,
     }
     assert second["new_image"]["Photo"] == {"B": "AAE="}
     assert second["changed"] == ["Name", "Photo", "Salary"]
@@ -132,6 +134,8 @@ def test_blame_names_the_change_and_the_actor(run):
         "certainty": "exact",
         "basis": "declared",
         "reason": "recorded",
+        "run": None,
+        "run_by": None,
     }
 
 

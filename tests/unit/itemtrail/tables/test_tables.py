@@ -1,5 +1,6 @@
 """Tables for people: readable, aligned, shown as their rows arrive."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -7,7 +8,8 @@ from rich.console import Console, Group
 
 from itemtrail.records.items import version_record
 from itemtrail.tables import cells, layout
-from itemtrail.tables.items import blame_blocks, state_table, version_blocks
+from itemtrail.tables.items import blame_blocks, state_table, timeline_blocks, version_blocks
+from itemtrail.tables.many_items import change_blocks
 from reports.states.blame import blame
 from reports.states.timeline import Certainty, Evidence, ItemState, judge
 from stream_core.history_row import HistoryRow
@@ -46,6 +48,24 @@ def test_blame_says_how_sure_its_changes_are_where_the_state_is_surer():
 
     assert "the item's state: exact (live): the live item" in table
     assert table.count("since when and by whom: bounded: the last row fits the live item") == 1
+
+
+def test_what_a_run_wrote_is_shown_as_that():
+    """Beside what changed, and beside the change that a value goes back to."""
+    row = replace(ROW, run="0123456789ab", run_by="a\x1bda")
+    state = judge(Evidence(KEYS, AT, AT, AT, row, live_was_read=True, live=row.change.new_image))
+
+    shown = drawn(
+        *version_blocks(KEYS, [row]),
+        *change_blocks("Changes", [row], None),
+        *timeline_blocks(KEYS, [replace(state, valid_from=AT)], AT),
+        *blame_blocks(state, blame(Evidence(KEYS, AT, AT, AT, row), [row], None)),
+    )
+
+    assert shown.count("by run 0123456789ab (a\\x1bda)") == 3
+    blamed = shown[shown.index("Blame of") :]
+    assert blamed.count("run 0123456789ab") == blamed.count("a\\x1bda") > 0
+    assert "by run" not in drawn(*version_blocks(KEYS, [ROW]))
 
 
 @pytest.mark.parametrize("width", [80, 140])

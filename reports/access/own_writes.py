@@ -1,0 +1,52 @@
+"""Reading what the runs of a history have announced."""
+
+from collections import defaultdict
+from threading import Lock
+
+from reports.access.row_reader import RowReader
+from reports.states.own_writes import NO_OWN_WRITES, OwnWrites
+from stream_core.control_row import OWN_PREFIX, RUN_PREFIX, OwnWrite, RunRow
+
+# A question about more items than this is one about very many: one reading of all costs less.
+_MANY_ITEMS = 100
+_LAST = "~"
+
+
+def find_own_writes(reader: RowReader) -> OwnWrites:
+    """What this program has written to the table of a history.
+
+    One Query finds the runs. Their announcements are read where a row is asked about, item by
+    item, and all at once when many are; where no run ever was, none are.
+    """
+    runs = {
+        row.run: row
+        for row in reader.control_rows(RUN_PREFIX, RUN_PREFIX + _LAST)
+        if isinstance(row, RunRow)
+    }
+    return OwnWrites(runs, _Announcements(reader).of_item) if runs else NO_OWN_WRITES
+
+
+class _Announcements:
+    """The announced writes of items; may be asked side by side."""
+
+    def __init__(self, reader: RowReader) -> None:
+        self._reader = reader
+        self._lock = Lock()
+        self._questions = 0
+        self._all: dict[str, list[OwnWrite]] | None = None
+
+    def of_item(self, item: str) -> list[OwnWrite]:
+        """Those of one item, by its hash."""
+        with self._lock:
+            self._questions += 1
+            if self._questions > _MANY_ITEMS and self._all is None:
+                self._all = defaultdict(list)
+                for write in self._read(OWN_PREFIX):
+                    self._all[write.item].append(write)
+            if self._all is not None:
+                return self._all.get(item, [])
+        return self._read(f"{OWN_PREFIX}{item}#")
+
+    def _read(self, prefix: str) -> list[OwnWrite]:
+        rows = self._reader.control_rows(prefix, prefix + _LAST)
+        return [row for row in rows if isinstance(row, OwnWrite)]
