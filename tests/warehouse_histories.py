@@ -16,10 +16,13 @@ from reports.access.row_reader import RowReader
 from reports.inputs.paths import value_at
 from reports.states.actor import actor_of
 from reports.states.differences import changed_paths
+from reports.states.global_tables import is_replication_only
 from reports.states.lives import Lives
+from reports.states.provenance import Provenance
 from reports.states.row_states import state_before
 from reports.states.selection import Selection
 from reports.states.spans import spoken_for
+from reports.states.stream_order import in_their_time, neighbours, placed_rows
 from reports.states.timeline import judge
 from reports.states.watermark import TICK, Basis, Watermark
 from reports.table.as_of import table_states
@@ -30,6 +33,7 @@ from stream_core.attribute_values import canonical_json, digest, same_item
 from stream_core.change import EventName
 from stream_core.history_row import HistoryRow
 from tests.factories import STREAM_ARN, number, text, vouched
+from tests.recorded_history import resealed
 from tests.unit.memory_tables import HISTORY, Recorded, moment
 from warehouse.dataset.manifest import DataFile, Dataset, Ingested
 from warehouse.dataset.schema import ROWS, month_of, row_of
@@ -62,6 +66,11 @@ _OTHER_VALUES += [{"M": {"L": {"L": [text("0"), {"M": {"M": {"N": "7"}}}]}}}]
 _ACTORS = [text("ann"), text("bob"), text('{"S":"ann"}'), number(7), {"NULL": True}]
 _ACTORS += [{"L": [text("ann")]}, {"B": b"ann"}, {"BOOL": False}]
 _IDENTITIES = [None, None, None, ("Service", "dynamodb.amazonaws.com")]
+# More than five minutes is no clock that goes back.
+_BACKS = (0, 0, 0, 1, 2, 2, 700)
+_TABLE = STREAM_ARN.partition("/stream/")[0]
+_OTHER_STREAM = STREAM_ARN.replace("Employee", "Contractor")
+_REPLICATED = "aws:rep:updatetime"
 _FILES_A_MONTH = 2
 _SCALARS = {"S", "N", "B", "BOOL", "NULL"}
 _HALF = re.compile("[\ud800-\udfff]")
@@ -69,13 +78,18 @@ _HALF = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class Step:
-    """What happens next: an item is put, deleted (None), or found by a backfill."""
+    """What happens next: an item is put, deleted (None), or found by a backfill.
+
+    Attributes:
+        back: by how many seconds its stamp is too early, in a world whose times go back.
+    """
 
     gap: float
     name: str
     attributes: dict | None
     is_baseline: bool
     identity: tuple | None
+    back: float = 0
 
 
 _attributes = st.fixed_dictionaries(
@@ -98,6 +112,7 @@ def _steps(names, size, max_size):
         _few | _few | _attributes,
         st.sampled_from([False, False, True]),
         st.sampled_from(_IDENTITIES),
+        st.sampled_from(_BACKS),
     )
     return st.lists(step, min_size=size, max_size=max_size)
 
@@ -122,6 +137,15 @@ class AskedHistory:
         ordered = sorted(self.rows, key=lambda row: (row.id, row.sort_key))
         return {name: list(rows) for name, rows in groupby(ordered, key=lambda row: row.id)}
 
+    def place(self, name):
+        """An item's rows as they were made, each with since and until when it holds."""
+        placed = list(placed_rows(spoken_for(self.items[name])))
+        held = in_their_time(one.row for one in placed)
+        return [(one, since, until) for one, (_, since, until) in zip(placed, held, strict=True)]
+
+    def is_foreign(self, row):
+        return self.reader.provenance.other_table(row) is not None
+
     def instants(self):
         """Before, at, between and after all stamps."""
         stamps = {row.change.created_at for row in self.rows}
@@ -130,8 +154,18 @@ class AskedHistory:
         return sorted(at for at in near | ends if at <= self.now)
 
 
-def lived(steps, existing, began_s, lost=frozenset()):
-    """The world in which steps happened, and of which some rows are lost."""
+def lived(steps, existing, began_s, *, lost=frozenset(), trouble=None, foreign=frozenset()):  # noqa: PLR0913
+    """The world in which steps happened.
+
+    Args:
+        steps: what happened.
+        existing: what was there before.
+        began_s: when the history began.
+        lost: the places of rows that are lost.
+        trouble: `back`: some changes are stamped before earlier ones; `replicated`: a global table
+            writes every change once more.
+        foreign: the places of rows that are of another table.
+    """
     recorded = Recorded(shards=2, began_s=began_s)
     for name in existing:
         recorded.client.put("Employee", {"Id": text(name), "State": text("old")})
@@ -143,13 +177,19 @@ def lived(steps, existing, began_s, lost=frozenset()):
             recorded.baseline(step.name, int(at))
         else:
             image = None if step.attributes is None else {"Id": text(step.name), **step.attributes}
-            recorded.write(step.name, image, at, user_identity=step.identity)
+            stamp = at - step.back if trouble == "back" else at
+            recorded.write(step.name, image, stamp, user_identity=step.identity)
+            if trouble == "replicated" and image is not None and step.back != 1:
+                recorded.write(step.name, image | {_REPLICATED: number(int(at))}, at)
     stored = recorded.client.items[HISTORY]
-    for place, (key, _) in enumerate(sorted(stored.items(), key=lambda entry: entry[0][::-1])):
+    for place, (key, item) in enumerate(sorted(stored.items(), key=lambda entry: entry[0][::-1])):
         if place in lost:
             del stored[key]
+        elif place in foreign:
+            other = resealed(HistoryRow.from_item(item), event_source_arn=_OTHER_STREAM)
+            stored[key] = other.to_item(2)
     rows = sorted(map(HistoryRow.from_item, stored.values()), key=lambda row: row.sort_key)
-    reader = RowReader(recorded.client, None, HISTORY, None, 2)
+    reader = RowReader(recorded.client, None, HISTORY, None, 2, strict=False)
     return AskedHistory(rows, reader, moment(at + 60))
 
 
@@ -164,7 +204,11 @@ def worlds(draw, max_steps=24):
     # Before all changes, or in their midst, as if rows were older than the table.
     began_s = draw(st.sampled_from([-86400, START_S - 1, START_S, START_S + 2]))
     lost = draw(st.just(set()) | st.sets(st.integers(0, max_steps), max_size=4))
-    world = lived(steps, existing, began_s, lost)
+    trouble = draw(st.sampled_from([None, "back", "replicated", "foreign"]))
+    places = st.sets(st.integers(0, max_steps), min_size=1, max_size=4)
+    foreign = draw(places) if trouble == "foreign" else set()
+    world = lived(steps, existing, began_s, lost=lost, trouble=trouble, foreign=foreign)
+    world.reader.provenance = Provenance(_TABLE)
     instants = st.sampled_from(world.instants())
     seconds = st.sampled_from([timedelta(0), TICK])
     recorded = draw(
@@ -177,7 +221,7 @@ def worlds(draw, max_steps=24):
     return world
 
 
-def dataset_of(folder, rows, complete_until, horizon=None, watermark=None):
+def dataset_of(folder, rows, complete_until, horizon=None, watermark=None, **options):
     """Rows as a dataset, several files a month."""
     names = []
     by_month = defaultdict(list)
@@ -192,7 +236,17 @@ def dataset_of(folder, rows, complete_until, horizon=None, watermark=None):
     export = Ingested(
         "export", "FULL_EXPORT", "id", None, complete_until, len(rows), len(rows), "md5"
     )
-    dataset = Dataset(folder, "arn", horizon, complete_until, (export,), files, watermark)
+    dataset = Dataset(
+        folder,
+        "arn",
+        horizon,
+        complete_until,
+        (export,),
+        files,
+        watermark,
+        streams=tuple({row.change.event_source_arn for row in rows}),
+        **options,
+    )
     dataset.save()
     return Dataset.open(folder)
 
@@ -210,7 +264,9 @@ def world_dataset(folder, world):
     """A world's rows as a dataset that is complete until the world's present."""
     watermark = world.reader.watermark
     known = watermark if isinstance(watermark, Watermark) else None
-    return dataset_of(folder, world.rows, world.now, world.reader.horizon, known)
+    return dataset_of(
+        folder, world.rows, world.now, world.reader.horizon, known, source_table=_TABLE
+    )
 
 
 def told_of_backfill(engine, world):
@@ -234,10 +290,14 @@ def answers_of(engine, instants, since, until):
         "diff": (states_sql.diff(since, until, bounds), "id"),
         "changes": (activity_sql.changes(Range(since, until)),),
         "versions": (states_sql.versions(bounds), "id", "sort_key", "valid_from"),
-        "per day": (activity_sql.changes_per_day(always),),
-        "churn": (activity_sql.churn(always),),
-        "per attribute": (activity_sql.changes_per_attribute(always),),
-        "per actor": (activity_sql.changes_per_actor(always, ACTOR), "actor", "source"),
+        "per day": (activity_sql.changes_per_day(always, bounds.foreign),),
+        "churn": (activity_sql.churn(always, bounds.foreign),),
+        "per attribute": (activity_sql.changes_per_attribute(always, bounds.foreign),),
+        "per actor": (
+            activity_sql.changes_per_actor(always, ACTOR, bounds.foreign),
+            "actor",
+            "source",
+        ),
         "dwell": (activity_sql.dwell(STATE, bounds), "type", "value"),
         "dwell within": (activity_sql.dwell(NESTED, bounds), "type", "value"),
     }
@@ -263,8 +323,36 @@ def expected(world, instants, since, until):
     }
 
 
+def state_of(world, name, at):
+    """An item at an instant, as `as_of` has it; where times go back, always by the numbers.
+
+    `as_of` asks for these only where the rows on both sides of the instant do not fit each other.
+    """
+    rows = world.items[name]
+    evidence = world.reader.evidence(rows[0].change.keys, at, world.now)
+    beside = neighbours(spoken_for(rows), at)
+    if beside is not None:
+        near = {row.sort_key for row in (beside.before, beside.after) if row is not None}
+        moved = {one.row.sort_key for one, _, _ in world.place(name) if one.was_moved}
+        evidence = replace(
+            evidence,
+            before=beside.before,
+            after=beside.after,
+            since=beside.since,
+            until=beside.until,
+            is_disordered=beside.are_disordered,
+            last_by_time=evidence.last_sort_key if near & moved else None,
+        )
+    return judge(evidence)
+
+
 def live_states(world, at):
-    snapshot = table_states(world.reader, at, world.now, certain=False, progress=silent)
+    if any(one.was_moved for name in world.items for one, _, _ in world.place(name)):
+        every = (state_of(world, name, at) for name in world.items)
+        states = [state for state in every if state.exists or state.basis is None]
+    else:
+        snapshot = table_states(world.reader, at, world.now, certain=False, progress=silent)
+        states = snapshot.states
     lines = [
         {
             "id": state.row.id,
@@ -279,7 +367,7 @@ def live_states(world, at):
             "valid_to": state.valid_to,
             "sort_key": state.row.sort_key,
         }
-        for state in snapshot.states
+        for state in states
     ]
     return _stored(lines, "id")
 
@@ -316,7 +404,7 @@ def live_diff(world, since, until):
     lines = []
     for name, rows in world.items.items():
         keys = rows[0].change.keys
-        old, new = (judge(world.reader.evidence(keys, at, world.now)) for at in (since, until))
+        old, new = (state_of(world, name, at) for at in (since, until))
         if not same_item(old.image, new.image):
             kind = "changed" if old.exists and new.exists else "removed"
             lines.append(
@@ -350,6 +438,7 @@ def live_findings(world):
                 row.change.event_source_arn,
             )
             for row in rows
+            if not world.is_foreign(row)
         ]
         lines += [
             {
@@ -410,8 +499,8 @@ def per_actor(world):
 
 def dwell(world, path):
     stays = []
-    for rows in world.items.values():
-        stays += _stays(list(spoken_for(rows)), path, world)
+    for name in world.items:
+        stays += _stays(world.place(name), path, world)
     lines = []
     for value in {stay["value"] for stay in stays}:
         here = [stay for stay in stays if stay["value"] == value]
@@ -436,12 +525,14 @@ def dwell(world, path):
 
 def _stays(rows, path, world):
     stays, before = [], "unknown"
-    for row, following in pairwise([*rows, None]):
+    for (placed, since, until), following in pairwise([*rows, None]):
+        row = placed.row
         change = row.change
-        if row is rows[0] and change.event_name is not EventName.SNAPSHOT:
+        is_first = placed is rows[0][0]
+        if is_first and change.event_name is not EventName.SNAPSHOT:
             before = _value(change.old_image, path)
         value = _value(change.new_image, path)
-        begins = row is rows[0] or value != before
+        begins = is_first or value != before
         entered = before not in ("unknown", value)
         before = value
         if value is None:
@@ -450,12 +541,15 @@ def _stays(rows, path, world):
             start = {"id": row.id, "value": value, "micros": 0, "entered": entered}
             stays.append(start | {"lasting": False, "uncertain": False})
         stay = stays[-1]
-        end = following.change.created_at if following else max(world.now, change.created_at)
-        stay["micros"] += (end - change.created_at) // timedelta(microseconds=1)
+        end = until or max(world.now, since)
+        stay["micros"] += (end - since) // timedelta(microseconds=1)
         stay["lasting"] = following is None
+        stay["uncertain"] |= world.is_foreign(row)
         if following is not None:
-            stay["uncertain"] |= _hash(change.new_image) != _hash(state_before(following))
+            after = following[0]
+            stay["uncertain"] |= _hash(change.new_image) != _hash(state_before(after.row))
             stay["uncertain"] |= not world.reader.watermark.covers(end)
+            stay["uncertain"] |= after.was_moved or world.is_foreign(after.row)
     return stays
 
 
@@ -487,7 +581,8 @@ def _half_spelled(content):
 
 
 def _changes(world):
-    return [row for row in world.rows if row.change.event_name is not EventName.SNAPSHOT]
+    changes = (row for row in world.rows if row.change.event_name is not EventName.SNAPSHOT)
+    return [row for row in changes if not (is_replication_only(row) or world.is_foreign(row))]
 
 
 def _counts(rows):

@@ -19,6 +19,7 @@ from stream_core.change import Change, EventName
 from stream_core.control_row import BackfillMark
 from stream_core.errors import IntegrityError
 from stream_core.history_row import ID, HistoryRow, time_text
+from warehouse.dataset.origin import provenance_of
 from warehouse.dataset.schema import MONTH, checked_row, image_of, month_of
 from warehouse.engines.engine import Engine
 from warehouse.questions.continuity_sql import FINDINGS, finding_line
@@ -62,7 +63,7 @@ def check(
         DatasetError: the dataset cannot be read.
     """
     rows = engine.dataset.rows
-    judge = check_of(now, engine.dataset.backfills)
+    judge = check_of(now, engine.dataset.backfills, provenance_of(engine.dataset))
     done = 0
 
     def counted(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -127,7 +128,11 @@ def _place(finding: Finding) -> tuple[str, str, str]:
 Check = Callable[[pa.RecordBatch], pa.RecordBatch]
 
 
-def check_of(now: datetime, backfills: Sequence[BackfillMark] = ()) -> Check:
+def check_of(
+    now: datetime,
+    backfills: Sequence[BackfillMark] = (),
+    provenance: Provenance = Provenance(),  # noqa: B008 - it is frozen
+) -> Check:
     """A function from rows of the dataset to what is wrong with them.
 
     A line is made a history row again; its digest, its place, and the columns that follow from
@@ -137,17 +142,22 @@ def check_of(now: datetime, backfills: Sequence[BackfillMark] = ()) -> Check:
     Args:
         now: rows stamped later are from the future.
         backfills: those that are known; one from an export writes baselines of when that was made.
+        provenance: what the rows have to be of.
     """
 
     def check(batch: pa.RecordBatch) -> pa.RecordBatch:
-        faults = [line for row in batch.to_pylist() for line in _faults(row, now, backfills)]
+        rows = batch.to_pylist()
+        faults = [line for row in rows for line in _faults(row, now, backfills, provenance)]
         return pa.RecordBatch.from_pylist(faults, schema=FINDINGS)
 
     return check
 
 
 def _faults(
-    line: dict[str, Any], now: datetime, backfills: Sequence[BackfillMark]
+    line: dict[str, Any],
+    now: datetime,
+    backfills: Sequence[BackfillMark],
+    provenance: Provenance,
 ) -> Iterator[dict[str, Any]]:
     try:
         row = checked_row(line)
@@ -155,7 +165,7 @@ def _faults(
         faults = {FindingKind.DIGEST_MISMATCH: [str(error)]}
         keys, at, sort_key = {ID: {"S": line["id"]}}, _time_of(line), line["sort_key"]
     else:
-        faults = _misplaced(row, now)
+        faults = _misplaced(row, now, provenance)
         created_at = row.change.created_at
         if line[MONTH] != month_of(created_at):
             faults.setdefault(FindingKind.KEY_MISMATCH, []).append(
@@ -191,7 +201,9 @@ def _time_of(line: dict[str, Any]) -> datetime | None:
     return None if at is None else at.astimezone(UTC)
 
 
-def _misplaced(row: HistoryRow, now: datetime) -> dict[FindingKind, list[str]]:
+def _misplaced(
+    row: HistoryRow, now: datetime, provenance: Provenance
+) -> dict[FindingKind, list[str]]:
     # As `verify` looks at a stored row. The images are in it, so that nothing has to be fetched.
     stored = replace(row, overflow=None).to_item(1)
-    return RowChecks(HistoryRow.from_item, row.id, None, Provenance(), now).check(stored).faults
+    return RowChecks(HistoryRow.from_item, row.id, None, provenance, now).check(stored).faults

@@ -114,7 +114,7 @@ class Archive:
 
     def _facts(self, tables: TargetTables) -> HistoryFacts:
         dynamodb = dynamodb_client(tables.session, tables.endpoint_url)
-        return HistoryFacts.read(dynamodb, self.s3, tables.history_table)
+        return HistoryFacts.read(dynamodb, self.s3, tables.history_table, tables.source_table)
 
 
 def destination(

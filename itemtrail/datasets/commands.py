@@ -198,9 +198,9 @@ def query(  # noqa: PLR0913 - an option each
     with _interruptible():
         if is_list or sql is None:
             dataset_query.list_views(answering, views, form)
-        else:
-            dataset_query.run_query(answering, sql, views, form)
-    return CLEAN
+            return CLEAN
+        status: int = dataset_query.run_query(answering, sql, views, form)
+    return status
 
 
 @contextlib.contextmanager

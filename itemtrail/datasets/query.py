@@ -12,6 +12,7 @@ from rich.console import RenderableType
 from sqlglot import exp, parse, parse_one
 from sqlglot.errors import SqlglotError
 
+from itemtrail import exit_status
 from itemtrail.datasets.arrow_output import give_batches
 from itemtrail.datasets.extras import load
 from itemtrail.options.kinds import asked_at
@@ -28,6 +29,7 @@ from stream_core.history_row import time_text
 from warehouse import engines
 from warehouse.check import lines_of
 from warehouse.dataset.manifest import Dataset
+from warehouse.dataset.schema import original_text
 from warehouse.engines import athena
 from warehouse.engines.duck import DuckEngine
 from warehouse.engines.engine import Engine
@@ -86,14 +88,23 @@ def open_engine(name: str, dataset: Dataset, memory: str | None) -> Engine:
     return DuckEngine(dataset) if memory is None else DuckEngine(dataset, memory_limit=memory)
 
 
-def run_query(engine: Engine, text: str, views: Views, form: str) -> None:
-    """Give the answer to a query."""
+def run_query(engine: Engine, text: str, views: Views, form: str) -> int:
+    """Give the answer to a query; the exit status tells whether rows are of another table."""
     with engine, ProgressBar() as progress:
         views.define(engine)
         _define_findings(engine, judged=_names(text, _FINDINGS))
         if views.times:
             tell(views.times)
         give_batches(engine.sql(text), form, progress)
+    foreign = engine.bounds.foreign
+    if not foreign:
+        return exit_status.CLEAN
+    tell(
+        f"rows of another table, {' and '.join(map(original_text, foreign))}: a state next to one "
+        f"is unknown, and no count has them; itemtrail archive {engine.dataset.folder} --check "
+        "lists them"
+    )
+    return exit_status.FINDINGS
 
 
 def list_views(engine: Engine, views: Views, form: str) -> None:

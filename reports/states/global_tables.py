@@ -24,12 +24,14 @@ def is_replication_only(row: HistoryRow) -> bool:
 def without_replication(rows: Iterable[HistoryRow]) -> Iterator[HistoryRow]:
     """The rows of an item in which such a change is part of the one before, where the two fit.
 
-    Where they do not, a change is missing in between, and the row stays to show it.
+    Where they do not, a change is missing in between, and the row stays to show it. Nor is it part
+    of a baseline, which tells of the state before it too.
     """
     last: HistoryRow | None = None
     for row in rows:
         if (
             last is not None
+            and last.change.event_name is not EventName.SNAPSHOT
             and row.fault is None
             and is_replication_only(row)
             and same_item(last.change.new_image, row.change.old_image)

@@ -41,7 +41,7 @@ from warehouse.dataset.manifest import (
     Dataset,
     Ingested,
 )
-from warehouse.dataset.schema import MONTH
+from warehouse.dataset.schema import MONTH, months_around
 from warehouse.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -76,12 +76,13 @@ class IngestResult:
     late_change: datetime | None = None
 
 
-def ingest(
+def ingest(  # noqa: PLR0913 - named options
     dataset_folder: str | Path,
     export_location: str | Path,
     s3: "S3Client",
     *,
     horizon: datetime | None = None,
+    source_table: str | None = None,
     progress: Progress = silent,
 ) -> IngestResult:
     """Add the rows of an export of the history table to a dataset, which is made if need be.
@@ -94,6 +95,7 @@ def ingest(
         export_location: `s3://BUCKET/PREFIX/AWSDynamoDB/ID`, or the path of a copy of that folder.
         s3: the client for its bucket, and for the overflow bucket.
         horizon: when the history table was created.
+        source_table: the table that the history follows, by its ARN or name.
         progress: called with the rows that are done.
 
     Raises:
@@ -107,6 +109,7 @@ def ingest(
         _clear_away(folder)
         known = Dataset.open(folder) if (folder / MANIFEST).exists() else None
         dataset = extended(known, export, horizon) if known else begun(folder, export, horizon)
+        dataset = replace(dataset, source_table=source_table or dataset.source_table)
         if known is not None and is_there(known, export):
             if dataset != known:
                 dataset.save()
@@ -173,7 +176,7 @@ class _Ingest:
                 f"{self._export.arn} has {self._export.items} items, and {items} were read"
             )
         controls = with_controls(self._dataset, self._export, conversion.controls)
-        streams, written = self._merge([file.path for file in staged])
+        streams, disordered, written = self._merge([file.path for file in staged])
         files = tuple(map(self._place, written))
         first = earliest(*(file.first_change for file in written))
         watermark = self._dataset.watermark
@@ -181,11 +184,17 @@ class _Ingest:
         if watermark is not None and first is not None and first <= watermark.at:
             late_change = first.astimezone(UTC)
             self._dataset = replace(self._dataset, watermark=replace(watermark, at=late_change))
-        self._commit(files, streams, controls)
+        self._dataset = replace(
+            self._dataset,
+            streams=tuple(sorted(streams.union(self._dataset.streams))),
+            disordered=tuple(sorted(disordered.union(self._dataset.disordered or ()))),
+        )
+        self._commit(files, controls)
         added = sum(file.rows for file in files)
         return IngestResult(read, added, read - added, files, late_change)
 
-    def _merge(self, staged: list[Path]) -> tuple[frozenset[str], list[Written]]:
+    def _merge(self, staged: list[Path]) -> tuple[frozenset[str], frozenset[str], list[Written]]:
+        """The streams and the disordered items of an export, and the files of its new rows."""
         known, export = self._dataset, self._export
         with Merge(staged, self._work / "spill", _MERGE_MEMORY) as merge:
             merge.require_once()
@@ -198,7 +207,16 @@ class _Ingest:
             if later_wholes(known, export):
                 merge.require_none_new()
             written = list(merge.write_new(self._work, self._name, self._written_after))
-            return merge.streams, written
+            return merge.streams, self._disordered(merge), written
+
+    def _disordered(self, merge: Merge) -> frozenset[str]:
+        known = self._dataset
+        if known.disordered is None:
+            # An earlier version of this program did not look for any.
+            return merge.disordered(known.paths, only_staged=False)
+        months = months_around(merge.months)
+        near = known.paths_of(file for file in known.files if file.month in months)
+        return merge.disordered(near, only_staged=True)
 
     def _place(self, written: Written) -> DataFile:
         name = f"{ROWS_FOLDER}/{MONTH}={written.month}/{written.path.name}"
@@ -207,9 +225,7 @@ class _Ingest:
         move_file(written.path, path)
         return DataFile.from_file(self._dataset.folder, name, self._export.arn)
 
-    def _commit(
-        self, files: tuple[DataFile, ...], streams: frozenset[str], controls: tuple[Item, ...]
-    ) -> None:
+    def _commit(self, files: tuple[DataFile, ...], controls: tuple[Item, ...]) -> None:
         export = self._export
         ingested = Ingested(
             arn=export.arn,
@@ -225,7 +241,6 @@ class _Ingest:
             self._dataset,
             exports=(*self._dataset.exports, ingested),
             files=(*self._dataset.files, *files),
-            streams=tuple(sorted(streams.union(self._dataset.streams))),
             controls=controls,
         ).save()
 

@@ -21,6 +21,7 @@ from stream_core.errors import IntegrityError
 from stream_core.item_id import key_digest
 from warehouse.archive.conversion import STAGED
 from warehouse.dataset.schema import MONTH, ROWS, original_text
+from warehouse.questions.placement import DISORDERED
 
 # As many rows together as a reader wants to skip or to read at once.
 _GROUP_ROWS, _GROUP_BYTES = 65_536, 64 * 1024 * 1024
@@ -144,6 +145,22 @@ class Merge:
             "a later export of the whole table, which the dataset has, does not show it: it was "
             "removed from the table in between; find out who did it",
         )
+
+    def disordered(self, present: Sequence[str], *, only_staged: bool) -> frozenset[str]:
+        """The items of which the sequence numbers of a stream contradict the times.
+
+        Args:
+            present: the files of the dataset that may hold rows next to those of the export.
+            only_staged: look at the items of the export alone.
+        """
+        self._view("present", present, ROWS)
+        columns = "id, sort_key, event_name, event_source_arn, sequence_number"
+        which = "WHERE id IN (SELECT id FROM staged)" if only_staged else ""
+        self._database.execute(
+            f"CREATE OR REPLACE TEMP VIEW rows AS SELECT {columns} FROM staged"  # noqa: S608
+            f" UNION ALL SELECT {columns} FROM present {which}"
+        )
+        return frozenset(item for (item,) in self._database.execute(DISORDERED).fetchall())
 
     def write_new(
         self, folder: Path, name: str, written_after: datetime | None

@@ -1,6 +1,7 @@
 """Bringing a dataset up to date: by exports that are there, or by exports that DynamoDB makes."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from reports.access.machine import Machine
 from reports.access.progress import Progress, silent
 from reports.access.row_reader import RowReader
 from reports.access.table_description import describe
+from reports.errors import TableNotFoundError
 from reports.exports.export import Export, ExportKind
 from reports.exports.export_folder import ExportError, MissingFileError
 from reports.states.watermark import NoWatermark, Watermark
@@ -65,21 +67,32 @@ class HistoryFacts:
 
     Attributes:
         horizon: when it was created: nothing earlier was recorded.
+        source_table: the table that it follows, by its ARN or name; None: not known.
     """
 
     arn: str
     horizon: datetime
+    source_table: str | None = None
 
     @classmethod
-    def read(cls, dynamodb: "DynamoDBClient", s3: "S3Client", history_table: str) -> "HistoryFacts":
+    def read(
+        cls,
+        dynamodb: "DynamoDBClient",
+        s3: "S3Client",
+        history_table: str,
+        source_table: str | None = None,
+    ) -> "HistoryFacts":
         """Ask a history table.
 
         Raises:
             TableNotFoundError: there is no such table, or it is no history table.
         """
-        reader = RowReader(dynamodb, s3, history_table, None)
+        reader = RowReader(dynamodb, s3, history_table, source_table)
         horizon = reader.horizon
-        return cls(describe(dynamodb, history_table).arn, horizon)
+        # A table that is gone has no ARN any more; its rows still have its name in theirs.
+        with suppress(TableNotFoundError):
+            source_table = reader.provenance.table
+        return cls(describe(dynamodb, history_table).arn, horizon, source_table)
 
 
 _NO_HORIZON = (
@@ -236,6 +249,7 @@ class _Run:
             place,
             self.s3,
             horizon=None if self.facts is None else self.facts.horizon,
+            source_table=None if self.facts is None else self.facts.source_table,
             progress=self.progress,
         )
         self.done.append(ArchivedExport(export, rows))

@@ -19,7 +19,9 @@ def begun(folder: Path, export: Export, horizon: datetime | None) -> Dataset:
     Raises:
         DatasetError: the export shows only what changed, since after the history began.
     """
-    dataset = Dataset(folder, export.table_arn, horizon, export.time, exports=(), files=())
+    dataset = Dataset(
+        folder, export.table_arn, horizon, export.time, exports=(), files=(), disordered=()
+    )
     if export.since is not None and (horizon is None or export.since > horizon):
         raise DatasetError(
             f"{export.arn} shows only what was written since {_text(export.since)}: ingest an "

@@ -121,6 +121,9 @@ class Dataset:
         watermark: up to when every change was in the table that is here; None: not known.
         streams: the ARNs of the streams that told of the rows.
         controls: the control rows of the table, in wire form.
+        disordered: the `id` of every item of which the sequence numbers of a stream contradict
+            the times; None: an earlier version of this program did not look for them.
+        source_table: the table that the history follows, by its ARN or name; None: not known.
     """
 
     folder: Path
@@ -132,6 +135,8 @@ class Dataset:
     watermark: Watermark | None = None
     streams: tuple[str, ...] = ()
     controls: tuple[Item, ...] = ()
+    disordered: tuple[str, ...] | None = None
+    source_table: str | None = None
 
     @classmethod
     def open(cls, folder: str | Path) -> "Dataset":
@@ -190,7 +195,7 @@ class Dataset:
 
         A stream that was made anew ends what the marks of the one before it say.
         """
-        rows = self._control_rows
+        rows = self.control_rows
         streams = {*self.streams, *(row.stream_arn for row in rows)}
         mark = Lives.read(rows, None).mark(max(streams, key=label_of, default=None))
         return None if mark is None else mark.started
@@ -198,10 +203,11 @@ class Dataset:
     @property
     def backfills(self) -> list[BackfillMark]:
         """The marks of finished backfills."""
-        return [row for row in self._control_rows if isinstance(row, BackfillMark)]
+        return [row for row in self.control_rows if isinstance(row, BackfillMark)]
 
     @property
-    def _control_rows(self) -> list[ControlRow]:
+    def control_rows(self) -> list[ControlRow]:
+        """What the history says of itself."""
         return [row for row in map(read_control_row, self.controls) if row is not None]
 
     @property
@@ -299,6 +305,8 @@ class Dataset:
             watermark=_watermark(content["watermark"]),
             streams=tuple(content["streams"]),
             controls=tuple(map(read_item, content["controls"])),
+            disordered=None if (items := content.get("disordered")) is None else tuple(items),
+            source_table=content.get("source_table"),
         )
 
     def _faults(self) -> Iterator[str]:

@@ -7,7 +7,7 @@ surrogate pair, which has no UTF-8: `stored_text` says how such a text is spelle
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -123,6 +123,13 @@ def checked_row(line: Mapping[str, Any]) -> HistoryRow:
 def month_of(created_at: datetime) -> str:
     """The partition that a row belongs to: the month of its change in UTC, as `2026-11`."""
     return created_at.astimezone(UTC).isoformat()[: len("2026-11")]
+
+
+def months_around(months: Iterable[str]) -> frozenset[str]:
+    """Partitions, with the one before and the one after each."""
+    places = {int(month[:-3]) * 12 + int(month[-2:]) - 1 for month in months}
+    around = {place + by for place in places for by in (-1, 0, 1)}
+    return frozenset(f"{place // 12:04d}-{place % 12 + 1:02d}" for place in around)
 
 
 def stored_text(text: str) -> str:

@@ -66,6 +66,11 @@ class DuckEngine(Engine):
         except duckdb.Error as error:
             self._spill.cleanup()
             raise _query_error(error) from error
+        try:
+            self.place_rows()
+        except DatasetError:
+            self.close()
+            raise
 
     def sql(self, text: str) -> pa.RecordBatchReader:
         """See `Engine.sql`."""

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Self
 
@@ -11,6 +12,7 @@ from sqlglot import exp
 from reports.inputs.paths import Path
 from warehouse.dataset.manifest import Dataset
 from warehouse.questions import activity_sql, continuity_sql, states_sql
+from warehouse.questions.placement import chains, moved_rows
 from warehouse.questions.question import EARLIEST, LATEST, Bounds, Question, Range
 
 
@@ -54,6 +56,18 @@ class Engine(ABC):
     def close(self) -> None:
         """Give back what the engine holds."""
 
+    def place_rows(self) -> None:
+        """Find out which rows do not stand where their times put them: to be done once, at first.
+
+        Raises:
+            DatasetError: they are too many to be told to the engine.
+        """
+        items = self.dataset.disordered
+        if items is None or items:
+            lines = (line for batch in self.ask(chains(items)) for line in batch.to_pylist())
+            moved = moved_rows(lines, self.bounds.foreign)
+            self.bounds = replace(self.bounds, moved=tuple(moved))
+
     def __enter__(self) -> Self:
         return self
 
@@ -83,20 +97,20 @@ class Engine(ABC):
             actor_attribute: where writers leave their name, for `changes_per_actor`.
             attribute: the attribute of `dwell`; without it there is no such view.
         """
-        made = Range(since or EARLIEST, until or LATEST)
+        made, foreign = Range(since or EARLIEST, until or LATEST), self.bounds.foreign
         questions = [
             activity_sql.history(),
             activity_sql.changes(made),
-            activity_sql.changes_per_day(made),
-            activity_sql.churn(made),
-            activity_sql.changes_per_attribute(made),
-            activity_sql.changes_per_actor(made, actor_attribute),
+            activity_sql.changes_per_day(made, foreign),
+            activity_sql.churn(made, foreign),
+            activity_sql.changes_per_attribute(made, foreign),
+            activity_sql.changes_per_actor(made, actor_attribute, foreign),
             states_sql.table_as_of(at or self.bounds.complete_until, self.bounds),
             states_sql.versions(self.bounds),
             states_sql.diff(
                 made.since, until or max(made.since, self.bounds.complete_until), self.bounds
             ),
-            continuity_sql.chains_in_doubt(),
+            continuity_sql.chains_in_doubt(foreign),
         ]
         if attribute is not None:
             questions.append(activity_sql.dwell(attribute, self.bounds))
@@ -106,7 +120,7 @@ class Engine(ABC):
 
     def findings(self) -> pa.RecordBatchReader:
         """Where rows do not follow from each other; see `reports.verification.continuity`."""
-        links = self.answer(continuity_sql.chains_in_doubt())
+        links = self.answer(continuity_sql.chains_in_doubt(self.bounds.foreign))
         return pa.RecordBatchReader.from_batches(
             continuity_sql.FINDINGS, continuity_sql.judged(links)
         )

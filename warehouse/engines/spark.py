@@ -73,6 +73,7 @@ class SparkEngine(Engine):
         for name, value in _SETTINGS.items():
             self._session.conf.set(name, value)
         self._rows().createOrReplaceTempView("rows")
+        self.place_rows()
 
     def sql(self, text: str) -> pa.RecordBatchReader:
         """See `Engine.sql`."""

@@ -1,6 +1,7 @@
 """Questions about activity: the changes themselves, how many there are, how long states last."""
 
 import json
+from collections.abc import Sequence
 
 import pyarrow as pa
 from sqlglot import exp
@@ -8,6 +9,12 @@ from sqlglot import exp
 from reports.inputs.paths import Path
 from warehouse.dataset.schema import ROWS
 from warehouse.questions.dialects import DUCKDB
+from warehouse.questions.placement import (
+    is_foreign,
+    is_replication_only,
+    joins_the_one_before,
+    placed,
+)
 from warehouse.questions.question import (
     TIME,
     Bounds,
@@ -60,7 +67,7 @@ _SCALARS = frozenset({"S", "N", "B", "BOOL", "NULL"})
 
 _MADE = """
   event_name <> 'SNAPSHOT' AND created_at >= :since AND created_at <= :until
-  AND month BETWEEN :first_month AND :last_month
+  AND month BETWEEN :first_month AND :last_month AND NOT (:is_replication_only)
 """
 _KINDS = (
     "COUNT(*) FILTER (WHERE event_name = 'INSERT') AS inserted",
@@ -126,28 +133,32 @@ FROM attributed GROUP BY actor, source ORDER BY changes DESC, actor, source
 # apart from the rest: a sum of fractions depends on the order in which an engine adds, and one of
 # microseconds does not fit into 64 bits.
 _DWELL = """
-WITH placed AS (
+WITH arranged AS (
   SELECT
-    id, sort_key, created_at, event_name, old_hash, new_hash, event_source_arn,
+    id, place, since, created_at, event_name, old_hash, new_hash, event_source_arn,
+    is_moved, is_foreign, :joins AS joins,
     WIRE_VALUE(new_image, :path) AS wire, WIRE_VALUE(old_image, :path) AS old_wire,
-    LEAD(created_at) OVER (PARTITION BY id ORDER BY sort_key) AS following
-  FROM rows
+    LEAD(created_at) OVER (PARTITION BY id ORDER BY place) AS following
+  FROM :placed
 ), linked AS (
   SELECT
-    id, sort_key, created_at, new_hash, wire,
-    LAG(sort_key) OVER (PARTITION BY id ORDER BY sort_key) AS previous_key,
-    LAG(new_hash) OVER (PARTITION BY id ORDER BY sort_key) AS previous_hash,
-    LAG(wire) OVER (PARTITION BY id ORDER BY sort_key) AS previous_wire,
-    LEAD(created_at) OVER (PARTITION BY id ORDER BY sort_key) AS ended,
-    LEAD(old_hash) OVER (PARTITION BY id ORDER BY sort_key) AS next_hash,
-    LEAD(event_source_arn) OVER (PARTITION BY id ORDER BY sort_key) AS next_stream,
-    event_source_arn,
+    id, place, since, new_hash, wire,
+    LAG(place) OVER (PARTITION BY id ORDER BY place) AS previous_key,
+    LAG(new_hash) OVER (PARTITION BY id ORDER BY place) AS previous_hash,
+    LAG(wire) OVER (PARTITION BY id ORDER BY place) AS previous_wire,
+    LEAD(since) OVER (PARTITION BY id ORDER BY place) AS ended,
+    LEAD(old_hash) OVER (PARTITION BY id ORDER BY place) AS next_hash,
+    LEAD(event_source_arn) OVER (PARTITION BY id ORDER BY place) AS next_stream,
+    LEAD(is_foreign) OVER (PARTITION BY id ORDER BY place) AS next_is_foreign,
+    LEAD(is_moved) OVER (PARTITION BY id ORDER BY place) AS next_is_moved,
+    LEAD(joins) OVER (PARTITION BY id ORDER BY place) AS goes_on,
+    event_source_arn, is_foreign,
     event_name, old_hash, old_wire
-  FROM placed
+  FROM arranged
   WHERE following IS NULL OR following <> created_at OR event_name <> 'SNAPSHOT'
 ), marked AS (
   SELECT
-    id, sort_key, created_at, new_hash, wire, ended,
+    id, place, since, new_hash, wire, ended,
     CASE
       WHEN previous_key IS NULL OR previous_hash IS NULL THEN 1
       WHEN previous_wire IS DISTINCT FROM wire THEN 1
@@ -161,6 +172,8 @@ WITH placed AS (
       ELSE 0
     END AS enters,
     CASE
+      WHEN goes_on THEN 0
+      WHEN is_foreign OR next_is_foreign OR next_is_moved THEN 1
       WHEN ended IS NOT NULL AND next_hash IS DISTINCT FROM new_hash THEN 1
       WHEN ended > :recorded_until THEN 1
       WHEN event_source_arn <> next_stream AND next_stream LIKE '%/stream/%' THEN 1
@@ -169,16 +182,15 @@ WITH placed AS (
   FROM linked
 ), numbered AS (
   SELECT
-    id, created_at, new_hash, wire, ended, enters, breaks,
-    SUM(begins) OVER (PARTITION BY id ORDER BY sort_key) AS stay
+    id, since, new_hash, wire, ended, enters, breaks,
+    SUM(begins) OVER (PARTITION BY id ORDER BY place) AS stay
   FROM marked
 ), stays AS (
   SELECT
     id, wire, MAX(enters) AS enters, MAX(breaks) AS breaks,
     MAX(CASE WHEN ended IS NULL THEN 1 ELSE 0 END) AS lasts,
     CAST(SUM(
-      MICROSECONDS(COALESCE(ended, GREATEST(created_at, :complete_until)))
-      - MICROSECONDS(created_at)
+      MICROSECONDS(COALESCE(ended, GREATEST(since, :complete_until))) - MICROSECONDS(since)
     ) AS BIGINT) AS micros
   FROM numbered
   WHERE new_hash IS NOT NULL
@@ -203,7 +215,7 @@ ORDER BY type, value
 def changes(made: Range) -> Question:
     """The history rows of the changes made in a range, in the order of time and then of `id`.
 
-    A baseline is no change.
+    A baseline is no change, nor is what a global table does to its own attributes.
     """
     return Question("changes", _whole_rows(_CHANGES, _made(made)), HISTORY_ROWS)
 
@@ -213,25 +225,29 @@ def history() -> Question:
     return Question("history", _whole_rows("SELECT * FROM rows", {}), HISTORY_ROWS)
 
 
-def changes_per_day(made: Range) -> Question:
+def changes_per_day(made: Range, foreign: Sequence[str] = ()) -> Question:
     """How many changes of each kind were made on each day (UTC), and to how many items."""
     return Question(
-        "changes_per_day", _counted(_PER_DAY, _made(made), CHANGES_PER_DAY), CHANGES_PER_DAY
+        "changes_per_day",
+        _counted(_PER_DAY, _counting(made, foreign), CHANGES_PER_DAY),
+        CHANGES_PER_DAY,
     )
 
 
-def churn(made: Range) -> Question:
+def churn(made: Range, foreign: Sequence[str] = ()) -> Question:
     """How many items came and went on each day (UTC) on which any was changed."""
-    return Question("churn", _counted(_CHURN, _made(made), CHURN), CHURN)
+    return Question("churn", _counted(_CHURN, _counting(made, foreign), CHURN), CHURN)
 
 
-def changes_per_attribute(made: Range) -> Question:
+def changes_per_attribute(made: Range, foreign: Sequence[str] = ()) -> Question:
     """How many changes touched each attribute path, in how many items, and when."""
-    tree = query(_PER_ATTRIBUTE, _made(made))
+    tree = query(_PER_ATTRIBUTE, _counting(made, foreign))
     return Question("changes_per_attribute", tree, CHANGES_PER_ATTRIBUTE)
 
 
-def changes_per_actor(made: Range, attribute: Path | None = None) -> Question:
+def changes_per_actor(
+    made: Range, attribute: Path | None = None, foreign: Sequence[str] = ()
+) -> Question:
     """How many changes each actor made, and how many have no name (`actor` is null).
 
     Args:
@@ -239,8 +255,9 @@ def changes_per_actor(made: Range, attribute: Path | None = None) -> Question:
         attribute: the path of the attribute in which writers leave their name; without it only
             DynamoDB's own changes (expiries by TTL) have an actor. A set, list or map there
             is no name.
+        foreign: the streams whose rows are not counted.
     """
-    values = _made(made)
+    values = _counting(made, foreign)
     for name in ("new", "old"):
         values[f"{name}_value"] = (
             exp.cast(exp.null(), exp.DataType.Type.TEXT)
@@ -261,11 +278,19 @@ def dwell(attribute: Path, bounds: Bounds) -> Question:
     the dataset is complete.
     """
     values = {"path": path_literal(attribute), **bounds.values()}
+    values |= {"joins": joins_the_one_before(), "placed": placed(bounds, "placed")}
     return Question("dwell", query(_DWELL, values), DWELL, _in_canonical_json)
 
 
 def _made(made: Range) -> dict[str, exp.Expr]:
-    return {"made": condition(_MADE, made.values())}
+    values = made.values() | {"is_replication_only": is_replication_only()}
+    return {"made": condition(_MADE, values)}
+
+
+def _counting(made: Range, foreign: Sequence[str]) -> dict[str, exp.Expr]:
+    """The same where changes are counted: a row of another table is no change of an item."""
+    changes = _made(made)["made"]
+    return {"made": exp.and_(changes, exp.not_(is_foreign(foreign))) if foreign else changes}
 
 
 def _whole_rows(sql: str, values: dict[str, exp.Expr]) -> exp.Query:

@@ -7,7 +7,7 @@ before left, and the sequence numbers of a stream grow. Then no link is broken e
 are put aside, and each shows a state of the changes next to it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
@@ -17,6 +17,7 @@ from reports.verification.continuity import Finding, Link, judge_chain
 from stream_core.attribute_values import canonical_json
 from stream_core.change import EventName
 from warehouse.dataset.schema import STATE_BYTES, image_of
+from warehouse.questions.placement import DISORDERED, is_foreign
 from warehouse.questions.question import TIME, Question, query
 
 FINDINGS = pa.schema(
@@ -52,31 +53,33 @@ WITH linked AS (
     LAG(sort_key) OVER (PARTITION BY id ORDER BY sort_key) AS previous_key,
     LAG(new_hash) OVER (PARTITION BY id ORDER BY sort_key) AS previous_hash
   FROM rows
-), numbered AS (
-  SELECT
-    id, LPAD(sequence_number, 40, '0') AS number,
-    LAG(LPAD(sequence_number, 40, '0'))
-      OVER (PARTITION BY id, event_source_arn ORDER BY sort_key) AS previous_number
-  FROM rows
-  WHERE event_name <> 'SNAPSHOT'
+  WHERE NOT :is_foreign
 ), in_doubt AS (
   SELECT DISTINCT id FROM linked
   WHERE
     (previous_key IS NULL AND event_name <> 'SNAPSHOT' AND old_hash IS NOT NULL)
     OR (previous_key IS NOT NULL AND previous_hash IS DISTINCT FROM old_hash)
   UNION
-  SELECT DISTINCT id FROM numbered WHERE number < previous_number
+  SELECT id FROM :disordered
 )
 SELECT id, keys, sort_key, event_name, created_at, event_source_arn, old_hash, new_hash
 FROM rows
-WHERE id IN (SELECT id FROM in_doubt)
+WHERE id IN (SELECT id FROM in_doubt) AND NOT :is_foreign
 ORDER BY id, sort_key
 """
 
 
-def chains_in_doubt() -> Question:
-    """The rows, without their images, of the items that may have a finding, item by item."""
-    return Question("chains_in_doubt", query(_CHAINS_IN_DOUBT, {}), _LINKS)
+def chains_in_doubt(foreign: Sequence[str] = ()) -> Question:
+    """The rows, without their images, of the items that may have a finding, item by item.
+
+    Args:
+        foreign: the streams, or tables, whose rows are in no chain of the followed table's items.
+    """
+    values = {
+        "disordered": query(DISORDERED, {}).subquery("disordered"),
+        "is_foreign": is_foreign(foreign),
+    }
+    return Question("chains_in_doubt", query(_CHAINS_IN_DOUBT, values), _LINKS)
 
 
 def judged(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

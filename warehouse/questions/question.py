@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import pyarrow as pa
 from sqlglot import exp, parse_one
@@ -16,7 +17,8 @@ from reports.inputs.paths import Path
 from reports.states.watermark import NoWatermark, Watermark, may_arrive_after
 from stream_core.history_row import time_text
 from warehouse.dataset.manifest import Dataset
-from warehouse.dataset.schema import month_of
+from warehouse.dataset.origin import foreign_streams
+from warehouse.dataset.schema import month_of, stored_text
 from warehouse.errors import DatasetError
 
 EARLIEST = datetime.min.replace(tzinfo=UTC)
@@ -56,9 +58,25 @@ class Question:
         return fitted if self.finish is None else self.finish(fitted)
 
 
+class MovedRow(NamedTuple):
+    """A row that does not stand where its time puts it, or that another one was moved past.
+
+    Attributes:
+        id, sort_key: which row, as the dataset spells them.
+        place: the sort key of the row whose place it takes; None: it has none, since it is a
+            baseline that a change of its second follows.
+        since: when it begins to hold.
+    """
+
+    id: str
+    sort_key: str
+    place: str | None
+    since: datetime
+
+
 @dataclass(frozen=True)
 class Bounds:
-    """Between which times a dataset answers.
+    """Between which times a dataset answers, and which of its rows are not what they seem.
 
     Attributes:
         horizon: when the history began; None: not known.
@@ -66,12 +84,17 @@ class Bounds:
         watermark: up to when every change was in the table by then, or why that is not known.
         complete_since: when the first finished backfill began: an item that was there then has a
             row; None without one.
+        foreign: the streams, or tables, of rows that tell nothing of the followed table, as the
+            dataset spells them.
+        moved: the rows that do not stand where their times put them.
     """
 
     horizon: datetime | None
     complete_until: datetime
     watermark: Watermark | NoWatermark = NoWatermark()  # noqa: RUF009 - it is frozen
     complete_since: datetime | None = None
+    foreign: tuple[str, ...] = ()
+    moved: tuple[MovedRow, ...] = ()
 
     @classmethod
     def from_dataset(cls, dataset: Dataset) -> "Bounds":
@@ -81,6 +104,7 @@ class Bounds:
             dataset.complete_until,
             dataset.watermark or NoWatermark(),
             dataset.complete_since,
+            tuple(map(stored_text, foreign_streams(dataset))),
         )
 
     @property

@@ -11,15 +11,18 @@ from datetime import datetime
 import pyarrow as pa
 from sqlglot import exp
 
+from reports.states.reasons import DISORDER
 from reports.states.timeline import Certainty, beginnings
 from reports.states.watermark import Watermark
 from stream_core.history_row import time_text
 from warehouse.dataset.schema import STATE_BYTES
+from warehouse.questions.placement import joins_the_one_before, placed
 from warehouse.questions.question import (
     TIME,
     Bounds,
     Question,
     Range,
+    condition,
     query,
     text_literal,
     time_literal,
@@ -78,11 +81,10 @@ _STATES = """
 WITH marks AS (
   SELECT
     id,
-    MAX(sort_key) FILTER (WHERE created_at <= :at) AS before_key,
-    MIN(
-      CASE WHEN event_name = 'SNAPSHOT' THEN REPLACE(sort_key, '#', '#~') ELSE sort_key END
-    ) FILTER (WHERE created_at > :at) AS after_key
-  FROM rows
+    MAX(place) FILTER (WHERE since <= :at) AS before_key,
+    MIN(:first_place) FILTER (WHERE since > :at) AS after_key,
+    MAX(CASE WHEN created_at <= :at AND since > :at THEN 1 ELSE 0 END) AS is_disordered
+  FROM :placed
   GROUP BY id
 ), evidence AS (
   SELECT
@@ -98,80 +100,112 @@ WITH marks AS (
     END AS image_hash,
     CASE
       WHEN :at > :complete_until THEN 'incomplete'
+      WHEN earlier.is_foreign OR later.is_foreign THEN 'foreign'
       WHEN marks.before_key IS NULL AND :at < :horizon THEN 'horizon'
+      WHEN marks.before_key IS NULL AND is_disordered = 1 THEN 'disordered'
       WHEN marks.before_key IS NULL AND later.event_name = 'INSERT' THEN 'inserted'
       WHEN marks.before_key IS NULL THEN 'no baseline'
       WHEN marks.after_key IS NULL THEN 'last row'
       WHEN earlier.event_source_arn <> later.event_source_arn
         AND later.event_source_arn LIKE '%/stream/%' THEN 'other stream'
-      WHEN earlier.new_hash IS NOT DISTINCT FROM later.old_hash AND :at <= :recorded_until
-        THEN 'fits'
-      WHEN earlier.new_hash IS NOT DISTINCT FROM later.old_hash THEN 'fits so far'
-      WHEN later.created_at > :missing_until THEN 'on its way'
-      ELSE 'missing'
+      WHEN earlier.new_hash IS DISTINCT FROM later.old_hash
+        AND (is_disordered = 1 OR earlier.is_moved OR later.is_moved) THEN 'disordered gap'
+      WHEN earlier.new_hash IS DISTINCT FROM later.old_hash
+        AND later.since > :missing_until THEN 'on its way'
+      WHEN earlier.new_hash IS DISTINCT FROM later.old_hash THEN 'missing'
+      WHEN is_disordered = 1 THEN 'disordered'
+      WHEN :at <= :recorded_until THEN 'fits'
+      ELSE 'fits so far'
     END AS verdict,
-    earlier.created_at AS valid_from,
-    later.created_at AS valid_to,
+    CASE
+      WHEN earlier.is_foreign THEN earlier.event_source_arn ELSE later.event_source_arn
+    END AS foreign_arn,
+    earlier.since AS valid_from,
+    later.since AS valid_to,
     COALESCE(earlier.sort_key, later.sort_key) AS sort_key
   FROM marks
-  LEFT JOIN rows AS earlier
-    ON earlier.id = marks.id AND earlier.sort_key = marks.before_key
-  LEFT JOIN rows AS later
-    ON later.id = marks.id AND later.sort_key = REPLACE(marks.after_key, '#~', '#')
+  LEFT JOIN :earlier
+    ON earlier.id = marks.id AND earlier.place = marks.before_key
+  LEFT JOIN :later
+    ON later.id = marks.id AND later.place = REPLACE(marks.after_key, '#~', '#')
 )
 SELECT
   id, keys, image_hash IS NOT NULL AS "exists", image, image_hash,
   :certainty AS certainty, :basis AS basis, :reason AS reason, valid_from, valid_to, sort_key
 FROM evidence
 """
+# Of a moved baseline it is known which changes it stands between.
+_FIRST_PLACE = """
+CASE WHEN event_name = 'SNAPSHOT' AND NOT is_moved THEN REPLACE(place, '#', '#~') ELSE place END
+"""
 
 # The sorting is of what follows from what; the images go along because they are the answer.
 _VERSIONS = """
-WITH placed AS (
+WITH arranged AS (
   SELECT
-    id, keys, sort_key, sequence_number, event_name, created_at, new_image, new_hash, old_hash,
-    event_source_arn,
-    LEAD(created_at) OVER (PARTITION BY id ORDER BY sort_key) AS following
-  FROM rows
+    *,
+    LEAD(created_at) OVER (PARTITION BY id ORDER BY place) AS following,
+    :joins AS joins
+  FROM :placed
 ), linked AS (
   SELECT
-    id, keys, sort_key, sequence_number, created_at, new_image, new_hash, event_source_arn,
-    LEAD(event_source_arn) OVER (PARTITION BY id ORDER BY sort_key) AS next_stream,
-    LEAD(created_at) OVER (PARTITION BY id ORDER BY sort_key) AS valid_to,
-    LEAD(old_hash) OVER (PARTITION BY id ORDER BY sort_key) AS next_state
-  FROM placed
+    id, keys, new_image, new_hash,
+    LAST_VALUE(CASE WHEN joins THEN NULL ELSE sort_key END IGNORE NULLS)
+      OVER (PARTITION BY id ORDER BY place ROWS UNBOUNDED PRECEDING) AS sort_key,
+    LAST_VALUE(CASE WHEN joins THEN NULL ELSE sequence_number END IGNORE NULLS)
+      OVER (PARTITION BY id ORDER BY place ROWS UNBOUNDED PRECEDING) AS sequence_number,
+    LAST_VALUE(CASE WHEN joins THEN NULL ELSE since END IGNORE NULLS)
+      OVER (PARTITION BY id ORDER BY place ROWS UNBOUNDED PRECEDING) AS since,
+    LAST_VALUE(CASE WHEN joins THEN NULL ELSE event_source_arn END IGNORE NULLS)
+      OVER (PARTITION BY id ORDER BY place ROWS UNBOUNDED PRECEDING) AS event_source_arn,
+    LAST_VALUE(CASE WHEN joins THEN NULL ELSE is_foreign END IGNORE NULLS)
+      OVER (PARTITION BY id ORDER BY place ROWS UNBOUNDED PRECEDING) AS is_foreign,
+    LEAD(joins) OVER (PARTITION BY id ORDER BY place) AS goes_on,
+    LEAD(event_source_arn) OVER (PARTITION BY id ORDER BY place) AS next_stream,
+    LEAD(is_foreign) OVER (PARTITION BY id ORDER BY place) AS next_is_foreign,
+    LEAD(is_moved) OVER (PARTITION BY id ORDER BY place) AS next_is_moved,
+    LEAD(since) OVER (PARTITION BY id ORDER BY place) AS valid_to,
+    LEAD(old_hash) OVER (PARTITION BY id ORDER BY place) AS next_state
+  FROM arranged
   WHERE following IS NULL OR following <> created_at OR event_name <> 'SNAPSHOT'
 ), marks AS (
-  SELECT
-    id,
-    MIN(
-      CASE WHEN event_name = 'SNAPSHOT' THEN REPLACE(sort_key, '#', '#~') ELSE sort_key END
-    ) AS first_key
-  FROM rows
+  SELECT id, MIN(:first_place) AS first_key
+  FROM :placed
   GROUP BY id
 ), states AS (
   SELECT
-    id, keys, new_image AS image, created_at AS valid_from, valid_to, sequence_number, sort_key,
+    id, keys, new_image AS image, since AS valid_from, valid_to, sequence_number, sort_key,
     CASE
-      WHEN created_at > :complete_until THEN 'incomplete'
+      WHEN since > :complete_until THEN 'incomplete'
+      WHEN is_foreign OR next_is_foreign THEN 'foreign'
       WHEN valid_to IS NULL THEN 'last row'
       WHEN event_source_arn <> next_stream AND next_stream LIKE '%/stream/%' THEN 'other stream'
-      WHEN new_hash IS NOT DISTINCT FROM next_state AND valid_to <= :recorded_until THEN 'fits'
-      WHEN new_hash IS NOT DISTINCT FROM next_state THEN 'fits so far'
-      WHEN valid_to > :missing_until THEN 'on its way'
-      ELSE 'missing'
-    END AS verdict
+      WHEN new_hash IS DISTINCT FROM next_state AND next_is_moved THEN 'disordered gap'
+      WHEN new_hash IS DISTINCT FROM next_state AND valid_to > :missing_until THEN 'on its way'
+      WHEN new_hash IS DISTINCT FROM next_state THEN 'missing'
+      WHEN next_is_moved THEN 'disordered'
+      WHEN valid_to <= :recorded_until THEN 'fits'
+      ELSE 'fits so far'
+    END AS verdict,
+    CASE WHEN is_foreign THEN event_source_arn ELSE next_stream END AS foreign_arn
   FROM linked
-  WHERE new_image IS NOT NULL
+  WHERE new_image IS NOT NULL AND NOT COALESCE(goes_on, FALSE)
   UNION ALL
   SELECT
     marks.id, initial.keys,
     CASE WHEN event_name = 'SNAPSHOT' THEN new_image ELSE old_image END AS image,
-    CAST(NULL AS TIMESTAMPTZ) AS valid_from, created_at AS valid_to, sequence_number, sort_key,
-    CASE WHEN created_at <= :horizon THEN 'horizon' ELSE 'no baseline' END AS verdict
+    CAST(NULL AS TIMESTAMPTZ) AS valid_from, since AS valid_to, sequence_number, sort_key,
+    CASE
+      WHEN is_foreign AND created_at <= :horizon THEN 'foreign'
+      WHEN is_foreign THEN 'foreign first'
+      WHEN created_at <= :horizon THEN 'horizon'
+      WHEN is_moved THEN 'disordered first'
+      ELSE 'no baseline'
+    END AS verdict,
+    event_source_arn AS foreign_arn
   FROM marks
-  JOIN rows AS initial
-    ON initial.id = marks.id AND initial.sort_key = REPLACE(marks.first_key, '#~', '#')
+  JOIN :initial
+    ON initial.id = marks.id AND initial.place = REPLACE(marks.first_key, '#~', '#')
   WHERE initial.old_hash IS NOT NULL
 )
 SELECT
@@ -204,6 +238,14 @@ WHERE old_states.image_hash IS DISTINCT FROM new_states.image_hash
 """
 
 
+# What a verdict is called of the state before an item's first row.
+_FIRST = {
+    "no baseline": "no baseline",
+    "disordered": "disordered first",
+    "foreign": "foreign first",
+}
+_FOREIGN_ARN = "{}"
+_FOREIGN = f"a row next to the instant is of another table, {_FOREIGN_ARN}: see what verify finds"
 _OTHER_STREAM = (
     "the rows before and after are of different streams: changes in between are missing, or the "
     "table was made anew; itemtrail as-of tells which, with the source table"
@@ -231,9 +273,15 @@ def versions(bounds: Bounds) -> Question:
     second says more.
     """
     meanings = _meanings(bounds)
-    certainty, reason = meanings["no baseline"]
-    meanings["no baseline"] = certainty, f"{reason}; {_before_the_horizon(bounds)}"
-    tree = query(_VERSIONS, {**bounds.values(), **_verdicts(meanings, bounds)})
+    began = _before_the_horizon(bounds)
+    for verdict, first in _FIRST.items():
+        certainty, reason = meanings[verdict]
+        meanings[first] = certainty, f"{reason}; {began}"
+    relations = {name: placed(bounds, name) for name in ("placed", "initial")}
+    values = {"joins": joins_the_one_before(), "first_place": condition(_FIRST_PLACE, {})}
+    tree = query(
+        _VERSIONS, {**bounds.values(), **_verdicts(meanings, bounds), **relations, **values}
+    )
     return Question("versions", tree, VERSIONS)
 
 
@@ -253,6 +301,8 @@ def diff(since: datetime, until: datetime, bounds: Bounds) -> Question:
 def _states(at: datetime, bounds: Bounds, prefix: str = "") -> exp.Query:
     meanings = _meanings(bounds) | {"inserted": _inserted(at, bounds)}
     values = {"at": time_literal(at), **bounds.values(), **_verdicts(meanings, bounds)}
+    values |= {name: placed(bounds, name) for name in ("placed", "earlier", "later")}
+    values["first_place"] = condition(_FIRST_PLACE, {})
     # Spark takes the names of all parts of a query for one space.
     named = _STATES.replace("marks", f"{prefix}marks").replace("evidence", f"{prefix}evidence")
     return query(named, values)
@@ -281,6 +331,9 @@ def _meanings(bounds: Bounds) -> dict[str, tuple[str, str]]:
             "bounded",
             "a change between the rows before and after is still on its way, or is missing",
         ),
+        "disordered": ("bounded", DISORDER),
+        "disordered gap": ("bounded", f"{DISORDER}, and a change is missing"),
+        "foreign": ("unknown", _FOREIGN),
         "other stream": ("bounded", _OTHER_STREAM),
         "no baseline": ("bounded", "the first row has no baseline before it"),
         "last row": (
@@ -313,7 +366,7 @@ def _verdicts(meanings: dict[str, tuple[str, str]], bounds: Bounds) -> dict[str,
     named = bounds.watermark.basis if isinstance(bounds.watermark, Watermark) else None
     for verdict, (how_sure, why) in meanings.items():
         certainty = certainty.when(text_literal(verdict), text_literal(how_sure))
-        reason = reason.when(text_literal(verdict), text_literal(why))
+        reason = reason.when(text_literal(verdict), _words(why))
         if how_sure == "exact" and named is not None:
             basis = basis.when(text_literal(verdict), text_literal(named))
     unnamed = exp.cast(exp.null(), exp.DataType.Type.TEXT)
@@ -322,3 +375,12 @@ def _verdicts(meanings: dict[str, tuple[str, str]], bounds: Bounds) -> dict[str,
         "basis": basis.else_(unnamed) if basis.args.get("ifs") else unnamed,
         "reason": reason,
     }
+
+
+def _words(reason: str) -> exp.Expr:
+    """A reason, with the column `foreign_arn` where it names another table."""
+    parts = reason.split(_FOREIGN_ARN)
+    if len(parts) == 1:
+        return text_literal(reason)
+    before, after = parts
+    return exp.func("CONCAT", text_literal(before), exp.column("foreign_arn"), text_literal(after))

@@ -172,6 +172,23 @@ def test_archive_asks_the_table_that_is_named(run, tmp_path, monkeypatch):
     assert "no answer is exact" in note
 
 
+def test_rows_of_another_table_are_named_beside_every_answer(run, tmp_path, monkeypatch):
+    """The answer is given, and the exit status is 1; check names each of them."""
+    facts = HistoryFacts(ARN, made.EXPORT_TIME - timedelta(days=9), source_table="Employee")
+    monkeypatch.setattr(HistoryFacts, "read", lambda *_: facts)
+    other = resealed(ROWS[1], event_source_arn=ARN.replace("employee-trail-history", "Contractor"))
+    export = exported(tmp_path, [ROWS[0], other, *ROWS[2:]])
+    run("archive", "trail", "--from-export", export, "--history-table", "h")
+    sql = "SELECT certainty FROM versions ORDER BY valid_from"
+
+    status, out, err = run("query", sql, "--dataset", "trail", "--output", "csv")
+    checked, findings, _ = run("archive", "trail", "--check", "--output", "csv")
+
+    assert (status, out.split()) == (1, ["certainty", *["unknown"] * 4])
+    assert "table/Contractor: a state next to one is unknown" in only_line(err)
+    assert (checked, findings.count("FOREIGN")) == (1, 1)
+
+
 def test_archive_takes_the_word_of_a_person(run, tmp_path):
     """Of exports that are there nothing else tells up to when they have every change."""
     export = exported(tmp_path, ROWS)

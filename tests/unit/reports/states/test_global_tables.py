@@ -11,7 +11,7 @@ from reports.states.selection import Selection
 from reports.states.spans import timeline
 from reports.states.timeline import Certainty, Evidence, judge
 from tests.factories import item, number, text
-from tests.recorded_history import LATER, row_of
+from tests.recorded_history import LATER, baseline_of, row_of
 
 # Ann inserts, Bob closes, the item is deleted; after each, and before the delete, a second write.
 OPEN = item("1", status=text("open"), by=text("ann"))
@@ -127,3 +127,11 @@ def test_blame_names_the_change_of_a_person_and_no_attribute_of_the_table():
 def test_any_other_change_is_a_change(row):
     """Also one that changes nothing at all, which no stream should have."""
     assert not is_replication_only(row)
+
+
+def test_a_baseline_tells_of_the_state_before_it_and_takes_nothing_up():
+    """A change of the global table's own right after it would else contradict the row before."""
+    first = marked(OPEN, 1)
+    rows = [row_of(None, first), baseline_of(first, 60), row_of(first, marked(OPEN, 2), 120, 1)]
+
+    assert list(without_replication(rows)) == rows

@@ -29,6 +29,7 @@ from tests.recorded_history import History, baseline_of, resealed, row_of, rows_
 from warehouse.archive import conversion, merge
 from warehouse.archive import ingest as module
 from warehouse.archive.ingest import IngestResult, ingest
+from warehouse.dataset import manifest as manifest_module
 from warehouse.dataset.manifest import Dataset
 from warehouse.dataset.schema import ROWS as ROWS_SCHEMA
 from warehouse.dataset.schema import checked_row
@@ -313,6 +314,55 @@ def test_a_horizon_may_be_told_later(filled):
     )
     filled.ingest(export)
     assert filled.open().horizon == day(-9)
+
+
+def test_a_dataset_keeps_which_table_is_followed(filled):
+    """Told with an export that is there already, too, and by none that does not know."""
+    export = filled.full(ROWS)
+
+    filled.ingest(export, source_table="Employee")
+    filled.ingest(filled.full(ALL, 1))
+
+    assert filled.open().source_table == "Employee"
+
+
+# Made in the last second of a month, and after it stamped in the first one of the next.
+LATE, EARLY = (
+    row_of(None, item("back"), 28 * DAY_S + 35_640, 1),
+    row_of(item("back"), None, 28 * DAY_S + 35_639, 2),
+)
+
+
+@pytest.mark.parametrize("order", [(LATE, EARLY), (EARLY, LATE)], ids=["late first", "early first"])
+def test_items_whose_times_go_back_are_found_across_exports_and_months(filled, order):
+    """The row that shows it may come with a later export, and lie in another month's file."""
+    assert filled.open().disordered == ()
+
+    filled.ingest(filled.incremental(order[:1], 0, 1))
+    assert filled.open().disordered == ()
+    filled.ingest(filled.incremental(order[1:], 1, 2))
+    filled.ingest(filled.incremental(LATER, 2, 3))
+
+    months = {line_of(row)["created_at"].month for row in order}
+    assert (months, filled.open().disordered) == ({3, 4}, ("back",))
+
+
+def test_a_dataset_of_an_earlier_version_is_looked_through_once(filled):
+    """It does not tell which items are disordered: the next ingest finds those of all exports."""
+    filled.ingest(filled.incremental([LATE, EARLY], 0, 1))
+    replace(filled.open(), disordered=None).save()
+    manifest = filled.path / "manifest.json"
+    content = json.loads(manifest.read_bytes())
+    for name in ("disordered", "source_table"):
+        del content[name]
+    fields = {name: value for name, value in content.items() if name not in ("format", "sha256")}
+    content["sha256"] = manifest_module._content_digest(fields)
+    manifest.write_text(json.dumps(content))
+    assert filled.open().disordered is None
+
+    filled.ingest(filled.incremental(LATER, 1, 2))
+
+    assert filled.open().disordered == ("back",)
 
 
 def test_an_export_that_became_another_one_is_refused(filled):

@@ -6,6 +6,7 @@ import json
 import posixpath
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
 
 import boto3
 import pytest
@@ -570,9 +571,29 @@ def test_a_dataset_of_another_table_costs_no_export(place):
     assert len(place.service.requests) == requests
 
 
+def test_a_source_table_that_is_gone_is_known_by_its_name(place, monkeypatch):
+    """Its rows still have that in their ARNs."""
+    described = place.service.describe_table
+
+    def describe_table(TableName):  # noqa: N803 - name of the API
+        if TableName == "Employee":
+            raise client_error("ResourceNotFoundException")
+        return described(TableName)
+
+    place.service.meta = SimpleNamespace(region_name="eu-west-1", endpoint_url="")
+    monkeypatch.setattr(place.service, "describe_table", describe_table)
+
+    facts = HistoryFacts.read(place.service, place.service, "employee-trail-history", "Employee")
+
+    assert facts.source_table == "Employee"
+
+
 def test_the_table_tells_when_the_history_began(place):
     """And whether it is a history table at all."""
-    assert HistoryFacts.read(place.service, place.service, "employee-trail-history") == FACTS
+    history = "employee-trail-history"
+    assert HistoryFacts.read(place.service, place.service, history) == FACTS
+    followed = HistoryFacts.read(place.service, place.service, history, "Employee")
+    assert followed == HistoryFacts(ARN, BEGAN, source_table=ARN)
 
     with pytest.raises(TableNotFoundError, match="is not a history table"):
         HistoryFacts.read(place.service, place.service, "Employee")

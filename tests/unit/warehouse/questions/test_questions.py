@@ -12,9 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reports.states.watermark import Basis, Watermark
+from reports.verification.continuity import FindingKind
 from reports.verification.verdicts import Verdict
 from stream_core.control_row import BackfillMark
-from tests.factories import RECORDED, item, number, text
+from tests.factories import RECORDED, STREAM_ARN, item, number, text
 from tests.recorded_history import baseline_of, resealed, row_of, rows_of
 from tests.unit.memory_tables import moment
 from tests.warehouse_histories import ODD, dataset_of, write_file
@@ -25,7 +26,7 @@ from warehouse.dataset.schema import history_row
 from warehouse.dataset.schema import row_of as line_of
 from warehouse.engines.duck import DuckEngine
 from warehouse.errors import DatasetError
-from warehouse.questions import activity_sql, states_sql
+from warehouse.questions import activity_sql, placement, states_sql
 from warehouse.questions.continuity_sql import FINDINGS
 from warehouse.questions.question import Range
 
@@ -687,6 +688,109 @@ def test_changes_with_one_stamp_and_number_are_in_the_order_of_their_items(engin
 
     answer = engine.answer(activity_sql.changes(Range(moment(0), LATER)))
     assert lines(answer, "id") == [(name,) for name in sorted(names)]
+
+
+SHUT = item("1", State=text("shut"))
+# The second change is stamped a second too early, and is in another second than a baseline.
+BACK = [
+    row_of(None, OPEN, 0, 0),
+    baseline_of(OPEN, 60),
+    row_of(OPEN, DONE, 60, 1),
+    row_of(DONE, SHUT, 59, 2),
+    row_of(SHUT, None, 120, 3),
+]
+
+
+def placed_at(engine, at):
+    question = states_sql.table_as_of(moment(at), engine.bounds)
+    image = [f"{line['image']} {line['certainty']}" for line in lines(engine.answer(question))]
+    return [one.replace('{"Id":{"S":"1"},"State":{"S":"', "").replace('"}}', "") for one in image]
+
+
+@pytest.mark.parametrize("disordered", [None, ("1",)], ids=["looked for", "kept"])
+def test_where_times_go_back_the_numbers_tell_the_order(engine_of, disordered):
+    """Of an earlier dataset, too, which does not tell where; a row holds since those before it."""
+    dataset = replace(engine_of(*BACK).dataset, disordered=disordered)
+
+    with DuckEngine(dataset) as engine:
+        engine.bounds = replace(engine.bounds, **COMPLETE)
+        states = [placed_at(engine, at) for at in (0, 59.5, 60, 90, 119)]
+        answer = engine.answer(states_sql.versions(engine.bounds))
+        versions = sorted(lines(answer, "valid_from", "valid_to", "certainty", "sequence_number"))
+        stays = engine.answer(activity_sql.dwell(("State",), engine.bounds))
+        times = lines(stays, "value", "total_seconds", "uncertain")
+
+    assert states == [
+        ["open exact"],
+        ["open bounded"],
+        ["shut exact"],
+        ["shut exact"],
+        ["shut exact"],
+    ]
+    spans = [(moment(0), moment(60)), (moment(60), moment(60)), (moment(60), moment(120))]
+    assert [version[:2] for version in versions] == spans
+    assert [version[2] for version in versions] == ["bounded", "bounded", "exact"]
+    assert times == [("done", 0.0, 1), ("open", 60.0, 1), ("shut", 60.0, 0)]
+
+
+def test_an_item_that_is_not_known_to_be_disordered_is_read_by_time(engine_of):
+    """The manifest is believed: nothing is looked for where an ingest has looked."""
+    dataset = replace(engine_of(*BACK).dataset, disordered=())
+
+    with DuckEngine(dataset) as engine:
+        assert engine.bounds.moved == ()
+
+
+def test_times_that_go_back_too_often_are_refused(engine_of, monkeypatch):
+    """Never an answer from some of them."""
+    monkeypatch.setattr(placement, "_MOST_MOVED", 1)
+
+    with pytest.raises(DatasetError, match="more than 1 rows contradict"):
+        engine_of(*BACK)
+
+
+OTHER_TABLE = "arn:aws:dynamodb:eu-west-1:123456789012:table/Contractor"
+
+
+def foreign_dataset(folder, **options):
+    """The history of an item of which one row is another table's."""
+    stranger = resealed(
+        row_of(OPEN, SHUT, 90, 5), event_source_arn=f"{OTHER_TABLE}/stream/2018-03-01T10:00:00.000"
+    )
+    return dataset_of(folder, [*ROWS, stranger], LATER, **options)
+
+
+def test_rows_of_another_table_make_the_states_next_to_them_unknown(tmp_path):
+    """They say so, break no chain of the table's own, and are counted nowhere; check names them."""
+    dataset = foreign_dataset(tmp_path, source_table="Employee")
+
+    with DuckEngine(dataset) as engine:
+        engine.bounds = replace(engine.bounds, **COMPLETE)
+        states = [placed_at(engine, at) for at in (0, 60, 90)]
+        (day,) = lines(engine.answer(activity_sql.changes_per_day(Range(), engine.bounds.foreign)))
+        found = [(one.kind, one.detail) for one in check(engine, now=LATER).findings]
+        links = lines(engine.findings())
+
+    assert states == [["open exact"], ["done unknown"], ["shut unknown"]]
+    assert (day["changes"], links) == (3, [])
+    (kind, detail) = found[0]
+    assert (len(found), kind) == (1, FindingKind.FOREIGN)
+    assert OTHER_TABLE in detail
+
+
+def test_a_control_row_tells_which_table_is_followed(tmp_path):
+    """Where the source table was never named."""
+    mark = BackfillMark(STREAM_ARN, "id", moment(0), moment(1), "scan", {}, "run", "itemtrail")
+    dataset = foreign_dataset(tmp_path, controls=(mark.to_item(),))
+
+    with DuckEngine(dataset) as engine:
+        assert [OTHER_TABLE in arn for arn in engine.bounds.foreign] == [True]
+
+
+def test_rows_of_two_tables_need_to_be_told_apart(tmp_path):
+    """Which of them are the history's own decides every answer."""
+    with pytest.raises(DatasetError, match="it is not known which of them the history follows"):
+        DuckEngine(foreign_dataset(tmp_path))
 
 
 @pytest.mark.parametrize(
