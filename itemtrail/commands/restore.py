@@ -177,7 +177,7 @@ class _RestoreOrder:
                 pace=Pace(progress=progress),
             )
         restored = Restored(
-            False, tuple(ItemResult(plan, reason=plan.refusal or "") for plan in plans)
+            False, tuple(ItemResult(plan, reason=plan.refusal or plan.doubt) for plan in plans)
         )
         if self.apply:
             restored = self._carried_out(plans, restored)

@@ -44,6 +44,11 @@ from stream_core.history_row import time_text
 @fixed_period_options
 @selection_options
 @click.option("--all", "everything", is_flag=True, help="Every change of the range, by any writer.")
+@click.option(
+    "--wait",
+    is_flag=True,
+    help="Wait until every change of the range is known to be in the history; else refused.",
+)
 @rate_option
 @apply_option
 @source_target_options
@@ -58,6 +63,7 @@ def undo(  # noqa: PLR0913 - an option each
     output: str | None,
     target: OperationTarget,
     everything: bool,
+    wait: bool,
     apply: bool,
 ) -> int:
     """Take back the changes of a range of time that are chosen, and no other.
@@ -65,8 +71,9 @@ def undo(  # noqa: PLR0913 - an option each
     Where something was written since, by another, it is left as it is and listed as a conflict;
     changes to other attributes stay. With --attribute only what became of that value is taken back;
     items that were inserted or deleted with it stay as they are unless --event names that. Shows
-    first what is written; a dry run unless --apply. Exits with 1 if there are conflicts, changes
-    whose author the history does not name, or names that it does not know.
+    first what is written; a dry run unless --apply. It is refused while changes of the range may
+    still be on their way into the history; --wait waits for them. Exits with 1 if there are
+    conflicts, changes whose author the history does not name, or names that it does not know.
 
     \b
     Example:
@@ -90,7 +97,7 @@ def undo(  # noqa: PLR0913 - an option each
     form, (deployment, _) = chosen_form(output), target.find()
     keys = given_keys(deployment.reader.key_schema, key, keys_file)
     order = _UndoOrder(deployment, period, form, rate)
-    undone = order.carried_out(order.selected(where, keys), apply=apply)
+    undone = order.carried_out(order.selected(where, keys, wait=wait), apply=apply)
     order.give(undone)
     return CLEAN if undone.is_clean else FINDINGS
 
@@ -104,7 +111,7 @@ class _UndoOrder:
     form: str
     rate: float | None
 
-    def selected(self, where: Selection, keys: list[Item] | None) -> Selected:
+    def selected(self, where: Selection, keys: list[Item] | None, *, wait: bool) -> Selected:
         """The changes to take back."""
         with ProgressBar() as progress:
             return select_bad(
@@ -113,6 +120,7 @@ class _UndoOrder:
                 until=self.period.until,
                 where=where,
                 keys=keys,
+                wait=wait,
                 pace=Pace(progress=progress),
             )
 

@@ -14,6 +14,7 @@ from functools import partial
 
 from operations.deployed_tables import DeployedTables
 from operations.execution.pace import Pace
+from operations.recovery.recorded import await_recorded
 from reports.access.parallel import in_order
 from reports.inputs.paths import Path, path_text, value_at
 from reports.states.row_states import state_before
@@ -75,6 +76,7 @@ def select_bad(  # noqa: PLR0913 - the whole selection
     until: datetime,
     where: Selection | None = None,
     keys: Iterable[Item] | None = None,
+    wait: bool = False,
     pace: Pace,
 ) -> Selected:
     """The changes of a range of time that an undo is to take back, both ends included.
@@ -86,14 +88,16 @@ def select_bad(  # noqa: PLR0913 - the whole selection
         where: what else must be true of them; by default every change is selected. With an
             attribute, inserts and deletes are selected only where they are asked for by name.
         keys: only of these items.
-        pace: what is called with the changes selected.
+        wait: wait until every change of the range is known to be recorded.
+        pace: what is called with the changes selected, and while it waits.
 
     Raises:
-        RefusedError: a table is not named.
+        RefusedError: a table is not named, or changes of the range may not be recorded yet.
         ReportError: the range ends before it starts.
         IntegrityError: the history is not what was written.
     """
     sieve = _Sieve(where or Selection(), pace)
+    await_recorded(deployment.reader, until, wait=wait, pace=pace)
     distinct = None if keys is None else {item_id(key): key for key in keys}
     if distinct is not None:
         sieve.items = {identifier: (key, []) for identifier, key in distinct.items()}

@@ -7,7 +7,7 @@ is kept, and the item is then reported as mixed.
 
 from collections.abc import Iterable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
@@ -49,6 +49,13 @@ class ItemPlan:
     def is_needed(self) -> bool:
         """Whether the item is not what it was."""
         return self.then.exists != self.now.exists or bool(self.differences)
+
+    @property
+    def doubt(self) -> str:
+        """Why it is not certain what the item was; empty: it is."""
+        if self.then.certainty is Certainty.EXACT:
+            return ""
+        return f"what it was is only {self.then.certainty}: {self.then.reason}"
 
 
 @dataclass(frozen=True)
@@ -161,16 +168,14 @@ class _Planner:
         changes = differences(live, own_attributes(then.image))
         if live is None and evidence.before is None and evidence.after is None:
             return ItemPlan(keys, then, current, (), UNKNOWN_KEY)
-        return ItemPlan(keys, then, current, tuple(changes), self._refusal(then))
-
-    def _refusal(self, then: ItemState) -> str | None:
-        if then.certainty is Certainty.EXACT or self.allow_uncertain:
-            return None
-        return f"what it was is only {then.certainty}: {then.reason}"
+        item_plan = ItemPlan(keys, then, current, tuple(changes))
+        if item_plan.doubt and not self.allow_uncertain:
+            return replace(item_plan, refusal=item_plan.doubt)
+        return item_plan
 
 
 def _not_written(plan: ItemPlan) -> ItemResult:
-    reason = plan.refusal or ("" if plan.is_needed else "it is what it was")
+    reason = plan.refusal or plan.doubt or ("" if plan.is_needed else "it is what it was")
     return ItemResult(plan, reason=reason)
 
 
@@ -183,7 +188,8 @@ def _carry_out(writer: ConditionalWriter, rate: Rate, plan: ItemPlan) -> ItemRes
     if written.outcome is WriteOutcome.CONFLICT:
         wanted = own_attributes(plan.then.image)
         conflicts = conflicts_of(plan.keys, plan.now.image, written.item, wanted)
-    return ItemResult(plan, written.outcome, written.reason, tuple(conflicts))
+    reason = written.reason or plan.doubt
+    return ItemResult(plan, written.outcome, reason, tuple(conflicts))
 
 
 def _write(writer: ConditionalWriter, plan: ItemPlan) -> WriteResult:

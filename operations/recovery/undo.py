@@ -9,26 +9,28 @@ Repeating it does no harm. A change that is not recorded yet, or at all, is not 
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from operations.deployed_tables import DeployedTables
 from operations.execution.pace import Pace
-from operations.execution.rate import Rate
 from operations.recovery.bad_changes import BadItem, Selected, Undecided
 from operations.recovery.compensation import Compensation, compensate, touch_of
 from operations.recovery.conditional_write import ConditionalWriter, WriteOutcome, WriteResult
 from operations.recovery.conflicts import Conflict
+from operations.recovery.recorded import BehindError, Lag
 from operations.recovery.restore_items import UNKNOWN_KEY
 from reports.access.parallel import in_order
 from reports.access.row_reader import RowReader
 from reports.inputs.paths import Path
 from reports.states.differences import Difference
 from reports.states.stream_order import earliest_before, in_stream_order
-from stream_core.attribute_values import Item
+from reports.states.timeline import Evidence
+from stream_core.attribute_values import Item, own_attributes, same_item
 from stream_core.change import EventName
 from stream_core.errors import IntegrityError
-from stream_core.history_row import time_text
+from stream_core.history_row import HistoryRow, time_text
 from stream_core.item_id import item_id
 from stream_core.retry import error_code
 
@@ -108,7 +110,7 @@ def take_back(
     writer = ConditionalWriter(
         deployment.dynamodb, deployment.source_table, reader.live, pace.patience
     )
-    work = _Work(reader, writer, pace.rate, selected.attribute)
+    work = _Work(reader, writer, pace, Lag(pace), selected.attribute)
     results: list[ItemUndone] = []
     with closing(in_order(work.undo if apply else work.plan, selected.items)) as items:
         for item in items:
@@ -123,7 +125,8 @@ class _Work:
 
     reader: RowReader
     writer: ConditionalWriter
-    rate: Rate
+    pace: Pace
+    lag: Lag
     attribute: Path | None
 
     def plan(self, bad: BadItem) -> ItemUndone:
@@ -136,7 +139,7 @@ class _Work:
             compensation, refused = self._plan(bad)
             if refused or not compensation.edits:
                 return _result(bad, compensation, refused)
-            self.rate.take(1)
+            self.pace.rate.take(1)
             written = self._write(bad.keys, compensation)
             if written.outcome is not WriteOutcome.CONFLICT or attempt == _MOST_ATTEMPTS - 1:
                 break
@@ -151,6 +154,8 @@ class _Work:
             if not bad.changes:
                 return Compensation(), self._without_changes(bad.keys)
             return self._compensation(bad), None
+        except BehindError as error:
+            refused = WriteResult(WriteOutcome.REFUSED, reason=str(error))
         except IntegrityError as error:
             refused = WriteResult(
                 WriteOutcome.REFUSED, reason=f"its history is not intact: {error}"
@@ -163,26 +168,39 @@ class _Work:
 
     def _without_changes(self, keys: Item) -> WriteResult | None:
         """What is to be said of an item that was named; None: it had no such change."""
-        live = self.reader.live(keys)
-        if live is None and next(self.reader.items(item_id(keys), limit=1), None) is None:
+
+        def read() -> tuple[bool, Evidence]:
+            now = self.pace.machine.now()
+            evidence = self.reader.evidence(keys, now, now)
+            return evidence.fits, evidence
+
+        evidence = self.lag.settled(read)
+        if evidence.before is None and evidence.live is None:
             return WriteResult(WriteOutcome.REFUSED, reason=UNKNOWN_KEY)
         return None
 
     def _compensation(self, bad: BadItem) -> Compensation:
-        # In this order: a row may then say more than the item shows, and never less.
-        live = self.reader.live(bad.keys)
-        first, changes = min(bad.changes), set(bad.changes)
-        # Later changes may be stamped earlier; what was made before the first one is no obstacle.
-        since = earliest_before(datetime.fromisoformat(first.partition("#")[0]))
-        rows = self.reader.rows(item_id(bad.keys), after=time_text(since))
+        changes = set(bad.changes)
+        live, rows = self.lag.settled(partial(self._read, bad))
         touches = [
             touch_of(row, is_bad=row.sort_key in changes, attribute=self.attribute)
-            for row in in_stream_order(rows)
+            for row in rows
             if row.change.event_name is not EventName.SNAPSHOT
         ]
-        if sum(touch.is_bad for touch in touches) < len(changes):
-            raise IntegrityError("rows of changes to be taken back are gone")
         return compensate(bad.keys, live, touches)
+
+    def _read(self, bad: BadItem) -> tuple[bool, tuple[Item | None, list[HistoryRow]]]:
+        """An item and its rows since its first bad change; whether the last one left it so."""
+        # In this order: a row may then say more than the item shows, and never less.
+        live = self.reader.live(bad.keys)
+        # Later changes may be stamped earlier; what was made before the first one is no obstacle.
+        since = earliest_before(datetime.fromisoformat(min(bad.changes).partition("#")[0]))
+        by_time = self.reader.rows(item_id(bad.keys), after=time_text(since))
+        rows = list(in_stream_order(by_time))
+        if not {row.sort_key for row in rows}.issuperset(bad.changes):
+            raise IntegrityError("rows of changes to be taken back are gone")
+        last = own_attributes(rows[-1].change.new_image)
+        return same_item(own_attributes(live), last), (live, rows)
 
 
 def _result(bad: BadItem, compensation: Compensation, written: WriteResult | None) -> ItemUndone:

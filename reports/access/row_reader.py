@@ -80,8 +80,8 @@ class RowReader:
             source_table: the name of the table that it is of; None: it is not read.
             time_shards: partitions an hour of the index `ByTime`; see `ByTime`.
             overflow_bucket: the only one that rows point into, where that is known.
-            find_watermark: finds out up to when the history is complete; called once, and only
-                when that is asked.
+            find_watermark: finds out up to when the history is complete; called only when that
+                is asked.
             strict: raise at a row that is not what was written; else it is marked with its
                 fault, kept among `faults`, and the reading goes on.
         """
@@ -91,14 +91,14 @@ class RowReader:
         self.source_table = source_table
         self.overflow_bucket = overflow_bucket
         self.by_time = ByTime(dynamodb, history_table, time_shards)
-        self._find_watermark = find_watermark
+        self.find_watermark = find_watermark
         self._strict = strict
         self.faults: dict[tuple[str, str], RowFault] = {}
 
     @cached_property
     def watermark(self) -> Watermark | NoWatermark:
         """Up to when the history is complete, for rows that are read after this was asked."""
-        return self._find_watermark()
+        return self.find_watermark()
 
     @cached_property
     def source(self) -> TableDescription | None:

@@ -12,6 +12,7 @@ import pytest
 
 import history_writer.app
 from operations.deployed_tables import DeployedTables
+from operations.errors import RefusedError
 from operations.execution.pace import Pace
 from operations.recovery.bad_changes import select_bad
 from operations.recovery.conditional_write import WriteOutcome
@@ -19,6 +20,7 @@ from operations.recovery.restore_items import carry_out, plan_restore
 from operations.recovery.restore_table import restore_table
 from operations.recovery.undo import take_back
 from reports.states.selection import Selection
+from reports.states.watermark import Basis, Watermark
 from stream_core.attribute_values import same_item
 from stream_core.change import EventName
 from tests.factories import complete, item, lambda_context, lambda_form, nested, number, text
@@ -230,10 +232,12 @@ def test_a_bad_bulk_update_is_undone_among_500_good_writes(trail):
             one, name = dice.choice(identifiers), f"later-{len(later)}"
             trail.set(one, {name: text(name)})
             later.append((one, name))
+            trail.record()
 
     writer = threading.Thread(target=go_on)
     writer.start()
     by_job = Selection(actor=JOB, actor_attribute=("By",))
+    # Another writer's row takes a moment, and a busy item is looked at more than once.
     planned = trail.undo(since=since, until=until, where=by_job)
     result = trail.undo(since=since, until=until, where=by_job, apply=True)
     stop.set()
@@ -293,6 +297,33 @@ def test_a_good_insert_is_not_deleted_for_its_value(trail):
     assert (result.whole_items, result.is_clean) == (1, True)
     misspelt = Selection(attribute="Statos")
     assert not trail.undo(since=since, until=until, where=misspelt).is_clean
+
+
+def test_nothing_is_undone_on_a_history_that_is_behind(trail):
+    """Of the range as a whole, and of one item: it may be bad as well, and is told."""
+    for n in range(2):
+        trail.put(item(f"{n}", Status=text("open")))
+    since = trail.moment()
+    for n in range(2):
+        trail.set(f"{n}", {"Status": text("CORRUPT")})
+    until = trail.moment()
+    trail.set("1", {"Note": text("on its way")})
+    by_status = {"since": since, "until": until, "where": Selection(attribute="Status")}
+
+    trail.deployment.reader.watermark = Watermark(until, Basis.MEASURED, "by the metrics")
+    with pytest.raises(RefusedError, match="may not all be in the history yet"):
+        trail.undo(**by_status, apply=True)
+    complete(trail.deployment.reader)
+    done, behind = sorted(
+        trail.undo(**by_status, apply=True).items, key=lambda one: one.keys["Id"]["S"]
+    )
+
+    assert (done.outcome, behind.outcome) == (WriteOutcome.WRITTEN, WriteOutcome.REFUSED)
+    assert "not what its last row left it" in behind.reason
+    assert [trail.items()[one]["Status"] for one in "01"] == [text("open"), text("CORRUPT")]
+    trail.record()
+    assert outcomes_of(trail.undo(**by_status, apply=True)) == {WriteOutcome.WRITTEN: 1}
+    assert trail.items()["1"] == item("1", Status=text("open"), Note=text("on its way"))
 
 
 def test_deleted_items_are_put_back_exactly(trail):

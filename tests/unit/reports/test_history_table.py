@@ -608,7 +608,7 @@ def test_the_watermark_is_asked_before_the_changes_that_it_speaks_of(trail):
     """A change that is written in between may not count as recorded, and be missing."""
     asked = []
     del trail._reader.watermark
-    trail._reader._find_watermark = lambda: asked.append("watermark") or NoWatermark()
+    trail._reader.find_watermark = lambda: asked.append("watermark") or NoWatermark()
     changed = trail.changed_rows
     trail.changed_rows = lambda *given: asked.append("rows") or changed(*given)
 

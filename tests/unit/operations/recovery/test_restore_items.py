@@ -171,6 +171,7 @@ def test_an_uncertain_state_is_refused(world):
     assert "only bounded: a change is missing" in refused.items[0].reason
     assert untouched == ada(Salary2=number(2))
     assert allowed.is_clean
+    assert allowed.items[0].reason == refused.items[0].reason
     assert world.item() == ada()
 
 

@@ -1,0 +1,96 @@
+"""Whether a history has all that an undo rests on: no change of it may still be on its way."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TypeVar
+
+from operations.errors import OperationError, RefusedError
+from operations.execution.pace import Pace
+from reports.access.row_reader import RowReader
+from reports.states.watermark import Basis, NoWatermark, Watermark
+from stream_core.history_row import time_text
+
+T = TypeVar("T")
+
+# Metrics have a point a minute.
+_POLL_S = 15.0
+# A row takes a second or two; of a history that stands still no item is to be waited for long.
+_PAUSE_S = 1.0
+_MOST_READS = 5
+_MOST_PAUSED_S = 60.0
+
+
+class BehindError(OperationError):
+    """An item is not what its last row left it."""
+
+
+def await_recorded(reader: RowReader, until: datetime, *, wait: bool, pace: Pace) -> None:
+    """See that every change up to an instant is in the history; to be asked before its rows.
+
+    Args:
+        reader: knows up to when the history is complete.
+        until: the instant.
+        wait: wait until it is so, where that is found out.
+        pace: what is called while it waits, and by which clock.
+
+    Raises:
+        RefusedError: it is not known to be so.
+    """
+    began = pace.machine.clock()
+    while not reader.watermark.covers(until):
+        watermark = reader.watermark
+        if not wait or isinstance(watermark, NoWatermark) or watermark.basis is Basis.DECLARED:
+            raise RefusedError(_refusal(watermark, until, pace.machine.now()))
+        complete = f"complete until {time_text(watermark.at)}, to be until {time_text(until)}"
+        waited_s = int(pace.machine.clock() - began)
+        pace.progress(f"waiting for the history: {complete}; seconds", waited_s, None)
+        pace.machine.sleep(_POLL_S)
+        reader.watermark = reader.find_watermark()
+
+
+def _refusal(watermark: Watermark | NoWatermark, until: datetime, now: datetime) -> str:
+    refusal = (
+        f"what was done until {time_text(until)} may not all be in the history yet: "
+        f"{watermark.doubt(now)}"
+    )
+    if isinstance(watermark, NoWatermark):
+        # It says itself what to do.
+        return refusal
+    if watermark.basis is Basis.DECLARED:
+        return f"{refusal}: give --recorded-until a later second than --until, if that is so"
+    return f"{refusal}: --wait waits for it, and --recorded-until says it where you know it"
+
+
+class Lag:
+    """How long a run waits, all in all, for rows of changes that its items show already.
+
+    Attributes:
+        remaining_s: how long it still does.
+    """
+
+    def __init__(self, pace: Pace) -> None:
+        """Wait at this pace."""
+        self._sleep = pace.machine.sleep
+        self.remaining_s = pace.wait_s(_MOST_PAUSED_S)
+
+    def settled(self, read: Callable[[], tuple[bool, T]]) -> T:
+        """What is read of an item once its last row and the item are the same.
+
+        Args:
+            read: reads both; says whether they are.
+
+        Raises:
+            BehindError: they are not.
+        """
+        for attempt in range(_MOST_READS):
+            is_settled, value = read()
+            if is_settled:
+                return value
+            if attempt == _MOST_READS - 1 or self.remaining_s <= 0:
+                break
+            self.remaining_s -= _PAUSE_S
+            self._sleep(_PAUSE_S)
+        raise BehindError(
+            "the item is not what its last row left it: the change that made it so is still on its "
+            "way, or is missing; try again later, and see what verify says of it"
+        )
