@@ -22,10 +22,11 @@ from reports.inputs.paths import Path, as_path
 from reports.inputs.times import TimeRole, read_time
 from reports.states.blame import Blame, blame
 from reports.states.differences import Difference, own_differences
+from reports.states.evidence import Evidence
 from reports.states.selection import Selection
 from reports.states.spans import timeline
 from reports.states.stream_order import in_stream_order
-from reports.states.timeline import Evidence, ItemState, judge, weaker_of
+from reports.states.timeline import ItemState, judge, weaker_of
 from reports.states.watermark import NoWatermark, Watermark, declared_watermark
 from reports.table.as_of import TableAsOf, require_exact, table_states
 from reports.table.changes import changed_rows
@@ -182,16 +183,13 @@ class HistoryTable:
         return old, new, own_differences(old.image, new.image)
 
     def timeline(self, key: Key, *, coerce: bool = False) -> "pd.DataFrame":
-        """What the history means: every state of an item, how long it lasted, and how sure it is.
-
-        The time before the first row is a state too, as is an absence; see `frames.states_frame`.
-        """
+        """Every state of an item since the history began, absences too: `frames.states_frame`."""
         from reports.frames import states_frame
 
         return states_frame(list(self.states(key)), coerce=coerce)
 
     def states(self, key: Key) -> Iterator[ItemState]:
-        """The states of an item in order, also that before its first row."""
+        """The states of an item in order, also that between the horizon and its first row."""
         _ = self._reader.lives
         newest = self._evidence(key, "now")
         until = newest.last_sort_key

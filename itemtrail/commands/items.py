@@ -212,8 +212,9 @@ def timeline(key: tuple[str, ...], output: str | None, target: Target) -> int:
     """Show an item's whole life: when it existed, for how long, what changed, and the gaps.
 
     KEY is a plain value, NAME=VALUE pairs, or JSON. Unlike `history`, which lists what is recorded,
-    this shows the time before the first record, the time since the last one, and what is missing
-    in between. Exits with 1 if the item never existed, as far as is known.
+    this shows the time before the first record, from when the history began, the time since the
+    last one, and what is missing in between. Exits with 1 if the item never existed, as far as is
+    known.
 
     \b
     Example:

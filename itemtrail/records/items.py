@@ -54,7 +54,7 @@ def state_record(state: ItemState) -> Record:
 
 def span_record(state: ItemState) -> Record:
     """A state and how long it lasted."""
-    began = state.row is not None and began_with(state)
+    began = began_with(state)
     return record_of(
         SPAN,
         state,
@@ -68,7 +68,8 @@ def span_record(state: ItemState) -> Record:
 
 def began_with(state: ItemState) -> bool:
     """Whether a state began with its row's change; before the first row it only ended with it."""
-    return state.valid_from is not None
+    began = state.valid_from
+    return state.row is not None and began is not None and state.row.change.created_at <= began
 
 
 def comparison_record(old: ItemState, new: ItemState, differences: Sequence[Difference]) -> Record:

@@ -96,11 +96,12 @@ def _attributes(state: ItemState) -> Table | Text:
 
 
 def _validity(state: ItemState) -> list[Text]:
-    if state.valid_from is None and state.valid_to is None:
+    began = None if state.may_be_older else state.valid_from
+    if began is None and state.valid_to is None:
         return []
     is_deleted = state.image is None and state.certainty is not Certainty.UNKNOWN
-    since = "deleted" if is_deleted and state.valid_from else "valid"
-    start = cells.when(state.valid_from) if state.valid_from else "an unknown time"
+    since = "deleted" if is_deleted and began else "valid"
+    start = cells.when(began) if began else "an unknown time"
     end = cells.when(state.valid_to) if state.valid_to else "now"
     return [Text(f"{since} from {start} to {end}")]
 
@@ -175,7 +176,8 @@ def _existence(state: ItemState) -> tuple[str, tuple[str, str]]:
         return "not known", ("?", colour)
     if state.exists:
         return "exists" if state.is_current else "existed", ("●", colour)
-    return "deleted" if state.valid_from else "not there", ("○", colour)
+    has_ended = state.valid_from is not None and not state.may_be_older
+    return "deleted" if has_ended else "not there", ("○", colour)
 
 
 def _span(state: ItemState, now: datetime) -> Text:

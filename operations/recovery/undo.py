@@ -25,8 +25,8 @@ from reports.access.parallel import in_order
 from reports.access.row_reader import RowReader
 from reports.inputs.paths import Path
 from reports.states.differences import Difference
+from reports.states.evidence import Evidence
 from reports.states.stream_order import earliest_before, in_stream_order
-from reports.states.timeline import Evidence
 from stream_core.attribute_values import Item, own_attributes, same_item
 from stream_core.change import EventName
 from stream_core.errors import IntegrityError

@@ -4,9 +4,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reports.access.faulty_rows import unloaded_row
+from reports.states.evidence import Evidence
 from reports.states.spans import spoken_for
 from reports.states.stream_order import MOST_BACK, MOST_NEIGHBOURS, earliest_before, neighbours
-from reports.states.timeline import Evidence
 from stream_core.history_row import SORT_KEY, sort_key_after, time_text
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ from reports.access.overflow import REFUSED, overflow_body
 from reports.access.table_description import TableDescription, describe
 from reports.errors import ReportError, TableNotFoundError
 from reports.inputs.keys import KeySchema
+from reports.states.evidence import Evidence
 from reports.states.lives import Lives, is_another_stream
 from reports.states.provenance import Provenance
-from reports.states.timeline import Evidence
 from reports.states.watermark import NoWatermark, Watermark
 from stream_core.attribute_values import Item, same_item
 from stream_core.change import EventName

@@ -96,10 +96,8 @@ def draw(
         until: when they were read: nothing is drawn after it.
         instant: that was asked for, where it is another one.
     """
-    starts = [state.valid_from or state.valid_to for state in states]
-    axis = TimeAxis.over(
-        min([horizon, *(moment for moment in starts if moment is not None)]), until
-    )
+    starts = [state.valid_from for state in states if state.valid_from is not None]
+    axis = TimeAxis.over(min([horizon, *starts]), until)
     return DrawnTimeline(
         axis,
         list(_stretches(axis, states, until)),
@@ -111,11 +109,7 @@ def draw(
 def _stretches(axis: TimeAxis, states: Sequence[ItemState], until: datetime) -> Iterator[Stretch]:
     # States of one second last no time by the clock: the marks tell of them. Of a live item that
     # no row explains it is not known since when it is so: there is only the gap before it.
-    lasting = [
-        state
-        for number, state in enumerate(states)
-        if (state.valid_from != state.valid_to if state.valid_from else number == 0)
-    ]
+    lasting = [state for state in states if state.valid_from not in (None, state.valid_to)]
     for _, group in groupby(
         lasting, key=lambda state: (_kind(state), state.is_contradicted and id(state))
     ):

@@ -8,11 +8,12 @@ from typing import NamedTuple
 from reports.inputs.paths import Path, leaves
 from reports.states.actor import Actor, actor_of
 from reports.states.differences import Difference, changes_of, differences
+from reports.states.evidence import Evidence
 from reports.states.lives import Boundary, Crossing
 from reports.states.reasons import fault_of
 from reports.states.row_states import begins_known, leaves_known, state_before
 from reports.states.spans import is_superseded
-from reports.states.timeline import Certainty, Evidence, ItemState, judge, judge_span, weaker_of
+from reports.states.timeline import Certainty, ItemState, judge, judge_span, weaker_of
 from reports.states.watermark import Basis
 from stream_core.attribute_values import AttributeValue, Item, own_attributes, same_item
 from stream_core.history_row import HistoryRow, time_text

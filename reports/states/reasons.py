@@ -8,7 +8,7 @@ from stream_core.attribute_values import Item
 from stream_core.history_row import HistoryRow, time_text
 
 if TYPE_CHECKING:
-    from reports.states.timeline import Evidence
+    from reports.states.evidence import Evidence
 
 DISORDER = "the times of the changes contradict their sequence numbers"
 
@@ -68,4 +68,4 @@ def _on_its_way(evidence: "Evidence") -> str:
 
 def of_the_horizon(evidence: "Evidence") -> str:
     """That the time asked for lies before the history."""
-    return f"the history began at {evidence.horizon:%Y-%m-%dT%H:%M:%SZ}, after the time asked for"
+    return f"the history began later, at {evidence.horizon:%Y-%m-%dT%H:%M:%SZ}"

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import chain, pairwise
 
+from reports.states.evidence import Evidence
 from reports.states.global_tables import without_replication
 from reports.states.stream_order import placed_rows
-from reports.states.timeline import Certainty, Evidence, ItemState, judge, judge_span
+from reports.states.timeline import Certainty, ItemState, judge, judge_span
 from stream_core.attribute_values import same_item
 from stream_core.change import EventName
 from stream_core.history_row import HistoryRow
@@ -24,44 +25,46 @@ def timeline(
         previous: the row before the first of `rows`, where they do not start the history.
 
     Yields:
-        A state for the time before the first row and one for each row; each lasts until the next
-        one begins. Changes of one second give states that last no time by the clock, as do those
-        whose times go back: they come in the order of their sequence numbers. Where the evidence
-        is of now and the last row does not fit the live item, one more: the live item,
-        of which it is not known since when it is so.
+        A state for the time from when the history began to the first row, unless that is older,
+        and one for each row; each lasts until the next one begins. Changes of one second give
+        states that last no time by the clock, as do those whose times go back: they come in the
+        order of their sequence numbers. Where the evidence is of now and the last row does not fit
+        the live item, one more: the live item, of which it is not known since when it is so.
     """
     of_the_past = replace(newest, live_was_read=False, live=None)
     since = previous.change.created_at if previous else None
     for row, was_moved in placed_rows(spoken_for(rows)):
         until = max(since or row.change.created_at, row.change.created_at)
-        at = since or min(newest.horizon, row.change.created_at - timedelta(microseconds=1))
+        at = since or newest.horizon
         around = replace(of_the_past, at=at, before=previous, after=row, since=since, until=until)
-        is_first = previous is None and at == newest.horizon
-        for state in _spans(replace(around, is_disordered=was_moved)):
-            yield _since_the_horizon(state, at) if is_first else state
+        yield from _spans(replace(around, is_disordered=was_moved))
         previous, since = row, until
     newest = replace(newest, before=previous, since=since)
     last = previous.change.new_image if previous else None
     if newest.ended_by is not None and newest.ended_by <= newest.at:
         last = None
-    is_behind = newest.is_of_now and not same_item(last, newest.live)
-    if previous is not None or not is_behind:
-        # Without an end it lasts until now, also where a range ended earlier.
-        yield from _spans(newest, until=max(newest.at, newest.now))
-    if is_behind:
+    # Without an end it lasts until now, also where a range ended earlier.
+    yield from _spans(newest, until=max(newest.at, newest.now))
+    if previous is not None and newest.is_of_now and not same_item(last, newest.live):
         yield _live_span(judge(newest))
 
 
-def _since_the_horizon(state: ItemState, horizon: datetime) -> ItemState:
-    """The state before the first row; how sure it is, it is only since the history began."""
-    began = f"{horizon:%Y-%m-%dT%H:%M:%SZ}"
-    return replace(state, reason=f"{state.reason}; nothing is known of before {began}")
+def _before_the_first(evidence: Evidence, until: datetime | None) -> Iterator[ItemState]:
+    """What was before an item's first row, since the history began: of before nothing is known."""
+    horizon = evidence.horizon
+    first = evidence.until or (evidence.after.change.created_at if evidence.after else None)
+    if first is None or first > horizon:
+        # As sure as it is at its beginning: a backfill vouches for what was after it.
+        yield judge_span(replace(evidence, at=horizon), until)
 
 
 def _spans(evidence: Evidence, until: datetime | None = None) -> Iterator[ItemState]:
     """The state after a row, and after it the absence of an item that ended with its table."""
     ended_by, before = evidence.ended_by, evidence.before
-    if ended_by is None or before is None:
+    if before is None:
+        yield from _before_the_first(evidence, until)
+        return
+    if ended_by is None:
         yield judge_span(evidence, until)
         return
     if before.change.created_at < ended_by:

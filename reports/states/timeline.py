@@ -16,11 +16,11 @@ from enum import StrEnum
 from typing import Any
 
 from reports.states import reasons
-from reports.states.lives import Boundary, Crossing, Lives
-from reports.states.provenance import Provenance
+from reports.states.evidence import Evidence
+from reports.states.lives import Boundary, Crossing
 from reports.states.row_states import begins_known, state_before
 from reports.states.values import to_python
-from reports.states.watermark import Basis, NoWatermark, Watermark
+from reports.states.watermark import Basis, Watermark
 from stream_core.attribute_values import Item, same_item
 from stream_core.change import EventName
 from stream_core.history_row import HistoryRow
@@ -48,6 +48,8 @@ class ItemState:
         reason: why it is no surer, or what it rests on, in words.
         valid_from: since when the item was so, UTC; None where that is not known.
         valid_to: until when, exclusive, UTC; None where it still is, or is not known.
+        may_be_older: whether it may have been so before `valid_from`, which is when the history
+            began: no row tells of its beginning.
         row: the history row the answer rests on; None where it is the live item, or nothing.
         basis: what `exact` rests on; None where the answer is not exact.
         is_contradicted: whether the rows, or the last row and the live item, do not fit each
@@ -64,6 +66,7 @@ class ItemState:
     row: HistoryRow | None = None
     basis: Basis | None = None
     is_contradicted: bool = False
+    may_be_older: bool = False
 
     @property
     def exists(self) -> bool:
@@ -80,110 +83,6 @@ class ItemState:
     def item(self) -> dict[str, Any] | None:
         """The item as Python values: numbers as `Decimal`, binary as bytes, sets as sets."""
         return None if self.image is None else to_python(self.image)
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What is known around an instant.
-
-    Attributes:
-        before: the newest row stamped at or before the instant.
-        after: the oldest row stamped later.
-        live_was_read: whether the source table was asked; `live` is its answer.
-        now: when the evidence was gathered.
-        horizon: when the history began.
-        watermark: up to when the history is complete, or why that is not known.
-        since: when `before` began to hold, where that is not its own time.
-        until: when it ended, where that is not the time of `after`.
-        is_disordered: times of changes around the instant contradict their numbers.
-        last_by_time: the sort key of the newest row up to the instant, where numbers contradict it.
-        lives: which table each stream is of, and which finished backfills vouch for its items.
-        provenance: what rows of this history have to be of.
-    """
-
-    keys: Item
-    at: datetime
-    now: datetime
-    horizon: datetime
-    before: HistoryRow | None = None
-    after: HistoryRow | None = None
-    live_was_read: bool = False
-    live: Item | None = None
-    watermark: Watermark | NoWatermark = NoWatermark()  # noqa: RUF009 - it is frozen
-    lives: Lives = Lives()  # noqa: RUF009 - it is frozen
-    provenance: Provenance = Provenance()  # noqa: RUF009 - it is frozen
-    since: datetime | None = None
-    until: datetime | None = None
-    is_disordered: bool = False
-    last_by_time: str | None = None
-
-    @property
-    def last_sort_key(self) -> str | None:
-        """The sort key of the newest row that was read up to the instant; None: there is none."""
-        return self.last_by_time or (self.before.sort_key if self.before else None)
-
-    @property
-    def fault(self) -> str | None:
-        """Which of the rows is not what was written, in words; None: neither is known not to be."""
-        return reasons.fault_beside(self.before, self.after)
-
-    @property
-    def fits(self) -> bool:
-        """Whether what is known on both sides of the instant is one state, as far as known."""
-        if self.after is None and not self.live_was_read:
-            return True
-        return same_item(self.before.change.new_image if self.before else None, self.following)
-
-    @property
-    def later_stream(self) -> str | None:
-        """The stream of what comes after the instant: of the next row, or of the source table."""
-        if self.after is not None:
-            return self.after.change.event_source_arn
-        current = self.lives.current
-        return None if current is None else current.stream_arn
-
-    @property
-    def complete_since(self) -> datetime | None:
-        """When the first finished backfill of that stream began; None without one.
-
-        An item that was there then has a row.
-        """
-        mark = self.lives.mark(self.later_stream)
-        return None if mark is None else mark.started
-
-    @property
-    def crossing(self) -> Crossing | None:
-        """What lies between the row before and what follows it; None: the same stream."""
-        is_open = self.after is None and not self.live_was_read
-        if self.before is None or is_open or self.fault is not None:
-            return None
-        change = self.before.change
-        return self.lives.crossing(change.event_source_arn, change.created_at, self.later_stream)
-
-    @property
-    def following(self) -> Item | None:
-        """The item right before what follows: the next row, or the live item."""
-        return self.live if self.after is None else state_before(self.after)
-
-    @property
-    def ended_by(self) -> datetime | None:
-        """By when the item of the row before has ended with its table; None: it is not known."""
-        crossing, image = self.crossing, self.before.change.new_image if self.before else None
-        if crossing is None or crossing.boundary is Boundary.GAP or image is None:
-            return None
-        goes_on = same_item(image, self.following)
-        return None if crossing.boundary is Boundary.UNCLEAR and goes_on else crossing.over_at
-
-    @property
-    def other_table(self) -> str | None:
-        """The other table that one of the rows is of, if any is: it tells nothing of this one."""
-        rows = (row for row in (self.before, self.after) if row is not None)
-        return next(filter(None, map(self.provenance.other_table, rows)), None)
-
-    @property
-    def is_of_now(self) -> bool:
-        """Whether the live item tells of the present; a later row shows it was read after that."""
-        return self.live_was_read and self.at == self.now and self.after is None
 
 
 def judge(evidence: Evidence) -> ItemState:
@@ -364,10 +263,11 @@ def _across(evidence: Evidence, before: HistoryRow, crossing: Crossing) -> ItemS
 
 
 def _before_a_row(evidence: Evidence, after: HistoryRow) -> ItemState:
-    certainty, reason = Certainty.BOUNDED, "the first row has no baseline before it"
+    ends = evidence.until or after.change.created_at
     if evidence.at < evidence.horizon:
-        certainty, reason = Certainty.UNKNOWN, reasons.of_the_horizon(evidence)
-    elif evidence.fault is not None:
+        return replace(_before_the_history(evidence, state_before(after), ends), row=after)
+    certainty, reason = Certainty.BOUNDED, "the first row has no baseline before it"
+    if evidence.fault is not None:
         certainty = Certainty.BOUNDED if begins_known(after) else Certainty.UNKNOWN
         reason = evidence.fault
     elif evidence.is_disordered:
@@ -381,20 +281,42 @@ def _before_a_row(evidence: Evidence, after: HistoryRow) -> ItemState:
         state_before(after),
         certainty,
         reason,
-        valid_to=evidence.until or after.change.created_at,
+        valid_from=evidence.horizon,
+        valid_to=ends,
         row=after,
+        may_be_older=True,
+    )
+
+
+def _before_the_history(evidence: Evidence, image: Item | None, ends: datetime) -> ItemState:
+    """What was before the history began: nothing tells, whatever the first row found later."""
+    return ItemState(
+        evidence.keys,
+        evidence.at,
+        image,
+        Certainty.UNKNOWN,
+        reasons.of_the_horizon(evidence),
+        valid_to=min(ends, evidence.horizon),
     )
 
 
 def _without_rows(evidence: Evidence) -> ItemState:
+    if evidence.at < evidence.horizon:
+        return _before_the_history(evidence, evidence.live, evidence.horizon)
     certainty, reason = Certainty.UNKNOWN, "no row, and no source table was given"
     if evidence.at > evidence.now:
         reason = "the time lies in the future"
-    elif evidence.at < evidence.horizon:
-        reason = reasons.of_the_horizon(evidence)
     elif evidence.live_was_read and evidence.live is None:
         certainty, why = beginnings(evidence.complete_since, evidence.at)
         reason = f"neither a row nor a live item, {why}"
     elif evidence.live_was_read:
         certainty, reason = Certainty.BOUNDED, "no row: the live item, as far as is recorded"
-    return ItemState(evidence.keys, evidence.at, evidence.live, certainty, reason)
+    return ItemState(
+        evidence.keys,
+        evidence.at,
+        evidence.live,
+        certainty,
+        reason,
+        valid_from=evidence.horizon,
+        may_be_older=True,
+    )

@@ -82,7 +82,7 @@ def table_states(
         # Of an item of which nothing has arrived there is no line that could say so.
         reason += f"; {reader.watermark.doubt(now)}"
     if at < reader.horizon:
-        reason += f"; what was deleted before {_began(reader)} does not show"
+        reason += f"; what was deleted before the history began at {_began(reader)} does not show"
     return TableAsOf(at, method, reason, _reported(states, certain=certain))
 
 
@@ -91,7 +91,7 @@ def _refuse_what_no_history_knows(reader: RowReader, at: datetime, now: datetime
     if at > now:
         why = "the time lies in the future"
     elif at < reader.horizon:
-        why = f"{_began(reader)}, after the time asked for"
+        why = f"the history began later, at {_began(reader)}"
     if why is not None:
         raise UncertainError(f"the state of the table as of {time_text(at)} is unknown: {why}")
     if at < now and not reader.watermark.covers(at):
@@ -102,7 +102,7 @@ def _refuse_what_no_history_knows(reader: RowReader, at: datetime, now: datetime
 
 
 def _began(reader: RowReader) -> str:
-    return f"the history began at {reader.horizon:%Y-%m-%dT%H:%M:%SZ}"
+    return f"{reader.horizon:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _choose(

@@ -18,7 +18,7 @@ from reports.access.progress import Progress
 from reports.access.row_reader import MOST_A_CALL, RowReader
 from reports.access.table_description import describe
 from reports.access.table_scan import scan
-from reports.states.timeline import Evidence
+from reports.states.evidence import Evidence
 from reports.table.live_table import LiveTable
 from stream_core.attribute_values import Item
 from stream_core.change import EventName

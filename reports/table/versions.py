@@ -11,9 +11,10 @@ from reports.access.own_writes import find_own_writes
 from reports.access.parallel import in_order
 from reports.access.progress import Progress
 from reports.access.row_reader import MOST_A_CALL, RowReader
+from reports.states.evidence import Evidence
 from reports.states.spans import timeline
 from reports.states.stream_order import earliest_before
-from reports.states.timeline import Evidence, ItemState
+from reports.states.timeline import ItemState
 from reports.table.known_items import (
     KnownItem,
     Span,

@@ -90,8 +90,8 @@ def lived(given_steps, first=None):
     return Life(first, [row for _, row in sorted(rows.items())])
 
 
-def history_of(rows, live):
-    return History(*rows, live=[live] if live else [])
+def history_of(rows, live, began_s=-86_400):
+    return History(*rows, live=[live] if live else [], began_s=began_s)
 
 
 def asked(history, at):
@@ -192,24 +192,32 @@ def test_one_missing_change_always_shows(given_steps, data):
         assert answer.certainty is not Certainty.EXACT
 
 
-@given(steps, st.sampled_from([None, OLD_AGE]), st.data())
-def test_the_states_of_a_timeline_tile_the_time_and_agree_with_as_of(given_steps, first, data):
-    """Each lasts until the next begins, whole or damaged, and is what as-of answers meanwhile."""
+@given(steps, st.sampled_from([None, OLD_AGE]), st.data(), st.sampled_from([-86_400, 0, 1, 2]))
+def test_the_states_of_a_timeline_tile_the_time_and_agree_with_as_of(
+    given_steps, first, data, began_s
+):
+    """Each lasts until the next begins, whole or damaged, and is what as-of answers meanwhile.
+
+    Before the history began neither knows anything.
+    """
     life = lived(given_steps, first)
     kept = data.draw(st.lists(st.booleans(), min_size=len(life.rows), max_size=len(life.rows)))
     left = [row for row, keep in zip(life.rows, kept, strict=True) if keep]
-    history = history_of(left, life.last)
+    history = history_of(left, life.last, began_s)
 
     states = list(timeline(left, history.reader.evidence(KEYS, END, LATER)))
 
-    assert states[0].valid_from is states[-1].valid_to is None
+    assert states[-1].valid_to is None
     assert [state.valid_to for state in states[:-1]] == [state.valid_from for state in states[1:]]
-    begins = [state.valid_from for state in states[1:]]
+    begins = [state.valid_from for state in states]
     assert begins == sorted(begins)
     tick = timedelta(microseconds=1)
     for at in {moment(-1), END, *begins, *(begin - tick for begin in begins)}:
-        lasting = states[bisect_right(begins, at)]
         answer = asked(history, at)
+        if at < begins[0]:
+            assert answer.certainty is Certainty.UNKNOWN
+            continue
+        lasting = states[bisect_right(begins, at) - 1]
         assert same_item(lasting.image, answer.image)
         assert lasting.certainty is answer.certainty
         assert (lasting.valid_from, lasting.valid_to) == (answer.valid_from, answer.valid_to)

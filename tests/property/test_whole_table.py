@@ -58,7 +58,7 @@ class Replay:
     def __init__(self, given_steps, existing, shards, page=1000):
         self.recorded = Recorded(shards=shards, page=page)
         self.existing = existing
-        self.states = {name: [(None, state_of(name, 9))] for name in existing}
+        self.states = {name: [(moment(-86_400), state_of(name, 9))] for name in existing}
         self.changes = []
         self.baselines = []
         for name in existing:
@@ -86,7 +86,7 @@ class Replay:
         for name, states in self.states.items():
             image = None
             for begun, state in states:
-                image = state if begun is None or begun <= at else image
+                image = state if begun <= at else image
             if image is not None:
                 found[name] = image
         return found
@@ -101,7 +101,7 @@ class Replay:
                 (begun, ended, image)
                 for (begun, image), ended in zip(states, ends, strict=True)
                 if image is not None
-                and (begun is None or begun <= end)
+                and begun <= end
                 and (ended is None or ended > start or begun == ended == start)
             ]
             if versions:
@@ -118,7 +118,7 @@ class Replay:
             if row.id == name and row.change.created_at not in changed
         }
         more = [(begun, image) for (begun, _), image in told.items()]
-        return sorted([*states, *more], key=lambda state: state[0] or moment(-9))
+        return sorted([*states, *more], key=lambda state: state[0])
 
     @property
     def now(self):

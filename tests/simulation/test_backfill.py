@@ -16,8 +16,9 @@ from operations.backfill.observation import Dated, DatedItems, stamp
 from operations.backfill.service_clock import ServiceClock
 from replica_writer.settle import Settled
 from reports.access.machine import Machine
+from reports.states.evidence import Evidence
 from reports.states.row_states import state_before
-from reports.states.timeline import Certainty, Evidence, judge
+from reports.states.timeline import Certainty, judge
 from reports.verification.continuity import FindingKind, Head, Link, judge_chain
 from stream_core.attribute_values import digest, read_item
 from stream_core.change import EventName

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from replica_writer import settle
-from reports.states.timeline import Certainty, Evidence, judge
+from reports.states.evidence import Evidence
+from reports.states.timeline import Certainty, judge
 from stream_core.attribute_values import read_item
 from stream_core.history_row import HistoryRow
 from tests.factories import COMPLETE

@@ -28,6 +28,7 @@ from tests.worlds.world import LATE, LOST, RECORDED, SECOND, draw, seen_later
 _COMPLETENESS = {"MISSING_CHANGE", "MISSING_INSERT", "MISSING_DELETE", "MISSING_START"}
 _COMPLETENESS |= {"HEAD_MISMATCH"}
 _MOST_INSTANTS = 8
+_STRENGTH = list(Certainty)
 
 
 class Examination:
@@ -112,6 +113,7 @@ class Examination:
             self._check_certain(trail, keys, at, state)
             answers.append(state)
         self._check_line(identifier, trail.states(keys), "timeline")
+        self._check_agreement(identifier, answers, list(trail.states(keys)))
         start, end = sorted(self.random.sample([*instants, self.world.now], 2))
         self._check_line(identifier, trail.versions(start, end, keys), "between", start, end)
         self._check_difference(identifier, keys, start, end)
@@ -182,6 +184,29 @@ class Examination:
         if self.oracle.is_whole(identifier) and is_one_stream:
             self._check_whole_line(identifier, states, question, start, end)
 
+    def _check_agreement(self, identifier, answers, states):
+        """Of a moment of the past a timeline says what as-of says of it, and is no surer."""
+        for answer in answers:
+            if answer.at >= self.world.now:
+                continue
+            around = [
+                state
+                for state in states
+                if (state.valid_from or state.valid_to) is not None
+                and (state.valid_from is None or state.valid_from <= answer.at)
+                and (state.valid_to is None or answer.at < state.valid_to)
+            ]
+            what = f"{identifier!r} at {answer.at}: {answer.certainty} {answer.image}, and in the"
+            what += f" timeline {[(state.certainty, state.image) for state in around]}"
+            if not around and answer.certainty is not Certainty.UNKNOWN:
+                self._fault("untold", what)
+            if any(
+                _STRENGTH.index(state.certainty) < _STRENGTH.index(answer.certainty)
+                or not same_item(state.image, answer.image)
+                for state in around
+            ):
+                self._fault("timeline-differs", what)
+
     def _check_whole_line(self, identifier, states, question, start, end):
         """Of an item of which nothing is missing every version is there and no other."""
         writes = self.world.writes_of(identifier)
@@ -198,7 +223,7 @@ class Examination:
         shown = [
             (state.valid_from, state.valid_to, state.image)
             for state in states
-            if state.valid_from is not None
+            if state.valid_from is not None and not state.may_be_older
         ]
         if len(shown) != len(true) or not all(
             mine[:2] == theirs[:2] and same_item(mine[2], theirs[2])

@@ -120,8 +120,13 @@ WITH marks AS (
     CASE
       WHEN earlier.is_foreign THEN earlier.event_source_arn ELSE later.event_source_arn
     END AS foreign_arn,
-    earlier.since AS valid_from,
-    later.since AS valid_to,
+    CASE
+      WHEN marks.before_key IS NULL AND :at >= :horizon THEN :horizon ELSE earlier.since
+    END AS valid_from,
+    CASE
+      WHEN marks.before_key IS NULL AND :at < :horizon THEN LEAST(later.since, :horizon)
+      ELSE later.since
+    END AS valid_to,
     COALESCE(earlier.sort_key, later.sort_key) AS sort_key
   FROM marks
   LEFT JOIN :earlier
@@ -194,19 +199,17 @@ WITH arranged AS (
   SELECT
     marks.id, initial.keys,
     CASE WHEN event_name = 'SNAPSHOT' THEN new_image ELSE old_image END AS image,
-    CAST(NULL AS TIMESTAMPTZ) AS valid_from, since AS valid_to, sequence_number, sort_key,
+    :horizon AS valid_from, since AS valid_to, sequence_number, sort_key,
     CASE
-      WHEN is_foreign AND created_at <= :horizon THEN 'foreign'
-      WHEN is_foreign THEN 'foreign first'
-      WHEN created_at <= :horizon THEN 'horizon'
-      WHEN is_moved THEN 'disordered first'
+      WHEN is_foreign THEN 'foreign'
+      WHEN is_moved THEN 'disordered'
       ELSE 'no baseline'
     END AS verdict,
     event_source_arn AS foreign_arn
   FROM marks
   JOIN :initial
     ON initial.id = marks.id AND initial.place = REPLACE(marks.first_key, '#~', '#')
-  WHERE initial.old_hash IS NOT NULL
+  WHERE initial.old_hash IS NOT NULL AND since > :horizon
 )
 SELECT
   id, keys, image, :certainty AS certainty, :basis AS basis, :reason AS reason,
@@ -238,12 +241,6 @@ WHERE old_states.image_hash IS DISTINCT FROM new_states.image_hash
 """
 
 
-# What a verdict is called of the state before an item's first row.
-_FIRST = {
-    "no baseline": "no baseline",
-    "disordered": "disordered first",
-    "foreign": "foreign first",
-}
 _FOREIGN_ARN = "{}"
 _FOREIGN = f"a row next to the instant is of another table, {_FOREIGN_ARN}: see what verify finds"
 _OTHER_STREAM = (
@@ -269,18 +266,14 @@ def table_as_of(at: datetime, bounds: Bounds) -> Question:
 def versions(bounds: Bounds) -> Question:
     """Every version of every item, as a dimension of type 2, in no order.
 
-    The state before an item's first row is one too; a baseline begins one unless a change of its
-    second says more.
+    The state before an item's first row is one too, since the history began; a baseline begins
+    one unless a change of its second says more.
     """
-    meanings = _meanings(bounds)
-    began = _before_the_horizon(bounds)
-    for verdict, first in _FIRST.items():
-        certainty, reason = meanings[verdict]
-        meanings[first] = certainty, f"{reason}; {began}"
     relations = {name: placed(bounds, name) for name in ("placed", "initial")}
     values = {"joins": joins_the_one_before(), "first_place": condition(_FIRST_PLACE, {})}
     tree = query(
-        _VERSIONS, {**bounds.values(), **_verdicts(meanings, bounds), **relations, **values}
+        _VERSIONS,
+        {**bounds.values(), **_verdicts(_meanings(bounds), bounds), **relations, **values},
     )
     return Question("versions", tree, VERSIONS)
 
@@ -319,7 +312,7 @@ def _meanings(bounds: Bounds) -> dict[str, tuple[str, str]]:
     began = (
         "it is unknown when the history began: nothing vouches for the time before its first row"
         if bounds.horizon is None
-        else f"the history began at {bounds.horizon:%Y-%m-%dT%H:%M:%SZ}, after the time asked for"
+        else f"the history began later, at {bounds.horizon:%Y-%m-%dT%H:%M:%SZ}"
     )
     complete = f"the dataset is complete until {time_text(bounds.complete_until)}, and no longer"
     fits = "the rows before and after fit each other"
@@ -343,12 +336,6 @@ def _meanings(bounds: Bounds) -> dict[str, tuple[str, str]]:
         "horizon": ("unknown", began),
         "incomplete": ("unknown", complete),
     }
-
-
-def _before_the_horizon(bounds: Bounds) -> str:
-    if bounds.horizon is None:
-        return "it is unknown when the history began"
-    return f"nothing is known of before {bounds.horizon:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _inserted(at: datetime, bounds: Bounds) -> tuple[str, str]:

@@ -11,8 +11,9 @@ from reports.deployment.status import ConsumerStatus, KeptAside, Status, TableSt
 from reports.inputs.keys import KeySchema
 from reports.states.blame import blame
 from reports.states.differences import differences
+from reports.states.evidence import Evidence
 from reports.states.spans import timeline
-from reports.states.timeline import Certainty, Evidence, ItemState, judge
+from reports.states.timeline import Certainty, ItemState, judge
 from reports.states.watermark import NoWatermark, Watermark
 from reports.table.as_of import TableAsOf
 from reports.verification.continuity import Finding, FindingKind
@@ -145,7 +146,7 @@ class Trail:
     def versions(self, start, end, key=None, *, progress):
         self._ask(start, end, key)
         progress("items", 1, 1)
-        return (state for state in self.states(KEYS) if self._rows and state.valid_from)
+        return (state for state in self.states(KEYS) if self._rows and not state.may_be_older)
 
     def table_states(self, at, *, certain=False, progress):
         self._ask(at, certain)

@@ -30,8 +30,9 @@ from reports.states.actor import Actor
 from reports.states.blame import Blame
 from reports.states.columns import MOST_WITHIN
 from reports.states.differences import differences
+from reports.states.evidence import Evidence
 from reports.states.spans import timeline
-from reports.states.timeline import Certainty, Evidence, ItemState
+from reports.states.timeline import Certainty, ItemState
 from reports.verification.continuity import Finding, FindingKind
 from stream_core.history_row import HistoryRow
 from tests.factories import COMPLETE, NOON, change, item, number, text
@@ -84,7 +85,7 @@ def test_a_states_frame_has_the_absences_too(states):
     assert list(frame["is_current"]) == [False] * 5
     assert set(frame["certainty"]) == {"exact"}
     assert frame["valid_from"].dtype == "datetime64[us, UTC]"
-    assert frame["valid_from"][0] is pd.NaT
+    assert frame["valid_from"][0] == states[0].at
     assert frame["key"][0] == {"Id": "1"}
     assert list(frame["event_name"]) == ["INSERT", "INSERT", "MODIFY", "MODIFY", "REMOVE"]
 

@@ -153,7 +153,7 @@ def test_timeline_tells_the_time_before_and_after_the_rows(run):
 
     lines = [" ".join(line.split()) for line in out.splitlines()]
     assert status == 0
-    assert "○ not recorded not there" in lines
+    assert "○ 2018-03-02 14:06:00 1 day not there" in lines
     assert "● 2018-03-03 14:06:00 under 1 s existed + Name: Murali" in lines
     assert re.search(r"○ +same second +\d+ days .*deleted +expired \(TTL\)", out)
     assert "exact throughout" in lines

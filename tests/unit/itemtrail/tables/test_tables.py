@@ -11,7 +11,8 @@ from itemtrail.tables import cells, layout
 from itemtrail.tables.items import blame_blocks, state_table, timeline_blocks, version_blocks
 from itemtrail.tables.many_items import change_blocks
 from reports.states.blame import blame
-from reports.states.timeline import Certainty, Evidence, ItemState, judge
+from reports.states.evidence import Evidence
+from reports.states.timeline import Certainty, ItemState, judge
 from stream_core.history_row import HistoryRow
 from tests.factories import change, item, text
 from tests.unit.itemtrail.stdout import AT, KEYS, ROW

@@ -8,8 +8,8 @@ from reports.page import activity_chart as drawn_activity
 from reports.page import timeline_chart as drawn_timeline
 from reports.page.activity_chart import HEIGHT, Activity
 from reports.page.time_axis import TimeAxis
+from reports.states.evidence import Evidence
 from reports.states.spans import timeline
-from reports.states.timeline import Evidence
 from stream_core.change import EventName
 from stream_core.history_row import HistoryRow
 from tests.factories import change, item, text

@@ -12,8 +12,9 @@ from reports.page.report import About, item_report, table_report
 from reports.page.text import shown, value_html
 from reports.page.words import CERTAINTIES, CLASSES, EXCEPTION, VERDICTS
 from reports.states.blame import blame
+from reports.states.evidence import Evidence
 from reports.states.spans import timeline
-from reports.states.timeline import Certainty, Evidence, judge
+from reports.states.timeline import Certainty, judge
 from reports.verification.continuity import Finding, FindingKind
 from reports.verification.gaps import Gap
 from reports.verification.verdicts import Verdict, Verification

@@ -7,9 +7,10 @@ import pytest
 
 from reports.inputs.paths import path_text
 from reports.states.blame import blame
+from reports.states.evidence import Evidence
 from reports.states.lives import Lives
 from reports.states.provenance import Provenance
-from reports.states.timeline import Certainty, Evidence
+from reports.states.timeline import Certainty
 from reports.states.watermark import NoWatermark
 from stream_core.change import EventName
 from stream_core.control_row import TableLife

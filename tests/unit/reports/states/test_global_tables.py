@@ -6,10 +6,11 @@ import pytest
 
 from reports.states.blame import blame
 from reports.states.differences import changed_paths
+from reports.states.evidence import Evidence
 from reports.states.global_tables import is_replication_only, without_replication
 from reports.states.selection import Selection
 from reports.states.spans import timeline
-from reports.states.timeline import Certainty, Evidence, judge
+from reports.states.timeline import Certainty, judge
 from tests.factories import item, number, text
 from tests.recorded_history import LATER, baseline_of, row_of
 
@@ -88,14 +89,6 @@ def test_a_timeline_has_a_state_for_each_change_by_a_person():
     ]
     assert [state.exists for state in states] == [False, True, True, False]
     assert not any(state.is_contradicted for state in states)
-
-
-def test_the_time_before_the_first_row_is_known_only_since_the_history_began():
-    """As `as-of` says of an instant before that."""
-    first = next(iter(timeline(ROWS, newest())))
-
-    assert first.valid_from is None
-    assert first.reason.endswith("; nothing is known of before 2018-03-02T14:06:00Z")
 
 
 def test_a_missing_change_still_shows_between_such_rows():

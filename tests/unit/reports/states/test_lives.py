@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from reports.states.evidence import Evidence
 from reports.states.lives import Boundary, Crossing, Lives
 from reports.states.spans import timeline
-from reports.states.timeline import Certainty, Evidence, judge
+from reports.states.timeline import Certainty, judge
 from stream_core.control_row import BackfillMark, TableLife
 from stream_core.history_row import HistoryRow
 from tests.factories import NOON, RECORDED, STREAM_ARN, TABLE_ARN, change, item, text

@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from reports.states.evidence import Evidence
 from reports.states.lives import Lives
 from reports.states.provenance import Provenance
 from reports.states.spans import spoken_for, timeline
-from reports.states.timeline import Certainty, Evidence, judge, weaker_of
+from reports.states.timeline import Certainty, judge, weaker_of
 from reports.states.watermark import Basis, NoWatermark, Watermark
 from stream_core.change import EventName
 from stream_core.history_row import HistoryRow
@@ -108,7 +109,7 @@ def test_before_the_first_row_its_old_image_stands():
     assert (inserted.image, inserted.certainty) == (None, Certainty.EXACT)
     assert (modified.image, modified.certainty) == (ONE, Certainty.BOUNDED)
     assert (removed.image, removed.certainty) == (TWO, Certainty.BOUNDED)
-    assert modified.valid_from is None
+    assert (modified.valid_from, modified.may_be_older) == (HORIZON, True)
     assert modified.valid_to == MOMENT + timedelta(hours=1)
 
 
@@ -131,7 +132,8 @@ def test_nothing_is_known_before_the_horizon(evidence):
     answer = state(at=HORIZON - timedelta(seconds=1), **evidence)
 
     assert answer.certainty is Certainty.UNKNOWN
-    assert "the history began at 2018-03-02T14:06:00Z" in answer.reason
+    assert answer.reason == "the history began later, at 2018-03-02T14:06:00Z"
+    assert (answer.valid_from, answer.valid_to) == (None, HORIZON)
 
 
 def test_without_any_row_the_live_item_stands_but_is_not_exact():
@@ -270,7 +272,7 @@ def test_a_state_of_a_timeline_is_sure_until_its_end_or_not_at_all():
     rows = [row(None, ONE, hours=-1), row(ONE, TWO), row(TWO, THREE, hours=1)]
 
     assert told(rows, live=THREE, watermark=recorded_until(MOMENT + timedelta(seconds=1))) == [
-        (None, "exact", None, -1),
+        (None, "exact", -24, -1),
         (ONE, "exact", -1, 0),
         (TWO, "bounded", 0, 1),
         (THREE, "bounded", 1, None),
@@ -308,12 +310,12 @@ def hour(moment):
     return None if moment is None else (moment - MOMENT) / timedelta(hours=1)
 
 
-def test_a_timeline_begins_before_the_first_row_and_ends_with_what_lasts():
-    """Each state lasts until the next one begins."""
+def test_a_timeline_begins_with_the_history_and_ends_with_what_lasts():
+    """Each state lasts until the next one begins; of before the history it says nothing."""
     rows = [row(None, ONE), row(ONE, TWO, hours=1), row(TWO, None, hours=2)]
 
     assert told(rows, live=None) == [
-        (None, "exact", None, 0),
+        (None, "exact", -24, 0),
         (ONE, "exact", 0, 1),
         (TWO, "exact", 1, 2),
         (None, "exact", 2, None),
@@ -348,15 +350,14 @@ def test_a_timeline_may_begin_in_the_middle():
     rows = [row(ONE, TWO, hours=1)]
 
     assert told(rows, TWO, previous=row(None, ONE))[0] == (ONE, "exact", 0, 1)
-    assert told(rows, TWO)[0] == (ONE, "bounded", None, 1)
+    assert told(rows, TWO)[0] == (ONE, "bounded", -24, 1)
 
 
 def test_rows_from_before_the_table_was_made_are_told_as_they_are():
-    """A table that was restored is younger than its rows: what was before them is not known."""
+    """A table that was restored is younger than its rows, with which its timeline begins."""
     rows = [row(None, ONE), row(ONE, TWO, hours=1)]
 
     assert told(rows, TWO, horizon=MOMENT + timedelta(minutes=1)) == [
-        (None, "unknown", None, 0),
         (ONE, "exact", 0, 1),
         (TWO, "exact", 1, None),
     ]

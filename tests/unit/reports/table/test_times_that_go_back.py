@@ -95,7 +95,7 @@ def test_a_life_is_told_in_the_order_in_which_it_was_lived():
     assert [state.image for state in states] == [None, ONE, TWO, THREE]
     assert [state.is_current for state in states] == [False, False, False, True]
     assert [(state.valid_from, state.valid_to) for state in states] == [
-        (None, moment(50)),
+        (moment(-86_400), moment(50)),
         (moment(50), moment(51)),
         (moment(51), moment(51)),
         (moment(51), None),

@@ -91,14 +91,18 @@ def test_a_version_that_lasted_no_time_was_active_at_its_moment(ask, start, end,
 
 @either
 def test_what_was_before_the_first_row_is_a_version_too(ask):
-    """Its image is known from that row, its beginning is not."""
+    """Its image is known from that row, its beginning is not: it was so when the history began."""
     world = Recorded()
     world.client.put(SOURCE, version(7))
     world.write("1", version(8), at=100)
 
     first, second = ask(world, 50, 150)
 
-    assert (first.image, first.valid_from, first.valid_to) == (version(7), None, moment(100))
+    assert (first.image, first.valid_from, first.valid_to) == (
+        version(7),
+        moment(-86_400),
+        moment(100),
+    )
     assert first.certainty is Certainty.BOUNDED
     assert (second.image, second.certainty) == (version(8), Certainty.EXACT)
     assert counts(ask(world, 100, 150)) == [8]

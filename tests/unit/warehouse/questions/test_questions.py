@@ -663,8 +663,8 @@ def test_a_limit_that_duckdb_does_not_take_is_one_line(engine_of):
         engine_of(*ROWS, memory_limit="plenty")
 
 
-def test_a_first_state_that_ends_when_the_history_began_is_unknown(engine_of):
-    """Nobody recorded what was before; one that ends later had its beginning before the rows."""
+def test_a_first_state_begins_when_the_history_began(engine_of):
+    """Nobody recorded what was before, and no version says anything of it, as `table_as_of`."""
     first = row_of(OPEN, DONE, 60, 1)
 
     def initial_state(horizon):
@@ -674,11 +674,16 @@ def test_a_first_state_that_ends_when_the_history_began_is_unknown(engine_of):
             for line in lines(
                 engine.answer(states_sql.versions(engine.bounds)), "valid_from", "certainty"
             )
-            if not line[0]
+            if line[1] == "bounded"
         ]
 
-    assert initial_state(moment(60)) == [(None, "unknown")]
-    assert initial_state(moment(59)) == [(None, "bounded")]
+    assert initial_state(moment(60)) == []
+    assert initial_state(moment(59)) == [(moment(59), "bounded")]
+    engine = engine_of(first, horizon=moment(59))
+    assert states_at(engine, moment(58)) == [
+        (True, "unknown", "the history began later, at 2018-03-03T14:06:59Z", None, moment(59))
+    ]
+    assert states_at(engine, moment(59))[0][3:] == (moment(59), moment(60))
 
 
 def test_changes_with_one_stamp_and_number_are_in_the_order_of_their_items(engine_of):
