@@ -16,18 +16,21 @@ from itemtrail.options.operation_target import (
     rate_option,
     segments_option,
 )
+from itemtrail.options.plan import approval_options
 from itemtrail.options.target import Target, output_option
 from itemtrail.output.answer import Answer, chosen_form, give, tell
+from itemtrail.output.approval import Approval, Stakes, require_approval
 from itemtrail.output.dry_run import dry_run
 from itemtrail.output.progress import ProgressBar
 from itemtrail.records.backfill import backfill_record, problem_records, stream_record
 from itemtrail.records.kinds import PROBLEM, STREAM
 from itemtrail.tables import cells
 from itemtrail.tables.backfill import backfill_blocks, gap_text, stream_blocks
-from itemtrail.tables.layout import summary_line
+from itemtrail.tables.layout import summary_line, titled
 from operations.backfill.mark import MarkOutcome, MarkResult
 from operations.backfill.plan import Backfill
 from operations.backfill.plan import backfill as backfill_table
+from operations.deployed_tables import DeployedTables
 from operations.enable import Stream
 from operations.enable import enable as enable_stream
 from operations.execution.pace import Pace
@@ -94,7 +97,7 @@ def enable(table: str, output: str | None, target: Target, *, apply: bool) -> in
     help="Take the items from a full export in DYNAMODB_JSON, s3://BUCKET/PREFIX/AWSDynamoDB/ID or "
     "a copy of that folder, which takes no capacity of the table.",
 )
-@apply_option
+@approval_options()
 @backfill_target_options
 @output_option
 def backfill(  # noqa: PLR0913 - an option each
@@ -108,19 +111,20 @@ def backfill(  # noqa: PLR0913 - an option each
     no_history: bool,
     no_replica: bool,
     apply: bool,
+    approval: Approval,
 ) -> int:
     """Bring the items of a table that is in use into its history and its replica.
 
     Items of which the history has no beginning get a baseline (SNAPSHOT); the replica is made
-    equal. Of a stack that has only one of the two, that one is done. A dry run unless --apply. Run
-    again it adds nothing; interrupted, the same command with the same --state goes on from there.
-    Exits with 1 if something could not be done.
+    equal. Of a stack that has only one of the two, that one is done. A dry run unless --apply,
+    which asks before it writes. Run again it adds nothing; interrupted, the same command with the
+    same --state goes on from there. Exits with 1 if something could not be done.
 
     \b
     Example:
       itemtrail backfill --stack employee-trail
-      itemtrail backfill --stack employee-trail --rate 500 --state backfill.json --apply
-      itemtrail backfill --no-replica --stack employee-trail --apply --output json
+      itemtrail backfill --stack employee-trail --rate 500 --state backfill.json --apply --yes
+      itemtrail backfill --no-replica --stack employee-trail --apply --yes --output json
       itemtrail backfill --from-export ./export/AWSDynamoDB/01693685827463-2d8752fd \\
         --stack employee-trail
     """  # noqa: D301
@@ -138,6 +142,8 @@ def backfill(  # noqa: PLR0913 - an option each
     )
     consumers = consumers_meant(requested, consumers_there(deployment, stack), stack)
     state = state_path or _default_state(deployment.source_table)
+    if apply:
+        _require_approval(deployment, consumers, form, approval)
     try:
         with ProgressBar() as progress:
             result = backfill_table(
@@ -157,6 +163,25 @@ def backfill(  # noqa: PLR0913 - an option each
         raise
     _give_backfill(result, consumers, deployment.source_table, form)
     return CLEAN if _is_clean(result) else FINDINGS
+
+
+def _require_approval(
+    deployment: DeployedTables, consumers: Collection[Consumer], form: str, approval: Approval
+) -> None:
+    """Show what a backfill would do, and return only if it is approved.
+
+    It is not counted first: to count is to read the whole table, as to do it is.
+    """
+    source, replica = deployment.source_table, deployment.replica_table
+    parts = {
+        Consumer.HISTORY_WRITER: f"baselines would be added to the history "
+        f"{deployment.history_table}",
+        Consumer.REPLICA_WRITER: f"its items would be written into the replica {replica} where "
+        "they differ",
+    }
+    text = " and ".join(parts[consumer] for consumer in consumers)
+    plan = [titled(f"Plan: backfill of {source}")]
+    require_approval(plan, form, Stakes(source, f"of {source} {text}"), approval)
 
 
 def _default_state(source_table: str) -> Path:

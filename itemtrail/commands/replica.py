@@ -12,14 +12,15 @@ from itemtrail.options.keys import KeyedCommand, given_keys, keys_file_option, r
 from itemtrail.options.kinds import ShareType
 from itemtrail.options.operation_target import (
     OperationTarget,
-    apply_option,
     rate_option,
     replica_target_options,
     segments_option,
     source_key_schema,
 )
+from itemtrail.options.plan import approval_options
 from itemtrail.options.target import key_argument, output_option
 from itemtrail.output.answer import Answer, chosen_form, give, tell
+from itemtrail.output.approval import Approval, Stakes, require_approval
 from itemtrail.output.dry_run import dry_run
 from itemtrail.output.progress import ProgressBar
 from itemtrail.output.terminal import show
@@ -32,9 +33,10 @@ from operations.deployed_tables import DeployedTables
 from operations.execution.pace import Pace
 from operations.replica.compare import SEGMENTS, Comparison
 from operations.replica.compare import compare as compare_tables
-from operations.replica.discrepancies import Discrepancy
+from operations.replica.discrepancies import Discrepancy, DiscrepancyKind
 from operations.replica.repair import Repaired
 from operations.replica.repair import repair as repair_items
+from reports.access.table_description import describe
 from reports.inputs.keys import key_text
 from stream_core.attribute_values import Item
 
@@ -111,7 +113,7 @@ def compare(  # noqa: PLR0913 - an option each
 @keys_file_option
 @_segments_option
 @rate_option
-@apply_option
+@approval_options("most", "deletes")
 @replica_target_options
 @output_option
 def repair(  # noqa: PLR0913 - an option each
@@ -123,18 +125,21 @@ def repair(  # noqa: PLR0913 - an option each
     output: str | None,
     target: OperationTarget,
     apply: bool,
+    approval: Approval,
 ) -> int:
     """Make items of the replica equal to the source: one, some, or all that `compare` finds.
 
     Nothing that was read before is ever written: the source is asked what an item is, and asked
-    again after the write, so that no newer write is undone. A dry run unless --apply. Without a
-    key both tables are compared first. Exits with 1 if something differs and is not healed.
+    again after the write, so that no newer write is undone. A dry run unless --apply, which shows
+    the plan and asks before it writes. Without a key both tables are compared first. Exits with 1
+    if something differs and is not healed.
 
     \b
     Example:
       itemtrail repair --stack employee-trail
-      itemtrail repair --stack employee-trail --rate 500 --apply
-      itemtrail repair 42 --stack employee-trail --apply
+      itemtrail repair --stack employee-trail --rate 500 --apply --yes \\
+        --deletes employee-trail-replica
+      itemtrail repair 42 --stack employee-trail --apply --yes
       itemtrail repair --keys-file keys.txt --stack employee-trail --output json
     """  # noqa: D301
     require_one_way(key, keys_file)
@@ -142,9 +147,10 @@ def repair(  # noqa: PLR0913 - an option each
     keys = given_keys(source_key_schema(deployment), key, keys_file)
     if keys is None:
         keys = _compared(deployment, segments, rate, form)
-    with ProgressBar() as progress:
-        pace = Pace(rate, progress=progress)
-        repaired = repair_items(deployment, keys, apply=apply, pace=pace)
+    repaired = _repaired(deployment, keys, rate)
+    if apply:
+        _require_approval(deployment, repaired, form, approval)
+        repaired = _repaired(deployment, keys, rate, apply=True)
     good = repaired.applied and repaired.is_clean
     answer = Answer(
         UNHEALED,
@@ -183,6 +189,28 @@ def _compared(
     return [*keys, *comparison.summary.restless]
 
 
+def _repaired(
+    deployment: DeployedTables, keys: list[Item], rate: float | None, *, apply: bool = False
+) -> Repaired:
+    with ProgressBar() as progress:
+        return repair_items(deployment, keys, apply=apply, pace=Pace(rate, progress=progress))
+
+
+def _require_approval(
+    deployment: DeployedTables, planned: Repaired, form: str, approval: Approval
+) -> None:
+    """Show what a repair would do, and return only if it is approved."""
+    replica = str(deployment.replica_table)
+    deletes = planned.differing.get(DiscrepancyKind.EXTRANEOUS, 0)
+    writes = sum(planned.differing.values()) - deletes
+
+    def size() -> int | None:
+        return describe(deployment.replica_client, replica).items
+
+    stakes = Stakes.of_items(replica, writes, deletes, named_deletes=True, size=size)
+    require_approval(repair_blocks(planned, f"Plan: repair of {replica}"), form, stakes, approval)
+
+
 def _title(deployment: DeployedTables) -> str:
     return f"{deployment.source_table} and its replica {deployment.replica_table}"
 
@@ -203,8 +231,10 @@ def _comparison_summary(comparison: Comparison) -> Iterator[Text]:
 def _repair_summary(repaired: Repaired) -> str:
     differing = sum(repaired.differing.values())
     if not repaired.applied:
-        return dry_run(f"{cells.count_of(differing, 'item')} of the replica would be made equal")
+        deletes = repaired.differing.get(DiscrepancyKind.EXTRANEOUS, 0)
+        written = f"{cells.count_of(differing - deletes, 'item')} of the replica would be written"
+        return dry_run(written + (f" and {deletes:,} deleted from it" if deletes else ""))
     remaining = repaired.looked_at - repaired.equal - repaired.healed
-    return f"{repaired.healed:,} of {differing:,} healed" + (
+    return f"{repaired.healed:,} of {differing:,} as in the source now" + (
         f", {remaining:,} not: repair again when the cause is removed" if remaining else ""
     )

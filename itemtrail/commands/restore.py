@@ -11,13 +11,14 @@ from itemtrail.options.keys import KeyedCommand, given_keys, keys_file_option, r
 from itemtrail.options.kinds import TimeType
 from itemtrail.options.operation_target import (
     OperationTarget,
-    apply_option,
     rate_option,
     source_target_options,
 )
+from itemtrail.options.plan import approval_options, each_option
 from itemtrail.options.target import key_argument, output_option
 from itemtrail.output.answer import Answer, chosen_form, give, instant
-from itemtrail.output.dry_run import dry_run, show_plan
+from itemtrail.output.approval import Approval, Stakes, require_approval
+from itemtrail.output.dry_run import dry_run
 from itemtrail.output.progress import ProgressBar
 from itemtrail.records.kinds import RESTORE, TABLE_RESTORE_LINE
 from itemtrail.records.restore import (
@@ -27,7 +28,7 @@ from itemtrail.records.restore import (
     table_restore_record,
 )
 from itemtrail.tables import cells
-from itemtrail.tables.layout import summary_line
+from itemtrail.tables.layout import summary_line, titled
 from itemtrail.tables.restore import restore_blocks, table_restore_blocks
 from operations.deployed_tables import DeployedTables
 from operations.execution.pace import Pace
@@ -39,6 +40,7 @@ from operations.recovery.restore_items import (
     plan_restore,
 )
 from operations.recovery.restore_table import TableRestored, restore_table
+from reports.access.table_description import describe
 from reports.inputs.keys import KeySchema, key_text
 from reports.inputs.times import TimeRole
 from stream_core.attribute_values import Item
@@ -74,8 +76,9 @@ from stream_core.attribute_values import Item
 @click.option(
     "--allow-uncertain", is_flag=True, help="Also where it is not certain what an item was."
 )
+@each_option
 @rate_option
-@apply_option
+@approval_options("most")
 @source_target_options
 @output_option
 def restore(  # noqa: PLR0913 - an option each
@@ -90,23 +93,26 @@ def restore(  # noqa: PLR0913 - an option each
     output: str | None,
     target: OperationTarget,
     allow_uncertain: bool,
+    is_each: bool,
     apply: bool,
+    approval: Approval,
 ) -> int:
     """Bring items, or with --into the whole table, back to what they were at an instant.
 
-    Shows first what would become different. A dry run unless --apply; then an item is written only
-    if it still is what was shown. Exits with 1 if one is not, if it is not certain what it was, or
-    if it could not be written, or if neither the table nor its history knows a key. What was
-    stamped in the second of --at is included, what was in that of --before is not.
+    A dry run unless --apply, which shows the plan and asks before it writes; then an item is
+    written only if it still is what was shown. Exits with 1 if one is not, if it is not certain
+    what it was, if it could not be written, or if neither the table nor its history knows a key.
+    What was stamped in the second of --at is included, what was in that of --before is not.
 
     \b
     Example:
       itemtrail restore 42 --at 2026-03-03T18:40Z --stack employee-trail
-      itemtrail restore 42 --at 2026-03-03T18:40Z --stack employee-trail --apply
+      itemtrail restore 42 --at 2026-03-03T18:40Z --stack employee-trail --apply --yes
       itemtrail restore --keys-file keys.txt --at 2026-03-03T18:40Z --stack employee-trail \\
         --output jsonl
       itemtrail restore 42 --before 2026-03-03T18:40Z --stack employee-trail
-      itemtrail restore --into Employee-march --at 2026-03-03T18:40Z --stack employee-trail --apply
+      itemtrail restore --into Employee-march --at 2026-03-03T18:40Z --stack employee-trail \\
+        --apply --yes
     """  # noqa: D301
     moment = _instant(at, before)
     require_one_way(key, keys_file)
@@ -123,7 +129,7 @@ def restore(  # noqa: PLR0913 - an option each
         )
     schema = _schema(key_attributes, new_table)
     form, (deployment, _) = chosen_form(output), target.find()
-    order = _RestoreOrder(deployment, moment, form, rate, apply)
+    order = _RestoreOrder(deployment, moment, form, rate, is_each, approval if apply else None)
     if new_table is not None:
         return order.whole_table(new_table, schema)
     keys = given_keys(deployment.reader.key_schema, key, keys_file) or []
@@ -158,13 +164,18 @@ def _schema(attributes: tuple[str, ...], new_table: str | None) -> KeySchema | N
 
 @dataclass(frozen=True)
 class _RestoreOrder:
-    """What was asked for."""
+    """What was asked for.
+
+    Attributes:
+        approval: None: it is a dry run.
+    """
 
     deployment: DeployedTables
     at: datetime
     form: str
     rate: float | None
-    apply: bool
+    is_each: bool
+    approval: Approval | None
 
     def items(self, keys: list[Item], *, allow_uncertain: bool) -> int:
         """Restore items; returns the exit status."""
@@ -179,14 +190,15 @@ class _RestoreOrder:
         restored = Restored(
             False, tuple(ItemResult(plan, reason=plan.refusal or plan.doubt) for plan in plans)
         )
-        if self.apply:
-            restored = self._carried_out(plans, restored)
+        if self.approval is not None:
+            self._require_approval(restored, self.approval)
+            restored = self._carried_out(plans)
         outcomes = [restore_outcome(result) for result in restored.items]
         summary = outcome_summary(outcomes, applied=restored.applied)
         answer = Answer(
             RESTORE,
             restore_records(restored, self.at),
-            restore_blocks(restored, self._title(restored)),
+            restore_blocks(restored, self._title(restored), is_each=self.is_each),
             summary=[summary_line(summary, good=restored.applied and restored.is_clean)],
             times=instant(self.at),
         )
@@ -195,21 +207,24 @@ class _RestoreOrder:
 
     def whole_table(self, new_table: str, schema: KeySchema | None) -> int:
         """Restore the whole table; returns the exit status."""
+        what = f"{self.deployment.source_table} as of {cells.zoned(self.at)}"
+        if self.approval is not None:
+            stakes = Stakes(new_table, f"{what} would be written into the new table {new_table}")
+            require_approval([titled(f"Plan: {what}")], self.form, stakes, self.approval)
         with ProgressBar() as progress:
             restored = restore_table(
                 self.deployment,
                 self.at,
                 new_table,
-                apply=self.apply,
+                apply=self.approval is not None,
                 key_schema=schema,
                 pace=Pace(self.rate, progress=progress),
             )
-        source, at = self.deployment.source_table, cells.zoned(self.at)
         good = restored.applied and restored.is_clean
         answer = Answer(
             TABLE_RESTORE_LINE,
             table_restore_line_records(restored),
-            table_restore_blocks(restored, f"{source} as of {at} into {restored.new_table}"),
+            table_restore_blocks(restored, f"{what} into {restored.new_table}"),
             lambda: table_restore_record(restored, self.at),
             [summary_line(_table_summary(restored), good=good)],
             times=instant(self.at),
@@ -217,12 +232,27 @@ class _RestoreOrder:
         give(answer, self.form)
         return CLEAN if restored.is_clean else FINDINGS
 
-    def _carried_out(self, plans: list[ItemPlan], planned: Restored) -> Restored:
-        if self.form == "table":
-            show_plan(restore_blocks(planned, f"Plan: {self._title(planned)}"))
+    def _require_approval(self, planned: Restored, approval: Approval) -> None:
+        plans = [
+            result.plan
+            for result in planned.items
+            if result.plan.is_needed and result.plan.refusal is None
+        ]
+        deletes = sum(not plan.then.exists for plan in plans)
+        stakes = Stakes.of_items(
+            self.deployment.source_table, len(plans) - deletes, deletes, size=self._size
+        )
+        title = f"Plan: {self._title(planned)}"
+        blocks = restore_blocks(planned, title, is_each=self.is_each)
+        require_approval(blocks, self.form, stakes, approval)
+
+    def _carried_out(self, plans: list[ItemPlan]) -> Restored:
         with ProgressBar() as progress:
             pace = Pace(self.rate, progress=progress)
             return carry_out(self.deployment, plans, pace=pace)
+
+    def _size(self) -> int | None:
+        return describe(self.deployment.dynamodb, self.deployment.source_table).items
 
     def _title(self, restored: Restored) -> str:
         return f"{_subject(restored)} back to {cells.zoned(self.at)}"

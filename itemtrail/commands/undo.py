@@ -10,10 +10,10 @@ from itemtrail.exit_status import CLEAN, FINDINGS
 from itemtrail.options.keys import KeyedCommand, given_keys, keys_file_option, require_one_way
 from itemtrail.options.operation_target import (
     OperationTarget,
-    apply_option,
     rate_option,
     source_target_options,
 )
+from itemtrail.options.plan import approval_options, each_option
 from itemtrail.options.selection import selection_options
 from itemtrail.options.target import (
     Period,
@@ -22,7 +22,7 @@ from itemtrail.options.target import (
     output_option,
 )
 from itemtrail.output.answer import Answer, chosen_form, give, span
-from itemtrail.output.dry_run import show_plan
+from itemtrail.output.approval import Approval, Stakes, require_approval
 from itemtrail.output.progress import ProgressBar
 from itemtrail.records.kinds import UNDO
 from itemtrail.records.undo import undo_records
@@ -33,6 +33,7 @@ from operations.deployed_tables import DeployedTables
 from operations.execution.pace import Pace
 from operations.recovery.bad_changes import Selected, select_bad
 from operations.recovery.undo import Undone, take_back
+from reports.access.table_description import describe
 from reports.states.selection import Selection
 from stream_core.attribute_values import Item
 from stream_core.history_row import time_text
@@ -49,8 +50,9 @@ from stream_core.history_row import time_text
     is_flag=True,
     help="Wait until every change of the range is known to be in the history; else refused.",
 )
+@each_option
 @rate_option
-@apply_option
+@approval_options("most")
 @source_target_options
 @output_option
 def undo(  # noqa: PLR0913 - an option each
@@ -64,23 +66,26 @@ def undo(  # noqa: PLR0913 - an option each
     target: OperationTarget,
     everything: bool,
     wait: bool,
+    is_each: bool,
     apply: bool,
+    approval: Approval,
 ) -> int:
     """Take back the changes of a range of time that are chosen, and no other.
 
     Where something was written since, by another, it is left as it is and listed as a conflict;
     changes to other attributes stay. With --attribute only what became of that value is taken back;
-    items that were inserted or deleted with it stay as they are unless --event names that. Shows
-    first what is written; a dry run unless --apply. It is refused while changes of the range may
-    still be on their way into the history; --wait waits for them. Exits with 1 if there are
-    conflicts, changes whose author the history does not name, or names that it does not know.
+    items that were inserted or deleted with it stay as they are unless --event names that. A dry
+    run unless --apply, which shows the plan and asks before it writes. It is refused while changes
+    of the range may still be on their way into the history; --wait waits for them. Exits with 1 if
+    there are conflicts, changes whose author the history does not name, or names that it does not
+    know.
 
     \b
     Example:
       itemtrail undo --since 2026-03-03T18:40Z --until 2026-03-03T18:46Z \\
         --actor payroll --actor-attribute updated_by --stack employee-trail
       itemtrail undo --since 2026-03-03T18:40Z --until 2026-03-03T18:46Z \\
-        --attribute status --to closed --stack employee-trail --apply
+        --attribute status --to closed --stack employee-trail --apply --yes
       itemtrail undo 42 --since 2026-03-03T18:40Z --until 2026-03-03T18:46Z \\
         --stack employee-trail --output json
     """  # noqa: D301
@@ -96,8 +101,12 @@ def undo(  # noqa: PLR0913 - an option each
         )
     form, (deployment, _) = chosen_form(output), target.find()
     keys = given_keys(deployment.reader.key_schema, key, keys_file)
-    order = _UndoOrder(deployment, period, form, rate)
-    undone = order.carried_out(order.selected(where, keys, wait=wait), apply=apply)
+    order = _UndoOrder(deployment, period, form, rate, is_each)
+    selected = order.selected(where, keys, wait=wait)
+    undone = order.planned(selected)
+    if apply:
+        order.require_approval(undone, approval)
+        undone = order.carried_out(selected)
     order.give(undone)
     return CLEAN if undone.is_clean else FINDINGS
 
@@ -110,6 +119,7 @@ class _UndoOrder:
     period: Period
     form: str
     rate: float | None
+    is_each: bool
 
     def selected(self, where: Selection, keys: list[Item] | None, *, wait: bool) -> Selected:
         """The changes to take back."""
@@ -124,12 +134,23 @@ class _UndoOrder:
                 pace=Pace(progress=progress),
             )
 
-    def carried_out(self, selected: Selected, *, apply: bool) -> Undone:
-        """Plan it; and do it, if so, once the plan is shown."""
-        if apply and self.form == "table":
-            planned = self._take_back(selected, apply=False)
-            show_plan(undo_blocks(planned, f"Plan: {self._title}"))
-        return self._take_back(selected, apply=apply)
+    def planned(self, selected: Selected) -> Undone:
+        """What would be done."""
+        return self._take_back(selected, apply=False)
+
+    def require_approval(self, planned: Undone, approval: Approval) -> None:
+        """Show the plan, and return only if it is approved."""
+        edits = [item.edits for item in planned.items if item.edits]
+        deletes = sum(edit.new is None for (edit, *_) in edits if not edit.path)
+        stakes = Stakes.of_items(
+            self.deployment.source_table, len(edits) - deletes, deletes, size=self._size
+        )
+        blocks = undo_blocks(planned, f"Plan: {self._title}", is_each=self.is_each)
+        require_approval(blocks, self.form, stakes, approval)
+
+    def carried_out(self, selected: Selected) -> Undone:
+        """Do it, and what became of it."""
+        return self._take_back(selected, apply=True)
 
     def give(self, undone: Undone) -> None:
         """Show what it came to."""
@@ -137,7 +158,7 @@ class _UndoOrder:
         answer = Answer(
             UNDO,
             undo_records(undone),
-            undo_blocks(undone, self._title),
+            undo_blocks(undone, self._title, is_each=self.is_each),
             summary=[summary_line(self._summary(undone), good=good)],
             times=span(*self.period),
         )
@@ -148,6 +169,9 @@ class _UndoOrder:
             return take_back(
                 self.deployment, selected, apply=apply, pace=Pace(self.rate, progress=progress)
             )
+
+    def _size(self) -> int | None:
+        return describe(self.deployment.dynamodb, self.deployment.source_table).items
 
     @property
     def _title(self) -> str:

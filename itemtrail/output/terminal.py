@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from pathlib import PurePath
+from typing import TextIO
 
 import click
 from rich.console import Console, RenderableType
@@ -24,22 +25,37 @@ def show(blocks: Iterable[RenderableType], progress: ProgressBar) -> None:
     progress.answer_begins()
     if not first:
         return
-    console = Console(file=sys.stdout, highlight=False)
-    console.width = min(console.width, _WIDEST)
-    texts = (_drawn(console, block) for block in chain(first, arriving))
+    console = _console(sys.stdout)
+    texts = _drawn(console, chain(first, arriving))
     if sys.stdin.isatty() and sys.stdout.isatty() and not console.is_dumb_terminal:
         _page(texts)
-        return
+    else:
+        _write(texts, sys.stdout)
+
+
+def draw(blocks: Iterable[RenderableType], out: TextIO) -> None:
+    """Draw what is asked about next, without a pager."""
+    _write(_drawn(_console(out), blocks), out)
+
+
+def _console(out: TextIO) -> Console:
+    console = Console(file=out, highlight=False)
+    console.width = min(console.width, _WIDEST)
+    return console
+
+
+def _drawn(console: Console, blocks: Iterable[RenderableType]) -> Iterator[str]:
+    for block in blocks:
+        with console.capture() as captured:
+            # A line that must not be broken may be longer than the screen.
+            console.print(block, crop=False)
+        yield captured.get()
+
+
+def _write(texts: Iterable[str], out: TextIO) -> None:
     for text in texts:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-
-
-def _drawn(console: Console, block: RenderableType) -> str:
-    with console.capture() as captured:
-        # A line that must not be broken may be longer than the screen.
-        console.print(block, crop=False)
-    return captured.get()
+        out.write(text)
+        out.flush()
 
 
 def _page(texts: Iterator[str]) -> None:

@@ -199,7 +199,7 @@ CONFLICT = RecordKind(
 RESTORE = RecordKind(
     "restore",
     {"key": _WIRE, "at": _TIME, "outcome": _TEXT, "reason": _TEXT, "certainty": _TEXT}
-    | {"existed": _FLAG, "exists": _FLAG, "differences": _WIRE, "conflicts": _WIRE},
+    | {"notes": _WIRE, "existed": _FLAG, "exists": _FLAG, "differences": _WIRE, "conflicts": _WIRE},
 )
 TABLE_RESTORE = RecordKind(
     "table restore",

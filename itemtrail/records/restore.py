@@ -30,6 +30,7 @@ def restore_records(restored: Restored, at: datetime) -> Iterator[Record]:
             outcome=restore_outcome(result),
             reason=result.reason or None,
             certainty=result.plan.then.certainty.value,
+            notes=list(result.plan.notes),
             existed=result.plan.then.exists,
             exists=result.plan.now.exists,
             differences=list(map(difference_record, result.plan.differences)),

@@ -1,6 +1,7 @@
 """What becomes of items that are written back, as `restore` and `undo` show it."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from rich.console import RenderableType
@@ -10,14 +11,19 @@ from rich.text import Text
 from itemtrail.tables import cells
 from itemtrail.tables.layout import Row, folded, listing, titled
 from operations.recovery.conflicts import Conflict
+from reports.inputs.keys import key_text
 from reports.inputs.paths import path_text
 from reports.states.differences import Difference
-from stream_core.attribute_values import AttributeValue, Item
+from stream_core.attribute_values import AttributeValue, Item, wire_json
 
-OutcomeRow: TypeAlias = tuple[Text, str, Text]
-"""A key, a word for what became of its item, and the changes and reasons."""
+OutcomeLine: TypeAlias = tuple[Text, str, Text]
+"""Whose outcome it is, a word for it, and the changes and reasons."""
 
 _MOST_LINES = 12
+# Of items to which the same is done; fewer are listed each.
+_EXAMPLES = 3
+# What came to anything else has to be looked at, item by item.
+_GOOD = frozenset({"planned", "written", "unneeded"})
 _LOOKS = {
     "planned": "cyan",
     "written": "green",
@@ -30,10 +36,85 @@ _LOOKS = {
 }
 
 
-def outcome_blocks(title: str, rows: Iterable[OutcomeRow]) -> Iterator[RenderableType]:
-    """What is done to each item, or would be."""
+@dataclass(frozen=True)
+class OutcomeRow:
+    """What becomes of an item.
+
+    Attributes:
+        outcome: a word for it.
+        what: the changes and reasons.
+        kind: the same for items to which the same is done.
+    """
+
+    keys: Item
+    outcome: str
+    what: Text
+    kind: bytes
+
+
+def outcome_row(  # noqa: PLR0913 - all that is told of an item
+    keys: Item,
+    outcome: str,
+    changes: Sequence[Difference],
+    conflicts: Sequence[Conflict] = (),
+    *,
+    reason: str = "",
+    notes: Sequence[str] = (),
+) -> OutcomeRow:
+    """What becomes of an item: what changes in it, then the conflicts, the reason and notes."""
+    what = _lines(changes, keys, conflicts, [*filter(None, [reason]), *notes])
+    alike = [
+        outcome,
+        [[change.path, _other(change.old, keys), _other(change.new, keys)] for change in changes],
+        [
+            [
+                conflict.path,
+                *(
+                    _other(value, keys)
+                    for value in (conflict.expected, conflict.actual, conflict.wanted)
+                ),
+                conflict.reason,
+            ]
+            for conflict in conflicts
+        ],
+        reason,
+        *notes,
+    ]
+    return OutcomeRow(keys, outcome, what, wire_json(alike))
+
+
+def outcome_blocks(
+    title: str, rows: Iterable[OutcomeRow], *, is_each: bool = False
+) -> Iterator[RenderableType]:
+    """What is done to items, or would be: to each, or to those alike to which the same is done."""
+    lines = map(_line, rows) if is_each else _grouped(rows)
     yield titled(title)
-    yield from listing(outcome_columns("what changes"), map(outcome_cells, rows))
+    yield from listing(outcome_columns("what changes"), map(outcome_cells, lines))
+
+
+def _grouped(rows: Iterable[OutcomeRow]) -> Iterator[OutcomeLine]:
+    groups: dict[bytes, list[OutcomeRow]] = {}
+    for row in rows:
+        groups.setdefault(row.kind, []).append(row)
+    for group in groups.values():
+        if len(group) <= _EXAMPLES or group[0].outcome not in _GOOD:
+            yield from map(_line, group)
+            continue
+        examples = ", ".join(key_text(row.keys) for row in group[:_EXAMPLES])
+        text = f"{cells.count_of(len(group), 'item')}: {examples}, …"
+        yield cells.plain(text), group[0].outcome, group[0].what
+
+
+def _line(row: OutcomeRow) -> OutcomeLine:
+    return cells.key_cell(row.keys), row.outcome, row.what
+
+
+def _other(value: AttributeValue | None, keys: Item) -> AttributeValue | None:
+    """A value without the key that it may hold: whole items differ in that."""
+    match value:
+        case {"M": dict(attributes)}:
+            return {"M": {name: attributes[name] for name in attributes if name not in keys}}
+    return value
 
 
 def outcome_columns(last: str) -> tuple[Column, ...]:
@@ -41,23 +122,21 @@ def outcome_columns(last: str) -> tuple[Column, ...]:
     return folded("key", 2), Column("it is", width=len("undecided")), folded(last, 5)
 
 
-def outcome_cells(row: OutcomeRow) -> Row:
+def outcome_cells(line: OutcomeLine) -> Row:
     """An outcome in its colour."""
-    key, outcome, what = row
+    key, outcome, what = line
     return key, Text(outcome, style=_LOOKS.get(outcome, "yellow")), what
 
 
-def outcome_lines(
-    changes: Iterable[Difference], keys: Item, conflicts: Sequence[Conflict], reason: str
+def _lines(
+    changes: Iterable[Difference], keys: Item, conflicts: Sequence[Conflict], notes: Iterable[str]
 ) -> Text:
-    """What changes in an item, a line each, then the conflicts and the reason."""
     texts = [_change(change, keys) for change in changes]
     lines = [*texts[:_MOST_LINES], *map(_conflict, conflicts[:_MOST_LINES])]
     left_out = len(texts) + len(conflicts) - len(lines)
     if left_out:
         lines.append(cells.more(left_out))
-    if reason:
-        lines.append(cells.plain(reason))
+    lines += map(cells.plain, notes)
     return Text("\n").join(lines)
 
 

@@ -34,7 +34,7 @@ _DISCREPANCY_COLUMNS = (
     folded("key", 2),
     folded("source → replica", 4),
 )
-_UNHEALED_COLUMNS = (folded("key", 2), folded("not healed", 5))
+_UNHEALED_COLUMNS = (folded("key", 2), folded("not as in the source", 5))
 
 
 def discrepancy_blocks(
@@ -65,7 +65,7 @@ def repair_blocks(repaired: Repaired, title: str) -> Iterator[RenderableType]:
         ),
     ]
     if repaired.applied:
-        lines.append(CountLine(repaired.healed, "healed", "green"))
+        lines.append(CountLine(repaired.healed, "as in the source now", "green"))
     yield titled(title, count_table(lines), "")
     unhealed = list(unhealed_records(repaired))
     if unhealed:

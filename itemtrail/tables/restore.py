@@ -13,7 +13,7 @@ from itemtrail.tables.outcomes import (
     outcome_blocks,
     outcome_cells,
     outcome_columns,
-    outcome_lines,
+    outcome_row,
 )
 from operations.recovery.restore_items import ItemPlan, ItemResult, Restored
 from operations.recovery.restore_table import TableRestored
@@ -22,9 +22,11 @@ from reports.states.differences import Difference
 _MOST_LISTED = 20
 
 
-def restore_blocks(restored: Restored, title: str) -> Iterator[RenderableType]:
+def restore_blocks(
+    restored: Restored, title: str, *, is_each: bool = False
+) -> Iterator[RenderableType]:
     """What is done to items, from what they are to what they were."""
-    return outcome_blocks(title, map(_outcome_row, restored.items))
+    return outcome_blocks(title, map(_outcome_row, restored.items), is_each=is_each)
 
 
 def table_restore_blocks(restored: TableRestored, title: str) -> Iterator[RenderableType]:
@@ -58,9 +60,9 @@ def table_restore_blocks(restored: TableRestored, title: str) -> Iterator[Render
 
 
 def _outcome_row(result: ItemResult) -> OutcomeRow:
-    keys = result.plan.keys
-    what = outcome_lines(_changes(result.plan), keys, result.conflicts, result.reason)
-    return cells.key_cell(keys), restore_outcome(result), what
+    plan, outcome = result.plan, restore_outcome(result)
+    changes, conflicts, reason = _changes(plan), result.conflicts, result.reason
+    return outcome_row(plan.keys, outcome, changes, conflicts, reason=reason, notes=plan.notes)
 
 
 def _changes(plan: ItemPlan) -> tuple[Difference, ...]:

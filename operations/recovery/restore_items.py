@@ -17,6 +17,7 @@ from operations.execution.rate import Rate
 from operations.recovery.conditional_write import ConditionalWriter, WriteOutcome, WriteResult
 from operations.recovery.conditions import edits_at
 from operations.recovery.conflicts import Conflict, conflicts_of
+from operations.recovery.expiry import TimeToLive
 from reports.access.parallel import in_order
 from reports.access.row_reader import RowReader
 from reports.states.differences import Difference, differences
@@ -37,6 +38,7 @@ class ItemPlan:
         now: the item as it is, read from the table.
         differences: what is to become different, from now to then, by attribute path.
         refusal: why nothing will be done to it; None if it can be.
+        notes: what else to know before it is done, as that it will expire again.
     """
 
     keys: Item
@@ -44,6 +46,7 @@ class ItemPlan:
     now: ItemState
     differences: tuple[Difference, ...]
     refusal: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def is_needed(self) -> bool:
@@ -119,7 +122,9 @@ def plan_restore(
     """
     distinct = {item_id(key): key for key in keys}
     plans: list[ItemPlan] = []
-    planner = _Planner(deployment.reader, at, pace.machine.now(), allow_uncertain)
+    now = pace.machine.now()
+    time_to_live = TimeToLive(deployment.dynamodb, deployment.source_table, now)
+    planner = _Planner(deployment.reader, at, now, allow_uncertain, time_to_live)
     with closing(in_order(planner.plan, distinct.values())) as compared:
         for item_plan in compared:
             plans.append(item_plan)
@@ -155,6 +160,7 @@ class _Planner:
     at: datetime
     now: datetime
     allow_uncertain: bool
+    time_to_live: TimeToLive
 
     def plan(self, keys: Item) -> ItemPlan:
         live = own_attributes(self.reader.live(keys))
@@ -168,10 +174,18 @@ class _Planner:
         changes = differences(live, own_attributes(then.image))
         if live is None and evidence.before is None and evidence.after is None:
             return ItemPlan(keys, then, current, (), UNKNOWN_KEY)
-        item_plan = ItemPlan(keys, then, current, tuple(changes))
+        notes = self._notes(then, live)
+        item_plan = ItemPlan(keys, then, current, tuple(changes), notes=notes)
         if item_plan.doubt and not self.allow_uncertain:
             return replace(item_plan, refusal=item_plan.doubt)
         return item_plan
+
+    def _notes(self, then: ItemState, live: Item | None) -> tuple[str, ...]:
+        """What becomes of an item that is brought back."""
+        if then.image is None or live is not None:
+            return ()
+        note = self.time_to_live.note(then.image)
+        return () if note is None else (note,)
 
 
 def _not_written(plan: ItemPlan) -> ItemResult:

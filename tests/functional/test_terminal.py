@@ -19,10 +19,11 @@ import click
 import pytest
 from more_itertools import chunked
 
+from stream_core.change import read_record
 from stream_core.history_row import HistoryRow
 from tests.eventually import GIVEN_UP_AFTER_S
-from tests.factories import change, item, number
-from tests.tables import create_history_table
+from tests.factories import change, item, lambda_record, number, text
+from tests.tables import create_history_table, create_table
 
 pytestmark = pytest.mark.functional
 
@@ -32,6 +33,7 @@ ROWS, TIME_SHARDS = 200, 4
 # A row in each of so many hours, each a partition of the index to ask.
 HOURS, SOME_HOURS = 2500, 700
 LONG_WORK = ("changes", "--since", "2017-01-01", "--until", "2017-12-31")
+BAD_JOB = ("undo", "--since", "1h ago", "--attribute", "status", "--until")
 ALL_CHANGES = ("changes", "1", "--since", "2018-03-03")
 
 
@@ -254,3 +256,115 @@ def test_progress_of_what_goes_into_a_file_is_on_the_terminal(long_history, tmp_
     assert status == 0
     assert "hours" in terminal.shown
     assert file.read_text().count('"key"') == SOME_HOURS
+
+
+ITEMS = 40
+
+
+@pytest.fixture
+def damaged(environment, dynamodb):
+    """The same of a table in which a job has closed all items; what is in it, how to undo it."""
+    source, history = (f"{name}-{uuid.uuid4().hex[:12]}" for name in ("source", "history"))
+    create_table(dynamodb, source, {"Id": "S"})
+    create_history_table(dynamodb, history)
+    stream = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+    table = dynamodb.update_table(TableName=source, StreamSpecification=stream)
+    arn = table["TableDescription"]["LatestStreamArn"]
+    made_at = int(time.time())
+    for identifier in map(str, range(ITEMS)):
+        states = [item(identifier, status=text(status)) for status in ("open", "closed")]
+        record = lambda_record(*states, at=made_at)
+        row = HistoryRow.from_change(
+            read_record(record | {"eventSourceARN": arn, "awsRegion": arn.split(":")[3]})
+        )
+        dynamodb.put_item(TableName=history, Item=row.to_item(TIME_SHARDS))
+        dynamodb.put_item(TableName=source, Item=states[1])
+
+    def statuses():
+        items = dynamodb.scan(TableName=source, ConsistentRead=True)["Items"]
+        return {one["status"]["S"] for one in items}
+
+    # What the history is said to be complete until must not lie in the future.
+    time.sleep(max(0, made_at + 2 - time.time()))
+    recorded, until = (
+        datetime.fromtimestamp(made_at + seconds, UTC).isoformat() for seconds in (2, 1)
+    )
+    own = {"ITEMTRAIL_HISTORY_TABLE": history, "ITEMTRAIL_SOURCE_TABLE": source}
+    own |= {"ITEMTRAIL_RECORDED_UNTIL": recorded, "PAGER": "less"}
+    return environment | own, statuses, [*BAD_JOB, until, "--apply"]
+
+
+@pytest.mark.parametrize("typed", [b"q", b"q\n", b"\n", b"no\n", b"\x04"])
+def test_what_is_not_a_yes_writes_nothing(damaged, typed):
+    """Nor what somebody presses who takes the plan for a page to leave, nor the end of input."""
+    surroundings, statuses, job = damaged
+    with Terminal([PROGRAM, *job], surroundings) as terminal:
+        terminal.until("Type yes to go on: ")
+        terminal.type(typed)
+        if typed == b"q":
+            terminal.type(b"\n")
+        status = terminal.end()
+
+    assert (status, statuses()) == (2, {"closed"})
+    assert "nothing was written: the answer was not yes" in terminal.shown
+
+
+def test_ctrl_c_at_the_question_writes_nothing(damaged):
+    """It says so, and ends as it does everywhere."""
+    surroundings, statuses, job = damaged
+    with Terminal([PROGRAM, *job], surroundings) as terminal:
+        terminal.until("Type yes to go on: ")
+        terminal.type(CTRL_C)
+        status = terminal.end()
+
+    assert (status, statuses()) == (130, {"closed"})
+    assert "nothing was written" in terminal.shown
+
+
+def test_a_yes_at_a_terminal_carries_out_what_was_shown(damaged):
+    """All items of which the same is to be done are one line of the plan."""
+    surroundings, statuses, job = damaged
+    with Terminal([PROGRAM, *job], surroundings) as terminal:
+        terminal.until("Type yes to go on: ")
+        plan = " ".join(click.unstyle(terminal.shown).split())
+        terminal.type(b"yes\n")
+        status = terminal.end()
+
+    assert (status, statuses()) == (0, {"open"})
+    assert "40 items:" in plan
+    assert "~ status: closed → open" in plan
+    assert f"40 items would be written in {surroundings['ITEMTRAIL_SOURCE_TABLE']}." in plan
+
+
+def test_a_yes_is_no_name_of_a_table(damaged):
+    """Where more would be changed than --most says, the table's name is asked for."""
+    surroundings, statuses, job = damaged
+    order = [PROGRAM, *job, "--most", "39"]
+    name = surroundings["ITEMTRAIL_SOURCE_TABLE"]
+    with Terminal(order, surroundings) as terminal:
+        terminal.until("to go on: ")
+        terminal.type(b"yes\n")
+        refused = terminal.end()
+    before = statuses()
+    with Terminal(order, surroundings) as terminal:
+        terminal.until("to go on: ")
+        terminal.type(f"{name}\n".encode())
+        status = terminal.end()
+
+    assert (refused, before) == (2, {"closed"})
+    assert (status, statuses()) == (0, {"open"})
+
+
+@pytest.mark.parametrize("more", [(), ("--yes", "--most", "39")])
+def test_without_a_terminal_nothing_is_taken_for_a_yes(damaged, more):
+    """A script has to say it, and how many at most if they are many."""
+    surroundings, statuses, job = damaged
+
+    ran = piped([*job, *more], surroundings)
+    before = statuses()
+    done = piped([*job, "--yes"], surroundings)
+
+    assert (ran.returncode, before) == (2, {"closed"})
+    assert "nothing was written" in ran.stderr
+    assert (done.returncode, statuses()) == (0, {"open"})
+    assert done.stderr.startswith("Plan: ")

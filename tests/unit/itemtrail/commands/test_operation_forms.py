@@ -60,6 +60,9 @@ NESTED = {
     ("undo", "conflicts"): record_kinds.CONFLICT,
 }
 EVERY_COMMAND = pytest.mark.parametrize("command", EVERY_ORDER)
+# These only add what is missing, and ask nobody.
+APPLY = dict.fromkeys(EVERY_ORDER, ("--apply", "--yes"))
+APPLY |= dict.fromkeys(("enable", "redrive"), ("--apply",))
 WRITING = pytest.mark.parametrize("command", sorted(EVERY_ORDER.keys() - {"compare"}))
 
 
@@ -67,7 +70,7 @@ WRITING = pytest.mark.parametrize("command", sorted(EVERY_ORDER.keys() - {"compa
 def test_json_has_the_documented_fields_in_order(run, command):
     """A list of records, or one document, each with the fields of its kind and no other."""
     _, out, _ = (
-        run(*EVERY_ORDER[command], "--apply", "--output", "json")
+        run(*EVERY_ORDER[command], *APPLY[command], "--output", "json")
         if (command != "compare")
         else run(*EVERY_ORDER[command])
     )
@@ -83,7 +86,7 @@ def test_json_has_the_documented_fields_in_order(run, command):
 @pytest.mark.parametrize(("command", "field"), NESTED)
 def test_nested_records_have_the_documented_fields(run, command, field):
     """What is within a record is documented too."""
-    _, out, _ = run(*EVERY_ORDER[command], "--apply")
+    _, out, _ = run(*EVERY_ORDER[command], *APPLY[command])
 
     answer = json.loads(out)
     nested = (answer[0] if isinstance(answer, list) else answer)[field]
@@ -140,10 +143,10 @@ def test_without_apply_nothing_is_written_and_that_is_said(run, command):
 
 @WRITING
 def test_with_apply_it_is_done(run, command):
-    """The one word is the consent: nobody is asked anything."""
+    """In a script --yes is the consent, where a person would be asked."""
     library = Library()
 
-    _, out, err = run(*EVERY_ORDER[command], "--apply", library=library)
+    _, out, err = run(*EVERY_ORDER[command], *APPLY[command], library=library)
 
     assert "dry run" not in err + out
     assert "carry_out" in library.order or any(
@@ -173,7 +176,7 @@ def test_a_comparison_has_nothing_to_apply(run):
 )
 def test_exits_with_0_where_nothing_is_left_and_with_1_where_something_is(run, command, answers):
     """Conflicts, refusals, what still fails and what differs are findings."""
-    apply = () if command == "compare" else ("--apply",)
+    apply = () if command == "compare" else APPLY[command]
 
     clean, _, _ = run(*EVERY_ORDER[command], *apply, **answers)
     left, _, _ = run(*EVERY_ORDER[command], *apply)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from itemtrail.output import dry_run as plan_first
+from itemtrail.output import approval
 from tests.unit.itemtrail.library import AGO, AT, EVERY_ORDER, ONE, RANGE, REFUSED, TWO, Library
 from tests.unit.itemtrail.outputs import lines_of, only_line
 
@@ -13,7 +13,7 @@ def test_restore_shows_the_plan_before_it_is_carried_out(run):
     library = Library()
 
     status, out, _ = run(
-        "restore", "1", "--at", AGO, "--apply", "--output", "table", library=library
+        "restore", "1", "--at", AGO, "--apply", "--yes", "--output", "table", library=library
     )
 
     lines = lines_of(out)
@@ -53,10 +53,10 @@ def test_a_plan_that_nobody_reads_is_not_carried_out(run, monkeypatch):
     def leave(*_):
         raise BrokenPipeError
 
-    monkeypatch.setattr(plan_first, "show", leave)
+    monkeypatch.setattr(approval, "draw", leave)
     monkeypatch.setattr("itemtrail.cli._drop_output", lambda: None)
     library = Library()
-    order = ("--at", AGO, "--apply", "--output", "table")
+    order = ("--at", AGO, "--apply", "--yes", "--output", "table")
 
     status, _, err = run("restore", "1", *order, library=library)
     undone, _, _ = run("undo", "1", *RANGE, *order[2:], library=library)
@@ -84,7 +84,13 @@ def test_restore_into_a_new_table(run):
     gone = ("--key-attribute", "Id:N", "--key-attribute", "a:b:S")
 
     status, out, _ = run(
-        *EVERY_ORDER["restore --into"], *gone, "--output", "table", "--apply", library=library
+        *EVERY_ORDER["restore --into"],
+        *gone,
+        "--output",
+        "table",
+        "--apply",
+        "--yes",
+        library=library,
     )
 
     (_, at, new_table), named = library.asked["restore_table"]

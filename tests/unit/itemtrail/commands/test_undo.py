@@ -59,7 +59,7 @@ def test_undo_shows_the_plan_before_it_is_carried_out(run):
     """Edits, conflicts, and the changes of which nothing tells whose they were."""
     library = Library()
 
-    _, out, _ = run("undo", "1", *RANGE, "--apply", "--output", "table", library=library)
+    _, out, _ = run("undo", "1", *RANGE, "--apply", "--yes", "--output", "table", library=library)
 
     lines = lines_of(out)
     assert library.order == ["select_bad", "take_back", "take_back"]

@@ -527,3 +527,18 @@ def test_what_was_seen_is_required_as_far_as_there_is_room():
     condition = update_request(KEY, edits, seen)["ConditionExpression"]
 
     assert 3800 < len(condition) <= 4096
+
+
+def test_an_item_that_expired_comes_back_with_a_word_about_it(world):
+    """DynamoDB deletes it again; of an item that is there nothing is said."""
+    specification = {"Enabled": True, "AttributeName": "expires"}
+    world.client.update_time_to_live(TableName=SOURCE, TimeToLiveSpecification=specification)
+    expired = number(int(world.at(0).timestamp()))
+    world.live(ada(expires=expired), None)
+
+    (gone,) = world.plans()
+    world.put(eve(expires=expired))
+    (there,) = world.plans()
+
+    assert [note.partition(":")[0] for note in gone.notes] == ["it will expire again"]
+    assert there.notes == ()
