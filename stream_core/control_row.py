@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeAlias
 
 from stream_core.attribute_values import Item, digest
@@ -25,6 +25,10 @@ RUN_PREFIX = "!run#"
 """Sort keys of run rows begin so."""
 OWN_PREFIX = "!own#"
 """Sort keys of announced writes begin so, then with the `item_hash` and `#`."""
+REDRIVE = "redrive"
+"""The command of runs that write rows long after their own time."""
+REDRIVE_LASTS = timedelta(hours=1)
+"""How long after its start what a redrive's run row announces is written, at most."""
 _EVENT = "CONTROL"
 _UNSEALED = (DIGEST, "Format")
 # 128 bits of an `Id`, which may itself be 2 KB, as long as a sort key may be no longer than 1 KB.
@@ -132,12 +136,12 @@ class RunRow:
         run: the run's id, made of the plan's digest: the same plan is the same run.
         command: its name.
         arguments: how it was ordered, as JSON text, with its times resolved.
-        plan_digest: of the plan file, `sha256:` and hex.
+        plan_digest: of the plan file, `sha256:` and hex; empty: there is none.
         who: who started it, as far as that is known.
         tool: what runs it, with its version.
         stream_arn: the stream of the table that is written; without one, the ARN of the table.
         table_id: as in `BackfillMark`.
-        started: by the service's clock, UTC.
+        started: by the service's clock, UTC; of a redrive by that of its machine.
     """
 
     run: str

@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from operations.deployed_tables import DeployedTables
 from operations.errors import OperationError, RefusedError
 from operations.execution.pace import Pace
+from operations.redrive.announcement import Announcement, caller
 from operations.redrive.bucket import FailureBucket, UnmovedError
 from operations.redrive.contents import Leftover, Load, Lost, Unpacker
 from operations.redrive.delivery import Cause, Redelivery, to_history, to_replica
@@ -241,9 +242,18 @@ class _Courier:
         # Made now, so that what is not named is missed before anything is written.
         if Consumer.HISTORY_WRITER in consumers:
             writer = deployment.history_writer
-            self._ways[Consumer.HISTORY_WRITER] = lambda deliveries: to_history(
-                writer, deliveries, pace.patience()
+            announcement = Announcement(
+                deployment.dynamodb,
+                writer.history_table,
+                caller(deployment.session, deployment.endpoint_url),
+                pace,
             )
+
+            def announced(deliveries: list[Delivery]) -> Redelivery:
+                announcement.make(deliveries[0].change.event_source_arn)
+                return to_history(writer, deliveries, pace.patience())
+
+            self._ways[Consumer.HISTORY_WRITER] = announced
         if Consumer.REPLICA_WRITER in consumers:
             settler = deployment.settler
             self._ways[Consumer.REPLICA_WRITER] = lambda deliveries: to_replica(

@@ -5,7 +5,7 @@ from threading import Lock
 
 from reports.access.row_reader import RowReader
 from reports.states.own_writes import NO_OWN_WRITES, OwnWrites
-from stream_core.control_row import OWN_PREFIX, RUN_PREFIX, OwnWrite, RunRow
+from stream_core.control_row import OWN_PREFIX, REDRIVE, RUN_PREFIX, OwnWrite, RunRow
 
 # A question about more items than this is one about very many: one reading of all costs less.
 _MANY_ITEMS = 100
@@ -21,7 +21,7 @@ def find_own_writes(reader: RowReader) -> OwnWrites:
     runs = {
         row.run: row
         for row in reader.control_rows(RUN_PREFIX, RUN_PREFIX + _LAST)
-        if isinstance(row, RunRow)
+        if isinstance(row, RunRow) and row.command != REDRIVE
     }
     return OwnWrites(runs, _Announcements(reader).of_item) if runs else NO_OWN_WRITES
 

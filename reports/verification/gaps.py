@@ -84,9 +84,9 @@ class Gap:
 
 
 def declare(findings: Iterable[Finding], gaps: Sequence[Gap]) -> list[Finding]:
-    """The findings, each with the cause of the first gap that covers it."""
+    """The findings, each with the cause of the first gap that covers it, if there is one."""
     causes = ((finding, (gap.cause for gap in gaps if gap.covers(finding))) for finding in findings)
-    return [replace(finding, declared=next(cause, None)) for finding, cause in causes]
+    return [replace(finding, declared=next(cause, finding.declared)) for finding, cause in causes]
 
 
 def read_gaps(path: str | Path, key_schema: KeySchema) -> list[Gap]:

@@ -15,6 +15,7 @@ from operations.redrive.run import redrive
 from reports.deployment.stack import Consumer
 from stream_core.batch import Delivery
 from stream_core.change import read_record
+from stream_core.item_id import CONTROL_ID
 from stream_core.quarantine import Quarantine
 from tests.eventually import GIVEN_UP_AFTER_S
 from tests.factories import Clock, item, lambda_form, nested, number, text
@@ -107,8 +108,9 @@ class System:
         return [one["Key"] for one in listed]
 
     def rows(self, table=None):
-        """The rows as they are stored, in order; an overflow object's version aside."""
-        found = self.scan(table or self.names.history)
+        """The rows of items as they are stored, in order; an overflow object's version aside."""
+        stored = self.scan(table or self.names.history)
+        found = [row for row in stored if row["Id"]["S"] != CONTROL_ID]
         for row in found:
             if "Overflow" in row:
                 del row["Overflow"]["M"]["VersionId"]

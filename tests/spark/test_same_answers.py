@@ -35,13 +35,12 @@ from tests.warehouse_histories import (
     world_dataset,
     worlds,
 )
-from warehouse.check import check_of
+from warehouse.check import FAULTS, check_of
 from warehouse.dataset.schema import history_row
 from warehouse.engines.duck import DuckEngine
 from warehouse.engines.spark import SparkEngine
 from warehouse.errors import DatasetError
 from warehouse.questions.activity_sql import changes, changes_per_day
-from warehouse.questions.continuity_sql import FINDINGS
 from warehouse.questions.question import Range
 from warehouse.questions.states_sql import table_as_of
 
@@ -189,8 +188,7 @@ def test_both_find_the_altered_line(both, tmp_path):
     pa.parquet.write_table(lines.set_column(place, "new_image", pa.array(forged)), path)
 
     found = [
-        engine.map_rows(check_of(LATER), FINDINGS).read_all().to_pylist()
-        for engine in both(dataset)
+        engine.map_rows(check_of(LATER), FAULTS).read_all().to_pylist() for engine in both(dataset)
     ]
 
     assert found[0] == found[1]

@@ -29,7 +29,7 @@ from reports.access.progress import Progress, silent
 from reports.states.lives import Lives
 from reports.states.watermark import Basis, NoWatermark, Watermark
 from stream_core.attribute_values import Item, read_item, wire_json
-from stream_core.control_row import BackfillMark, ControlRow, label_of, read_control_row
+from stream_core.control_row import ControlRow, label_of, read_control_row
 from stream_core.errors import MalformedRecordError
 from stream_core.history_row import time_text
 from warehouse.dataset.schema import MONTH, ROWS, month_of
@@ -199,11 +199,6 @@ class Dataset:
         streams = {*self.streams, *(row.stream_arn for row in rows)}
         mark = Lives.read(rows, None).mark(max(streams, key=label_of, default=None))
         return None if mark is None else mark.started
-
-    @property
-    def backfills(self) -> list[BackfillMark]:
-        """The marks of finished backfills."""
-        return [row for row in self.control_rows if isinstance(row, BackfillMark)]
 
     @property
     def control_rows(self) -> list[ControlRow]:

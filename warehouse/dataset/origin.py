@@ -1,7 +1,7 @@
 """Which table a dataset's history follows, and which of its rows are of another one. Pure."""
 
 from reports.states.provenance import Provenance
-from stream_core.control_row import label_of
+from stream_core.control_row import BackfillMark, TableLife, label_of
 from warehouse.dataset.manifest import Dataset
 from warehouse.errors import DatasetError
 
@@ -13,7 +13,9 @@ def provenance_of(dataset: Dataset) -> Provenance:
     """
     table = dataset.source_table
     if table is None:
-        streams = (row.stream_arn for row in dataset.control_rows)
+        # A run may write to another table.
+        own = (row for row in dataset.control_rows if isinstance(row, BackfillMark | TableLife))
+        streams = (row.stream_arn for row in own)
         newest = max(streams, key=label_of, default=None)
         table = newest and _table_of(newest)
     return Provenance(table)

@@ -28,6 +28,7 @@ from reports.access.machine import Machine
 from reports.deployment.stack import Consumer, Stack
 from stream_core.attribute_values import read_item
 from stream_core.change import read_record
+from stream_core.control_row import read_control_row
 from stream_core.errors import MalformedRecordError
 from stream_core.history_row import HistoryRow
 from stream_core.item_id import key_digest
@@ -46,6 +47,7 @@ from tests.factories import (
 )
 from tests.fakes import DENIED, THROTTLED, FakeDynamoDB, client_error, refuse_statements
 from tests.left_behind import FakeStreams, Shard, invocation
+from tests.recorded_history import StillClock
 
 BUCKET = "quarantine"
 HISTORY, REPLICA = Consumer.HISTORY_WRITER, Consumer.REPLICA_WRITER
@@ -74,6 +76,8 @@ class World:
         self.tables = FakeDynamoDB(
             history=("Id", "ApproximateCreationDateTime"), source=("Id",), replica=("Id",)
         )
+        self.controls = FakeDynamoDB(history=("Id", "ApproximateCreationDateTime"))
+        self.caller = "arn:aws:iam::123456789012:user/ann"
         self.streams = FakeStreams({})
         self.deployment = self.deploy()
 
@@ -83,6 +87,7 @@ class World:
         writer = HistoryWriter(self.tables, OverflowBucket(self.s3, "overflow"), "history", 4)
         settler = Settler(ReplicaTable(self.tables, "replica"), SourceTable(self.tables, "source"))
         deployment.s3, deployment.history_writer, deployment.settler = self.s3, writer, settler
+        deployment.dynamodb = self.controls
         return deployment
 
     def describe_source(self, key_type="S"):
@@ -92,12 +97,22 @@ class World:
             "KeySchema": [{"AttributeName": "Id", "KeyType": "HASH"}],
             "LatestStreamArn": STREAM_ARN,
         }
-        self.deployment.dynamodb = SimpleNamespace(describe_table=lambda **_: {"Table": table})
+        self.controls.describe_table = lambda **_: {"Table": table}
 
     def client(self, service, **_options):
-        """A session's clients: of the stream only."""
+        """A session's clients: of the stream, and of who asks."""
+        if service == "sts":
+            return SimpleNamespace(get_caller_identity=self._who)
         assert service == "dynamodbstreams"
         return self.streams
+
+    def _who(self):
+        if self.caller is None:
+            raise client_error("AccessDenied")
+        return {"Arn": self.caller}
+
+    def runs(self):
+        return [read_control_row(read_item(row)) for row in self.controls.items("history")]
 
     def put(self, key, document):
         body = document if isinstance(document, bytes) else json.dumps(document).encode()
@@ -153,6 +168,56 @@ def test_a_quarantined_record_becomes_a_row_and_is_put_away(world):
     assert result.counts["RowsWritten"] == 1
     assert world.objects() == [f"done/{key}"]
     assert world.body(f"done/{key}") == body
+    assert world.sequences() == [FIRST_SEQUENCE]
+
+
+def test_a_redrive_says_in_the_history_that_its_rows_come_late(world):
+    """Who, from when on, and of which stream; once, however many groups there are."""
+    world.put(OF_HISTORY, batch(inserts(3)))
+    world.put(f"{OF_HISTORY}2", batch(inserts(120, first=FIRST_SEQUENCE + 10)))
+    clock = StillClock()
+
+    assert world.redrive(pace=Pace(machine=Machine(now=clock.now))).is_clean
+
+    (run,) = world.runs()
+    assert (run.command, run.who, run.stream_arn) == ("redrive", world.caller, STREAM_ARN)
+    assert run.started == clock.now()
+
+
+def test_a_long_redrive_goes_on_saying_so(world):
+    """Half of the time that a run row speaks for has passed: another one is written."""
+    for place in range(3):
+        world.put(f"{OF_HISTORY}{place}", batch(inserts(110, first=FIRST_SEQUENCE + 200 * place)))
+    starts = [datetime(2026, 1, 1, 0, minute, tzinfo=UTC) for minute in (0, 29, 30)]
+    times = iter(starts)
+
+    world.redrive(pace=Pace(machine=Machine(now=lambda: next(times))))
+
+    runs = sorted(world.runs(), key=lambda run: run.started)
+    assert [run.started for run in runs] == [starts[0], starts[2]]
+    assert [run.run[-2:] for run in runs] == ["-1", "-2"]
+
+
+def test_nothing_is_announced_for_the_replica_or_in_a_dry_run(world):
+    """Nor is a row of the history written then."""
+    world.put(OF_HISTORY, batch(inserts(1)))
+    world.put(OF_REPLICA, batch(inserts(1)))
+
+    world.redrive(apply=False)
+    world.redrive(consumers=[REPLICA])
+
+    assert world.runs() == []
+
+
+@pytest.mark.parametrize("problem", [DENIED, client_error("ThrottlingException")])
+def test_records_come_back_though_they_cannot_be_announced(world, problem):
+    """What is lost is worse than a finding of the check."""
+    world.caller = None
+    world.put(OF_HISTORY, batch(inserts(1)))
+    world.controls.always("batch_execute_statement", problem)
+
+    assert world.redrive().is_clean
+
     assert world.sequences() == [FIRST_SEQUENCE]
 
 

@@ -14,20 +14,19 @@ import pyarrow.parquet as pq
 from reports.states.watermark import Basis, Watermark
 from reports.verification.continuity import FindingKind
 from reports.verification.verdicts import Verdict
-from stream_core.control_row import BackfillMark
+from stream_core.control_row import BackfillMark, RunRow
 from tests.factories import RECORDED, STREAM_ARN, item, number, text
 from tests.recorded_history import baseline_of, resealed, row_of, rows_of
 from tests.unit.memory_tables import moment
 from tests.warehouse_histories import ODD, dataset_of, write_file
 from warehouse.archive.conversion import STAGED
-from warehouse.check import check, check_of
+from warehouse.check import FAULTS, KnownRuns, check, check_of
 from warehouse.dataset.manifest import DataFile
 from warehouse.dataset.schema import history_row
 from warehouse.dataset.schema import row_of as line_of
 from warehouse.engines.duck import DuckEngine
 from warehouse.errors import DatasetError
 from warehouse.questions import activity_sql, placement, states_sql
-from warehouse.questions.continuity_sql import FINDINGS
 from warehouse.questions.question import Range
 
 OPEN, DONE = item("1", State=text("open")), item("1", State=text("done"))
@@ -64,7 +63,7 @@ def lines(reader, *names):
 
 def digests(engine):
     """Which lines of a dataset are not what was written."""
-    return engine.map_rows(check_of(LATER), FINDINGS)
+    return engine.map_rows(check_of(LATER), FAULTS)
 
 
 def states_at(engine, at):
@@ -844,7 +843,7 @@ def test_a_row_that_was_written_long_after_its_own_time_is_found(
 def test_a_finished_backfill_explains_baselines_of_long_ago(written, explained):
     """One from an export stamps them with its time; no change is explained by it."""
     mark = BackfillMark("arn", "id", LATER + DAY, LATER + 2 * DAY, "export", {}, "0a", "itemtrail")
-    judge = check_of(LATER, [mark])
+    judge = check_of(LATER, KnownRuns([mark]))
 
     def found(row):
         line = line_of(row) | {"month": "2018-03", "written_at": None, "written_after": None}
@@ -852,6 +851,48 @@ def test_a_finished_backfill_explains_baselines_of_long_ago(written, explained):
 
     assert found(baseline_of(OPEN)) == (not explained)
     assert found(ROWS[0]) == 1
+
+
+REDRIVE_ROW = RunRow(
+    "redrive-7", "redrive", "{}", "", "arn:of:ann", "itemtrail 1", STREAM_ARN, "", LATER + DAY
+)
+
+
+@pytest.mark.parametrize(
+    ("row", "written", "is_explained"),
+    [
+        (ROWS[0], {"written_at": LATER + DAY}, True),
+        (ROWS[0], {"written_at": LATER + DAY - timedelta(minutes=5)}, True),
+        (ROWS[0], {"written_at": LATER + DAY - timedelta(minutes=5, seconds=1)}, False),
+        (ROWS[0], {"written_at": LATER + DAY + timedelta(hours=1)}, True),
+        (ROWS[0], {"written_at": LATER + DAY + timedelta(hours=1, seconds=1)}, False),
+        (ROWS[0], {"written_after": LATER + DAY}, False),
+        (baseline_of(OPEN), {"written_at": LATER + DAY}, False),
+    ],
+)
+@pytest.mark.parametrize("command", ["redrive", "undo"])
+def test_a_redrive_explains_changes_that_are_written_in_its_time(
+    tmp_path, row, written, is_explained, command
+):
+    """Such a row is listed as declared, and breaks nothing; no other command brings back rows."""
+    dataset = dataset_of(
+        tmp_path, [row], LATER, controls=(replace(REDRIVE_ROW, command=command).to_item(),)
+    )
+    name = write_file(tmp_path, "2018-03", "0.parquet", [line_of(row) | written])
+    listed = replace(dataset, files=(DataFile.from_file(tmp_path, name, "export"),))
+
+    with DuckEngine(listed) as engine:
+        verification = check(engine, now=LATER + 3 * DAY)
+
+    (finding,) = verification.findings
+    is_explained &= command == "redrive"
+    assert (finding.kind, finding.declared is not None) == (FindingKind.BACKDATED, is_explained)
+    assert verification.integrity is (Verdict.HOLDS if is_explained else Verdict.BROKEN)
+    if is_explained:
+        at = "2018-03-05T14:06:00.000000Z"
+        assert finding.declared == (
+            f"written while redrive-7 brought records back by arn:of:ann, from {at} on"
+        )
 
 
 def test_a_row_in_the_files_of_another_month_is_found(engine_of, tmp_path):
