@@ -8,6 +8,7 @@ import click
 from itemtrail.commands.restore import outcome_summary
 from itemtrail.exit_status import CLEAN, FINDINGS
 from itemtrail.options.keys import KeyedCommand, given_keys, keys_file_option, require_one_way
+from itemtrail.options.kinds import PathType
 from itemtrail.options.operation_target import (
     OperationTarget,
     rate_option,
@@ -34,6 +35,7 @@ from operations.execution.pace import Pace
 from operations.recovery.bad_changes import Selected, select_bad
 from operations.recovery.undo import Undone, take_back
 from reports.access.table_description import describe
+from reports.inputs.paths import Path
 from reports.states.selection import Selection
 from stream_core.attribute_values import Item
 from stream_core.history_row import time_text
@@ -45,6 +47,14 @@ from stream_core.history_row import time_text
 @fixed_period_options
 @selection_options
 @click.option("--all", "everything", is_flag=True, help="Every change of the range, by any writer.")
+@click.option(
+    "--counter",
+    "counters",
+    type=PathType(),
+    multiple=True,
+    help="A number that everyone only adds to (ADD, SET n = n + :x): what was added is taken off, "
+    "also where others added since; may be repeated.",
+)
 @click.option(
     "--wait",
     is_flag=True,
@@ -65,6 +75,7 @@ def undo(  # noqa: PLR0913 - an option each
     output: str | None,
     target: OperationTarget,
     everything: bool,
+    counters: tuple[Path, ...],
     wait: bool,
     is_each: bool,
     apply: bool,
@@ -101,7 +112,7 @@ def undo(  # noqa: PLR0913 - an option each
         )
     form, (deployment, _) = chosen_form(output), target.find()
     keys = given_keys(deployment.reader.key_schema, key, keys_file)
-    order = _UndoOrder(deployment, period, form, rate, is_each)
+    order = _UndoOrder(deployment, period, form, rate, is_each, counters)
     selected = order.selected(where, keys, wait=wait)
     undone = order.planned(selected)
     if apply:
@@ -120,6 +131,7 @@ class _UndoOrder:
     form: str
     rate: float | None
     is_each: bool
+    counters: tuple[Path, ...]
 
     def selected(self, where: Selection, keys: list[Item] | None, *, wait: bool) -> Selected:
         """The changes to take back."""
@@ -167,7 +179,11 @@ class _UndoOrder:
     def _take_back(self, selected: Selected, *, apply: bool) -> Undone:
         with ProgressBar() as progress:
             return take_back(
-                self.deployment, selected, apply=apply, pace=Pace(self.rate, progress=progress)
+                self.deployment,
+                selected,
+                counters=self.counters,
+                apply=apply,
+                pace=Pace(self.rate, progress=progress),
             )
 
     def _size(self) -> int | None:

@@ -2,7 +2,7 @@
 
 With an attribute only changes of its value are selected, and items that were inserted or deleted
 whole only where these kinds of change are asked for: the delete of an item takes much more with it
-than the value that was looked for.
+than the value that was looked for. What runs of this program have written is never selected.
 """
 
 from collections.abc import Generator, Iterable
@@ -148,8 +148,9 @@ class _Sieve:
 
     def add(self, row: HistoryRow) -> None:
         """Keep a change if it is bad."""
-        # A baseline is no change, even if its event name was selected.
-        if row.change.event_name is EventName.SNAPSHOT:
+        # A baseline is no change, even if its event name was selected; and what a run of ours has
+        # written would put the corruption back.
+        if row.change.event_name is EventName.SNAPSHOT or row.run is not None:
             return
         self._note_names(row)
         if not self.where.accepts(row):

@@ -4,41 +4,33 @@ The changes are taken back one after the other, the last one first, from the ite
 place that a bad change touched, what it left there is replaced by what was there before. So several
 of them compose, and what others changed elsewhere stays.
 
-Where another change has touched the same place since, it is left alone, and that is a conflict;
-also if it put there what the bad change had left, because then it was meant. The same goes for a
+Where another change has touched the same place since, only the bad change's share is taken out of
+it, if that can be told (see `shares`). Else it is left alone, and that is a conflict; also if the
+other change put there what the bad one had left, because then it was meant. The same goes for a
 place that holds something else than what is recorded.
 
-A place within a list is taken for the whole list. Positions are no names: one member more or less
-in front, and a position is that of another member; and DynamoDB appends what is set behind the end.
+What a run of this program has taken back already, as its own change in the history shows, is
+settled: taking it back again would take a second share out.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
-from operations.recovery.conditions import edits_at
 from operations.recovery.conflicts import Conflict, as_value
-from reports.inputs.paths import Path, value_at
-from reports.states.differences import Difference, differences
+from operations.recovery.shares import (
+    MEMBERS_WRITTEN_SINCE,
+    WRITTEN_SINCE,
+    InseparableError,
+    held,
+    without,
+)
+from operations.recovery.touches import Touch, is_within, steps_between
+from reports.inputs.paths import Path
+from reports.states.differences import Difference
 from stream_core.attribute_values import AttributeValue, Item, own_attributes, same_value
-from stream_core.history_row import HistoryRow
 
-_WRITTEN_SINCE = "it was written again since"
 _GONE = "the item is gone"
 _NO_PLACE = "what it was in is gone"
-
-
-@dataclass(frozen=True, slots=True)
-class Touch:
-    """What one change did.
-
-    Attributes:
-        steps: what it did at each place; the place of an insert or a delete is the whole item,
-            with the empty path.
-        is_bad: whether it is to be taken back.
-    """
-
-    steps: tuple[Difference, ...]
-    is_bad: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,107 +50,59 @@ class Compensation:
     after: Item | None = None
 
 
-def touch_of(row: HistoryRow, *, is_bad: bool, attribute: Path | None = None) -> Touch:
-    """What the change of a row did to its item.
-
-    Args:
-        row: the history row.
-        is_bad: whether it is to be taken back.
-        attribute: of a bad change of an item, only what it did to the value at this path.
-    """
-    old, new = (own_attributes(image) for image in (row.change.old_image, row.change.new_image))
-    steps = tuple(_steps(old, new))
-    if is_bad and attribute is not None and old is not None and new is not None:
-        steps = tuple(part for step in steps for part in _part(step, attribute))
-    return Touch(steps, is_bad)
-
-
-def compensate(keys: Item, live: Item | None, touches: Sequence[Touch]) -> Compensation:
+def compensate(
+    keys: Item, live: Item | None, touches: Sequence[Touch], counters: Collection[Path] = ()
+) -> Compensation:
     """What takes the bad changes of an item back.
 
     Args:
         keys: the item's key.
         live: the item as it is.
         touches: what changes did, the first bad one and all after it, in the order they were made.
+        counters: places of numbers that are only ever added to.
     """
     before = own_attributes(live)
-    rollback = _Rollback(keys, as_value(before))
-    for touch in reversed(touches):
+    rollback = _Rollback(keys, as_value(before), counters)
+    for touch in reversed(_unsettled(keys, touches, counters)):
         for step in touch.steps:
             if touch.is_bad:
                 rollback.take_back(step)
             else:
-                rollback.keep(step.path)
+                rollback.keep(step)
+    rollback.finish()
     after = None if rollback.state is None else rollback.state["M"]
-    edits = tuple(_steps(before, after))
+    edits = tuple(steps_between(before, after))
     return Compensation(edits, tuple(rollback.conflicts), before, after)
 
 
-def _steps(old: Item | None, new: Item | None) -> Iterable[Difference]:
-    if old is None and new is None:
-        return ()
-    if old is None or new is None:
-        return (Difference((), as_value(old), as_value(new)),)
-    places = dict.fromkeys(_place(difference.path) for difference in differences(old, new))
-    return edits_at(places, old, new)
+def _unsettled(keys: Item, touches: Sequence[Touch], counters: Collection[Path]) -> Sequence[Touch]:
+    """The same without the bad steps that own ones have taken back, and without those."""
+    remaining: list[Touch] = []
+    for touch in touches:
+        if touch.is_own and not touch.is_bad:
+            # What would be done now is what was done then, where it was done.
+            done = compensate(keys, touch.before, remaining, counters).after
+            settled = {
+                step.path
+                for step in touch.steps
+                if same_value(_value_at(as_value(done), step.path)[0], step.new)
+            }
+            remaining = [
+                _without_places(earlier, settled) if earlier.is_bad else earlier
+                for earlier in remaining
+            ]
+            remaining.append(_without_places(touch, settled))
+        else:
+            remaining.append(touch)
+    return remaining
 
 
-def _part(step: Difference, attribute: Path) -> Iterable[Difference]:
-    """What a step did to the value at a path, the step as a whole where that cannot be parted."""
-    if _is_within(step.path, attribute):
-        return (step,)
-    if not _is_within(attribute, step.path):
-        return ()
-    within = attribute[len(step.path) :]
-    old, new = (_member_at(value, within) for value in (step.old, step.new))
-    if same_value(old, new):
-        return ()
-    try:
-        without = _replaced(step.new, within, old)
-    except LookupError:
-        return (step,)
-    place = step.path if step.new is None else _place(attribute)
-    inner = place[len(step.path) :]
-    return (Difference(place, _member_at(without, inner), _member_at(step.new, inner)),)
-
-
-def _member_at(value: AttributeValue | None, path: Path) -> AttributeValue | None:
-    return None if value is None else value_at({"": value}, ("", *path))
-
-
-def _replaced(
-    value: AttributeValue | None, path: Path, member: AttributeValue | None
-) -> AttributeValue | None:
-    """A value with another at a path within it.
-
-    Raises:
-        LookupError: there is no such place in it.
-    """
-    if not path:
-        return member
-    step = path[0]
-    match value:
-        case {"L": list(members)} if isinstance(step, int) and step < len(members):
-            inner = _replaced(members[step], path[1:], member)
-            if inner is None and step < len(members) - 1:
-                # What follows would get another place.
-                raise LookupError(step)
-            return {"L": [*members[:step], *([inner] if inner else []), *members[step + 1 :]]}
-        case {"M": dict(members)} if isinstance(step, str):
-            inner = _replaced(members.get(step), path[1:], member)
-            rest = {name: value for name, value in members.items() if name != step}
-            return {"M": rest | ({step: inner} if inner else {})}
-        case None if isinstance(step, str):
-            return {"M": {step: _replaced(None, path[1:], member)}}
-    raise LookupError(step)
-
-
-def _place(path: Path) -> Path:
-    """A path, or that of the outermost list on it."""
-    for length, step in enumerate(path):
-        if isinstance(step, int):
-            return path[:length]
-    return path
+def _without_places(touch: Touch, places: Collection[Path]) -> Touch:
+    """A touch but for what it did at or in some places."""
+    steps = (
+        step for step in touch.steps if not any(is_within(step.path, place) for place in places)
+    )
+    return replace(touch, steps=tuple(steps))
 
 
 @dataclass
@@ -167,21 +111,27 @@ class _OpenConflict:
 
     Attributes:
         kept: places of others since.
+        is_closed: whether none belongs to it.
     """
 
     conflict: Conflict
     kept: set[Path] = field(default_factory=set)
+    is_closed: bool = False
 
 
 class _Rollback:
     """An item from which changes are taken, in thought, the last one first."""
 
-    def __init__(self, keys: Item, live: AttributeValue | None) -> None:
+    def __init__(self, keys: Item, live: AttributeValue | None, counters: Collection[Path]) -> None:
         self.state = live
         self._live = live
         self._keys = keys
+        self._counters = counters
         self._open: list[_OpenConflict] = []
-        self._kept: set[Path] = set()
+        # What others did at each place, from last to first; None: it cannot be told apart.
+        self._kept: dict[Path, list[Difference] | None] = {}
+        # The earliest step of each number of which shares were taken out.
+        self._summed: dict[Path, Difference] = {}
         # Places taken back to what may yet prove to be another bad change's.
         self._pending: set[Path] = set()
 
@@ -196,12 +146,14 @@ class _Rollback:
             conflict for conflict in conflicts if not same_value(conflict.actual, conflict.wanted)
         ]
 
-    def keep(self, path: Path) -> None:
+    def keep(self, step: Difference) -> None:
         """Leave a place, and whatever it is in, to who wrote there."""
-        self._kept.add(path)
+        steps = self._kept.setdefault(step.path, [])
+        if steps is not None:
+            steps.append(step)
         for open_conflict in self._open:
-            open_conflict.kept.add(path)
-        self._pending = {place for place in self._pending if not _overlap(place, path)}
+            open_conflict.kept.add(step.path)
+        self._pending = {place for place in self._pending if not _overlap(place, step.path)}
 
     def take_back(self, step: Difference) -> None:
         """Take one step back, or note why not."""
@@ -210,21 +162,60 @@ class _Rollback:
         if any(goes_on):
             return
         current, reason = _value_at(self.state, step.path)
-        if not reason and any(_overlap(step.path, place) for place in self._kept):
-            reason = _WRITTEN_SINCE
-        if not reason and same_value(current, step.new):
+        overlapping = [place for place in self._kept if _overlap(step.path, place)]
+        if not reason and not overlapping and same_value(current, step.new):
             self.state = _with(self.state, step.path, step.old)
-            self._pending = {place for place in self._pending if not _is_within(place, step.path)}
+            self._pending = {place for place in self._pending if not is_within(place, step.path)}
             self._pending.add(step.path)
             return
+        if not reason and overlapping:
+            try:
+                self._take_out(step, current, overlapping)
+            except InseparableError as error:
+                reason = str(error)
+            else:
+                return
         expected = self._stop_half_way(step)
         current, _ = _value_at(self.state, step.path)
         # Another writer has written there, be it recorded or not.
-        self._kept.add(step.path)
+        self._kept[step.path] = None
         self._pending = {place for place in self._pending if not _overlap(place, step.path)}
         self._open.append(
             _OpenConflict(Conflict(self._keys, step.path, expected, current, step.old, reason))
         )
+
+    def _take_out(
+        self, step: Difference, current: AttributeValue | None, overlapping: Sequence[Path]
+    ) -> None:
+        """Take the share of a step out of a place at which others wrote since.
+
+        Raises:
+            InseparableError: that cannot be done.
+        """
+        since = self._kept[overlapping[0]]
+        if list(overlapping) != [step.path] or since is None:
+            raise InseparableError(WRITTEN_SINCE)
+        is_counter = step.path in self._counters
+        value, wanted = without(step, since[::-1], current, is_counter=is_counter)
+        self.state = _with(self.state, step.path, value)
+        if value is not None and "N" in value:
+            self._summed[step.path] = step
+        elif not same_value(value, wanted):
+            conflict = Conflict(
+                *(self._keys, step.path, step.new, value, wanted, MEMBERS_WRITTEN_SINCE)
+            )
+            self._open.append(_OpenConflict(conflict, is_closed=True))
+
+    def finish(self) -> None:
+        """See that the numbers are such as a table can hold, once all shares are out of them."""
+        for path, step in self._summed.items():
+            number, live = (_value_at(state, path)[0] for state in (self.state, self._live))
+            try:
+                self.state = _with(self.state, path, held(number))
+            except InseparableError as error:
+                self.state = _with(self.state, path, live)
+                conflict = Conflict(self._keys, path, step.new, live, step.old, str(error))
+                self._open.append(_OpenConflict(conflict))
 
     def _stop_half_way(self, step: Difference) -> AttributeValue | None:
         """Leave what came on top of a step as it is, if the step itself cannot be taken back.
@@ -235,7 +226,7 @@ class _Rollback:
         expected = step.new
         for path in sorted(self._pending, key=len):
             within = path[len(step.path) :]
-            if not _is_within(path, step.path):
+            if not is_within(path, step.path):
                 continue
             value, reason = _value_at(step.new, within)
             if not reason and same_value(value, _value_at(self.state, path)[0]):
@@ -248,11 +239,10 @@ class _Rollback:
 def _goes_on(open_conflict: _OpenConflict, step: Difference) -> bool:
     """Whether a step led straight to what is in conflict: what is wanted then is further back."""
     conflict = open_conflict.conflict
-    if not _overlap(step.path, conflict.path) or any(
-        _overlap(step.path, kept) for kept in open_conflict.kept
-    ):
+    is_apart = open_conflict.is_closed or not _overlap(step.path, conflict.path)
+    if is_apart or any(_overlap(step.path, kept) for kept in open_conflict.kept):
         return False
-    if not _is_within(step.path, conflict.path):
+    if not is_within(step.path, conflict.path):
         # It may have led to more: that has to be looked at as well.
         within = conflict.path[len(step.path) :]
         if same_value(conflict.wanted, _value_at(step.new, within)[0]):
@@ -264,10 +254,6 @@ def _goes_on(open_conflict: _OpenConflict, step: Difference) -> bool:
         return False
     open_conflict.conflict = replace(conflict, wanted=_with(conflict.wanted, within, step.old))
     return True
-
-
-def _is_within(inner: Path, outer: Path) -> bool:
-    return inner[: len(outer)] == outer
 
 
 def _overlap(first: Path, second: Path) -> bool:

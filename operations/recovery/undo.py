@@ -6,6 +6,7 @@ to that place since: then it is left as it is, and listed as a conflict. See `co
 Repeating it does no harm. A change that is not recorded yet, or at all, is not taken back.
 """
 
+from collections.abc import Callable, Collection
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,11 +17,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from operations.deployed_tables import DeployedTables
 from operations.execution.pace import Pace
 from operations.recovery.bad_changes import BadItem, Selected, Undecided
-from operations.recovery.compensation import Compensation, compensate, touch_of
+from operations.recovery.compensation import Compensation, compensate
 from operations.recovery.conditional_write import ConditionalWriter, WriteOutcome, WriteResult
 from operations.recovery.conflicts import Conflict
 from operations.recovery.recorded import BehindError, Lag
 from operations.recovery.restore_items import UNKNOWN_KEY
+from operations.recovery.touches import touch_of
+from reports.access.own_writes import find_own_writes
 from reports.access.parallel import in_order
 from reports.access.row_reader import RowReader
 from reports.inputs.paths import Path
@@ -95,6 +98,7 @@ def take_back(
     deployment: DeployedTables,
     selected: Selected,
     *,
+    counters: Collection[Path] = (),
     apply: bool = False,
     pace: Pace,
 ) -> Undone:
@@ -103,6 +107,8 @@ def take_back(
     Args:
         deployment: the source table, which is written, and its history.
         selected: the changes.
+        counters: paths of numbers that everyone only adds to: what was added is taken off again,
+            also where others have added since.
         apply: without it nothing is written: the result shows what would be.
         pace: how fast, how long each write is tried, what is called with the items done.
     """
@@ -110,7 +116,10 @@ def take_back(
     writer = ConditionalWriter(
         deployment.dynamodb, deployment.source_table, reader.live, pace.patience
     )
-    work = _Work(reader, writer, pace, Lag(pace), selected.attribute)
+    work = _Work(
+        *(reader, writer, pace, Lag(pace), selected.attribute, counters),
+        noted=find_own_writes(reader).noted,
+    )
     results: list[ItemUndone] = []
     with closing(in_order(work.undo if apply else work.plan, selected.items)) as items:
         for item in items:
@@ -128,6 +137,8 @@ class _Work:
     pace: Pace
     lag: Lag
     attribute: Path | None
+    counters: Collection[Path]
+    noted: Callable[[HistoryRow], HistoryRow]
 
     def plan(self, bad: BadItem) -> ItemUndone:
         """What would be done to an item, or why nothing can be."""
@@ -184,10 +195,10 @@ class _Work:
         live, rows = self.lag.settled(partial(self._read, bad))
         touches = [
             touch_of(row, is_bad=row.sort_key in changes, attribute=self.attribute)
-            for row in rows
+            for row in map(self.noted, rows)
             if row.change.event_name is not EventName.SNAPSHOT
         ]
-        return compensate(bad.keys, live, touches)
+        return compensate(bad.keys, live, touches, self.counters)
 
     def _read(self, bad: BadItem) -> tuple[bool, tuple[Item | None, list[HistoryRow]]]:
         """An item and its rows since its first bad change; whether the last one left it so."""

@@ -70,9 +70,9 @@ class Trail:
         )
         complete(self.deployment.reader)
 
-    def undo(self, *, apply=False, **selection):
+    def undo(self, *, apply=False, counters=(), **selection):
         selected = select_bad(self.deployment, pace=Pace(), **selection)
-        return take_back(self.deployment, selected, apply=apply, pace=Pace())
+        return take_back(self.deployment, selected, counters=counters, apply=apply, pace=Pace())
 
     def plans(self, keys, at):
         return plan_restore(self.deployment, keys, at, pace=Pace())
@@ -102,6 +102,15 @@ class Trail:
             UpdateExpression=f"SET {', '.join(parts)}",
             ExpressionAttributeNames=names,
             ExpressionAttributeValues=wire,
+        )
+
+    def change(self, identifier, expression, **values):
+        """Any update, its values named as their letters are, and each attribute as itself."""
+        self.dynamodb.update_item(
+            TableName=self.names.source,
+            Key={"Id": text(identifier)},
+            UpdateExpression=expression,
+            ExpressionAttributeValues={f":{name}": value for name, value in values.items()},
         )
 
     def items(self, table=None):
@@ -324,6 +333,36 @@ def test_nothing_is_undone_on_a_history_that_is_behind(trail):
     trail.record()
     assert outcomes_of(trail.undo(**by_status, apply=True)) == {WriteOutcome.WRITTEN: 1}
     assert trail.items()["1"] == item("1", Status=text("open"), Note=text("on its way"))
+
+
+def test_what_others_added_to_the_same_values_stays(trail):
+    """A counter, a set and a list, which good ones go on with after the bad job."""
+    members = {"S": {"SS": ["a", "b"]}, "L": {"L": [number(1)]}}
+    trail.put(item("1", N=number("0.1"), **members))
+    since = trail.moment()
+    trail.change(
+        "1",
+        "ADD N :n, S :s SET L = list_append(L, :l)",
+        n=number("1E+20"),
+        s={"SS": ["BAD"]},
+        l={"L": [text("BAD")]},
+    )
+    trail.change("1", "DELETE S :s", s={"SS": ["a"]})
+    until = trail.moment()
+    trail.change(
+        "1",
+        "ADD N :n, S :s SET L = list_append(L, :l)",
+        n=number("0.2"),
+        s={"SS": ["good"]},
+        l={"L": [text("good")]},
+    )
+    trail.record()
+
+    result = trail.undo(since=since, until=until, counters={("N",)}, apply=True)
+
+    assert result.is_clean
+    good = {"S": {"SS": ["a", "b", "good"]}, "L": {"L": [number(1), text("good")]}}
+    assert same_item(trail.items()["1"], item("1", N=number("0.3"), **good))
 
 
 def test_deleted_items_are_put_back_exactly(trail):

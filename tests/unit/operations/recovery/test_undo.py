@@ -7,25 +7,29 @@ import pytest
 
 from operations.execution.pace import Pace
 from operations.recovery.bad_changes import Undecided, select_bad
-from operations.recovery.compensation import compensate, touch_of
+from operations.recovery.compensation import compensate
 from operations.recovery.conditional_write import WriteOutcome
 from operations.recovery.conflicts import Conflict
+from operations.recovery.touches import touch_of
 from operations.recovery.undo import take_back
 from reports.access.machine import Machine
 from reports.errors import ReportError
 from reports.states.differences import Difference
+from reports.states.own_writes import state_digest
 from reports.states.selection import Selection
 from stream_core.attribute_values import same_item
 from stream_core.change import EventName
+from stream_core.control_row import OwnWrite, RunRow, item_hash
 from stream_core.errors import IntegrityError
 from stream_core.history_row import HistoryRow
-from tests.factories import FIRST_SEQUENCE, change, item, number, text
+from tests.factories import FIRST_SEQUENCE, STREAM_ARN, change, item, number, text
 from tests.fakes import DENIED, THROTTLED
 from tests.racing import outcomes_of
 from tests.recorded_table import HISTORY, RecordedTable
 
 KEY = {"Id": text("1")}
 IMPATIENT = Pace(patience_s=0)
+PERHAPS_A_COUNTER = "it was written again since: if it is only ever added to, --counter says so"
 NIGHTLY = Selection(actor="nightly job", actor_attribute=("By",))
 
 
@@ -62,6 +66,15 @@ class DamagedTable(RecordedTable):
                 self.record(old, new, identifier, self.now, FIRST_SEQUENCE + 1000 * self.written)
                 self.recorded[identifier] = new
 
+    def announce(self, old, new, identifier="1"):
+        """Have the next second's change announced in the history as a run's own."""
+        moment = self.now + timedelta(seconds=1)
+        run = RunRow("an id", "undo", "{}", "sha256:00", "ada", "itemtrail", STREAM_ARN, "", moment)
+        states = (state_digest(image) for image in (old, new))
+        write = OwnWrite(run.run, 1, item_hash(identifier), *states, moment, STREAM_ARN)
+        for row in (run, write):
+            self.client.put_item(TableName=HISTORY, Item=row.to_item())
+
     def only_bad(self):
         """A selection of just the changes that were marked."""
         return Marked(frozenset(self.bad))
@@ -70,9 +83,9 @@ class DamagedTable(RecordedTable):
         chosen = {"since": self.began, "until": self.now, "pace": Pace()} | options
         return select_bad(self.deployment, **chosen)
 
-    def undo(self, *, apply=True, pace=IMPATIENT, **options):
+    def undo(self, *, apply=True, pace=IMPATIENT, counters=(), **options):
         selected = self.select(**{"where": self.only_bad(), "pace": pace} | options)
-        return take_back(self.deployment, selected, apply=apply, pace=pace)
+        return take_back(self.deployment, selected, counters=counters, apply=apply, pace=pace)
 
 
 class Marked(Selection):
@@ -146,7 +159,7 @@ def test_a_good_change_in_between_is_where_it_goes_back_to(world):
 
     assert world.item() == item("1", A=number(3))
     assert result.conflicts == [
-        Conflict(KEY, ("A",), number(2), number(3), number(1), "it was written again since")
+        Conflict(KEY, ("A",), number(2), number(3), number(1), PERHAPS_A_COUNTER)
     ]
 
 
@@ -162,7 +175,7 @@ def test_what_was_written_again_since_stays(world, theirs):
 
     assert not result.is_clean
     assert result.conflicts == [
-        Conflict(KEY, ("A",), number(2), theirs, number(1), "it was written again since")
+        Conflict(KEY, ("A",), number(2), theirs, number(1), PERHAPS_A_COUNTER)
     ]
     assert world.item() == item("1", A=theirs)
     assert world.racing.writes() == []
@@ -342,6 +355,141 @@ class TestNestedValues:
         assert same_item(world.item(), before)
 
 
+class TestShares:
+    """Where others changed the same value since, what is theirs stays in it."""
+
+    def test_what_was_added_to_a_counter_is_taken_off(self, world):
+        """On the condition that it still is the number that it is taken off."""
+        world.write(item("1", N=number(10), M=number(10)))
+        world.write(item("1", N=number("12.5"), M=number(99)), bad=True)
+        world.write(item("1", N=number("13.5"), M=number(50)))
+
+        result = world.undo(counters={("N",)})
+
+        assert [conflict.path for conflict in result.conflicts] == [("M",)]
+        assert world.item() == item("1", N=number(11), M=number(50))
+        ((_, request),) = world.racing.writes()
+        assert number("13.5") in request["ExpressionAttributeValues"].values()
+
+    def test_what_is_added_in_that_moment_stays_too(self, world):
+        """The number that was seen is no more: it is looked at again."""
+        world.write(item("1", N=number(10)))
+        world.write(item("1", N=number(15)), bad=True)
+        bad_until = world.now
+        world.write(item("1", N=number(16)))
+        world.racing.script("update_item", lambda: world.write(item("1", N=number(18))))
+
+        assert world.undo(counters={("N",)}, until=bad_until).is_clean
+        assert world.item() == item("1", N=number(13))
+
+    def test_a_number_that_a_table_does_not_hold_is_a_conflict(self, world):
+        """And the counter stays as it is, with why."""
+        world.write(item("1", N=number("0.5")))
+        world.write(item("1", N=number(0)), bad=True)
+        world.write(item("1", N=number("9" * 38)))
+
+        (conflict,) = world.undo(counters={("N",)}).conflicts
+
+        assert conflict.reason == (
+            "the number without it is none that DynamoDB holds: N has more than 38 significant "
+            "digits"
+        )
+        assert (conflict.actual, conflict.wanted) == (number("9" * 38), number("0.5"))
+        assert world.item() == item("1", N=number("9" * 38))
+
+    @pytest.mark.parametrize("removed", [True, False])
+    def test_a_counter_that_another_writer_removed_is_theirs(self, world, removed):
+        """Or made anew: what was added before is not in it any more."""
+        world.write(item("1", N=number(10)))
+        world.write(item("1", N=number(15)), bad=True)
+        world.write(item("1"))
+        if not removed:
+            world.write(item("1", N=number(1)))
+        after = world.item()
+
+        (conflict,) = world.undo(counters={("N",)}).conflicts
+
+        assert conflict.reason == "it was written again since"
+        assert world.item() == after
+
+    @pytest.mark.parametrize(
+        ("before", "bad", "good", "after"),
+        [
+            ({"SS": ["a"]}, {"SS": ["a", "x"]}, {"SS": ["a", "b", "x"]}, {"SS": ["a", "b"]}),
+            ({"NS": ["1", "2"]}, {"NS": ["1"]}, {"NS": ["1.0", "3"]}, {"NS": ["1.0", "2", "3"]}),
+            (None, {"BS": [b"x"]}, {"BS": [b"x", b"y"]}, {"BS": [b"y"]}),
+            ({"SS": ["a"]}, {"SS": ["a", "x"]}, {"SS": ["x"]}, None),
+        ],
+    )
+    def test_members_of_a_set_are_taken_back_one_by_one(self, world, before, bad, good, after):
+        """Those that another writer added or removed since are theirs."""
+        for value, is_bad in ((before, False), (bad, True), (good, False)):
+            world.write(item("1", **({} if value is None else {"S": value})), bad=is_bad)
+
+        assert world.undo().is_clean
+        assert same_item(world.item(), item("1", **({} if after is None else {"S": after})))
+
+    def test_a_member_that_was_written_again_since_is_a_conflict(self, world):
+        """The others go all the same."""
+        world.write(item("1", S={"SS": ["a"]}))
+        world.write(item("1", S={"SS": ["a", "x", "y"]}), bad=True)
+        world.write(item("1", S={"SS": ["a", "y"]}))
+        world.write(item("1", S={"SS": ["a", "x", "y"]}))
+
+        (conflict,) = world.undo().conflicts
+
+        assert conflict.reason == "some of its members were added or removed again since"
+        assert (conflict.actual, conflict.wanted) == ({"SS": ["a", "x"]}, {"SS": ["a"]})
+        assert world.item() == item("1", S={"SS": ["a", "x"]})
+
+    def test_a_set_that_another_writer_made_is_theirs(self, world):
+        """Which members it was to have, and which came back, cannot be told."""
+        world.write(item("1", S={"SS": ["a"]}))
+        world.write(item("1"), bad=True)
+        world.write(item("1", S={"SS": ["b"]}))
+
+        assert [conflict.path for conflict in world.undo().conflicts] == [("S",)]
+        assert world.item() == item("1", S={"SS": ["b"]})
+
+    def test_what_was_appended_to_a_list_goes(self, world):
+        """Wherever it stands now, as long as that can be told."""
+        lists = [["a"], ["a", "x"], ["0", "a", "x"], ["0", "b", "x"], ["0", "b", "x", "c"]]
+        for n, members in enumerate(lists):
+            world.write(item("1", L={"L": list(map(text, members))}), bad=n == 1)
+
+        assert world.undo().is_clean
+        assert world.item() == item("1", L={"L": [text("0"), text("b"), text("c")]})
+
+    @pytest.mark.parametrize("members", [["x"], ["a", "y"], ["b", "x", "a"], []])
+    def test_a_list_in_which_it_cannot_be_told_stays(self, world, members):
+        """One member less, and whose is the one that is left?"""
+        for n, value in enumerate((["a"], ["a", "x"], members)):
+            world.write(item("1", L={"L": list(map(text, value))}), bad=n == 1)
+
+        assert [conflict.path for conflict in world.undo().conflicts] == [("L",)]
+        assert world.item() == item("1", L={"L": list(map(text, members))})
+
+    def test_what_this_program_has_written_is_settled_and_never_bad(self, world):
+        """The same undo twice takes nothing off twice, and puts the corruption back never."""
+        world.write(item("1", N=number(10), A=text("good")))
+        world.write(item("1", N=number(15), A=text("bad")), bad=True)
+        world.write(item("1", N=number(16), A=text("bad")))
+        everything = {"where": Selection(attribute=("N",)), "counters": {("N",)}}
+        world.undo(until=world.now - timedelta(seconds=1), **everything)
+        world.announce(world.recorded["1"], world.item())
+        world.catch_up()
+        after = world.item()
+
+        again = world.undo(until=world.now - timedelta(seconds=2), **everything)
+        later = world.undo(since=world.now, where=Selection(attribute=("N",)))
+
+        assert after == item("1", N=number(11), A=text("bad"))
+        assert world.item() == after
+        assert again.is_clean
+        assert outcomes_of(again) == {}
+        assert later.items == ()
+
+
 class TestSelection:
     """Which changes are bad is asked of the history."""
 
@@ -509,7 +657,7 @@ class TestSelection:
         result = world.undo(until=world.at(3))
 
         assert [conflict.path for conflict in result.conflicts] == [("A",)]
-        assert result.conflicts[0].reason == "it was written again since"
+        assert result.conflicts[0].reason == PERHAPS_A_COUNTER
         assert world.item() == item("1", A=number(3), B=number(1))
 
     def test_a_baseline_is_no_change(self, world):
@@ -725,5 +873,5 @@ def test_a_change_made_while_an_item_is_looked_at_is_known_by_its_row(world):
 
     (undone,) = world.undo(until=bad_until).items
 
-    assert [conflict.reason for conflict in undone.conflicts] == ["it was written again since"]
+    assert [conflict.reason for conflict in undone.conflicts] == [PERHAPS_A_COUNTER]
     assert world.item() == item("1", Price=number(50))
