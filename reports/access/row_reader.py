@@ -1,8 +1,7 @@
 """Reading history rows and live items: queries, overflow objects, digests; no judgement."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from itertools import chain
@@ -131,15 +130,6 @@ class RowReader:
         To be asked before the rows that it is about: a mark speaks of what was there before it.
         """
         return Lives.read(self.control_rows(), self.current_life)
-
-    def note_streams(self, begun: Mapping[str, str]) -> None:
-        """Keep when each stream began, by the sort keys of its first rows, where all were seen."""
-        moments: dict[str, datetime] = {}
-        for arn, sort_key in begun.items():
-            # A row whose place is no time is refused when it is read.
-            with suppress(ValueError):
-                moments[arn] = datetime.fromisoformat(sort_key.partition("#")[0])
-        self.lives = replace(self.lives, begun=moments)
 
     @cached_property
     def key_schema(self) -> KeySchema:

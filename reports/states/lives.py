@@ -32,7 +32,7 @@ class Crossing:
 
     Attributes:
         boundary: what it is.
-        over_at: by this moment the later stream, or its table, was there, UTC; None: not known.
+        over_at: by this moment another table was there, UTC; None: not known.
     """
 
     boundary: Boundary
@@ -66,13 +66,11 @@ class Lives:
         current: the stream of the source table, with its table; None where none is known.
         tables: the table of each stream, as far as a control row tells.
         marks: the first finished backfill of each stream.
-        begun: the first stamp of each stream's rows, where all rows were seen.
     """
 
     current: TableLife | None = None
     tables: Mapping[str, TableLife] = field(default_factory=dict)
     marks: Mapping[str, BackfillMark] = field(default_factory=dict)
-    begun: Mapping[str, datetime] = field(default_factory=dict)
 
     @classmethod
     def read(cls, rows: Iterable[ControlRow], current: TableLife | None) -> "Lives":
@@ -110,13 +108,9 @@ class Lives:
         if later_arn is None or not is_another_stream(stream_arn, later_arn):
             return None
         earlier, later = self._table(stream_arn), self._table(later_arn)
-        begun = [
-            moment
-            for arn, moment in self.begun.items()
-            if arn != stream_arn and moment > created_at
-        ]
+        over_at = self._next_table(earlier, created_at)
         if later is None:
-            return Crossing(Boundary.UNCLEAR, min(begun, default=None))
+            return Crossing(Boundary.UNCLEAR, over_at)
         if earlier is not None and earlier.table_id and later.table_id:
             is_same = earlier.table_id == later.table_id
         else:
@@ -124,7 +118,25 @@ class Lives:
             is_same = created_at >= later.created_at.replace(microsecond=0)
         if is_same:
             return Crossing(Boundary.GAP)
-        return Crossing(Boundary.OTHER_TABLE, min([*begun, later.created_at]))
+        return Crossing(Boundary.OTHER_TABLE, min(over_at or later.created_at, later.created_at))
+
+    def _next_table(self, earlier: TableLife | None, created_at: datetime) -> datetime | None:
+        """When the first other table of the name was made after a change; None: not known.
+
+        Also one between the table of the change and that of what follows: the first ended by then.
+        """
+        table_id = earlier.table_id if earlier else ""
+        lives = [*self.tables.values(), *([self.current] if self.current else [])]
+        return min(
+            (
+                life.created_at
+                for life in lives
+                # Stamps are whole seconds.
+                if life.created_at.replace(microsecond=0) > created_at
+                and not (table_id and life.table_id == table_id)
+            ),
+            default=None,
+        )
 
     def _table(self, stream_arn: str) -> TableLife | None:
         if self.current is not None and stream_arn == self.current.stream_arn:

@@ -114,6 +114,8 @@ def _choose(
         return "history", "no source table was given to rewind from"
     if not reader.horizon <= at <= now:
         return "history", "the time lies outside the recorded history"
+    if reader.source is not None and at < reader.source.created_at:
+        return "history", "the table was made anew since: the live one tells nothing of before"
     live_items = describe(reader.dynamodb, reader.source_table).items or 0
     return _cheaper(reader, at, now, live_items)
 

@@ -29,8 +29,7 @@ from stream_core.item_id import CONTROL_ID, item_id
 _MARGIN = timedelta(minutes=10)
 # In a place after all changes of its second, where it belongs only if there are none.
 _BASELINE = "#~"
-_PAST_ALL = "~"
-_MARKED = (ID, SORT_KEY, "EventName", "EventSourceARN")
+_MARKED = (ID, SORT_KEY, "EventName")
 
 
 class Span(NamedTuple):
@@ -83,16 +82,12 @@ class RowMarks:
     """For every item the rows next to a span of time, and nothing else of its history.
 
     The memory this takes depends on how many items there ever were, not on their rows.
-
-    Attributes:
-        begun: the first sort key of each stream's rows.
     """
 
     def __init__(self, span: Span) -> None:
         """No row yet."""
         self._span = span
         self._items: dict[str, KnownItem] = {}
-        self.begun: dict[str, str] = {}
 
     def __len__(self) -> int:
         return len(self._items)
@@ -112,11 +107,6 @@ class RowMarks:
                 sort_key = sort_key.replace("#", _BASELINE)
             if known.after is None or sort_key < known.after:
                 known.after = sort_key
-
-    def note_stream(self, stream_arn: str, sort_key: str) -> None:
-        """Take note of the stream that a row is of."""
-        if sort_key < self.begun.get(stream_arn, _PAST_ALL):
-            self.begun[stream_arn] = sort_key
 
     def take(self, identifier: str) -> KnownItem:
         """What is known of an item; it is forgotten here."""
@@ -154,7 +144,6 @@ def known_items(
     with closing(reader.by_time.entries(now - _MARGIN, present(now, begun), progress)) as entries:
         for entry in entries:
             marks.add(entry.identifier, entry.sort_key, entry.event_name)
-    reader.note_streams(marks.begun)
     total = max(len(marks), live.count if live else 0)
     for done, known in enumerate(_joined(reader, live, marks), 1):
         yield known
@@ -224,8 +213,6 @@ def _mark_all(reader: RowReader, marks: RowMarks, progress: Progress) -> None:
                 continue
             # One that is no history row, without an event, is refused when it is read.
             marks.add(row[ID]["S"], row[SORT_KEY]["S"], row.get("EventName", {}).get("S", ""))
-            if "EventSourceARN" in row:
-                marks.note_stream(row["EventSourceARN"]["S"], row[SORT_KEY]["S"])
         done += len(page)
         progress("history rows", done, max(expected, done))
 

@@ -41,6 +41,7 @@ DAMAGES = (
     "late and lost",
     "stream off and on",
     "table made anew",
+    "turned twice",
     "stamps go back",
     "foreign rows",
     "altered rows",
@@ -106,6 +107,7 @@ class World:
         altered: the `Id`s of which a row, or its overflow object, is not what was written.
     unindexed: the `Id`s of which a row is not in the index, though it is long in the table.
     has_source: whether the source table may be read.
+    table: which of the tables of its name it is now, and when that was made (`created_at`).
     told_shards: the partitions an hour that whoever asks believes in.
     """
 
@@ -131,6 +133,8 @@ class World:
     streams: int = 0
     labels: dict = field(default_factory=dict)
     is_off: bool = False
+    table: int = 1
+    created_at: datetime | None = None
 
     def __post_init__(self):
         self.tables = MemoryTables(
@@ -146,7 +150,8 @@ class World:
             page=self.random.choice([2, 7, 1000]),
         )
         began = self.horizon - timedelta(minutes=5)
-        self.begin_stream(began, 1, self.horizon - timedelta(days=9))
+        self.created_at = self.horizon - timedelta(days=9)
+        self.begin_stream(began)
         self.objects = OverflowObjects()
         self._overflows = self.damage == "overflow gone" or self.random.random() < 0.2
 
@@ -156,9 +161,10 @@ class World:
         clients = {"dynamodb": self.tables, "s3": self.objects}
         return SimpleNamespace(client=lambda name, **_options: clients[name])
 
-    def begin_stream(self, at, table, created_at):
-        """The table has a new stream, as the so manieth table of its name."""
+    def begin_stream(self, at):
+        """The table, as the so manieth of its name, has a new stream."""
         self.is_off = False
+        table, created_at = self.table, self.created_at
         self.streams += 1
         stream = self.streams
         self.labels[stream] = at.strftime("%Y-%m-%dT%H:%M:%S.000")
@@ -367,24 +373,35 @@ def _step(world, keys, images, at):
 
 def _turn(world, keys, images, at):
     """What happens to a table as a whole, if that is the damage; gives the time after it."""
-    if world.damage not in ("stream off and on", "table made anew"):
-        return at
+    kinds = {"stream off and on": [False], "table made anew": [True]}.get(world.damage, [])
+    if world.damage == "turned twice":
+        kinds = world.random.choice([[True, True], [False, True], [True, False]])
+    for place, is_anew in enumerate(kinds):
+        if place:
+            for _ in range(world.random.randrange(4)):
+                at += timedelta(seconds=world.random.choice(_GAPS_S))
+                _step(world, keys, images, at)
+            at += timedelta(seconds=world.random.choice([2, 60, 5000]))
+        at = _new_stream(world, keys, images, at, is_anew=is_anew)
+    return at
+
+
+def _new_stream(world, keys, images, at, *, is_anew):
+    """The stream was switched off and on, or the table made anew; gives the time after it."""
     already, world.is_off = len(world.writes), True
-    if world.damage == "stream off and on":
+    if not is_anew:
         for _ in range(world.random.randrange(4)):
             at += timedelta(seconds=world.random.choice(_GAPS_S))
             _step(world, keys, images, at)
     else:
         for identifier in list(world.live):
             world.happen(world.keys[identifier], None, at)
-    is_anew = world.damage == "table made anew"
     for write in world.writes[already:]:
         write.fate = ENDED if is_anew else LOST
     at += timedelta(seconds=60)
     if is_anew:
-        world.begin_stream(at - SECOND, 2, at - 59 * SECOND)
-    else:
-        world.begin_stream(at - SECOND, 1, world.horizon - timedelta(days=9))
+        world.table, world.created_at = world.table + 1, at - 59 * SECOND
+    world.begin_stream(at - SECOND)
     return at
 
 

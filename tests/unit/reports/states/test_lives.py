@@ -147,14 +147,27 @@ def test_where_nothing_tells_it_is_made_anew_or_a_delete_is_lost():
     assert "the table was made anew, or a delete is missing" in answer.reason
 
 
-def test_a_later_stream_seen_in_other_items_ends_what_nothing_follows():
-    """Where all rows were seen, the first stamp of the next stream is when it was there."""
-    lives = replace(UNCLEAR, begun={STREAM_ARN: moment(0), LATER_STREAM: moment(1800)})
+BETWEEN_STREAM = f"{TABLE_ARN}/stream/2018-03-03T14:16:00.000"
+
+
+@pytest.mark.parametrize("lives", [UNCLEAR, ANEW])
+def test_a_table_between_ends_what_was_in_the_one_before(lives):
+    """It was made anew twice: of the one in between the item has no row."""
+    between = {BETWEEN_STREAM: life(BETWEEN_STREAM, "in-between", 600)}
+    lives = replace(lives, tables=lives.tables | between)
     new = row(None, B, 3600, LATER_STREAM)
 
-    assert state(lives, 1799, row(None, A), new).exists
-    assert not state(lives, 1800, row(None, A), new).exists
-    assert state(lives, 1800, row(None, A), new).certainty is Certainty.BOUNDED
+    assert state(lives, 599, row(None, A), new).exists
+    assert not state(lives, 600, row(None, A), new).exists
+    assert state(lives, 600, row(None, A), new).certainty is Certainty.BOUNDED
+
+
+def test_a_stream_switched_off_and_on_before_the_table_was_made_anew_ends_nothing():
+    """It is of the same table, in which the item lived on."""
+    same = {BETWEEN_STREAM: life(BETWEEN_STREAM, ID_1, -86400)}
+    lives = replace(ANEW, tables=ANEW.tables | same)
+
+    assert state(lives, 1799, row(None, A), row(None, B, 3600, LATER_STREAM)).image == A
 
 
 def test_a_timeline_has_the_end_of_a_life():

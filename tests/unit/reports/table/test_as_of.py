@@ -243,7 +243,6 @@ def test_the_history_is_read_without_its_images_and_rows_a_hundred_a_call():
         "Id",
         "ApproximateCreationDateTime",
         "EventName",
-        "EventSourceARN",
     }
     assert all(one["ConsistentRead"] or "IndexName" in one for one in scans)
     calls = [
@@ -276,6 +275,18 @@ def test_an_item_that_only_lacks_a_baseline_is_not_asked_for_again():
         for operation, request in world.client.requests
         if operation in {"query", "get_item"}
     )
+
+
+def test_what_was_before_the_table_was_made_anew_is_not_rewound():
+    """The live table holds nothing of the one before, whose items have no row since."""
+    world = inserted(Recorded(), 3)
+    world.counted(rows=10_000_000)
+    world.client.descriptions[SOURCE]["CreationDateTime"] = moment(100)
+
+    before, since = ask(world, 99), ask(world, 100)
+
+    assert (before.method, since.method) == ("history", "rewind")
+    assert "made anew since" in before.reason
 
 
 def test_rewinding_asks_only_for_what_changed_since():
