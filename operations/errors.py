@@ -2,7 +2,9 @@
 
 ItemtrailError
 └── OperationError
+    ├── JournalError     the journal of a run does not fit it, or cannot be kept
     ├── PlanFileError    the file of a plan is not what was written
+    ├── RunEndedError    a run gave up for now; the same command goes on
     ├── StateFileError   the file of an interrupted run does not fit this one
     └── RefusedError     it would do harm, or the tables do not allow it
 """
@@ -18,8 +20,16 @@ class StateFileError(OperationError):
     """The file that an interrupted run left does not belong to this one, or cannot be read."""
 
 
+class JournalError(OperationError):
+    """The journal of a run is of another one, or cannot be kept: nothing is written without it."""
+
+
 class PlanFileError(OperationError):
     """A plan cannot be kept, or what is in its file is not what was written."""
+
+
+class RunEndedError(OperationError):
+    """Nothing was answered for so long that the run ended; what it did is kept."""
 
 
 class RefusedError(OperationError):

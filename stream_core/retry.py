@@ -26,7 +26,7 @@ T = TypeVar("T")
 # is left to answer in: a request under way at the end would have the whole batch repeated.
 MARGIN_MS = (CONNECT_TIMEOUT_S + READ_TIMEOUT_S + 1) * 1000
 _FIRST_PAUSE_S = 0.05
-_LONGEST_PAUSE_S = 5.0
+LONGEST_PAUSE_S = 5.0
 
 
 class Retry(Enum):
@@ -204,5 +204,5 @@ class Patience:
             if not pending or self.remaining_ms() - pause_s * 1000 <= MARGIN_MS:
                 break
             self.sleep(pause_s)
-            ceiling_s = min(_LONGEST_PAUSE_S, ceiling_s * 2)
+            ceiling_s = min(LONGEST_PAUSE_S, ceiling_s * 2)
         return pending

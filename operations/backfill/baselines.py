@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from history_writer.writer import HistoryWriter
 from operations.backfill.observation import Dated, Observation, date, stamp
 from operations.backfill.results import PageResult
-from operations.backfill.service_clock import ServiceClock
 from operations.backfill.source_facts import SourceFacts
 from operations.execution.request import answer_to, codes_text
+from operations.execution.service_clock import ServiceClock
 from stream_core.attribute_values import Item, canonical_json
 from stream_core.batch import Delivery
 from stream_core.change import Change, EventName

@@ -14,11 +14,11 @@ from importlib.metadata import version
 from typing import Any, TypeGuard
 
 from operations.backfill.journal import Journal
-from operations.backfill.service_clock import ServiceClock
 from operations.backfill.source_facts import SourceFacts
 from operations.control_rows import write_control_row
 from operations.deployed_tables import DeployedTables
 from operations.execution.request import answer_to
+from operations.execution.service_clock import ServiceClock
 from reports.deployment.stack import Consumer, Stack
 from reports.deployment.stack_reader import UNREADABLE, StackReader, reason_of
 from stream_core.control_row import BackfillMark, ControlRow, TableLife, label_of

@@ -17,11 +17,11 @@ from operations.backfill.journal import Journal
 from operations.backfill.mark import MarkResult, MarkWriter
 from operations.backfill.results import Counts, Problem
 from operations.backfill.run import PATIENCE_S, BackfillRun
-from operations.backfill.service_clock import ServiceClock
 from operations.backfill.source_facts import SourceFacts
 from operations.deployed_tables import DeployedTables
 from operations.errors import RefusedError
 from operations.execution.pace import Pace
+from operations.execution.service_clock import ServiceClock
 from operations.execution.state_file import StateFile
 from reports.access.clients import CONCURRENCY
 from reports.deployment.stack import Stack

@@ -9,10 +9,10 @@ from operations.backfill.baselines import Baselines
 from operations.backfill.journal import BackfillPart, Journal
 from operations.backfill.observation import Observation
 from operations.backfill.results import PageResult
-from operations.backfill.service_clock import ServiceClock
 from operations.backfill.source_facts import SourceFacts
 from operations.execution.pace import Pace
 from operations.execution.request import answer_to, codes_text
+from operations.execution.service_clock import ServiceClock
 from operations.execution.settlement import by_id, settle_all
 from replica_writer.settle import Settler
 from reports.exports.export import Export, ExportFile

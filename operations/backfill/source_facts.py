@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from operations.backfill.observation import tick_of
-from operations.backfill.service_clock import ServiceClock
 from operations.deployed_tables import DeployedTables
+from operations.execution.service_clock import ServiceClock
 from reports.access.table_description import describe
 from reports.inputs.keys import KeySchema
 from stream_core.attribute_values import Item

@@ -40,6 +40,8 @@ class WriteOutcome(StrEnum):
 
     WRITTEN = "written"
     """The item is what was wanted."""
+    UNNEEDED = "unneeded"
+    """The item is what was wanted, and nothing shows that this write made it so."""
     MIXED = "mixed"
     """Written; another writer changed other attributes at the same moment, which are kept."""
     CONFLICT = "conflict"
@@ -109,7 +111,7 @@ class ConditionalWriter:
             request = update_request(keys, edits, before if whole else {})
         except UnwritableError:
             return self._replace(keys, before, after)
-        answer = self._send("update_item", request)
+        answer = self._send("update_item", {**request, "ReturnValues": "ALL_NEW"})
         if isinstance(answer, WriteResult):
             written = self._judged(keys, answer, lambda current: _has_all(current, edits))
         else:
@@ -125,7 +127,8 @@ class ConditionalWriter:
 
     def _delete(self, keys: Item, seen: Item) -> WriteResult:
         """Delete an item that is what was seen, and nothing more."""
-        answer = self._send("delete_item", delete_request(keys, seen))
+        request = delete_request(keys, seen) | {"ReturnValues": "ALL_OLD"}
+        answer = self._send("delete_item", request)
         if isinstance(answer, WriteResult):
             return self._judged(keys, answer, lambda current: current is None)
         deleted = answer.get("Attributes")
@@ -135,7 +138,8 @@ class ConditionalWriter:
 
     def _replace(self, keys: Item, before: Item, after: Item) -> WriteResult:
         """Put an item in the place of another: where no update can express so much."""
-        answer = self._send("put_item", replace_request(keys, before, after))
+        request = replace_request(keys, before, after) | {"ReturnValues": "ALL_OLD"}
+        answer = self._send("put_item", request)
         if isinstance(answer, WriteResult):
             return self._judged(keys, answer, lambda current: same_item(current, after))
         replaced = answer.get("Attributes")

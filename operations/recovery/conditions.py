@@ -1,4 +1,4 @@
-"""Requests that change an item only if it still is what it was seen to be. Pure."""
+"""Writes that change an item only if it still is what it was seen to be. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -108,7 +108,7 @@ def update_request(keys: Item, edits: Sequence[Difference], seen: Item) -> dict[
     if expressions.is_too_long or len(update) > _MOST_BYTES:
         raise UnwritableError(f"{len(edits)} changes are more than an update can name")
     _require_unchanged(expressions, seen, {edit.path[0] for edit in edits} | keys.keys())
-    return expressions.request(Key=keys, UpdateExpression=update, ReturnValues="ALL_NEW")
+    return expressions.request(Key=keys, UpdateExpression=update)
 
 
 def delete_request(keys: Item, seen: Item) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def delete_request(keys: Item, seen: Item) -> dict[str, Any]:
     expressions = _Expressions()
     expressions.require(f"attribute_exists({expressions.path((next(iter(keys)),))})")
     _require_unchanged(expressions, seen, set(keys))
-    return expressions.request(Key=keys, ReturnValues="ALL_OLD")
+    return expressions.request(Key=keys)
 
 
 def replace_request(keys: Item, seen: Item, image: Item) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def replace_request(keys: Item, seen: Item, image: Item) -> dict[str, Any]:
     expressions.require(f"attribute_exists({expressions.path((next(iter(keys)),))})")
     absent = dict.fromkeys(name for name in image if name not in seen)
     _require_unchanged(expressions, {**seen, **absent}, set(keys))
-    return expressions.request(Item=image, ReturnValues="ALL_OLD")
+    return expressions.request(Item=image)
 
 
 def put_request(keys: Item, image: Item) -> dict[str, Any]:
@@ -133,6 +133,25 @@ def put_request(keys: Item, image: Item) -> dict[str, Any]:
     expressions = _Expressions()
     expressions.require(f"attribute_not_exists({expressions.path((next(iter(keys)),))})")
     return expressions.request(Item=image)
+
+
+def is_guarded_in_part(
+    keys: Item, edits: Sequence[Difference], before: Item | None, after: Item | None
+) -> bool:
+    """Whether no condition can name all that a write would take with it.
+
+    It is made all the same, and what it took of another writer's is put back.
+    """
+    if before is None:
+        return False
+    if after is None:
+        named = set(delete_request(keys, before)["ExpressionAttributeNames"].values())
+        return not named.issuperset(before)
+    try:
+        update_request(keys, edits, {})
+    except UnwritableError:
+        return True
+    return False
 
 
 def _require_place(expressions: _Expressions, edit: Difference) -> None:

@@ -13,7 +13,7 @@ from operations.backfill import baselines, source_facts
 from operations.backfill import run as backfill_run
 from operations.backfill.journal import Journal
 from operations.backfill.observation import Dated, DatedItems, stamp
-from operations.backfill.service_clock import ServiceClock
+from operations.execution.service_clock import ServiceClock
 from replica_writer.settle import Settled
 from reports.access.machine import Machine
 from reports.states.evidence import Evidence

@@ -9,9 +9,9 @@ from botocore.exceptions import ClientError
 
 from operations.backfill import run as backfill_run
 from operations.backfill.plan import backfill
-from operations.backfill.service_clock import ServiceClock
 from operations.errors import OperationError, RefusedError, StateFileError
 from operations.execution.pace import Pace
+from operations.execution.service_clock import ServiceClock
 from reports.access.progress import silent
 from reports.errors import TableNotFoundError
 from reports.exports.export_folder import ExportError

@@ -7,7 +7,7 @@ from email.utils import format_datetime
 import pytest
 
 from operations.backfill.observation import Observation, date, stamp, tick_of
-from operations.backfill.service_clock import ServiceClock
+from operations.execution.service_clock import ServiceClock
 from tests.factories import item, number
 
 SECOND = timedelta(seconds=1)

@@ -62,6 +62,11 @@ class ServiceClock:
         with self._lock:
             return self._most - self._least + 2 * _MARGIN
 
+    def earliest(self) -> datetime:
+        """A time that the service's clock has passed already."""
+        with self._lock:
+            return self._now() + self._least - _MARGIN
+
     def latest(self) -> datetime:
         """A time that the service's clock has not passed yet."""
         with self._lock:

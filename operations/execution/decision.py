@@ -1,0 +1,142 @@
+"""What a run does with an item of its plan, from what it finds. Pure.
+
+DECISIONS D3: a write that is recorded is not made again, whatever became of the item since; an item
+that is what was wanted is done; one that is what the plan saw is written; every other one is a
+conflict. A plan that is not strict writes where its places still hold what the plan saw in them:
+the rest of the item belongs to others.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from operations.execution.plan_file import PlanAction, PlanItem, state_digest
+from operations.recovery.conditional_write import WriteOutcome
+from operations.recovery.conflicts import Conflict
+from reports.inputs.paths import Path, value_at
+from reports.states.differences import Difference
+from stream_core.attribute_values import AttributeValue, Item, same_value
+
+_SET_BACK = "this run wrote it, and another writer has set it back since"
+_CHANGED_SINCE = "written by this run, and changed by another writer since"
+_AS_WANTED = "it was what was wanted already"
+_OTHER = "it is no longer what the plan saw"
+NO_PROOF = "it is what was wanted; nothing shows yet that this run made it so"
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """That an item is to be written.
+
+    Attributes:
+        edits: those of the plan whose places hold what the plan saw there.
+        before, after: the item as it is, and with the edits.
+        conflicts: where the others of the plan are stuck.
+    """
+
+    edits: tuple[Difference, ...]
+    before: Item | None
+    after: Item | None
+    conflicts: tuple[Conflict, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """That nothing is to be written.
+
+    Attributes:
+        needs_proof: the history has to show that this run wrote it, before that is said.
+    """
+
+    outcome: WriteOutcome
+    reason: str
+    conflicts: tuple[Conflict, ...] = ()
+    needs_proof: bool = False
+
+
+def decide(
+    item: PlanItem, live: Item | None, *, is_tried: bool, is_recorded: bool, is_strict: bool
+) -> Write | Decided:
+    """What is to be done with an item.
+
+    Args:
+        item: the item of the plan.
+        live: its own attributes as they are.
+        is_tried: whether this run was about to write it before.
+        is_recorded: whether the history shows that it did.
+        is_strict: nothing of the item may have changed since the plan was made.
+    """
+    now = state_digest(live)
+    if is_recorded:
+        return _of_recorded(item, live, now)
+    if now == item.after:
+        reason = NO_PROOF if is_tried else _AS_WANTED
+        return Decided(WriteOutcome.UNNEEDED, reason, needs_proof=is_tried)
+    if now == item.before:
+        after = edited(live, item.edits)
+        if state_digest(after) == item.after:
+            return Write(item.edits, live, after)
+        return Decided(WriteOutcome.REFUSED, "the plan's edits do not lead to what it shows")
+    if is_strict or item.action is not PlanAction.UPDATE or live is None:
+        return Decided(WriteOutcome.CONFLICT, _OTHER, conflicts_of_plan(item, live))
+    return _where_it_holds(item, live)
+
+
+def _of_recorded(item: PlanItem, live: Item | None, now: str | None) -> Decided:
+    if now == item.before:
+        return Decided(WriteOutcome.CONFLICT, _SET_BACK, conflicts_of_plan(item, live))
+    return Decided(WriteOutcome.WRITTEN, "" if now == item.after else _CHANGED_SINCE)
+
+
+def _where_it_holds(item: PlanItem, live: Item) -> Write | Decided:
+    edits = tuple(edit for edit in item.edits if _holds(live, edit))
+    stuck = conflicts_of_plan(item, live)
+    if edits:
+        return Write(edits, live, edited(live, edits), stuck)
+    if stuck:
+        return Decided(WriteOutcome.CONFLICT, _OTHER, stuck)
+    return Decided(WriteOutcome.UNNEEDED, _AS_WANTED)
+
+
+def conflicts_of_plan(item: PlanItem, live: Item | None) -> tuple[Conflict, ...]:
+    """Where a plan can no longer be carried out; not where all is as was wanted."""
+    conflicts = (
+        Conflict(item.keys, edit.path, edit.old, _value(live, edit.path), edit.new)
+        for edit in item.edits
+        if not _holds(live, edit)
+    )
+    return tuple(
+        conflict for conflict in conflicts if not same_value(conflict.actual, conflict.wanted)
+    )
+
+
+def _holds(live: Item | None, edit: Difference) -> bool:
+    """Whether a place holds what was seen there, and what is to be there can be put there."""
+    if not same_value(_value(live, edit.path), edit.old):
+        return False
+    parent = edit.path[:-1]
+    return edit.old is not None or not parent or "M" in (_value(live, parent) or {})
+
+
+def _value(item: Item | None, path: Path) -> AttributeValue | None:
+    if not path:
+        return None if item is None else {"M": item}
+    return value_at(item, path)
+
+
+def edited(item: Item | None, edits: Iterable[Difference]) -> Item | None:
+    """An item with some changes; none, if the whole of it is taken away."""
+    whole: AttributeValue | None = None if item is None else {"M": item}
+    for edit in edits:
+        whole = _with(whole, edit.path, edit.new)
+    return None if whole is None else whole["M"]
+
+
+def _with(
+    value: AttributeValue | None, path: Path, new: AttributeValue | None
+) -> AttributeValue | None:
+    if not path:
+        return new
+    members = dict((value or {"M": {}})["M"])
+    inner = _with(members.get(str(path[0])), path[1:], new)
+    members.pop(str(path[0]), None)
+    return {"M": members | ({} if inner is None else {str(path[0]): inner})}

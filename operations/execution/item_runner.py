@@ -1,0 +1,320 @@
+"""How a run writes the items of its plan, one by one, and what each of them came to."""
+
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from threading import Lock
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from operations.deployed_tables import DeployedTables
+from operations.errors import RunEndedError
+from operations.execution.announcer import Announcer
+from operations.execution.decision import Decided, Write, conflicts_of_plan, decide
+from operations.execution.item_writer import ItemWrite, ItemWriter
+from operations.execution.journal import RunJournal
+from operations.execution.plan_file import PlanAction, PlanItem
+from operations.execution.rate import Rate
+from operations.execution.request import answer_to
+from operations.execution.run_patience import RunPatience
+from operations.execution.service_clock import ServiceClock
+from operations.recovery.conditional_write import WriteOutcome
+from operations.recovery.conditions import is_guarded_in_part
+from operations.recovery.conflicts import Conflict
+from reports.access.parallel import in_order
+from reports.states.own_writes import state_digest
+from stream_core.attribute_values import Item, own_attributes, same_value
+from stream_core.change import EventName
+from stream_core.control_row import OwnWrite, item_hash
+from stream_core.errors import IntegrityError
+from stream_core.history_row import HistoryRow, time_text
+from stream_core.item_id import item_id
+from stream_core.retry import Patience
+
+# Another writer may be in the way more than once.
+_MOST_ATTEMPTS = 5
+# Stamps are whole seconds.
+_ROUNDING = timedelta(seconds=2)
+_NOT_RECORDED = (
+    "its delete is not in the history yet: whether something was added to it at the last moment is "
+    "known only then; the same command looks again"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ItemRun:
+    """What became of one item of a plan.
+
+    Attributes:
+        reason: why it was not written, or what to know about it; no item data.
+        conflicts: where the item is no longer what the plan saw.
+    """
+
+    item: PlanItem
+    outcome: WriteOutcome
+    reason: str = ""
+    conflicts: tuple[Conflict, ...] = ()
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether the item is what the plan wanted."""
+        is_so = self.outcome in (WriteOutcome.WRITTEN, WriteOutcome.UNNEEDED)
+        return is_so and not self.conflicts
+
+
+@dataclass(frozen=True, slots=True)
+class Unproven:
+    """What became of an item, if the history shows it.
+
+    Attributes:
+        result: what is said if it does not.
+        seen: all that a delete, which was answered, was to take with it; None: no such delete.
+    """
+
+    result: ItemRun
+    seen: Item | None = None
+
+
+class _Moments:
+    """Moments by the service's clock, no two the same: each attempt at an item has its own."""
+
+    def __init__(self, clock: ServiceClock) -> None:
+        self._clock = clock
+        self._lock = Lock()
+        self._last = datetime.min.replace(tzinfo=UTC)
+
+    def next(self) -> datetime:
+        with self._lock:
+            self._last = max(self._clock.earliest(), self._last + timedelta(microseconds=1))
+            return self._last
+
+
+@dataclass(frozen=True)
+class ItemRunner:
+    """Writes items of a run; may be asked side by side.
+
+    Attributes:
+        is_strict: nothing of an item may have changed since the plan was made.
+    """
+
+    deployment: DeployedTables
+    announcer: Announcer
+    journal: RunJournal
+    clock: ServiceClock
+    patience: RunPatience
+    rate: Rate
+    is_strict: bool
+    moments: "_Moments" = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "moments", _Moments(self.clock))
+
+    def carry_out(self, items: Sequence[PlanItem]) -> Generator[ItemRun | Unproven, None, None]:
+        """Write at most 100 items, and say what became of each, in their order.
+
+        Raises:
+            RunEndedError: nothing was answered for too long.
+            OperationError: the journal or the history cannot be written.
+            ClientError: the table may not be read.
+        """
+        live = self._live(items)
+        with closing(in_order(lambda item: self._step(item, live), items)) as steps:
+            pairs = [(item, step) for item, step in zip(items, steps, strict=True)]
+        attempts = self._announced((item, step) for item, step in pairs if isinstance(step, Write))
+        tasks = [(item, step, attempts.get(item.number)) for item, step in pairs]
+        with closing(in_order(lambda task: self._settled(*task), tasks)) as results:
+            yield from results
+
+    def prove(self, unproven: Unproven) -> ItemRun | None:
+        """What became of an item, if the history shows it by now."""
+        item, seen = unproven.result.item, unproven.seen
+        try:
+            rows = self._rows_since(item)
+        except (ClientError, BotoCoreError, IntegrityError):
+            return None
+        if self._own(item, rows):
+            return self._kept(replace(unproven.result, outcome=WriteOutcome.WRITTEN, reason=""))
+        taken = None if seen is None else _taken_along(rows, seen)
+        if taken is None:
+            return None
+        back = self._writer(self.patience.of_one).put_back(item.keys, taken)
+        conflicts = conflicts_of_plan(item, back.item)
+        return self._kept(ItemRun(item, back.outcome, back.reason, conflicts))
+
+    def unproven(self, unproven: Unproven) -> ItemRun:
+        """What is said of an item of which the history shows nothing in time.
+
+        It is not kept as done: the run looks again when it is run again.
+        """
+        if unproven.seen is None:
+            return unproven.result
+        return replace(unproven.result, reason=_NOT_RECORDED)
+
+    def _live(self, items: Sequence[PlanItem]) -> dict[str, Item]:
+        """The own attributes of items that are there, by id."""
+        table, client = self.deployment.source_table, self.deployment.dynamodb
+        live: dict[str, Item] = {}
+        patience = self.patience.of_one()
+
+        def attempt(keys: list[Item]) -> list[Item]:
+            request: Any = {table: {"Keys": keys, "ConsistentRead": True}}
+            answer, _, _ = self.clock.ask(
+                lambda: answer_to(
+                    lambda: client.batch_get_item(RequestItems=request), patience, table
+                )
+            )
+            for image in answer["Responses"].get(table, []):
+                own = own_attributes(image) or {}
+                live[item_id({name: image[name] for name in items[0].keys})] = own
+            unprocessed: Any = answer.get("UnprocessedKeys", {}).get(table, {"Keys": []})
+            return list(unprocessed["Keys"])
+
+        if patience.work_off([item.keys for item in items], attempt):
+            raise RunEndedError(f"'{table}' does not answer (UnprocessedKeys)")
+        self.patience.answered()
+        return live
+
+    def _step(self, item: PlanItem, live: dict[str, Item]) -> Write | Decided:
+        is_tried, is_recorded = bool(self._attempts(item)), False
+        if is_tried:
+            is_recorded = bool(self._own(item, self._rows_since(item)))
+        return decide(
+            item,
+            live.get(item_id(item.keys)),
+            is_tried=is_tried,
+            is_recorded=is_recorded,
+            is_strict=self.is_strict,
+        )
+
+    def _announced(self, writes: Iterable[tuple[PlanItem, Write]]) -> dict[int, OwnWrite]:
+        """Have writes kept and announced, in this order; nothing is written before."""
+        at, row = self.moments.next(), self.announcer.row
+        attempts = {
+            item.number: OwnWrite(
+                row.run,
+                item.number,
+                item_hash(item_id(item.keys)),
+                state_digest(step.before),
+                state_digest(step.after),
+                at,
+                row.stream_arn,
+            )
+            for item, step in writes
+        }
+        if attempts:
+            self.journal.about_to_write(attempts.values())
+            self.announcer.announce(list(attempts.values()), self.patience.of_one())
+        return attempts
+
+    def _settled(
+        self, item: PlanItem, step: Write | Decided, attempt: OwnWrite | None
+    ) -> ItemRun | Unproven:
+        result = self._written(item, step, attempt)
+        return result if isinstance(result, Unproven) else self._kept(result)
+
+    def _written(
+        self, item: PlanItem, step: Write | Decided, attempt: OwnWrite | None
+    ) -> ItemRun | Unproven:
+        for number in range(1, _MOST_ATTEMPTS + 1):
+            if isinstance(step, Decided) or attempt is None:
+                return _of_settled(item, step)
+            is_last = number == _MOST_ATTEMPTS
+            result = self._once(item, step, attempt, guards_rest=not is_last)
+            is_in_the_way = isinstance(result, ItemRun) and result.outcome is WriteOutcome.CONFLICT
+            if not is_in_the_way or self.is_strict or is_last:
+                return result
+            live = own_attributes(self.deployment.reader.live(item.keys))
+            step = decide(item, live, is_tried=False, is_recorded=False, is_strict=False)
+            if isinstance(step, Write):
+                attempt = self._announced([(item, step)])[item.number]
+        raise AssertionError("unreachable")
+
+    def _once(
+        self, item: PlanItem, step: Write, attempt: OwnWrite, *, guards_rest: bool
+    ) -> ItemRun | Unproven:
+        if self.patience.is_over:
+            table = self.deployment.source_table
+            raise RunEndedError(f"'{table}' has answered nothing for too long")
+        self.rate.take(1)
+        write = ItemWrite(
+            item.keys,
+            step.edits,
+            step.before,
+            step.after,
+            f"{attempt.run}/{attempt.number}/{time_text(attempt.at)}",
+            guards_rest=guards_rest,
+            tells_rest=self.is_strict,
+        )
+        written = self._writer(self.patience.of_one).write(write)
+        if written.outcome is WriteOutcome.UNSENT:
+            self.patience.given_up()
+        else:
+            self.patience.answered()
+        conflicts = step.conflicts
+        if written.outcome is WriteOutcome.CONFLICT:
+            conflicts = conflicts_of_plan(item, written.item)
+        result = ItemRun(item, written.outcome, written.reason, conflicts)
+        if written.outcome is WriteOutcome.UNNEEDED:
+            return Unproven(result)
+        if written.outcome is WriteOutcome.WRITTEN and _takes_all(item, step):
+            return Unproven(result, step.before)
+        return result
+
+    def _kept(self, result: ItemRun) -> ItemRun:
+        if result.outcome is not WriteOutcome.UNSENT:
+            self.journal.settle(result.item.number, result.outcome, result.reason)
+        return result
+
+    def _attempts(self, item: PlanItem) -> list[OwnWrite]:
+        """The writes of an item that this run, here or elsewhere, was about to make."""
+        row, identifier = self.announcer.row, item_id(item.keys)
+        hashed = item_hash(identifier)
+        here = [
+            OwnWrite(
+                *(row.run, item.number, hashed, tried.before, tried.after, tried.at, row.stream_arn)
+            )
+            for tried in self.journal.attempts.get(item.number, [])
+        ]
+        return here + (self.announcer.announced(identifier) if self.announcer.is_known else [])
+
+    def _rows_since(self, item: PlanItem) -> list[HistoryRow]:
+        """The rows of an item since this run was first about to write it."""
+        since = min(attempt.at for attempt in self._attempts(item)) - _ROUNDING
+        return list(self.deployment.reader.rows(item_id(item.keys), after=time_text(since)))
+
+    def _own(self, item: PlanItem, rows: Iterable[HistoryRow]) -> list[HistoryRow]:
+        """Those of the rows that this run has made."""
+        own = self.announcer.own(self._attempts(item))
+        return [row for row in rows if own.run_of(row) is not None]
+
+    def _writer(self, patience: Callable[[], Patience]) -> ItemWriter:
+        deployment = self.deployment
+        return ItemWriter(
+            deployment.dynamodb, deployment.source_table, deployment.reader.live, patience
+        )
+
+
+def _of_settled(item: PlanItem, step: Write | Decided) -> ItemRun | Unproven:
+    assert isinstance(step, Decided)  # noqa: S101 - a write has its attempt
+    result = ItemRun(item, step.outcome, step.reason, step.conflicts)
+    return Unproven(result) if step.needs_proof else result
+
+
+def _takes_all(item: PlanItem, step: Write) -> bool:
+    """Whether a write takes an item away without saying what was in it."""
+    if item.action is not PlanAction.DELETE or step.before is None:
+        return False
+    return not is_guarded_in_part(item.keys, step.edits, step.before, None)
+
+
+def _taken_along(rows: Iterable[HistoryRow], seen: Item) -> Item | None:
+    """What a delete took with it, if that was all that was seen and more."""
+    for row in rows:
+        old = row.change.old_image
+        if row.change.event_name is not EventName.REMOVE or old is None:
+            continue
+        if all(same_value(old.get(name), value) for name, value in seen.items()):
+            return old
+    return None

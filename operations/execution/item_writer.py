@@ -1,0 +1,244 @@
+"""Writing an item only if it still is what it was seen to be.
+
+A write is a transaction of this one item, with a token: should its answer get lost and the request
+be sent again, it succeeds without being carried out a second time. Without that, a delete that is
+repeated would take with it what another writer has put there in between.
+
+A condition can name attributes and what they hold; it cannot say that there are no others. So an
+attribute that another writer adds at the same moment is never in it. An update leaves it where it
+is. A delete takes it along, and does not say so: what was there is in the history.
+
+Where a condition has no room for all of an item, a transaction would guard it in part, and say
+nothing of what it took: such an item is deleted or replaced by a plain request, whose answer has
+what was there. If that was more than was seen, it is put back.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid5
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from operations.errors import OperationError
+from operations.execution.request import answer_to
+from operations.recovery.conditional_write import WriteOutcome, WriteResult
+from operations.recovery.conditions import (
+    UnwritableError,
+    delete_request,
+    is_guarded_in_part,
+    put_request,
+    replace_request,
+    update_request,
+)
+from reports.inputs.paths import value_at
+from reports.states.differences import Difference
+from stream_core.attribute_values import Item, own_attributes, same_item, same_value
+from stream_core.retry import Patience, Retry, classify, error_code
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_UNMET = frozenset({"ConditionalCheckFailed", "ConditionalCheckFailedException"})
+_CANCELLED = "TransactionCanceledException"
+# Any fixed UUID will do: it keeps our tokens apart from those of others.
+_NAMESPACE = UUID("8e6f4a30-7c0e-4c2b-9c39-0f0a1d6c7e55")
+
+
+@dataclass(frozen=True, slots=True)
+class ItemWrite:
+    """A write that is to be made.
+
+    Attributes:
+        keys: the item's key.
+        edits: what to change, each with the value it takes the place of.
+        before: the item as it was seen; None: there was none.
+        after: the same with the changes; None: it is deleted.
+        name: what tells this write from all others, and is the same when it is repeated.
+        guards_rest: an update is made only if what it does not change is as it was seen, too.
+        tells_rest: should there be more in the item after an update than was seen, that is told.
+    """
+
+    keys: Item
+    edits: tuple[Difference, ...]
+    before: Item | None
+    after: Item | None
+    name: str
+    guards_rest: bool = True
+    tells_rest: bool = False
+
+    @property
+    def token(self) -> str:
+        """What the service knows a repeated request by, for ten minutes."""
+        return str(uuid5(_NAMESPACE, self.name))
+
+
+@dataclass(frozen=True)
+class ItemWriter:
+    """Writes items of one table, each on a condition.
+
+    Attributes:
+        read: reads an item consistently.
+        patience: makes the patience for one item.
+    """
+
+    client: "DynamoDBClient"
+    table: str
+    read: Callable[[Item], Item | None]
+    patience: Callable[[], Patience]
+
+    def write(self, write: ItemWrite) -> WriteResult:
+        """Put an item that is not there, delete or change one that is."""
+        keys, before, after = write.keys, write.before, write.after
+        if before is None and after is not None:
+            action = put_request(keys, after)
+            return self._transact("Put", action, write, lambda item: same_item(item, after))
+        if before is None or after is None:
+            return self._delete(write, before or {})
+        try:
+            action = update_request(keys, write.edits, before if write.guards_rest else {})
+        except UnwritableError:
+            return self._replace(keys, before, after)
+        written = self._transact("Update", action, write, lambda item: has_all(item, write.edits))
+        reports_rest = write.tells_rest and written.outcome is WriteOutcome.WRITTEN
+        return self._with_the_rest(write) if reports_rest else written
+
+    def put_back(self, keys: Item, taken: Item, put: dict[str, Any] | None = None) -> WriteResult:
+        """Make up for a write that took more away than was seen.
+
+        Args:
+            keys: the item's key.
+            taken: the item as it was before the write.
+            put: what to put it back with; by default where there is no item.
+        """
+        restored = self._put(keys, put or put_request(keys, taken), taken)
+        if restored.outcome in (WriteOutcome.WRITTEN, WriteOutcome.UNNEEDED):
+            back = "it was changed at the same moment, and was put back with that change"
+            return WriteResult(WriteOutcome.CONFLICT, restored.item, back)
+        return WriteResult(
+            restored.outcome if restored.outcome is WriteOutcome.UNSENT else WriteOutcome.CONFLICT,
+            restored.item,
+            "it was changed at the same moment, and that change could not be put back: see its "
+            "history",
+        )
+
+    def _transact(
+        self,
+        kind: str,
+        action: dict[str, Any],
+        write: ItemWrite,
+        is_as_wanted: Callable[[Item | None], bool],
+    ) -> WriteResult:
+        answer = self._send(
+            self.client.transact_write_items,
+            TransactItems=[{kind: {"TableName": self.table, **action}}],
+            ClientRequestToken=write.token,
+        )
+        if isinstance(answer, WriteResult):
+            return self._judged(write.keys, answer, is_as_wanted)
+        return WriteResult(WriteOutcome.WRITTEN, write.after)
+
+    def _with_the_rest(self, write: ItemWrite) -> WriteResult:
+        """What an item that was updated is now: a transaction does not tell it."""
+        try:
+            current = own_attributes(self.read(write.keys))
+        except (ClientError, BotoCoreError):
+            # It is written, whatever else is in it.
+            return WriteResult(WriteOutcome.WRITTEN, write.after)
+        if same_item(current, write.after) or not has_all(current, write.edits):
+            return WriteResult(WriteOutcome.WRITTEN, current)
+        mixed = "other attributes were changed at the same moment, and are kept"
+        return WriteResult(WriteOutcome.MIXED, current, mixed)
+
+    def _delete(self, write: ItemWrite, seen: Item) -> WriteResult:
+        """Delete an item that is what was seen, and nothing more."""
+        action = delete_request(write.keys, seen)
+        if not is_guarded_in_part(write.keys, (), seen, None):
+            return self._transact("Delete", action, write, lambda item: item is None)
+        answer = self._send(
+            self.client.delete_item, TableName=self.table, ReturnValues="ALL_OLD", **action
+        )
+        if isinstance(answer, WriteResult):
+            return self._judged(write.keys, answer, lambda item: item is None)
+        deleted = answer.get("Attributes")
+        if same_item(own_attributes(deleted), seen):
+            return WriteResult(WriteOutcome.WRITTEN)
+        return self.put_back(write.keys, deleted)
+
+    def _replace(self, keys: Item, before: Item, after: Item) -> WriteResult:
+        """Put an item in the place of another: where no update can express so much."""
+        action = replace_request(keys, before, after)
+        answer = self._send(
+            self.client.put_item, TableName=self.table, ReturnValues="ALL_OLD", **action
+        )
+        if isinstance(answer, WriteResult):
+            return self._judged(keys, answer, lambda item: same_item(item, after))
+        replaced = answer.get("Attributes")
+        if same_item(own_attributes(replaced), before):
+            return WriteResult(WriteOutcome.WRITTEN, after)
+        return self.put_back(keys, replaced, replace_request(keys, after, replaced))
+
+    def _put(self, keys: Item, action: dict[str, Any], image: Item) -> WriteResult:
+        answer = self._send(self.client.put_item, TableName=self.table, **action)
+        own = own_attributes(image)
+        if isinstance(answer, WriteResult):
+            return self._judged(keys, answer, lambda item: same_item(item, own))
+        return WriteResult(WriteOutcome.WRITTEN, own)
+
+    def _judged(
+        self, keys: Item, answer: WriteResult, is_as_wanted: Callable[[Item | None], bool]
+    ) -> WriteResult:
+        """What a write that was not carried out says, with what the item is now."""
+        if answer.outcome is WriteOutcome.REFUSED:
+            return answer
+        try:
+            current = own_attributes(self.read(keys))
+        except (ClientError, BotoCoreError) as error:
+            return WriteResult(WriteOutcome.UNSENT, reason=f"the table answers {error_code(error)}")
+        if is_as_wanted(current):
+            reason = "it is what was wanted; nothing shows that this write made it so"
+            return WriteResult(WriteOutcome.UNNEEDED, current, reason)
+        return WriteResult(answer.outcome, current, answer.reason)
+
+    def _send(self, operation: Callable[..., Any], **request: Any) -> Any:
+        """The table's answer, or why there is none."""
+        try:
+            return answer_to(partial(_sent, operation, request), self.patience(), self.table)
+        except OperationError as error:
+            return WriteResult(WriteOutcome.UNSENT, reason=str(error))
+        except (ClientError, BotoCoreError) as error:
+            return _refused(error)
+
+
+def has_all(current: Item | None, edits: Sequence[Difference]) -> bool:
+    """Whether an item is as some changes leave it, wherever they change it."""
+    return current is not None and all(
+        same_value(value_at(current, edit.path), edit.new) for edit in edits
+    )
+
+
+def _sent(operation: Callable[..., Any], request: dict[str, Any]) -> Any:
+    """The answer to a request; a cancelled transaction of one write is told by its one reason.
+
+    Raises:
+        ClientError, BotoCoreError: as the service, or the way to it, has it.
+    """
+    try:
+        return operation(**request)
+    except ClientError as error:
+        reasons: Any = error.response.get("CancellationReasons") or [{}]
+        code = reasons[0].get("Code", "None")
+        if error_code(error) != _CANCELLED or code == "None":
+            raise
+        answer: Any = {"Error": {"Code": code, "Message": reasons[0].get("Message", "")}}
+        raise ClientError(answer, error.operation_name) from error
+
+
+def _refused(error: ClientError | BotoCoreError) -> WriteResult:
+    code = error_code(error)
+    if code in _UNMET:
+        return WriteResult(WriteOutcome.CONFLICT, reason="it has changed meanwhile")
+    if classify(error) is Retry.PERMANENT:
+        return WriteResult(WriteOutcome.REFUSED, reason=f"the table answers {code}")
+    return WriteResult(WriteOutcome.UNSENT, reason=f"the table answers {code}")

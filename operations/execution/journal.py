@@ -1,0 +1,165 @@
+"""What a run did, kept on this machine as it happens: who is killed knows what was under way.
+
+JSON Lines: a header, then a line before each write and a line after it, each on the disk before
+the run goes on. It holds digests and places in the plan, and no item data but its reasons.
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from threading import Lock
+from typing import Any, BinaryIO
+
+from operations.errors import JournalError, RefusedError
+from operations.recovery.conditional_write import WriteOutcome
+from reports.access.file_lock import locked
+from stream_core.attribute_values import wire_json
+from stream_core.control_row import OwnWrite
+from stream_core.history_row import time_text
+
+_VERSION = 1
+_PRIVATE = 0o600
+
+
+def journal_path(run: str, folder: Path | None = None) -> Path:
+    """Where the journal of a run is, by default in the folder that the command is run in."""
+    return (folder or Path()) / f".itemtrail-run-{run}.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A write that was about to be made.
+
+    Attributes:
+        at: by the service's clock, UTC.
+        before, after: digests of the item's own attributes, None: there is no item.
+    """
+
+    at: datetime
+    before: bytes | None
+    after: bytes | None
+
+
+@dataclass
+class RunJournal:
+    """The journal of one run, open; may be written side by side.
+
+    Attributes:
+        is_new: no process of this machine began the run before.
+        attempts: the writes that were about to be made, by the number of their item.
+        done: what became of items that are done with, and why.
+    """
+
+    path: Path
+    _file: BinaryIO
+    is_new: bool = True
+    attempts: dict[int, list[Attempt]] = field(default_factory=dict)
+    done: dict[int, tuple[WriteOutcome, str]] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    @classmethod
+    @contextlib.contextmanager
+    def opened(cls, path: Path, run: str, plan_digest: str) -> Iterator["RunJournal"]:
+        """The journal of a run, kept from other processes until the end of the block.
+
+        Raises:
+            RefusedError: another process is carrying out the run.
+            JournalError: it cannot be read or written, or is of another run.
+        """
+        header = {"itemtrail_run": _VERSION, "run": run, "plan": plan_digest}
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(locked(path.with_name(f"{path.name}.lock")))
+                file = stack.enter_context(_private_file(path))
+            except BlockingIOError as error:
+                raise RefusedError(
+                    f"run {run} is being carried out by another process here ({path}): wait for it"
+                ) from error
+            except OSError as error:
+                raise JournalError(f"the journal {path} cannot be written: {error}") from error
+            journal = cls(path, file)
+            journal._begin(header)
+            yield journal
+
+    def about_to_write(self, writes: Iterable[OwnWrite]) -> None:
+        """Keep that some items are about to be written."""
+        with self._lock:
+            lines = []
+            for write in writes:
+                attempt = Attempt(write.at, write.before, write.after)
+                self.attempts.setdefault(write.number, []).append(attempt)
+                self.done.pop(write.number, None)
+                lines.append(
+                    {
+                        "n": write.number,
+                        "at": time_text(write.at),
+                        "before": _hex(write.before),
+                        "after": _hex(write.after),
+                    }
+                )
+            self._append(lines)
+
+    def settle(self, number: int, outcome: WriteOutcome, reason: str) -> None:
+        """Keep what became of an item."""
+        with self._lock:
+            self.done[number] = (outcome, reason)
+            self._append([{"n": number, "outcome": outcome.value, "reason": reason}])
+
+    def _begin(self, header: dict[str, Any]) -> None:
+        *lines, rest = self._file.read().split(b"\n")
+        if not lines:
+            # Nothing, or a header that never became whole.
+            self._file.truncate(0)
+            self._append([header])
+            return
+        self.is_new = False
+        try:
+            first, *entries = map(json.loads, lines)
+            for line in entries:
+                self._read(line)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            first = None
+        if first != header:
+            raise JournalError(
+                f"the journal {self.path} is of another run, or was edited: move it away"
+            )
+        if rest:
+            # The line that was being written when the process was ended: it counts for nothing.
+            self._file.truncate(self._file.tell() - len(rest))
+
+    def _read(self, line: dict[str, Any]) -> None:
+        if "outcome" in line:
+            self.done[line["n"]] = (WriteOutcome(line["outcome"]), line["reason"])
+            return
+        attempt = Attempt(
+            datetime.fromisoformat(line["at"]), _bytes(line["before"]), _bytes(line["after"])
+        )
+        self.attempts.setdefault(line["n"], []).append(attempt)
+        # What became of it before counts no longer.
+        self.done.pop(line["n"], None)
+
+    def _append(self, lines: Iterable[dict[str, Any]]) -> None:
+        try:
+            self._file.write(b"".join(wire_json(line, sort_keys=False) + b"\n" for line in lines))
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise JournalError(f"the journal {self.path} cannot be written: {error}") from error
+
+
+def _private_file(path: Path) -> BinaryIO:
+    """A file to read and to append to, which its owner alone may read."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, _PRIVATE)
+    return open(descriptor, "r+b")  # noqa: PTH123 - a descriptor
+
+
+def _hex(value: bytes | None) -> str | None:
+    return None if value is None else value.hex()
+
+
+def _bytes(value: str | None) -> bytes | None:
+    return None if value is None else bytes.fromhex(value)

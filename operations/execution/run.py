@@ -1,0 +1,193 @@
+"""The run of a plan: its items are written one by one, side by side, and each is accounted for.
+
+For each item, in this order: the local journal, then the announcement in the history, then the
+write on its condition, then the journal again. So whoever is interrupted, by whatever, finds out
+what was under way, and the same command goes on from there; see `decision` for what it does then.
+
+A run ends by itself when for a minute nothing at all could be read or written.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from more_itertools import chunked
+
+from operations.deployed_tables import DeployedTables
+from operations.errors import RunEndedError
+from operations.execution.announcer import Announcer
+from operations.execution.item_runner import ItemRun, ItemRunner, Unproven
+from operations.execution.journal import RunJournal, journal_path
+from operations.execution.pace import USUAL_PATIENCE_S, Pace
+from operations.execution.plan_file import Plan, PlanItem
+from operations.execution.run_patience import RunPatience
+from operations.execution.service_clock import ServiceClock
+from operations.recovery.conditional_write import WriteOutcome
+from reports.access.parallel import in_order
+from stream_core.attribute_values import wire_json
+from stream_core.control_row import RunRow
+
+_RUN_DIGITS = 12
+# API reference, BatchGetItem.
+_MOST_READ = 100
+# A change is in the history a second or two after it was made.
+_PROOF_WITHIN_S, _PROOF_PAUSE_S = 15.0, 0.25
+_FINAL = frozenset({WriteOutcome.WRITTEN, WriteOutcome.UNNEEDED, WriteOutcome.MIXED})
+# What these take back is all of an item as it was; others leave the rest of it to its writers.
+_STRICT = frozenset({"restore"})
+
+
+def run_id(plan: Plan) -> str:
+    """The id of a plan's run: the same plan is the same run."""
+    return plan.digest.partition(":")[2][:_RUN_DIGITS]
+
+
+@dataclass
+class PlanRun:
+    """Carries a plan out; used once.
+
+    Attributes:
+        who: who runs it, for whoever finds its changes later.
+        tool: name and version of this program.
+        journal_file: where it keeps what it did; by default in the current folder.
+        may_join: also where somebody else has begun it.
+        tell: called with what there is to know, a line each, before anything is written.
+    """
+
+    deployment: DeployedTables
+    plan: Plan
+    pace: Pace
+    who: str
+    tool: str
+    journal_file: Path | None = None
+    may_join: bool = False
+    tell: Callable[[str], object] = lambda _line: None
+    unsent: int = field(default=0, init=False)
+    journal: RunJournal | None = field(default=None, init=False)
+
+    @property
+    def run(self) -> str:
+        """The run's id."""
+        return run_id(self.plan)
+
+    @property
+    def counts(self) -> Counter[WriteOutcome]:
+        """How many items came to what, by what is known here; those under way are in none."""
+        done = {} if self.journal is None else self.journal.done
+        return Counter(outcome for outcome, _ in done.values())
+
+    def how_it_stands(self) -> str:
+        """What was written, what was not, and how to go on, in a line."""
+        counts, total = self.counts, len(self.plan.items)
+        begun = set() if self.journal is None else self.journal.attempts.keys()
+        done = set() if self.journal is None else self.journal.done.keys()
+        parts = [f"{counts[WriteOutcome.WRITTEN]:,} of {total:,} items written"]
+        parts += [
+            f"{counts[outcome]:,} {outcome.value}"
+            for outcome in WriteOutcome
+            if outcome is not WriteOutcome.WRITTEN and counts[outcome]
+        ]
+        if under_way := len(begun - done):
+            parts.append(f"{under_way:,} that may or may not be written")
+        if untouched := total - len(begun | done):
+            parts.append(f"{untouched:,} not touched")
+        return f"run {self.run}: {', '.join(parts)}; the same command goes on"
+
+    def results(self) -> Generator[ItemRun, None, None]:
+        """Write the items; what became of each, as it comes.
+
+        Raises:
+            RefusedError: somebody else is carrying it out, or has begun to.
+            RunEndedError: nothing was answered for a minute; the same command goes on.
+            OperationError: the journal or the history cannot be written.
+        """
+        with self._begun() as runner:
+            unproven: list[Unproven] = []
+            for portion in chunked(self.plan.items, _MOST_READ):
+                yield from self._done_before(portion)
+                to_do = [item for item in portion if not self._is_done(item)]
+                with closing(runner.carry_out(to_do)) as results:
+                    for result in results:
+                        if isinstance(result, Unproven):
+                            unproven.append(result)
+                        else:
+                            yield result
+                unproven = yield from _proven(runner, unproven)
+            yield from self._proven_in_time(runner, unproven)
+
+    @contextmanager
+    def _begun(self) -> Iterator[ItemRunner]:
+        machine, deployment = self.pace.machine, self.deployment
+        patience = RunPatience(machine, self.pace.wait_s(USUAL_PATIENCE_S))
+        clock = ServiceClock(machine.now)
+        path = self.journal_file or journal_path(self.run)
+        with RunJournal.opened(path, self.run, self.plan.digest) as journal:
+            self.journal = journal
+            clock.ask(lambda: deployment.dynamodb.describe_table(TableName=deployment.source_table))
+            announcer = Announcer(deployment.dynamodb, deployment.reader, self._row(clock))
+            may_go_on = self.may_join or not journal.is_new
+            announcer.begin(patience.of_one(), may_go_on=may_go_on)
+            if announcer.problem:
+                self.tell(announcer.problem)
+            try:
+                yield ItemRunner(
+                    deployment,
+                    announcer,
+                    journal,
+                    clock,
+                    patience,
+                    self.pace.rate,
+                    self.plan.header.command in _STRICT,
+                )
+            except RunEndedError as error:
+                raise RunEndedError(f"{error}; {self.how_it_stands()}") from error
+
+    def _row(self, clock: ServiceClock) -> RunRow:
+        header = self.plan.header
+        return RunRow(
+            self.run,
+            header.command,
+            wire_json(header.arguments).decode("utf-8"),
+            self.plan.digest,
+            self.who,
+            self.tool,
+            header.stream_arn or header.table.arn,
+            header.table.table_id,
+            clock.earliest(),
+        )
+
+    def _is_done(self, item: PlanItem) -> bool:
+        done = {} if self.journal is None else self.journal.done
+        return item.number in done and done[item.number][0] in _FINAL
+
+    def _done_before(self, items: list[PlanItem]) -> Iterator[ItemRun]:
+        for item in items:
+            if self.journal is not None and self._is_done(item):
+                yield ItemRun(item, *self.journal.done[item.number])
+
+    def _proven_in_time(
+        self, runner: ItemRunner, unproven: list[Unproven]
+    ) -> Generator[ItemRun, None, None]:
+        """The results that wait for the history; those that it does not show in time as well."""
+        machine = self.pace.machine
+        given_up = machine.clock() + _PROOF_WITHIN_S
+        while unproven and machine.clock() < given_up:
+            machine.sleep(_PROOF_PAUSE_S)
+            unproven = yield from _proven(runner, unproven)
+        yield from map(runner.unproven, unproven)
+
+
+def _proven(
+    runner: ItemRunner, unproven: list[Unproven]
+) -> Generator[ItemRun, None, list[Unproven]]:
+    """The results that the history shows by now; returns the others."""
+    missing: list[Unproven] = []
+    with closing(in_order(lambda result: (result, runner.prove(result)), unproven)) as looked_at:
+        for result, proven in looked_at:
+            if proven is None:
+                missing.append(result)
+            else:
+                yield proven
+    return missing

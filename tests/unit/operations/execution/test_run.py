@@ -1,0 +1,446 @@
+"""A run writes each item of its plan once, and loses nobody else's write."""
+
+from contextlib import suppress
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from moto import mock_aws
+
+from operations.errors import RefusedError, RunEndedError
+from operations.execution.journal import journal_path
+from operations.execution.pace import Pace
+from operations.execution.plan_file import (
+    Plan,
+    PlanHeader,
+    PlanItem,
+    PlanTable,
+    action_on,
+    state_digest,
+)
+from operations.execution.run import PlanRun
+from operations.recovery.conditional_write import WriteOutcome
+from reports.access.machine import Machine
+from reports.access.own_writes import find_own_writes
+from reports.states.differences import Difference, differences
+from stream_core.control_row import OwnWrite, RunRow
+from tests.factories import TABLE_ARN, Clock, item, number, text
+from tests.fakes import DENIED, THROTTLED, client_error, read_timeout
+from tests.followed_table import FollowedTable, Killed
+
+BAD, GOOD = number(2), number(1)
+CHANGES = {
+    "1": (item("1", V=BAD, By=text("job")), item("1", V=GOOD, By=text("app"))),
+    "2": (item("2", V=BAD), None),
+    "3": (None, item("3", V=GOOD)),
+}
+"""An item to update, one to delete, one to put: each before and after."""
+MADE = datetime(2026, 11, 30, tzinfo=UTC)
+
+
+def plan_item(place, identifier, old, new):
+    before, after = state_digest(old), state_digest(new)
+    if old is None or new is None:
+        edits = (Difference((), old and {"M": old}, new and {"M": new}),)
+    else:
+        edits = tuple(differences(old, new))
+    keys = {"Id": text(identifier)}
+    return PlanItem(place, keys, action_on(before, after), edits, before, after)
+
+
+def plan_of(*changes, command="undo"):
+    """A plan of changes, each an id, a state before and a state after."""
+    header = PlanHeader(
+        *(command, {"all": True}, PlanTable(TABLE_ARN, "12345a12", MADE), "history", None),
+        *(None, MADE, "ada", "itemtrail 1"),
+    )
+    items = (plan_item(place, *change) for place, change in enumerate(changes, 1))
+    return Plan(header, tuple(items))
+
+
+@pytest.fixture
+def world(session, tmp_path):
+    table = FollowedTable(session)
+    table.folder = tmp_path
+    return table
+
+
+def clock_of(table):
+    """A machine on which time passes by pauses alone."""
+    clock = Clock()
+    return Machine(
+        now=lambda: table.now,
+        clock=lambda: -clock.left_ms / 1000,
+        sleep=clock.sleep,
+        jitter=lambda: 1.0,
+    )
+
+
+def a_run(table, plan, **options):
+    journal = options.pop("journal_file", table.folder / "run.jsonl")
+    pace = Pace(machine=clock_of(table), **options.pop("pace", {}))
+    return PlanRun(table.deployment, plan, pace, "ada", "itemtrail 1", journal, **options)
+
+
+def outcomes(run):
+    return {name: one.outcome.value for name, one in results(run).items()}
+
+
+def planned(table, *names, command="undo"):
+    """A plan for some of the items, which are as it sees them."""
+    for name in names:
+        table.store(CHANGES[name][0], name)
+    table.wanted = {name: CHANGES[name][1] for name in names}
+    return plan_of(*((name, *CHANGES[name]) for name in names), command=command)
+
+
+def three(table):
+    return planned(table, *CHANGES)
+
+
+def states(table):
+    return {name: table.item(name) for name in table.wanted}
+
+
+def results(run):
+    return {one.item.keys["Id"]["S"]: one for one in run.results()}
+
+
+def test_each_item_is_written_and_accounted_for(world):
+    """In the table, in the journal, and in the history."""
+    plan = three(world)
+
+    run = a_run(world, plan)
+    assert outcomes(run) == dict.fromkeys("123", "written")
+
+    assert states(world) == world.wanted
+    assert run.counts == {WriteOutcome.WRITTEN: 3}
+    started, *own = sorted(world.control_rows(), key=lambda row: isinstance(row, OwnWrite))
+    assert isinstance(started, RunRow)
+    assert (started.who, started.plan_digest, started.table_id) == ("ada", plan.digest, "12345a12")
+    assert sorted(row.number for row in own) == [1, 2, 3]
+    writes = find_own_writes(world.deployment.reader)
+    for name in "123":
+        (row,) = world.rows(name)
+        assert writes.run_of(row) == started
+    journal = (world.folder / "run.jsonl").read_text()
+    assert journal.count('"outcome":"written"') == 3
+    assert (world.folder / "run.jsonl").stat().st_mode & 0o777 == 0o600
+
+
+def test_what_is_about_to_be_written_is_kept_and_announced_before(world):
+    """DECISIONS D3: journal, announcement, write."""
+    run = a_run(world, three(world))
+    seen = []
+    world.racing.happens["transact_write_items"] = lambda: seen.append(
+        (len(run.journal.attempts), len(world.control_rows()))
+    )
+
+    assert outcomes(run)
+    assert seen == [(3, 4)]
+
+
+def test_the_same_run_again_writes_nothing(world):
+    """Its journal knows; without it the history does."""
+    plan = three(world)
+    outcomes(a_run(world, plan))
+    world.later(minutes=5)
+
+    assert outcomes(a_run(world, plan)) == dict.fromkeys("123", "written")
+    elsewhere = a_run(world, plan, journal_file=world.folder / "other.jsonl", may_join=True)
+    assert outcomes(elsewhere) == dict.fromkeys("123", "written")
+    assert world.writes == {"1": 1, "2": 1, "3": 1}
+
+
+def test_what_was_set_back_since_is_not_written_again(world):
+    """Somebody wanted it so: that is a conflict, here and on another machine."""
+    plan = three(world)
+    outcomes(a_run(world, plan))
+    world.later(seconds=20)
+    world.other_writer("1", item("1", V=BAD, By=text("job")))
+    world.other_writer("3", item("3", V=number(7)))
+
+    elsewhere = a_run(world, plan, journal_file=world.folder / "other.jsonl", may_join=True)
+    found = results(elsewhere)
+
+    assert found["1"].outcome is WriteOutcome.CONFLICT
+    assert "set it back" in found["1"].reason
+    assert found["3"].outcome is WriteOutcome.WRITTEN
+    assert "changed by another writer since" in found["3"].reason
+    assert world.item("1")["V"] == BAD
+
+
+KILLS = st.tuples(st.integers(0, 16), st.booleans(), st.booleans(), st.booleans())
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=12)
+@given(kills=st.lists(KILLS, min_size=1, max_size=3), last=st.booleans())
+def test_a_run_that_is_killed_at_any_step_is_resumed(moto_session, tmp_path_factory, kills, last):
+    """Its journal lost or not, its rows late or not: each item is written just once.
+
+    The oracle is the table itself: it counts what this program has changed.
+    """
+    with mock_aws():
+        table = FollowedTable(moto_session)
+        table.folder = tmp_path_factory.mktemp("run")
+        plan = three(table)
+        for attempt, (step, after, is_late, loses_journal) in enumerate(kills):
+            table.is_late = is_late
+            client = table.revive()
+            client.dies_at, client.after = step, after
+            name = f"run-{attempt if loses_journal else 0}.jsonl"
+            with suppress(Killed):
+                outcomes(a_run(table, plan, journal_file=table.folder / name, may_join=True))
+            table.later(seconds=30)
+        table.revive()
+        table.is_late = False
+        table.deliver()
+
+        name = "run-last.jsonl" if last else "run-0.jsonl"
+        final = outcomes(a_run(table, plan, journal_file=table.folder / name, may_join=True))
+
+        assert final == dict.fromkeys("123", "written")
+        assert states(table) == table.wanted
+        assert table.writes == {"1": 1, "2": 1, "3": 1}
+
+
+def lost(world, error, then=lambda: None):
+    """The answer to the next write is lost, after it was carried out."""
+
+    def lose(_answer):
+        then()
+        raise error
+
+    world.racing.answers["transact_write_items"] = lose
+
+
+@pytest.mark.parametrize("error", [read_timeout(), client_error("InternalServerError", 500)])
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_lost_answer_is_no_second_write(world, error, name):
+    """The token makes the repeat succeed."""
+    plan = planned(world, name)
+    lost(world, error)
+
+    assert outcomes(a_run(world, plan)) == {name: "written"}
+    assert states(world) == world.wanted
+    assert world.writes[name] == 1
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_what_another_writer_put_there_before_the_repeat_stays(world, name):
+    """Even where it is just what the plan saw: without a token it would be written over again."""
+    plan = planned(world, name)
+    lost(world, read_timeout(), lambda: world.other_writer(name, CHANGES[name][0]))
+
+    assert outcomes(a_run(world, plan)) == {name: "written"}
+    assert world.item(name) == CHANGES[name][0]
+    assert world.writes[name] == 1
+
+
+def test_a_delete_takes_nothing_along(world):
+    """What another writer adds at the same moment no condition names: it is put back with it."""
+    plan = planned(world, "2")
+    theirs = item("2", V=BAD, Theirs=number(1))
+    world.racing.happens["transact_write_items"] = lambda: world.other_writer("2", theirs)
+
+    (one,) = a_run(world, plan).results()
+
+    assert one.outcome is WriteOutcome.CONFLICT
+    assert "was put back with that change" in one.reason
+    assert world.item("2") == theirs
+
+
+def test_a_delete_that_the_history_does_not_show_yet_is_looked_at_again(world):
+    """Whether it took more with it is not known before."""
+    plan = planned(world, "2")
+    theirs = item("2", V=BAD, Theirs=number(1))
+    world.is_late = True
+
+    run = a_run(world, plan)
+    assert "not in the history yet" in results(run)["2"].reason
+    assert "1 that may or may not be written" in run.how_it_stands()
+
+    world.deliver()
+    assert results(a_run(world, plan))["2"].reason == ""
+    assert theirs != world.item("2") is None
+
+
+def test_what_another_writer_did_already_is_not_ours(world):
+    """The item is what was wanted, and nothing is claimed."""
+    plan = three(world)
+    for name, (_, new) in CHANGES.items():
+        world.other_writer(name, new)
+
+    assert outcomes(a_run(world, plan)) == dict.fromkeys("123", "unneeded")
+    assert world.writes.total() == 0
+
+
+def test_what_another_writer_did_after_our_lost_request_is_not_ours(world):
+    """Absence, or an equal image, is no proof that our write was carried out."""
+    plan = planned(world, "2")
+    world.racing.answers["transact_write_items"] = None
+    run = a_run(world, plan)
+
+    def refuse():
+        world.other_writer("2", item("2", V=number(9)))
+        world.later(seconds=1)
+        world.other_writer("2", None)
+
+    world.racing.answers.clear()
+    world.racing.happens["transact_write_items"] = refuse
+
+    (one,) = run.results()
+
+    assert one.outcome is WriteOutcome.UNNEEDED
+    assert "nothing shows" in one.reason
+    assert world.writes.total() == 0
+
+
+def test_another_attribute_is_others_to_change(world):
+    """An undo writes its places only; what came at the same moment stays."""
+    plan = planned(world, "1")
+    theirs = CHANGES["1"][0] | {"Theirs": number(1), "By": text("job")}
+    world.racing.happens["transact_write_items"] = lambda: world.other_writer("1", theirs)
+
+    assert outcomes(a_run(world, plan)) == {"1": "written"}
+    assert world.item("1") == CHANGES["1"][1] | {"Theirs": number(1)}
+
+
+def test_a_place_that_was_written_since_the_plan_is_left(world):
+    """The others are written, and the conflict is told."""
+    plan = planned(world, "1")
+    world.other_writer("1", CHANGES["1"][0] | {"V": number(9), "More": number(1)})
+
+    (one,) = a_run(world, plan).results()
+
+    assert (one.outcome, one.is_clean) == (WriteOutcome.WRITTEN, False)
+    assert [conflict.path for conflict in one.conflicts] == [("V",)]
+    assert world.item("1") == item("1", V=number(9), More=number(1), By=text("app"))
+    *_, last = world.rows("1")
+    assert find_own_writes(world.deployment.reader).run_of(last) is not None
+
+
+def test_a_restore_writes_only_what_the_plan_saw(world):
+    """All of the item is taken back: a change of anything in it is a conflict."""
+    plan = planned(world, "1", command="restore")
+    theirs = CHANGES["1"][0] | {"Theirs": number(1)}
+    world.other_writer("1", theirs)
+
+    (one,) = a_run(world, plan).results()
+
+    assert one.outcome is WriteOutcome.CONFLICT
+    assert world.item("1") == theirs
+
+
+def test_somebody_who_is_always_in_the_way_does_not_stop_it(world):
+    """Of another place: in the end the places of the plan alone are guarded."""
+    plan = planned(world, "1")
+    beside = iter(range(100))
+
+    def write():
+        world.other_writer("1", world.item("1") | {"Beside": number(next(beside))})
+        world.racing.happens["transact_write_items"] = write
+
+    write()
+
+    assert outcomes(a_run(world, plan)) == {"1": "written"}
+    assert world.item("1")["V"] == GOOD
+
+
+def test_a_table_that_refuses_for_good_ends_the_run_after_a_minute(world):
+    """A minute for all of it, not for each item; and it says how it stands."""
+    changes = [(str(n), item(str(n), V=BAD), item(str(n), V=GOOD)) for n in range(60)]
+    for name, old, _ in changes:
+        world.store(old, name)
+    plan = plan_of(*changes)
+    run = a_run(world, plan)
+    begun = run.pace.machine.clock()
+    world.racing.refuses = THROTTLED
+
+    with pytest.raises(RunEndedError, match="the same command goes on") as ended:
+        outcomes(run)
+
+    assert "0 of 60 items written" in str(ended.value)
+    assert 50 <= run.pace.machine.clock() - begun <= 130
+    world.racing.refuses = None
+    assert set(outcomes(a_run(world, plan)).values()) == {"written"}
+
+
+def test_a_history_that_may_not_be_written_is_told_once(world):
+    """And the run goes on with its journal alone."""
+    plan, told = three(world), []
+    world.racing.denies = "batch_execute_statement"
+
+    assert outcomes(a_run(world, plan, tell=told.append)) == dict.fromkeys("123", "written")
+    (line,) = told
+    assert "AccessDeniedException" in line
+    assert world.control_rows() == []
+
+
+def test_a_history_that_does_not_answer_has_nothing_written(world):
+    """What is not announced is not written."""
+    plan = three(world)
+    world.racing.denies, world.racing.denial = "batch_execute_statement", THROTTLED
+
+    with pytest.raises(Exception, match="does not answer"):
+        outcomes(a_run(world, plan))
+    assert world.writes.total() == 0
+
+
+def test_two_processes_of_one_plan_exclude_each_other(world):
+    """On one machine by the journal, elsewhere by the history, which says who has begun."""
+    plan = three(world)
+    running = a_run(world, plan).results()
+    next(running)
+
+    with pytest.raises(RefusedError, match="carried out by another process here"):
+        outcomes(a_run(world, plan))
+    elsewhere = {"journal_file": world.folder / "other.jsonl"}
+    with pytest.raises(RefusedError, match=r"begun by ada at .*--join"):
+        outcomes(a_run(world, plan, **elsewhere))
+    assert outcomes(a_run(world, plan, may_join=True, **elsewhere)) == dict.fromkeys(
+        "123", "written"
+    )
+    assert len(list(running)) == 2
+    assert world.writes == {"1": 1, "2": 1, "3": 1}
+
+
+def test_an_item_that_no_condition_can_name_is_put_back_as_it_was(world):
+    """It is deleted by a plain request, which answers with what was there."""
+    large = item("2", **{f"attribute {n}": BAD for n in range(200)})
+    world.store(large, "2")
+    theirs = large | {"attribute 199": GOOD}
+    world.racing.happens["delete_item"] = lambda: world.other_writer("2", theirs)
+
+    (one,) = a_run(world, plan_of(("2", large, None))).results()
+
+    assert one.outcome is WriteOutcome.CONFLICT
+    assert world.item("2") == theirs
+
+
+def test_the_journal_is_where_the_command_is_run(world, monkeypatch):
+    """Named by the run, which is named by the plan."""
+    monkeypatch.chdir(world.folder)
+    plan = planned(world, "1")
+    run = a_run(world, plan, journal_file=None)
+
+    outcomes(run)
+
+    assert journal_path(run.run).resolve() == world.folder / f".itemtrail-run-{run.run}.jsonl"
+    assert journal_path(run.run).exists()
+    assert plan.digest.startswith(f"sha256:{run.run}")
+
+
+@pytest.mark.parametrize("error", [DENIED, client_error("ResourceNotFoundException")])
+def test_a_table_that_may_not_be_written_is_told(world, error):
+    """Item by item; the same run goes on later."""
+    plan = planned(world, "1")
+    world.racing.denies, world.racing.denial = "transact_write_items", error
+
+    (one,) = a_run(world, plan).results()
+
+    assert one.outcome is WriteOutcome.UNSENT
+    assert error.response["Error"]["Code"] in one.reason
+    world.racing.denies = None
+    assert outcomes(a_run(world, plan)) == {"1": "written"}
