@@ -263,12 +263,13 @@ class HistoryTable:
         *,
         progress: Progress = silent,
         undecided: Callable[[HistoryRow], object] = lambda _row: None,
+        examined: Callable[[HistoryRow], object] = lambda _row: None,
     ) -> Iterator[HistoryRow]:
         """The rows of the changes made in a range of time, streamed in the order of time.
 
         Read through the index `ByTime`, which follows the table within a second or so; of one
         item (`key`) from the table itself. Changes that would be meant if only they named their
-        actor, deletes above all, go to `undecided`.
+        actor, deletes above all, go to `undecided`; all that are read go to `examined`.
         """
         since, until = self._range(start, end, self._now())
         identifier = None if key is None else item_id(self.key_schema.key_of(key))
@@ -280,6 +281,7 @@ class HistoryTable:
             identifier=identifier,
             progress=progress,
             undecided=undecided,
+            examined=examined,
         )
 
     def entries(

@@ -8,9 +8,9 @@ from datetime import datetime
 import click
 from rich.text import Text
 
-from itemtrail.exit_status import CLEAN
+from itemtrail.exit_status import CLEAN, NOTHING_FOUND
 from itemtrail.options.keys import KeyedCommand
-from itemtrail.options.kinds import TimeType, asked_at
+from itemtrail.options.kinds import PastTimeType, asked_at
 from itemtrail.options.selection import selection_options
 from itemtrail.options.target import (
     Period,
@@ -32,6 +32,7 @@ from itemtrail.tables.many_items import change_blocks, item_blocks, version_bloc
 from reports import HistoryTable
 from reports.inputs.keys import key_text
 from reports.states.actor import actor_of
+from reports.states.named_paths import NamedPaths
 from reports.states.selection import Selection
 from reports.states.timeline import Certainty, ItemState
 from reports.states.watermark import NoWatermark, Watermark
@@ -71,6 +72,7 @@ def changes(
     item, watermark = _item(trail, key), trail.watermark
     named_by = where.actor_path
     undecided: Counter[EventName] = Counter()
+    named = NamedPaths(where)
     with ProgressBar() as progress:
         rows = Counted(
             trail.changed_rows(
@@ -79,6 +81,7 @@ def changes(
                 item,
                 progress=progress,
                 undecided=lambda row: undecided.update([row.change.event_name]),
+                examined=named.note,
             )
         )
         answer = Answer(
@@ -92,8 +95,11 @@ def changes(
         tell(f"no such change{_of_item(item)} from {_range(period)}")
     if undecided:
         tell(_undecided_remark(undecided, where.actor))
+    for unknown in named.unknown():
+        tell(unknown)
+    is_known = not named.unknown() and (rows.count or _is_known(trail, item))
     _tell_of_what_is_not_recorded(trail, watermark, period)
-    return judged(trail, CLEAN)
+    return judged(trail, CLEAN if is_known else NOTHING_FOUND)
 
 
 @click.command(cls=KeyedCommand, short_help="The versions that were active in a range of time.")
@@ -128,14 +134,15 @@ def between(key: tuple[str, ...], period: Period, output: str | None, target: Ta
         give(answer, form, progress)
     if not states.count:
         tell(f"no recorded version{_of_item(item)} was active from {_range(period)}")
+    is_known = states.count or _is_known(trail, item)
     _tell_of_what_is_not_recorded(trail, watermark, period)
-    return judged(trail, CLEAN)
+    return judged(trail, CLEAN if is_known else NOTHING_FOUND)
 
 
 @click.command("table-as-of", short_help="The whole table as it was at an instant.")
 @click.option(
     "--at",
-    type=TimeType(),
+    type=PastTimeType(),
     required=True,
     help="The instant, e.g. 2026-01-31T18:46Z; a day is its end.",
 )
@@ -177,16 +184,21 @@ class _Whole:
     table: TableAsOf
     items: int = field(default=0, init=False)
     weak: int = field(default=0, init=False)
+    bases: set[str] = field(default_factory=set, init=False)
 
     def states(self) -> Iterator[ItemState]:
         for state in self.table.states:
             self.items += state.exists
             self.weak += state.certainty is not Certainty.EXACT
+            self.bases |= {state.basis} if state.basis else set()
             yield state
 
     def summary(self) -> Iterator[Text]:
         """What it came to, once all have passed."""
         weak = f", {self.weak:,} of the answers not exact" if self.weak else ""
+        if self.bases:
+            remainder = "the others exact" if self.weak else "all exact"
+            weak += f", {remainder} ({', '.join(sorted(self.bases))})"
         text = (
             f"{cells.count_of(self.items, 'item')}{weak}; by {self.table.method}: "
             f"{self.table.reason}"
@@ -211,6 +223,17 @@ def _undecided_remark(events: Counter[EventName], actor: str | None) -> str:
 
 def _item(trail: HistoryTable, key: tuple[str, ...]) -> Item | None:
     return trail.key_schema.key_of_text(key) if key else None
+
+
+def _is_known(trail: HistoryTable, item: Item | None) -> bool:
+    """Whether anything is known of the item that was asked for; it is said if nothing is."""
+    if item is None:
+        return True
+    state = trail.as_of(item, asked_at())
+    if state.exists or state.row is not None or state.is_contradicted:
+        return True
+    tell(f"there is neither a row nor a live item of {key_text(item)}: is it the right key?")
+    return False
 
 
 def _of_item(item: Item | None) -> str:

@@ -43,6 +43,26 @@ class TimeType(click.ParamType):
             self.fail(str(error), param, ctx)
 
 
+class PastTimeType(TimeType):
+    """The same until now: nothing is known of the future."""
+
+    def convert(
+        self,
+        value: Any,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> datetime:
+        """Read it, or say that it lies in the future."""
+        moment = super().convert(value, param, ctx)
+        if moment > asked_at():
+            self.fail(
+                f"'{value}' lies in the future, of which nothing is known: give a time until now",
+                param,
+                ctx,
+            )
+        return moment
+
+
 class DeclaredTimeType(TimeType):
     """The end of what a person vouches for, which does not move on: a day is its last instant."""
 

@@ -11,6 +11,8 @@ from itemtrail.options.target import Command, actor_attribute_option
 from reports.states.selection import Selection
 from stream_core.change import EventName
 
+# Who makes an expiry, by `userIdentity`: the one actor that a stream names itself.
+_TTL = "dynamodb.amazonaws.com"
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--event",
@@ -48,6 +50,12 @@ def selection_options(command: Command) -> Command:
             raise click.UsageError(
                 "--from and --to are values of --attribute, which is not given; times are --since "
                 "and --until",
+                click.get_current_context(),
+            )
+        if chosen["actor"] not in (None, _TTL) and values["actor_attribute"] is None:
+            raise click.UsageError(
+                "--actor looks for a name in --actor-attribute, which is not given; without it "
+                f"only {_TTL} is known, for expiries by TTL",
                 click.get_current_context(),
             )
         events = frozenset(map(EventName, values.pop("events")))

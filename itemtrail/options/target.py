@@ -12,7 +12,7 @@ import boto3
 import click
 from click.core import ParameterSource
 
-from itemtrail.options.kinds import DeclaredTimeType, PathType, TimeType, asked_at
+from itemtrail.options.kinds import DeclaredTimeType, PastTimeType, PathType, TimeType, asked_at
 from itemtrail.output.answer import FORMS
 from itemtrail.time_zone import time_zone_option
 from reports import HistoryTable, ReportError
@@ -254,7 +254,7 @@ def _ranged(command: Command, otherwise: str, **until: Any) -> Command:
 
     first = click.option(
         "--since",
-        type=TimeType(TimeRole.START),
+        type=PastTimeType(TimeRole.START),
         required=True,
         help="The first instant, itself included; a day from its start.",
     )

@@ -9,15 +9,14 @@ from collections.abc import Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
-from difflib import get_close_matches
 from functools import partial
 
 from operations.deployed_tables import DeployedTables
 from operations.execution.pace import Pace
 from operations.recovery.recorded import await_recorded
 from reports.access.parallel import in_order
-from reports.inputs.paths import Path, path_text, value_at
-from reports.states.row_states import state_before
+from reports.inputs.paths import Path
+from reports.states.named_paths import NamedPaths
 from reports.states.selection import Selection
 from reports.table.changes import changed_rows
 from stream_core.attribute_values import Item
@@ -129,8 +128,7 @@ class _Sieve:
     Attributes:
         items: the key of each item, and the sort keys of its bad changes, by the item's identifier.
         count: how many bad changes there were.
-        names: the attributes that items had.
-        missing: paths that were named, and that no item had so far.
+        named: the attributes that were named.
     """
 
     where: Selection
@@ -139,12 +137,10 @@ class _Sieve:
     undecided: list[Undecided] = field(default_factory=list)
     whole_items: int = 0
     count: int = 0
-    names: set[str] = field(default_factory=set)
-    missing: dict[Path, str] = field(init=False)
+    named: NamedPaths = field(init=False)
 
     def __post_init__(self) -> None:
-        named = {self.where.path: "--attribute", self.where.actor_path: "--actor-attribute"}
-        self.missing = {path: option for path, option in named.items() if path is not None}
+        self.named = NamedPaths(self.where)
 
     def add(self, row: HistoryRow) -> None:
         """Keep a change if it is bad."""
@@ -152,7 +148,7 @@ class _Sieve:
         # written would put the corruption back.
         if row.change.event_name is EventName.SNAPSHOT or row.run is not None:
             return
-        self._note_names(row)
+        self.named.note(row)
         if not self.where.accepts(row):
             if self.where.undecided(row) and not self._is_passed_over(row):
                 change = row.change
@@ -171,24 +167,10 @@ class _Sieve:
             tuple(self.undecided),
             self.where.path,
             self.whole_items,
-            # Of a range without changes nothing is known.
-            tuple(self._unknown(*entry) for entry in self.missing.items() if self.names),
+            self.named.unknown(),
         )
 
     def _is_passed_over(self, row: HistoryRow) -> bool:
         """Whether a change of a whole item is left alone, as only a value of it was asked for."""
         is_whole = row.change.event_name in _WHOLE_ITEMS
         return is_whole and self.where.path is not None and not self.where.event_names
-
-    def _note_names(self, row: HistoryRow) -> None:
-        states = [state for state in (state_before(row), row.change.new_image) if state is not None]
-        self.names.update(*states)
-        for path in list(self.missing):
-            if any(value_at(state, path) is not None for state in states):
-                del self.missing[path]
-
-    def _unknown(self, path: Path, option: str) -> str:
-        text = path_text(path)
-        unknown = f"no change of the range knows the attribute {text} of {option}"
-        close = get_close_matches(text, sorted(self.names), 1)
-        return f"{unknown}: is {path_text((close[0],))} meant?" if close else unknown

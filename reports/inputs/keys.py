@@ -63,7 +63,7 @@ class KeySchema:
             return self._key_of_texts(pairs)
         if len(words) == len(self.types) == 1:
             (name,) = self.types
-            return self._key_of_texts({name: words[0]})
+            return self._key_of_word(name, words[0])
         raise self._refusal(f"'{' '.join(words)}' does not make one")
 
     def key_of_line(self, line: str) -> Item:
@@ -79,6 +79,18 @@ class KeySchema:
             return self.key_of_text(shlex.split(line))
         except ValueError:
             raise self._refusal(f"the quotes of '{line}' do not close") from None
+
+    def _key_of_word(self, name: str, word: str) -> Item:
+        try:
+            return self._key_of_texts({name: word})
+        except KeyShapeError:
+            # What is not the key's value may have been meant for another form of it.
+            if word.startswith("{"):
+                raise self._refusal(f"'{word}' is no JSON that names {name}") from None
+            other, is_pair, _ = word.partition("=")
+            if is_pair:
+                raise self._refusal(f"it has no attribute {other}") from None
+            raise
 
     def _key_of_texts(self, texts: Mapping[str, str]) -> Item:
         return self.key_of({name: {self.types[name]: text} for name, text in texts.items()})

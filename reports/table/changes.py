@@ -23,6 +23,7 @@ def changed_rows(  # noqa: PLR0913 - the whole question, as it is asked
     identifier: str | None = None,
     progress: Progress = silent,
     undecided: Callable[[HistoryRow], object] = lambda _row: None,
+    examined: Callable[[HistoryRow], object] = lambda _row: None,
 ) -> Generator[HistoryRow, None, None]:
     """The changes made from `start` to `end`, both included, in the order of time, streamed.
 
@@ -37,6 +38,7 @@ def changed_rows(  # noqa: PLR0913 - the whole question, as it is asked
         progress: is called with the hours of the index that are done.
         undecided: is called with every change that `where` leaves out only because nothing names
             who made it: all deletes, where an actor is asked for.
+        examined: is called with every row that is read, asked for or not.
 
     Raises:
         ReportError: the range ends before it starts.
@@ -47,7 +49,7 @@ def changed_rows(  # noqa: PLR0913 - the whole question, as it is asked
         rows = _rows_of_all(reader, reader.by_time.entries(start, end, progress), where)
     else:
         rows = _rows_of_one(reader, identifier, start, end)
-    return _accepted(rows, find_own_writes(reader), where, undecided)
+    return _accepted(rows, find_own_writes(reader), where, undecided, examined)
 
 
 def _rows_of_all(
@@ -73,9 +75,11 @@ def _accepted(
     own_writes: OwnWrites,
     where: Selection,
     undecided: Callable[[HistoryRow], object],
+    examined: Callable[[HistoryRow], object],
 ) -> Generator[HistoryRow, None, None]:
     with closing(rows):
         for row in map(own_writes.noted, rows):
+            examined(row)
             if where.accepts(row):
                 yield row
             elif where.undecided(row):

@@ -116,7 +116,8 @@ class VerificationTally:
     def add(self, report: ItemReport) -> None:
         """Count an item in."""
         identifier, keys = report.subject.identifier, report.subject.keys
-        self.items += 1
+        is_nowhere = keys is not None and not report.rows and not report.findings
+        self.items += not is_nowhere
         self.rows += report.rows
         self.overflow_objects += report.overflow_objects
         self.findings += [(identifier, finding) for finding in report.findings]
@@ -128,7 +129,7 @@ class VerificationTally:
             self.gaps.setdefault(streams, gap).narrow(gap)
         self.looked_at = report.at
         self.shards_seen = max(self.shards_seen, report.shards)
-        if keys is not None and not report.rows and not report.findings:
+        if keys is not None and is_nowhere:
             self.nowhere.append(keys)
 
     def conclude(self, gaps: Sequence[Gap], *, whole_table: bool) -> Verification:
@@ -172,7 +173,7 @@ class VerificationTally:
         )
 
     def _notes(self) -> Iterator[str]:
-        if not self.items:
+        if not self.items and not self.nowhere:
             yield (
                 "there is neither a row nor a live item to look at, which proves nothing: see that "
                 "these are the right tables"

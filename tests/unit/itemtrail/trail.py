@@ -116,6 +116,8 @@ class Trail:
         return judge(self._evidence(key, at))
 
     def _evidence(self, key, at):
+        if not self._rows:
+            return Evidence(key, at, at, HORIZON, None, None, True, self._live, **COMPLETE)
         before, after = self._rows[:2]
         return Evidence(key, at, at, HORIZON, before, after, **COMPLETE)
 
@@ -134,10 +136,13 @@ class Trail:
         evidence = self._evidence(key, at)
         return self.as_of(key, at), blame(evidence, self._rows[:1], actor_attribute)
 
-    def changed_rows(self, start, end, where, key, *, progress, undecided):  # noqa: PLR0913
+    def changed_rows(  # noqa: PLR0913
+        self, start, end, where, key, *, progress, undecided, examined
+    ):
         self._ask(start, end, where, key)
         progress("hours", 1, 1)
         for row in self._rows:
+            examined(row)
             if where.accepts(row):
                 yield row
             elif where.undecided(row):

@@ -14,16 +14,17 @@ from tests.unit.itemtrail.trail import KEYS, NEW, OLD, ROWS, SINCE, Trail
 def test_changes_are_asked_for_by_what_the_options_say(run):
     """Range, key and every choice reach the history as they were given."""
     trail = Trail()
-    choice = ("--event", "modify", "--attribute", "Name", "--from", "Murali", "--actor", "ada")
+    choice = ("--event", "modify", "--attribute", "Name", "--from", "Murali")
+    actor = ("--actor", "Murali Allada", "--actor-attribute", "Name")
 
-    run("changes", "1", *SINCE, "--until", "2018-04-01", *choice, trail=trail)
+    run("changes", "1", *SINCE, "--until", "2018-04-01", *choice, *actor, trail=trail)
 
     (start, end, where, key), _ = trail.asked
     assert start == datetime(2018, 3, 1, tzinfo=UTC)
     assert end == datetime(2018, 4, 1, 23, 59, 59, 999_999, tzinfo=UTC)
     assert key == KEYS
     assert (where.event_names, where.attribute) == ({"MODIFY"}, ("Name",))
-    assert (where.old, where.new, where.actor) == ("Murali", None, "ada")
+    assert (where.old, where.new, where.actor) == ("Murali", None, "Murali Allada")
 
 
 def test_changes_say_who_made_them_and_why_that_is_not_known(run):
@@ -101,6 +102,61 @@ def test_changes_by_an_actor_tell_of_those_that_name_nobody(run):
     )
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--attribute", "Nane"), "the attribute Nane of --attribute: is Name meant?"),
+        (("--attribute", "Name.first"), "the attribute Name.first of --attribute"),
+        (("--actor", "Murali", "--actor-attribute", "by"), "the attribute by of --actor-attribute"),
+    ],
+)
+def test_an_attribute_that_no_change_knows_is_named(run, options, told):
+    """That no such change was made is no answer to a name that is misspelt."""
+    status, out, err = run("changes", *SINCE, *options)
+    silent, _, nothing = run("changes", *SINCE, *options, trail=Trail(rows=[]))
+
+    assert (status, json.loads(out)) == (1, [])
+    assert err.count(f"no change of the range knows {told}") == 1
+    assert (silent, "knows" in nothing) == (0, False)
+
+
+def test_an_attribute_whose_value_was_only_never_chosen_is_known(run):
+    """Nothing is wrong with the question."""
+    status, out, err = run("changes", *SINCE, "--attribute", "Name", "--to", "Grace")
+
+    assert (status, json.loads(out)) == (0, [])
+    assert "knows" not in err
+
+
+def test_an_actor_has_to_be_looked_for_somewhere(run):
+    """Only DynamoDB names itself."""
+    status, _, err = run("changes", *SINCE, "--actor", "ada")
+    of_ttl, out, _ = run("changes", *SINCE, "--actor", "dynamodb.amazonaws.com")
+
+    assert status == 2
+    assert "--actor looks for a name in --actor-attribute, which is not given" in err
+    assert (of_ttl, len(json.loads(out))) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        ("changes", "--since"),
+        ("between", "--since"),
+        ("table-as-of", "--at"),
+        ("as-of", "1", "--at"),
+    ],
+)
+def test_the_future_is_not_known(run, question):
+    """Neither an item nor an empty list is an answer about it; the day that it is now is none."""
+    status, out, err = run(*question, "2999-01-01")
+    today, _, _ = run(*question, "today")
+
+    assert (status, out) == (2, "")
+    assert "'2999-01-01' lies in the future, of which nothing is known" in err
+    assert today == 0
+
+
 def test_between_gives_versions_with_their_span(run):
     """A version says since when and until when it was active, and how sure that is."""
     _, out, _ = run("between", *SINCE)
@@ -113,10 +169,16 @@ def test_between_gives_versions_with_their_span(run):
 
 
 def test_between_with_nothing_there_is_an_answer(run):
-    """As for `changes`."""
+    """As for `changes`; that nothing is known of the item at all is said, and no success."""
     status, out, err = run("between", "1", *SINCE, trail=Trail(rows=[]))
+    of_all, _, _ = run("between", *SINCE, trail=Trail(rows=[]))
+    of_a_live_one, _, _ = run("between", "1", *SINCE, trail=Trail(rows=[], live=NEW))
 
-    assert (status, json.loads(out)) == (0, [])
+    assert (of_all, of_a_live_one) == (0, 0)
+    assert (status, json.loads(out)) == (1, [])
+    assert "there is neither a row nor a live item of Id=1: is it the right key?" in (
+        err.splitlines()
+    )
     assert err.splitlines()[1].startswith(
         "no recorded version of Id=1 was active from 2018-03-01 00:00:00 to "
     )
@@ -127,7 +189,9 @@ def test_table_as_of_says_which_way_it_took_and_what_is_not_exact(run):
     _, table, silent = run("table-as-of", "--at", "now", "--output", "table")
     _, out, err = run("table-as-of", "--at", "now")
 
-    summary = "1 item, 1 of the answers not exact; by history: it is short"
+    summary = (
+        "1 item, 1 of the answers not exact, the others exact (declared); by history: it is short"
+    )
     assert summary in table
     assert "bounded: a change is missing" in table
     assert silent == ""

@@ -44,7 +44,13 @@ def test_undo_of_everything_in_a_range_has_to_be_asked_for(run):
 
 
 @pytest.mark.parametrize(
-    "choice", [("1",), ("--event", "remove"), ("--attribute", "a"), ("--actor", "payroll")]
+    "choice",
+    [
+        ("1",),
+        ("--event", "remove"),
+        ("--attribute", "a"),
+        ("--actor", "payroll", "--actor-attribute", "by"),
+    ],
 )
 def test_undo_of_a_choice_needs_no_other_word(run, choice):
     """Each kind of choice will do; together with --all it is not clear what is meant."""

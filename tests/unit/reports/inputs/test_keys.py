@@ -121,3 +121,20 @@ def test_an_empty_key_is_refused_here_and_not_by_the_service(tag, value):
 def test_a_key_in_json_may_have_a_fraction():
     """It stays the decimal number that was written."""
     assert KeySchema({"Id": "N"}).key_of_text(['{"Id": 1.50}']) == {"Id": {"N": "1.5"}}
+
+
+@pytest.mark.parametrize(
+    ("word", "why"),
+    [
+        ("Emp=42", "it has no attribute Emp"),
+        ('{"Id": 42', """'{"Id": 42' is no JSON that names Id"""),
+        ('{"Emp": 42}', """'{"Emp": 42}' is no JSON that names Id"""),
+        ("abc", "Id is not a number"),
+    ],
+)
+def test_what_is_wrong_with_a_word_is_told(word, why):
+    """A wrong name, or JSON that does not close, is not a number that is none."""
+    with pytest.raises(KeyShapeError) as refused:
+        BY_ID.key_of_text([word])
+
+    assert str(refused.value).startswith(f"not a key of the table: {why}; its key is Id (N)")
