@@ -15,6 +15,7 @@ from itemtrail.options.operation_target import (
     source_target_options,
 )
 from itemtrail.options.plan import approval_options, each_option
+from itemtrail.options.stamps import require_no_key, set_option
 from itemtrail.options.target import key_argument, output_option
 from itemtrail.output.answer import Answer, chosen_form, give, instant
 from itemtrail.output.approval import Approval, Stakes, require_approval
@@ -40,6 +41,7 @@ from operations.recovery.restore_items import (
     plan_restore,
 )
 from operations.recovery.restore_table import TableRestored, restore_table
+from operations.recovery.stamps import Stamps
 from reports.access.table_description import describe
 from reports.inputs.keys import KeySchema, key_text
 from reports.inputs.times import TimeRole
@@ -76,6 +78,7 @@ from stream_core.attribute_values import Item
 @click.option(
     "--allow-uncertain", is_flag=True, help="Also where it is not certain what an item was."
 )
+@set_option
 @each_option
 @rate_option
 @approval_options("most")
@@ -93,6 +96,7 @@ def restore(  # noqa: PLR0913 - an option each
     output: str | None,
     target: OperationTarget,
     allow_uncertain: bool,
+    stamps: Stamps,
     is_each: bool,
     apply: bool,
     approval: Approval,
@@ -121,6 +125,10 @@ def restore(  # noqa: PLR0913 - an option each
             "restore what? give just one of KEY, --keys-file, and --into for the whole table",
             click.get_current_context(),
         )
+    if stamps and new_table is not None:
+        raise click.UsageError(
+            "--set is for items: with --into all is restored as it was", click.get_current_context()
+        )
     if allow_uncertain and new_table is not None:
         raise click.UsageError(
             "--allow-uncertain is for items: with --into all is restored, and what is not certain "
@@ -132,8 +140,9 @@ def restore(  # noqa: PLR0913 - an option each
     order = _RestoreOrder(deployment, moment, form, rate, is_each, approval if apply else None)
     if new_table is not None:
         return order.whole_table(new_table, schema)
+    require_no_key(stamps, deployment.reader.key_schema)
     keys = given_keys(deployment.reader.key_schema, key, keys_file) or []
-    return order.items(keys, allow_uncertain=allow_uncertain)
+    return order.items(keys, stamps, allow_uncertain=allow_uncertain)
 
 
 def _instant(at: datetime | None, before: datetime | None) -> datetime:
@@ -177,7 +186,7 @@ class _RestoreOrder:
     is_each: bool
     approval: Approval | None
 
-    def items(self, keys: list[Item], *, allow_uncertain: bool) -> int:
+    def items(self, keys: list[Item], stamps: Stamps, *, allow_uncertain: bool) -> int:
         """Restore items; returns the exit status."""
         with ProgressBar() as progress:
             plans = plan_restore(
@@ -185,6 +194,7 @@ class _RestoreOrder:
                 keys,
                 self.at,
                 allow_uncertain=allow_uncertain,
+                stamps=stamps,
                 pace=Pace(progress=progress),
             )
         restored = Restored(

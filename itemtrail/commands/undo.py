@@ -16,6 +16,7 @@ from itemtrail.options.operation_target import (
 )
 from itemtrail.options.plan import approval_options, each_option
 from itemtrail.options.selection import selection_options
+from itemtrail.options.stamps import by_option, require_no_key, set_option
 from itemtrail.options.target import (
     Period,
     fixed_period_options,
@@ -33,6 +34,8 @@ from itemtrail.tables.undo import undo_blocks
 from operations.deployed_tables import DeployedTables
 from operations.execution.pace import Pace
 from operations.recovery.bad_changes import Selected, select_bad
+from operations.recovery.compensation import Terms
+from operations.recovery.stamps import Stamps, is_stamped
 from operations.recovery.undo import Undone, take_back
 from reports.access.table_description import describe
 from reports.inputs.paths import Path
@@ -55,6 +58,8 @@ from stream_core.history_row import time_text
     help="A number that everyone only adds to (ADD, SET n = n + :x): what was added is taken off, "
     "also where others added since; may be repeated.",
 )
+@set_option
+@by_option
 @click.option(
     "--wait",
     is_flag=True,
@@ -76,6 +81,8 @@ def undo(  # noqa: PLR0913 - an option each
     target: OperationTarget,
     everything: bool,
     counters: tuple[Path, ...],
+    stamps: Stamps,
+    by: str,
     wait: bool,
     is_each: bool,
     apply: bool,
@@ -87,9 +94,9 @@ def undo(  # noqa: PLR0913 - an option each
     changes to other attributes stay. With --attribute only what became of that value is taken back;
     items that were inserted or deleted with it stay as they are unless --event names that. A dry
     run unless --apply, which shows the plan and asks before it writes. It is refused while changes
-    of the range may still be on their way into the history; --wait waits for them. Exits with 1 if
-    there are conflicts, changes whose author the history does not name, or names that it does not
-    know.
+    of the range may still be on their way into the history; --wait waits for them. What it writes
+    carries, with --actor-attribute, your name there and none that it finds. Exits with 1 if there
+    are conflicts, changes whose author the history does not name, or names that it does not know.
 
     \b
     Example:
@@ -112,7 +119,9 @@ def undo(  # noqa: PLR0913 - an option each
         )
     form, (deployment, _) = chosen_form(output), target.find()
     keys = given_keys(deployment.reader.key_schema, key, keys_file)
-    order = _UndoOrder(deployment, period, form, rate, is_each, counters)
+    stamps = _stamps(stamps, where.actor_path, by)
+    require_no_key(stamps, deployment.reader.key_schema)
+    order = _UndoOrder(deployment, period, form, rate, is_each, Terms(counters, stamps))
     selected = order.selected(where, keys, wait=wait)
     undone = order.planned(selected)
     if apply:
@@ -120,6 +129,13 @@ def undo(  # noqa: PLR0913 - an option each
         undone = order.carried_out(selected)
     order.give(undone)
     return CLEAN if undone.is_clean else FINDINGS
+
+
+def _stamps(stamps: Stamps, actor_path: Path | None, by: str) -> Stamps:
+    """What is to be written beside, and who undoes where every writer leaves its name."""
+    if actor_path is None or is_stamped(actor_path, stamps):
+        return stamps
+    return {**stamps, actor_path: {"S": by}}
 
 
 @dataclass(frozen=True)
@@ -131,7 +147,7 @@ class _UndoOrder:
     form: str
     rate: float | None
     is_each: bool
-    counters: tuple[Path, ...]
+    terms: Terms
 
     def selected(self, where: Selection, keys: list[Item] | None, *, wait: bool) -> Selected:
         """The changes to take back."""
@@ -181,7 +197,7 @@ class _UndoOrder:
             return take_back(
                 self.deployment,
                 selected,
-                counters=self.counters,
+                terms=self.terms,
                 apply=apply,
                 pace=Pace(self.rate, progress=progress),
             )

@@ -24,13 +24,36 @@ from operations.recovery.shares import (
     held,
     without,
 )
+from operations.recovery.stamps import StampError, Stamps, is_stamped, stamped
 from operations.recovery.touches import Touch, is_within, steps_between
 from reports.inputs.paths import Path
 from reports.states.differences import Difference
-from stream_core.attribute_values import AttributeValue, Item, own_attributes, same_value
+from stream_core.attribute_values import (
+    AttributeValue,
+    Item,
+    own_attributes,
+    same_item,
+    same_value,
+)
 
 _GONE = "the item is gone"
 _NO_PLACE = "what it was in is gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms changes are taken back.
+
+    Attributes:
+        counters: places of numbers that are only ever added to.
+        stamps: what is written beside it, to items that stay.
+    """
+
+    counters: Collection[Path] = ()
+    stamps: Stamps = field(default_factory=dict)
+
+
+_USUAL = Terms()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +74,7 @@ class Compensation:
 
 
 def compensate(
-    keys: Item, live: Item | None, touches: Sequence[Touch], counters: Collection[Path] = ()
+    keys: Item, live: Item | None, touches: Sequence[Touch], terms: Terms = _USUAL
 ) -> Compensation:
     """What takes the bad changes of an item back.
 
@@ -59,11 +82,14 @@ def compensate(
         keys: the item's key.
         live: the item as it is.
         touches: what changes did, the first bad one and all after it, in the order they were made.
-        counters: places of numbers that are only ever added to.
+        terms: on what terms.
+
+    Raises:
+        StampError: the item has no place for what is to be written beside it.
     """
     before = own_attributes(live)
-    rollback = _Rollback(keys, as_value(before), counters)
-    for touch in reversed(_unsettled(keys, touches, counters)):
+    rollback = _Rollback(keys, as_value(before), terms.counters)
+    for touch in reversed(_unsettled(keys, touches, terms)):
         for step in touch.steps:
             if touch.is_bad:
                 rollback.take_back(step)
@@ -71,21 +97,26 @@ def compensate(
                 rollback.keep(step)
     rollback.finish()
     after = None if rollback.state is None else rollback.state["M"]
+    if any(steps_between(before, after)):
+        after = stamped(after, terms.stamps)
     edits = tuple(steps_between(before, after))
-    return Compensation(edits, tuple(rollback.conflicts), before, after)
+    conflicts = (
+        conflict for conflict in rollback.conflicts if not is_stamped(conflict.path, terms.stamps)
+    )
+    return Compensation(edits, tuple(conflicts), before, after)
 
 
-def _unsettled(keys: Item, touches: Sequence[Touch], counters: Collection[Path]) -> Sequence[Touch]:
+def _unsettled(keys: Item, touches: Sequence[Touch], terms: Terms) -> Sequence[Touch]:
     """The same without the bad steps that own ones have taken back, and without those."""
     remaining: list[Touch] = []
     for touch in touches:
         if touch.is_own and not touch.is_bad:
             # What would be done now is what was done then, where it was done.
-            done = compensate(keys, touch.before, remaining, counters).after
+            done = as_value(compensate(keys, touch.before, remaining, terms).after)
             settled = {
                 step.path
                 for step in touch.steps
-                if same_value(_value_at(as_value(done), step.path)[0], step.new)
+                if _is_same_but(_value_at(done, step.path)[0], step, terms.stamps)
             }
             remaining = [
                 _without_places(earlier, settled) if earlier.is_bad else earlier
@@ -95,6 +126,16 @@ def _unsettled(keys: Item, touches: Sequence[Touch], counters: Collection[Path])
         else:
             remaining.append(touch)
     return remaining
+
+
+def _is_same_but(value: AttributeValue | None, own: Difference, stamps: Stamps) -> bool:
+    """Whether a value is what an own step wrote, whatever was written beside it then."""
+    if own.path or value is None or own.new is None:
+        return same_value(value, own.new)
+    try:
+        return same_item(stamped(value["M"], stamps), stamped(own.new["M"], stamps))
+    except StampError:
+        return False
 
 
 def _without_places(touch: Touch, places: Collection[Path]) -> Touch:

@@ -18,11 +18,12 @@ from operations.recovery.conditional_write import ConditionalWriter, WriteOutcom
 from operations.recovery.conditions import edits_at
 from operations.recovery.conflicts import Conflict, conflicts_of
 from operations.recovery.expiry import TimeToLive
+from operations.recovery.stamps import StampError, Stamps, stamped
 from reports.access.parallel import in_order
 from reports.access.row_reader import RowReader
 from reports.states.differences import Difference, differences
 from reports.states.timeline import Certainty, ItemState, judge
-from stream_core.attribute_values import Item, own_attributes
+from stream_core.attribute_values import Item, own_attributes, same_item
 from stream_core.errors import IntegrityError
 from stream_core.item_id import item_id
 
@@ -39,6 +40,7 @@ class ItemPlan:
         differences: what is to become different, from now to then, by attribute path.
         refusal: why nothing will be done to it; None if it can be.
         notes: what else to know before it is done, as that it will expire again.
+        wanted: the item as it is to be: as it was, with what is written beside that.
     """
 
     keys: Item
@@ -47,6 +49,7 @@ class ItemPlan:
     differences: tuple[Difference, ...]
     refusal: str | None = None
     notes: tuple[str, ...] = ()
+    wanted: Item | None = None
 
     @property
     def is_needed(self) -> bool:
@@ -99,12 +102,13 @@ class Restored:
         return all(item.is_clean for item in self.items)
 
 
-def plan_restore(
+def plan_restore(  # noqa: PLR0913 - all that is asked for
     deployment: DeployedTables,
     keys: Iterable[Item],
     at: datetime,
     *,
     allow_uncertain: bool = False,
+    stamps: Stamps | None = None,
     pace: Pace,
 ) -> list[ItemPlan]:
     """What would bring items back to what they were, changes stamped at the instant included.
@@ -114,6 +118,7 @@ def plan_restore(
         keys: the items' keys in wire form.
         at: the instant.
         allow_uncertain: also where the state then is not exact.
+        stamps: what is written beside it, to items that are changed or put back.
         pace: what is called with the items compared.
 
     Raises:
@@ -124,7 +129,7 @@ def plan_restore(
     plans: list[ItemPlan] = []
     now = pace.machine.now()
     time_to_live = TimeToLive(deployment.dynamodb, deployment.source_table, now)
-    planner = _Planner(deployment.reader, at, now, allow_uncertain, time_to_live)
+    planner = _Planner(deployment.reader, at, now, allow_uncertain, time_to_live, stamps or {})
     with closing(in_order(planner.plan, distinct.values())) as compared:
         for item_plan in compared:
             plans.append(item_plan)
@@ -161,6 +166,7 @@ class _Planner:
     now: datetime
     allow_uncertain: bool
     time_to_live: TimeToLive
+    stamps: Stamps
 
     def plan(self, keys: Item) -> ItemPlan:
         live = own_attributes(self.reader.live(keys))
@@ -171,11 +177,16 @@ class _Planner:
             then = ItemState(keys, self.at, None, Certainty.UNKNOWN, str(error))
             return ItemPlan(keys, then, current, (), f"its history is not intact: {error}")
         then = judge(evidence)
-        changes = differences(live, own_attributes(then.image))
         if live is None and evidence.before is None and evidence.after is None:
             return ItemPlan(keys, then, current, (), UNKNOWN_KEY)
-        notes = self._notes(then, live)
-        item_plan = ItemPlan(keys, then, current, tuple(changes), notes=notes)
+        notes, wanted = self._notes(then, live), own_attributes(then.image)
+        if not same_item(live, wanted):
+            try:
+                wanted = stamped(wanted, self.stamps)
+            except StampError as error:
+                return ItemPlan(keys, then, current, (), str(error))
+        changes = tuple(differences(live, wanted))
+        item_plan = ItemPlan(keys, then, current, changes, notes=notes, wanted=wanted)
         if item_plan.doubt and not self.allow_uncertain:
             return replace(item_plan, refusal=item_plan.doubt)
         return item_plan
@@ -200,14 +211,13 @@ def _carry_out(writer: ConditionalWriter, rate: Rate, plan: ItemPlan) -> ItemRes
     written = _write(writer, plan)
     conflicts: list[Conflict] = []
     if written.outcome is WriteOutcome.CONFLICT:
-        wanted = own_attributes(plan.then.image)
-        conflicts = conflicts_of(plan.keys, plan.now.image, written.item, wanted)
+        conflicts = conflicts_of(plan.keys, plan.now.image, written.item, plan.wanted)
     reason = written.reason or plan.doubt
     return ItemResult(plan, written.outcome, reason, tuple(conflicts))
 
 
 def _write(writer: ConditionalWriter, plan: ItemPlan) -> WriteResult:
-    seen, wanted = plan.now.image, own_attributes(plan.then.image)
+    seen, wanted = plan.now.image, plan.wanted
     names = dict.fromkeys(difference.path[:1] for difference in plan.differences)
     edits = list(edits_at(names, seen, wanted))
     return writer.write(plan.keys, edits, seen, wanted, whole=True)

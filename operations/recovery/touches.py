@@ -69,7 +69,7 @@ def _part(step: Difference, attribute: Path) -> Iterable[Difference]:
     if same_value(old, new):
         return ()
     try:
-        without = _replaced(step.new, within, old)
+        without = with_member(step.new, within, old)
     except LookupError:
         return (step,)
     place = step.path if step.new is None else _place(attribute)
@@ -81,7 +81,7 @@ def _member_at(value: AttributeValue | None, path: Path) -> AttributeValue | Non
     return None if value is None else value_at({"": value}, ("", *path))
 
 
-def _replaced(
+def with_member(
     value: AttributeValue | None, path: Path, member: AttributeValue | None
 ) -> AttributeValue | None:
     """A value with another at a path within it.
@@ -94,17 +94,17 @@ def _replaced(
     step = path[0]
     match value:
         case {"L": list(members)} if isinstance(step, int) and step < len(members):
-            inner = _replaced(members[step], path[1:], member)
+            inner = with_member(members[step], path[1:], member)
             if inner is None and step < len(members) - 1:
                 # What follows would get another place.
                 raise LookupError(step)
             return {"L": [*members[:step], *([inner] if inner else []), *members[step + 1 :]]}
         case {"M": dict(members)} if isinstance(step, str):
-            inner = _replaced(members.get(step), path[1:], member)
+            inner = with_member(members.get(step), path[1:], member)
             rest = {name: value for name, value in members.items() if name != step}
             return {"M": rest | ({step: inner} if inner else {})}
         case None if isinstance(step, str):
-            return {"M": {step: _replaced(None, path[1:], member)}}
+            return {"M": {step: with_member(None, path[1:], member)}}
     raise LookupError(step)
 
 

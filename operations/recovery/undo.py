@@ -6,7 +6,7 @@ to that place since: then it is left as it is, and listed as a conflict. See `co
 Repeating it does no harm. A change that is not recorded yet, or at all, is not taken back.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,11 +17,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from operations.deployed_tables import DeployedTables
 from operations.execution.pace import Pace
 from operations.recovery.bad_changes import BadItem, Selected, Undecided
-from operations.recovery.compensation import Compensation, compensate
+from operations.recovery.compensation import Compensation, Terms, compensate
 from operations.recovery.conditional_write import ConditionalWriter, WriteOutcome, WriteResult
 from operations.recovery.conflicts import Conflict
 from operations.recovery.recorded import BehindError, Lag
 from operations.recovery.restore_items import UNKNOWN_KEY
+from operations.recovery.stamps import StampError
 from operations.recovery.touches import touch_of
 from reports.access.own_writes import find_own_writes
 from reports.access.parallel import in_order
@@ -98,7 +99,7 @@ def take_back(
     deployment: DeployedTables,
     selected: Selected,
     *,
-    counters: Collection[Path] = (),
+    terms: Terms | None = None,
     apply: bool = False,
     pace: Pace,
 ) -> Undone:
@@ -107,8 +108,7 @@ def take_back(
     Args:
         deployment: the source table, which is written, and its history.
         selected: the changes.
-        counters: paths of numbers that everyone only adds to: what was added is taken off again,
-            also where others have added since.
+        terms: which numbers are counters, and what is written beside it.
         apply: without it nothing is written: the result shows what would be.
         pace: how fast, how long each write is tried, what is called with the items done.
     """
@@ -117,7 +117,7 @@ def take_back(
         deployment.dynamodb, deployment.source_table, reader.live, pace.patience
     )
     work = _Work(
-        *(reader, writer, pace, Lag(pace), selected.attribute, counters),
+        *(reader, writer, pace, Lag(pace), selected.attribute, terms or Terms()),
         noted=find_own_writes(reader).noted,
     )
     results: list[ItemUndone] = []
@@ -137,7 +137,7 @@ class _Work:
     pace: Pace
     lag: Lag
     attribute: Path | None
-    counters: Collection[Path]
+    terms: Terms
     noted: Callable[[HistoryRow], HistoryRow]
 
     def plan(self, bad: BadItem) -> ItemUndone:
@@ -165,7 +165,7 @@ class _Work:
             if not bad.changes:
                 return Compensation(), self._without_changes(bad.keys)
             return self._compensation(bad), None
-        except BehindError as error:
+        except (BehindError, StampError) as error:
             refused = WriteResult(WriteOutcome.REFUSED, reason=str(error))
         except IntegrityError as error:
             refused = WriteResult(
@@ -198,7 +198,7 @@ class _Work:
             for row in map(self.noted, rows)
             if row.change.event_name is not EventName.SNAPSHOT
         ]
-        return compensate(bad.keys, live, touches, self.counters)
+        return compensate(bad.keys, live, touches, self.terms)
 
     def _read(self, bad: BadItem) -> tuple[bool, tuple[Item | None, list[HistoryRow]]]:
         """An item and its rows since its first bad change; whether the last one left it so."""

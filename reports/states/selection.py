@@ -1,6 +1,5 @@
 """Which changes are asked for. Pure."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,16 +7,16 @@ from typing import Any, TypeAlias
 
 from reports.errors import ReportError
 from reports.inputs.paths import Path, as_path, value_at
+from reports.inputs.values import wire_value
 from reports.states.actor import actor_of
 from reports.states.global_tables import is_replication_only
 from reports.states.row_states import state_before
-from stream_core.attribute_values import AttributeValue, canonical_number, read_item, same_value
+from stream_core.attribute_values import AttributeValue, canonical_number, same_value
 from stream_core.change import EventName
 from stream_core.errors import MalformedRecordError
 from stream_core.history_row import HistoryRow
 
 _CHANGES = frozenset({EventName.INSERT, EventName.MODIFY, EventName.REMOVE})
-_TAGS = frozenset({"S", "N", "B", "BOOL", "NULL", "L", "M", "SS", "NS", "BS"})
 _Test: TypeAlias = Callable[[AttributeValue | None], bool]
 
 
@@ -112,7 +111,7 @@ class Selection:
 def _test_for(expected: str | Mapping[str, Any] | None) -> _Test:
     if expected is None:
         return lambda _value: True
-    exact = _wire_value(expected)
+    exact = wire_value(expected)
     if exact is not None:
         return lambda value: same_value(value, exact)
     text = str(expected)
@@ -138,25 +137,3 @@ def _number(text: str) -> str | None:
         return canonical_number(text)
     except MalformedRecordError:
         return None
-
-
-def _wire_value(expected: str | Mapping[str, Any]) -> AttributeValue | None:
-    raw = _json(expected) if isinstance(expected, str) else dict(expected)
-    if raw is None:
-        return None
-    try:
-        value: AttributeValue = read_item({"value": raw})["value"]
-    except MalformedRecordError as error:
-        raise ReportError(
-            f'not an attribute value: {error}: write e.g. {{"N": "1"}} or {{"SS": ["a", "b"]}}'
-        ) from None
-    return value
-
-
-def _json(text: str) -> dict[str, Any] | None:
-    """The wire value that a text spells, right or wrong; any other text is a text."""
-    try:
-        raw = json.loads(text)
-    except ValueError:
-        return None
-    return dict(raw) if isinstance(raw, dict) and len(raw) == 1 and raw.keys() <= _TAGS else None

@@ -15,6 +15,7 @@ from operations.deployed_tables import DeployedTables
 from operations.errors import RefusedError
 from operations.execution.pace import Pace
 from operations.recovery.bad_changes import select_bad
+from operations.recovery.compensation import Terms
 from operations.recovery.conditional_write import WriteOutcome
 from operations.recovery.restore_items import carry_out, plan_restore
 from operations.recovery.restore_table import restore_table
@@ -70,9 +71,9 @@ class Trail:
         )
         complete(self.deployment.reader)
 
-    def undo(self, *, apply=False, counters=(), **selection):
+    def undo(self, *, apply=False, terms=None, **selection):
         selected = select_bad(self.deployment, pace=Pace(), **selection)
-        return take_back(self.deployment, selected, counters=counters, apply=apply, pace=Pace())
+        return take_back(self.deployment, selected, terms=terms, apply=apply, pace=Pace())
 
     def plans(self, keys, at):
         return plan_restore(self.deployment, keys, at, pace=Pace())
@@ -358,7 +359,7 @@ def test_what_others_added_to_the_same_values_stays(trail):
     )
     trail.record()
 
-    result = trail.undo(since=since, until=until, counters={("N",)}, apply=True)
+    result = trail.undo(since=since, until=until, terms=Terms({("N",)}), apply=True)
 
     assert result.is_clean
     good = {"S": {"SS": ["a", "b", "good"]}, "L": {"L": [number(1), text("good")]}}

@@ -10,7 +10,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operations.recovery.compensation import compensate
+from operations.recovery.compensation import Terms, compensate
 from operations.recovery.touches import touch_of
 from stream_core.attribute_values import same_item
 from stream_core.history_row import HistoryRow
@@ -51,7 +51,7 @@ class Life:
             row = HistoryRow.from_change(change(old, new, keys=KEYS, sequence=FIRST_SEQUENCE + n))
             own = HistoryRow(**{**fields_of(row), "run": "an id"})
             touches.append(touch_of(own if self.by[n] is None else row, is_bad=bool(self.by[n])))
-        return compensate(KEYS, self.states[-1], touches, {COUNTER})
+        return compensate(KEYS, self.states[-1], touches, Terms({COUNTER}))
 
     def result(self):
         """The value after that, and the conflicts."""

@@ -75,7 +75,11 @@ def test_restore_is_asked_for_by_what_the_options_say(run, tmp_path):
     run("restore", "--keys-file", "keys.txt", "--at", AGO, "--allow-uncertain", library=library)
 
     (_, keys, at), named = library.asked["plan_restore"]
-    assert (keys, at, named) == ([ONE, TWO], AT, {"allow_uncertain": True, "rate": None})
+    assert (keys, at, named) == (
+        [ONE, TWO],
+        AT,
+        {"allow_uncertain": True, "stamps": {}, "rate": None},
+    )
 
 
 def test_restore_into_a_new_table(run):
@@ -126,3 +130,15 @@ def test_restore_to_before_a_second_leaves_its_changes_out(run):
     ]
     assert (both, neither) == (2, 2)
     assert "as of when? give just one of --at and --before" in err
+
+
+def test_restore_writes_what_is_set_beside_it(run):
+    """To items; a new table is as the old one was."""
+    library = Library()
+
+    run("restore", "1", "--at", AGO, "--set", "by=ada", library=library)
+    status, _, err = run("restore", "--into", "t", "--at", AGO, "--set", "by=ada")
+
+    assert library.asked["plan_restore"][1]["stamps"] == {("by",): {"S": "ada"}}
+    assert status == 2
+    assert "--set is for items: with --into all is restored as it was" in err

@@ -1,12 +1,14 @@
 """Undo: what is chosen, the plan, and the same range again."""
 
+import getpass
 import json
 from datetime import UTC, datetime
 
 import pytest
 
 from operations.recovery.undo import Undone
-from tests.unit.itemtrail.library import ONE, RANGE, Library
+from tests.factories import number, text
+from tests.unit.itemtrail.library import AGO, ONE, RANGE, Library
 from tests.unit.itemtrail.outputs import lines_of, only_line
 
 
@@ -114,3 +116,45 @@ def test_undo_of_nothing_says_so(run):
 
     assert (status, json.loads(out)) == (0, [])
     assert err.splitlines()[1:] == ["there is no such change: nothing to take back"]
+
+
+def test_undo_writes_who_undoes_where_every_writer_leaves_its_name(run):
+    """The caller, or who is named; what is set there by name goes before."""
+    terms = []
+    for words in (
+        ("--by", "grace"),
+        ("--set", "updated_by=job 7", "--set", 'm."a=b".n=1', "--counter", "stock"),
+        (),
+    ):
+        library = Library()
+        run("undo", "1", *RANGE, "--actor-attribute", "updated_by", *words, library=library)
+        terms.append(library.asked["take_back"][1]["terms"])
+    library = Library()
+    run("undo", "1", *RANGE, "--by", "grace", library=library)
+
+    assert terms[0].stamps == {("updated_by",): text("grace")}
+    assert terms[1].stamps == {("updated_by",): text("job 7"), ("m", "a=b", "n"): number(1)}
+    assert (terms[0].counters, terms[1].counters) == ((), (("stock",),))
+    assert terms[2].stamps == {("updated_by",): text(getpass.getuser())}
+    assert library.asked["take_back"][1]["terms"].stamps == {}
+
+
+@pytest.mark.parametrize(
+    ("stamp", "refusal"),
+    [
+        (("Id=2",), "Id is in the table's key, which no write can change"),
+        (("a.b=1", "--set", "a=2"), "--set writes a twice: leave one out"),
+        (("a=1", "--set", "a.b=2"), "--set writes a.b twice: leave one out"),
+        (("a",), "'a' is not PATH=VALUE: write e.g. updated_by=ada"),
+        (("l[0]=1",), "'l[0]=1' is within a list: name a place in maps"),
+        ((f"a={'9' * 39}",), "N has more than 38 significant digits"),
+    ],
+)
+def test_what_cannot_be_set_is_refused(run, stamp, refusal):
+    """For both commands, before anything is asked of a table."""
+    for command in (("undo", "1", *RANGE), ("restore", "1", "--at", AGO)):
+        library = Library()
+        status, _, err = run(*command, "--set", *stamp, library=library)
+
+        assert (status, library.order) == (2, [])
+        assert refusal in only_line(err)

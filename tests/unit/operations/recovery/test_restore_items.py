@@ -175,6 +175,37 @@ def test_an_uncertain_state_is_refused(world):
     assert world.item() == ada()
 
 
+def test_what_is_set_is_written_beside_what_comes_back(world):
+    """To an item that changes or is put back, in a map that is made for it; to no other."""
+    world.live(ada(), eve())
+    stamps = {("Who",): text("grace"), ("Meta", "Why"): text("a mistake")}
+    beside = {"Who": text("grace"), "Meta": {"M": {"Why": text("a mistake")}}}
+
+    changed = world.restore(stamps=stamps)
+    after_change = world.item()
+    world.delete()
+    put_back = world.restore(stamps=stamps)
+    after_put = world.item()
+    world.delete()
+    world.put(ada())
+    untouched = world.restore(stamps=stamps)
+
+    assert after_change == after_put == {**ada(), **beside}
+    assert changed.is_clean
+    assert put_back.is_clean
+    assert (outcomes_of(untouched), world.item()) == ({}, ada())
+
+
+def test_what_has_no_place_in_an_item_is_refused(world):
+    """A text has no attributes in it, and is not replaced by a map."""
+    world.live(item("1", Meta=text("x")), item("1", Meta=text("y")))
+
+    result = world.restore(stamps={("Meta", "Why"): text("a mistake")})
+
+    assert result.items[0].reason == "there is no place for Meta.Why in it"
+    assert world.item() == item("1", Meta=text("y"))
+
+
 def test_a_key_that_nothing_knows_is_no_success(world):
     """It is misspelt, most probably; one that was deleted before is what it was."""
     world.live(item("1", A=number(1)), None)

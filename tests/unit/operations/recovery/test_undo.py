@@ -7,7 +7,7 @@ import pytest
 
 from operations.execution.pace import Pace
 from operations.recovery.bad_changes import Undecided, select_bad
-from operations.recovery.compensation import compensate
+from operations.recovery.compensation import Terms, compensate
 from operations.recovery.conditional_write import WriteOutcome
 from operations.recovery.conflicts import Conflict
 from operations.recovery.touches import touch_of
@@ -30,6 +30,7 @@ from tests.recorded_table import HISTORY, RecordedTable
 KEY = {"Id": text("1")}
 IMPATIENT = Pace(patience_s=0)
 PERHAPS_A_COUNTER = "it was written again since: if it is only ever added to, --counter says so"
+COUNTING = Terms({("N",)})
 NIGHTLY = Selection(actor="nightly job", actor_attribute=("By",))
 
 
@@ -68,6 +69,7 @@ class DamagedTable(RecordedTable):
 
     def announce(self, old, new, identifier="1"):
         """Have the next second's change announced in the history as a run's own."""
+        # Within minutes of it, as a run does.
         moment = self.now + timedelta(seconds=1)
         run = RunRow("an id", "undo", "{}", "sha256:00", "ada", "itemtrail", STREAM_ARN, "", moment)
         states = (state_digest(image) for image in (old, new))
@@ -83,9 +85,9 @@ class DamagedTable(RecordedTable):
         chosen = {"since": self.began, "until": self.now, "pace": Pace()} | options
         return select_bad(self.deployment, **chosen)
 
-    def undo(self, *, apply=True, pace=IMPATIENT, counters=(), **options):
+    def undo(self, *, apply=True, pace=IMPATIENT, terms=None, **options):
         selected = self.select(**{"where": self.only_bad(), "pace": pace} | options)
-        return take_back(self.deployment, selected, counters=counters, apply=apply, pace=pace)
+        return take_back(self.deployment, selected, terms=terms, apply=apply, pace=pace)
 
 
 class Marked(Selection):
@@ -355,6 +357,57 @@ class TestNestedValues:
         assert same_item(world.item(), before)
 
 
+class TestStamps:
+    """What is written beside what is taken back."""
+
+    NAMED = Terms(stamps={("By",): text("grace")})
+
+    def test_nobody_else_is_named_for_what_an_undo_writes(self, world):
+        """Neither who wrote before the job, nor the job itself; an item that goes has no name."""
+        world.write(item("1", A=number(1), By=text("ada")))
+        world.write(item("1", A=number(2), By=text("job")), bad=True)
+        world.write(item("2", By=text("ada")), "2")
+        world.write(None, "2", bad=True)
+        world.write(item("3", By=text("job")), "3", bad=True)
+        bad_until = world.now
+
+        first = world.undo(terms=self.NAMED)
+        after = [world.item(one) for one in "123"]
+        for one in "123":
+            world.announce(world.recorded[one], world.item(one), one)
+        world.catch_up()
+        again = world.undo(terms=self.NAMED, until=bad_until)
+
+        assert after == [
+            item("1", A=number(1), By=text("grace")),
+            item("2", By=text("grace")),
+            None,
+        ]
+        assert (first.is_clean, again.is_clean) == (True, True)
+        assert (outcomes_of(again), [world.item(one) for one in "123"]) == ({}, after)
+
+    def test_where_nothing_is_taken_back_nothing_is_written(self, world):
+        """And that another one is named there since is no conflict."""
+        world.write(item("1", A=number(1), By=text("ada")))
+        world.write(item("1", A=number(2), By=text("job")), bad=True)
+        world.write(item("1", A=number(3), By=text("bob")))
+
+        result = world.undo(terms=self.NAMED)
+
+        assert [conflict.path for conflict in result.conflicts] == [("A",)]
+        assert world.item() == item("1", A=number(3), By=text("bob"))
+
+    def test_what_has_no_place_in_an_item_is_refused(self, world):
+        """A text has no attributes in it."""
+        world.write(item("1", A=number(1), By=text("ada")))
+        world.write(item("1", A=number(2), By=text("job")), bad=True)
+
+        result = world.undo(terms=Terms(stamps={("By", "Who"): text("grace")}))
+
+        assert result.items[0].reason == "there is no place for By.Who in it"
+        assert world.item()["A"] == number(2)
+
+
 class TestShares:
     """Where others changed the same value since, what is theirs stays in it."""
 
@@ -364,7 +417,7 @@ class TestShares:
         world.write(item("1", N=number("12.5"), M=number(99)), bad=True)
         world.write(item("1", N=number("13.5"), M=number(50)))
 
-        result = world.undo(counters={("N",)})
+        result = world.undo(terms=COUNTING)
 
         assert [conflict.path for conflict in result.conflicts] == [("M",)]
         assert world.item() == item("1", N=number(11), M=number(50))
@@ -379,7 +432,7 @@ class TestShares:
         world.write(item("1", N=number(16)))
         world.racing.script("update_item", lambda: world.write(item("1", N=number(18))))
 
-        assert world.undo(counters={("N",)}, until=bad_until).is_clean
+        assert world.undo(terms=COUNTING, until=bad_until).is_clean
         assert world.item() == item("1", N=number(13))
 
     def test_a_number_that_a_table_does_not_hold_is_a_conflict(self, world):
@@ -388,7 +441,7 @@ class TestShares:
         world.write(item("1", N=number(0)), bad=True)
         world.write(item("1", N=number("9" * 38)))
 
-        (conflict,) = world.undo(counters={("N",)}).conflicts
+        (conflict,) = world.undo(terms=COUNTING).conflicts
 
         assert conflict.reason == (
             "the number without it is none that DynamoDB holds: N has more than 38 significant "
@@ -407,7 +460,7 @@ class TestShares:
             world.write(item("1", N=number(1)))
         after = world.item()
 
-        (conflict,) = world.undo(counters={("N",)}).conflicts
+        (conflict,) = world.undo(terms=COUNTING).conflicts
 
         assert conflict.reason == "it was written again since"
         assert world.item() == after
@@ -474,7 +527,7 @@ class TestShares:
         world.write(item("1", N=number(10), A=text("good")))
         world.write(item("1", N=number(15), A=text("bad")), bad=True)
         world.write(item("1", N=number(16), A=text("bad")))
-        everything = {"where": Selection(attribute=("N",)), "counters": {("N",)}}
+        everything = {"where": Selection(attribute=("N",)), "terms": COUNTING}
         world.undo(until=world.now - timedelta(seconds=1), **everything)
         world.announce(world.recorded["1"], world.item())
         world.catch_up()
