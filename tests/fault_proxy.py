@@ -1,0 +1,100 @@
+"""An endpoint in front of another one that loses the answers it is told to lose.
+
+What a cut connection leaves its client in doubt about is what matters here: the request was carried
+out, and nobody says so.
+"""
+
+import http.client
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Lock, Thread
+from urllib.parse import urlsplit
+
+
+class FaultProxy:
+    """Passes requests on, and some answers not; a context manager.
+
+    Attributes:
+        url: of the endpoint.
+        requests: the operations asked for, in order.
+    """
+
+    def __init__(self, upstream):
+        self._upstream = urlsplit(upstream)
+        self._lock = Lock()
+        self._faults = []
+        self.requests = []
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self):
+        self._thread = Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception):
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def lose_answer(self, operation, then=lambda: None, *, after=0):
+        """Carry an operation out, call something, and cut the connection instead of answering.
+
+        Args:
+            operation: the name of the service's operation.
+            then: called before the connection is cut.
+            after: so many calls of it pass undisturbed.
+        """
+        self._faults.append([operation, after, then])
+
+    def _fault(self, operation):
+        with self._lock:
+            self.requests.append(operation)
+            for fault in self._faults:
+                if fault[0] == operation:
+                    if fault[1] == 0:
+                        self._faults.remove(fault)
+                        return fault[2]
+                    fault[1] -= 1
+        return None
+
+    def _handler(self):
+        proxy = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *arguments):
+                """Nobody reads it."""
+
+            def _pass_on(self):
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                operation = (self.headers.get("X-Amz-Target") or self.command).rpartition(".")[2]
+                then = proxy._fault(operation)
+                upstream = proxy._upstream
+                connection = http.client.HTTPConnection(
+                    upstream.hostname, upstream.port, timeout=60
+                )
+                try:
+                    headers = {n: v for n, v in self.headers.items() if n.lower() != "host"}
+                    connection.request(self.command, self.path, body, headers)
+                    answer = connection.getresponse()
+                    content = answer.read()
+                finally:
+                    connection.close()
+                if then is not None:
+                    then()
+                    self.close_connection = True
+                    self.connection.close()
+                    return
+                self.send_response(answer.status)
+                for name, value in answer.getheaders():
+                    if name.lower() not in ("content-length", "transfer-encoding", "connection"):
+                        self.send_header(name, value)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _pass_on  # noqa: N815
+
+        return Handler
