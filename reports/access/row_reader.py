@@ -14,6 +14,7 @@ from reports.access.faulty_rows import RowFault, faulty_row, marked
 from reports.access.machine import Machine
 from reports.access.neighbours import by_number
 from reports.access.overflow import REFUSED, overflow_body
+from reports.access.service_date import date_of
 from reports.access.table_description import TableDescription, describe
 from reports.errors import ReportError, TableNotFoundError
 from reports.inputs.keys import KeySchema
@@ -280,13 +281,20 @@ class RowReader:
 
     def live(self, keys: Item) -> Item | None:
         """The item in the source table now, read consistently."""
+        return self._dated_live(keys)[0]
+
+    def _dated_live(self, keys: Item) -> tuple[Item | None, datetime | None]:
+        """The same, and when the service answered, where it says so."""
         if self.source_table is None:
             raise ReportError("no source table was given")
         answer = self.dynamodb.get_item(TableName=self.source_table, Key=keys, ConsistentRead=True)
-        return answer.get("Item")
+        return answer.get("Item"), date_of(answer)
 
     def evidence(self, keys: Item, at: datetime, now: datetime) -> Evidence:
-        """What is known of an item around an instant: two rows, the live item if it matters."""
+        """What is known of an item around an instant: two rows, the live item if it matters.
+
+        The present, `at` as `now`, is when the live item was read, by the service's clock.
+        """
         identifier = item_id(keys)
         # Before the rows: one that is stored meanwhile must not count as read.
         watermark = self.watermark
@@ -299,7 +307,12 @@ class RowReader:
             return self.evidence(keys, at, now)
         live_was_read, live = False, None
         if (after is None or at == now) and self.source_table is not None:
-            live_was_read, live = True, self.live(keys)
+            live_was_read, (live, read_at) = True, self._dated_live(keys)
+            if at == now and read_at is not None:
+                at = now = read_at
+                if after is not None and after.change.created_at <= at:
+                    before = self.newest_until(identifier, at)
+                    after = self.oldest_after(identifier, at)
             if not same_item(live, before.change.new_image if before else None):
                 # The item may have changed between the reads: ask for the row once more.
                 after = self.oldest_after(identifier, at)

@@ -2,9 +2,12 @@
 
 from collections.abc import Generator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from reports.access.clients import CONCURRENCY
+from reports.access.service_date import date_of
 from stream_core.attribute_values import Item
 
 if TYPE_CHECKING:
@@ -23,6 +26,15 @@ def scan(
             consumed is the same; what is sent and read is less.
         options: of the request, e.g. `IndexName`; an index cannot be read consistently.
     """
+    with closing(dated_scan(dynamodb, table, attributes, **options)) as pages:
+        for page, _ in pages:
+            yield page
+
+
+def dated_scan(
+    dynamodb: "DynamoDBClient", table: str, attributes: tuple[str, ...] = (), **options: Any
+) -> Generator[tuple[list[Item], datetime | None], None, None]:
+    """The same pages, each with when the service answered, UTC; None where it does not say."""
     names = {f"#n{number}": name for number, name in enumerate(attributes)}
     request: dict[str, Any] = {"TableName": table, "ConsistentRead": True} | options
     if names:
@@ -42,7 +54,7 @@ def scan(
                     segment, page = under_way.pop(future), future.result()
                     if start := page.get("LastEvaluatedKey"):
                         under_way[pool.submit(read, segment, start)] = segment
-                    yield page["Items"]
+                    yield page["Items"], date_of(page)
         finally:
             for future in under_way:
                 future.cancel()

@@ -64,6 +64,7 @@ class KnownItem:
         after: the sort key of its oldest row after the span, in the sense of
             `RowReader.oldest_after`.
         live: the item in the source table, None where it is not there or there is none.
+        read_at: when it was read, by the service's clock; None: it was not, or nothing tells.
     """
 
     identifier: str
@@ -71,6 +72,7 @@ class KnownItem:
     within: int = 0
     after: str | None = None
     live: Item | None = None
+    read_at: datetime | None = None
 
     @property
     def weight(self) -> int:
@@ -189,10 +191,13 @@ def evidence_of_each(
             rows[item.identifier, key] if key else None for key in (item.before, item.after)
         )
         row = before or after
+        # A scan takes its time: the present of an item is when its page was read.
+        is_of_now = at == now and after is None and item.read_at is not None
+        read_at = item.read_at if is_of_now else None
         yield Evidence(
             keys=row.change.keys if row else keys_of(reader, item.live) if item.live else {},
-            at=at,
-            now=now,
+            at=read_at or at,
+            now=read_at or now,
             horizon=reader.horizon,
             before=before,
             after=after,
@@ -218,8 +223,8 @@ def _mark_all(reader: RowReader, marks: RowMarks, progress: Progress) -> None:
 
 
 def _joined(reader: RowReader, live: LiveTable | None, marks: RowMarks) -> Iterator[KnownItem]:
-    for item in live.items() if live else ():
+    for item, read_at in live.items() if live else ():
         known = marks.take(item_id(keys_of(reader, item)))
-        known.live = item
+        known.live, known.read_at = item, read_at
         yield known
     yield from marks.take_all()

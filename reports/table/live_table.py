@@ -4,11 +4,12 @@ import marshal
 import zlib
 from collections import deque
 from collections.abc import Iterator
+from datetime import datetime
 
 from reports.access.progress import Progress
 from reports.access.row_reader import RowReader
 from reports.access.table_description import describe
-from reports.access.table_scan import scan
+from reports.access.table_scan import dated_scan
 from reports.errors import ReportError
 from stream_core.attribute_values import Item
 
@@ -29,16 +30,21 @@ class LiveTable:
         """
         if reader.source_table is None:
             raise ReportError("no source table was given")
-        self._pages: deque[bytes] = deque()
+        self._pages: deque[tuple[bytes, datetime | None]] = deque()
         self.count = 0
         expected = describe(reader.dynamodb, reader.source_table).items or 0
-        for page in scan(reader.dynamodb, reader.source_table):
+        for page, read_at in dated_scan(reader.dynamodb, reader.source_table):
             self.count += len(page)
             # Written and read by this very process, so marshal's format is safe, and fast.
-            self._pages.append(zlib.compress(marshal.dumps(page), 1))
+            self._pages.append((zlib.compress(marshal.dumps(page), 1), read_at))
             progress("live items", self.count, max(expected, self.count))
 
-    def items(self) -> Iterator[Item]:
-        """Every item, once: what is handed out is forgotten."""
+    def items(self) -> Iterator[tuple[Item, datetime | None]]:
+        """Every item, and when it was read, by the service's clock, as far as that is known.
+
+        Each comes once: what is handed out is forgotten.
+        """
         while self._pages:
-            yield from marshal.loads(zlib.decompress(self._pages.popleft()))  # noqa: S302 - see above
+            page, read_at = self._pages.popleft()
+            for item in marshal.loads(zlib.decompress(page)):  # noqa: S302 - see above
+                yield item, read_at

@@ -58,11 +58,13 @@ def rewound(
 def _unchanged(
     reader: RowReader, live: LiveTable, changed: dict[str, str], at: datetime, now: datetime
 ) -> Generator[ItemState, None, None]:
-    for item in live.items():
+    for item, read_at in live.items():
         keys = keys_of(reader, item)
         if item_id(keys) not in changed:
             if at == now:
-                yield ItemState(keys, at, item, Certainty.EXACT, _PRESENT, basis=Basis.LIVE)
+                yield ItemState(
+                    keys, read_at or at, item, Certainty.EXACT, _PRESENT, basis=Basis.LIVE
+                )
             else:
                 yield ItemState(keys, at, item, Certainty.BOUNDED, _UNTOUCHED)
 

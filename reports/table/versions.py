@@ -61,6 +61,7 @@ def _item_versions(
     reader: RowReader, keys: Item, start: datetime, end: datetime, now: datetime
 ) -> Iterator[ItemState]:
     newest = reader.evidence(keys, end, now)
+    end = newest.at
     before = newest.before
     previous = before
     rows: Iterator[HistoryRow] = iter(())
@@ -133,11 +134,12 @@ def _between_neighbours(
 ) -> list[ItemState]:
     """The states of an item from the row before a range to the row after it."""
     if not known.within:
-        newest = _as_of_the_end(evidence, evidence.before, start, end)
+        newest = _as_of_the_end(evidence, evidence.before, start, evidence.at)
         return list(timeline((), newest, previous=evidence.before))
     within = Span.range(start, end)
     rows = list(reader.rows(known.identifier, after=within.first, until=within.last))
-    newest = _as_of_the_end(replace(evidence, keys=rows[-1].change.keys), rows[-1], start, end)
+    newest = replace(evidence, keys=rows[-1].change.keys)
+    newest = _as_of_the_end(newest, rows[-1], start, evidence.at)
     return list(timeline(rows, newest, previous=evidence.before))
 
 

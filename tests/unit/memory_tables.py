@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal
+from email.utils import format_datetime
 from functools import cache
 from itertools import count, zip_longest
 from threading import Lock
@@ -71,6 +72,7 @@ class MemoryTables:
         lagging: rows, as (`Id`, sort key), that the index does not show yet.
         before: what to do once, before the next call of an operation is carried out.
         calls: how often each operation was called.
+        clock: gives what answers about items say of when they were given; None: they do not.
         stale: what reads that are not consistent are answered from, where it is not what is stored.
         requests: every request, in order, with the operation's name.
     """
@@ -82,6 +84,7 @@ class MemoryTables:
         self.items = {name: {} for name in descriptions}
         self.lagging = set()
         self.stale = {}
+        self.clock = None
         self.before = defaultdict(list)
         self.calls = Counter()
         self.requests = []
@@ -114,7 +117,7 @@ class MemoryTables:
     def get_item(self, TableName, Key, ConsistentRead):  # noqa: N803
         self._note("get_item", TableName=TableName, ConsistentRead=ConsistentRead)
         item = self._stored(TableName, ConsistentRead).get(self._place(TableName, Key))
-        return {} if item is None else {"Item": item}
+        return ({} if item is None else {"Item": item}) | self._date()
 
     def batch_get_item(self, RequestItems):  # noqa: N803
         self._note("batch_get_item", RequestItems=RequestItems)
@@ -150,7 +153,7 @@ class MemoryTables:
             ),
             key=place,
         )
-        return self._answer(items, place, names, request)
+        return self._answer(items, place, names, request) | self._date()
 
     def query(self, TableName, KeyConditionExpression, **request):  # noqa: N803
         self._note("query", TableName=TableName, **request)
@@ -174,6 +177,12 @@ class MemoryTables:
 
     def get_paginator(self, operation):
         return Paginator(getattr(self, operation), _PAGINATION, _LIMIT)
+
+    def _date(self):
+        if self.clock is None:
+            return {}
+        date = format_datetime(self.clock(), usegmt=True)
+        return {"ResponseMetadata": {"HTTPHeaders": {"date": date}}}
 
     def _note(self, operation, **request):
         with self._lock:

@@ -1,6 +1,8 @@
 """The whole table at an instant: which way is taken and why, what it costs, and the races."""
 
 import threading
+from datetime import timedelta
+from itertools import count
 
 import pytest
 
@@ -8,7 +10,7 @@ from reports import Certainty, UncertainError
 from reports.access.clients import CONCURRENCY
 from reports.access.progress import silent
 from reports.states.timeline import judge
-from reports.states.watermark import NoWatermark
+from reports.states.watermark import Basis, NoWatermark
 from reports.table.as_of import table_states
 from reports.table.known_items import KnownItem, in_batches
 from stream_core.history_row import HistoryRow
@@ -275,6 +277,37 @@ def test_an_item_that_only_lacks_a_baseline_is_not_asked_for_again():
         for operation, request in world.client.requests
         if operation in {"query", "get_item"}
     )
+
+
+@pytest.mark.parametrize("skew_s", [-300, 3600])
+def test_the_present_is_when_the_service_answered(skew_s):
+    """Whatever the clock here says: a row that is older than the answer is no later one."""
+    world = inserted(Recorded(), 1)
+    answered = NOW + timedelta(seconds=skew_s)
+    made_s = (answered - moment(0)).total_seconds() - 60
+    row = world.write("item-000", version("item-000", 2), at=made_s)
+    world.client.clock = lambda: answered
+
+    state = judge(world.reader.evidence({"Id": text("item-000")}, NOW, NOW))
+
+    assert (state.at, state.row, state.basis) == (answered, row, Basis.LIVE)
+    past = judge(world.reader.evidence({"Id": text("item-000")}, moment(50), NOW))
+    assert past.at == moment(50)
+
+
+@pytest.mark.parametrize("way", [history, rewind])
+def test_an_item_of_the_present_is_of_when_its_page_was_read(way):
+    """A scan takes minutes: they are no single instant."""
+    world = inserted(Recorded(page=2), 9)
+    seconds = count(1)
+    world.client.clock = lambda: NOW + timedelta(seconds=next(seconds))
+
+    states = way(world, (NOW - moment(0)).total_seconds())
+
+    assert len(states) == 9
+    assert {state.basis for state in states} == {Basis.LIVE}
+    assert len({state.at for state in states}) > 1
+    assert all(state.at > NOW for state in states)
 
 
 def test_what_was_before_the_table_was_made_anew_is_not_rewound():
