@@ -55,7 +55,8 @@ def changes(
 
     Without KEY the whole table is asked, through its index by time: what it costs depends on the
     range, not on the history. A stream does not record who makes a change: where writers leave
-    their name in an attribute of the item, --actor-attribute names it. A delete leaves none.
+    their name in an attribute of the item, --actor-attribute names it. A delete leaves none. Exits
+    with 1 if nothing is known of KEY, or no change of the range knows an attribute that is named.
 
     \b
     Example:
@@ -113,7 +114,7 @@ def between(key: tuple[str, ...], period: Period, output: str | None, target: Ta
 
     A version is active from its change until the next one: unlike `changes`, this also shows what
     existed all along. KEY is a plain value, NAME=VALUE pairs, or JSON; without it the whole history
-    table is read.
+    table is read. Exits with 1 if nothing is known of KEY.
 
     \b
     Example:

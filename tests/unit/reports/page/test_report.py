@@ -15,6 +15,7 @@ from reports.states.blame import blame
 from reports.states.evidence import Evidence
 from reports.states.spans import timeline
 from reports.states.timeline import Certainty, judge
+from reports.states.watermark import Basis, NoWatermark, Watermark
 from reports.verification.continuity import Finding, FindingKind
 from reports.verification.gaps import Gap
 from reports.verification.verdicts import Verdict, Verification
@@ -278,6 +279,20 @@ def test_both_verdicts_stand_side_by_side(verdict, make):
     assert f"Integrity {verdict.value}." in page.text
     assert "Completeness holds." in page.text
     assert page.text.count(VERDICTS["integrity"][verdict.value]) == 2
+
+
+def test_the_box_of_completeness_says_up_to_when_and_on_what_that_rests():
+    """A verdict that holds up to a moment is no verdict on what came later; without one, none."""
+    known = Watermark(datetime(2018, 3, 5, tzinfo=UTC), Basis.DECLARED, "declared by somebody")
+    unknown = NoWatermark("no stack was given")
+
+    boxes = [
+        Page(table_page(verified=verification(watermark=watermark))).text.partition("Findings")[0]
+        for watermark in (known, unknown)
+    ]
+
+    assert boxes[0].count("until 2018-03-05 00:00:00 UTC (declared)") == 1
+    assert "UTC (" not in boxes[1]
 
 
 # ---- An item -------------------------------------------------------------------------------
