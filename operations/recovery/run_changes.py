@@ -1,0 +1,69 @@
+"""The changes of one run of this program, to be taken back themselves.
+
+The run has announced each of its writes, so that it is known which changes there are to be: the
+history need not be complete for that, and an announced write that it does not show is told.
+"""
+
+from contextlib import closing
+from dataclasses import replace
+from datetime import timedelta
+
+from operations.deployed_tables import DeployedTables
+from operations.errors import RefusedError
+from operations.execution.pace import Pace
+from operations.recovery.bad_changes import BadItem, Selected
+from reports.access.own_writes import find_own_writes
+from reports.states.selection import Selection
+from reports.table.changes import changed_rows
+from stream_core.control_row import OWN_PREFIX, OwnWrite, item_hash
+
+# As in `own_writes`: from when to when an announced write can be made, and how it is stamped.
+_ROUNDING, _LATEST = timedelta(seconds=2), timedelta(minutes=17)
+
+
+def select_run(deployment: DeployedTables, run: str, *, pace: Pace) -> Selected:
+    """All changes that a run has made.
+
+    Args:
+        deployment: the source table and its history.
+        run: the run's id.
+        pace: says what time it is; what is called with the changes selected.
+
+    Raises:
+        RefusedError: the history knows no such run.
+        IntegrityError: the history is not what was written.
+    """
+    reader = deployment.reader
+    row = find_own_writes(reader).runs.get(run)
+    if row is None:
+        raise RefusedError(
+            f"the history knows no run {run}: `itemtrail changes` names those that wrote"
+        )
+    announced = {
+        write.item: write.at
+        for write in reader.control_rows(OWN_PREFIX, f"{OWN_PREFIX}~")
+        if isinstance(write, OwnWrite) and write.run == run
+    }
+    since = row.started - _ROUNDING
+    until = max([row.started, *announced.values()]) + _LATEST
+    items: dict[str, BadItem] = {}
+    changes = changed_rows(
+        reader, since, min(until, pace.machine.now()), Selection(), progress=pace.progress
+    )
+    with closing(changes):
+        for change in changes:
+            if change.run == run:
+                known = items.get(change.id, BadItem(change.change.keys, ()))
+                changes_so_far = (*known.changes, change.sort_key)
+                items[change.id] = replace(known, changes=changes_so_far)
+                pace.progress("changes selected", len(items), None)
+    missing = len(announced.keys() - set(map(item_hash, items)))
+    note = (
+        f"{missing:,} announced writes of run {run} are not in the history: they were not made, or "
+        "are still on their way"
+    )
+    return Selected(
+        tuple(items.values()),
+        undecided=(),
+        unknown=(note,) if missing else (),
+    )
