@@ -1,11 +1,16 @@
 """The command that brings back what was: restore."""
 
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TextIO
 
 import click
+from rich.text import Text
 
+from itemtrail.commands.kept_plan import carried_out, keep, kept_plan, plan_maker, show_kept
 from itemtrail.exit_status import CLEAN, FINDINGS
 from itemtrail.options.keys import KeyedCommand, given_keys, keys_file_option, require_one_way
 from itemtrail.options.kinds import TimeType
@@ -14,15 +19,16 @@ from itemtrail.options.operation_target import (
     rate_option,
     source_target_options,
 )
-from itemtrail.options.plan import approval_options, each_option
+from itemtrail.options.plan import PlanChoice, each_option, plan_options, resolved_arguments
 from itemtrail.options.stamps import require_no_key, set_option
 from itemtrail.options.target import key_argument, output_option
-from itemtrail.output.answer import Answer, chosen_form, give, instant
+from itemtrail.output.answer import Answer, chosen_form, give, instant, noted
 from itemtrail.output.approval import Approval, Stakes, require_approval
 from itemtrail.output.dry_run import dry_run
 from itemtrail.output.progress import ProgressBar
 from itemtrail.records.kinds import RESTORE, TABLE_RESTORE_LINE
 from itemtrail.records.restore import (
+    planned_restore_records,
     restore_outcome,
     restore_records,
     table_restore_line_records,
@@ -30,22 +36,31 @@ from itemtrail.records.restore import (
 )
 from itemtrail.tables import cells
 from itemtrail.tables.layout import summary_line, titled
-from itemtrail.tables.restore import restore_blocks, table_restore_blocks
+from itemtrail.tables.restore import (
+    planned_restore_blocks,
+    restore_blocks,
+    table_restore_blocks,
+)
 from operations.deployed_tables import DeployedTables
+from operations.execution.item_runner import ItemRun
 from operations.execution.pace import Pace
+from operations.execution.plan_file import Plan
+from operations.execution.plan_header import require_fit
+from operations.recovery.plan_items import restored_items
 from operations.recovery.restore_items import (
     ItemPlan,
     ItemResult,
-    Restored,
-    carry_out,
     plan_restore,
 )
 from operations.recovery.restore_table import TableRestored, restore_table
 from operations.recovery.stamps import Stamps
 from reports.access.table_description import describe
-from reports.inputs.keys import KeySchema, key_text
+from reports.inputs.keys import KeySchema
 from reports.inputs.times import TimeRole
 from stream_core.attribute_values import Item
+from stream_core.history_row import time_text
+
+_UNNEEDED = "it is what it was"
 
 
 @click.command(cls=KeyedCommand, short_help="Items, or a whole table, back to an instant.")
@@ -81,7 +96,7 @@ from stream_core.attribute_values import Item
 @set_option
 @each_option
 @rate_option
-@approval_options("most")
+@plan_options("most")
 @source_target_options
 @output_option
 def restore(  # noqa: PLR0913 - an option each
@@ -98,8 +113,7 @@ def restore(  # noqa: PLR0913 - an option each
     allow_uncertain: bool,
     stamps: Stamps,
     is_each: bool,
-    apply: bool,
-    approval: Approval,
+    plan: PlanChoice,
 ) -> int:
     """Bring items, or with --into the whole table, back to what they were at an instant.
 
@@ -115,9 +129,17 @@ def restore(  # noqa: PLR0913 - an option each
       itemtrail restore --keys-file keys.txt --at 2026-03-03T18:40Z --stack employee-trail \\
         --output jsonl
       itemtrail restore 42 --before 2026-03-03T18:40Z --stack employee-trail
+      itemtrail restore 42 --at 2026-03-03T18:40Z --stack employee-trail --plan-out restore.plan
+      itemtrail restore --plan restore.plan --apply --stack employee-trail
       itemtrail restore --into Employee-march --at 2026-03-03T18:40Z --stack employee-trail \\
         --apply --yes
     """  # noqa: D301
+    form, kept = chosen_form(output), kept_plan(plan)
+    if kept is not None and not plan.apply:
+        return show_kept(kept, form, is_each=is_each)
+    if kept is not None:
+        order = _kept_order(kept, target, form, rate, is_each=is_each)
+        return order.carry_out(kept)
     moment = _instant(at, before)
     require_one_way(key, keys_file)
     if (new_table is not None) == bool(key or keys_file):
@@ -135,14 +157,30 @@ def restore(  # noqa: PLR0913 - an option each
             "is listed",
             click.get_current_context(),
         )
+    if plan.plan_out is not None and new_table is not None:
+        raise click.UsageError(
+            "--plan-out is for items: with --into a plan has no line for each",
+            click.get_current_context(),
+        )
     schema = _schema(key_attributes, new_table)
-    form, (deployment, _) = chosen_form(output), target.find()
-    order = _RestoreOrder(deployment, moment, form, rate, is_each, approval if apply else None)
+    deployment, _ = target.find()
+    approval = plan.approval if plan.apply else None
+    order = _RestoreOrder(deployment, moment, form, rate, is_each, approval)
     if new_table is not None:
         return order.whole_table(new_table, schema)
     require_no_key(stamps, deployment.reader.key_schema)
     keys = given_keys(deployment.reader.key_schema, key, keys_file) or []
-    return order.items(keys, stamps, allow_uncertain=allow_uncertain)
+    return order.items(keys, stamps, plan.plan_out, allow_uncertain=allow_uncertain)
+
+
+def _kept_order(
+    plan: Plan, target: OperationTarget, form: str, rate: float | None, *, is_each: bool
+) -> "_RestoreOrder":
+    """What a plan that was kept was asked for, on the table that it was made for."""
+    deployment, _ = target.find()
+    require_fit(plan, "restore", describe(deployment.dynamodb, deployment.source_table))
+    at = datetime.fromisoformat(plan.header.arguments["at"])
+    return _RestoreOrder(deployment, at, form, rate, is_each, None)
 
 
 def _instant(at: datetime | None, before: datetime | None) -> datetime:
@@ -186,7 +224,9 @@ class _RestoreOrder:
     is_each: bool
     approval: Approval | None
 
-    def items(self, keys: list[Item], stamps: Stamps, *, allow_uncertain: bool) -> int:
+    def items(
+        self, keys: list[Item], stamps: Stamps, plan_out: Path | None, *, allow_uncertain: bool
+    ) -> int:
         """Restore items; returns the exit status."""
         with ProgressBar() as progress:
             plans = plan_restore(
@@ -197,23 +237,66 @@ class _RestoreOrder:
                 stamps=stamps,
                 pace=Pace(progress=progress),
             )
-        restored = Restored(
-            False, tuple(ItemResult(plan, reason=plan.refusal or plan.doubt) for plan in plans)
-        )
+        planned = tuple(ItemResult(plan, reason=plan.refusal or plan.doubt) for plan in plans)
+        if self.approval is None and plan_out is None:
+            return self._give(planned, len(plans))
         if self.approval is not None:
-            self._require_approval(restored, self.approval)
-            restored = self._carried_out(plans)
-        outcomes = [restore_outcome(result) for result in restored.items]
-        summary = outcome_summary(outcomes, applied=restored.applied)
+            self._require_approval(planned, self.approval)
+        plan = self._plan(plans)
+        if plan_out is not None:
+            keep(plan_out, plan)
+        if self.approval is None:
+            return self._give(planned, len(plans))
+        with ProgressBar() as progress:
+            pace = Pace(self.rate, progress=progress)
+            with closing(carried_out(self.deployment, plan, pace=pace)) as results:
+                return self._give(_done(plans, results), len(plans), progress)
+
+    def carry_out(self, plan: Plan) -> int:
+        """Do what a plan says that was kept, and show what became of it as it comes."""
+        passed: list[ItemRun] = []
+
+        def summary() -> Iterator[Text]:
+            outcomes = [result.outcome.value for result in passed]
+            good = all(result.is_clean for result in passed)
+            yield summary_line(outcome_summary(outcomes, applied=True), good=good)
+
+        with ProgressBar() as progress:
+            pace = Pace(self.rate, progress=progress)
+            with closing(carried_out(self.deployment, plan, pace=pace)) as results:
+                passing = noted(results, passed)
+                title = self._title(len(plan.items))
+                answer = Answer(
+                    RESTORE,
+                    planned_restore_records(passing, self.at),
+                    planned_restore_blocks(passing, title, is_each=self.is_each),
+                    summary=summary(),
+                    times=instant(self.at),
+                )
+                give(answer, self.form, progress)
+        return CLEAN if all(result.is_clean for result in passed) else FINDINGS
+
+    def _give(
+        self, items: Iterable[ItemResult], count: int, progress: ProgressBar | None = None
+    ) -> int:
+        """Show what it came to, as it comes; returns the exit status."""
+        is_applied, passed = self.approval is not None, list[ItemResult]()
+        passing = noted(items, passed)
+
+        def summary() -> Iterator[Text]:
+            text = outcome_summary(list(map(restore_outcome, passed)), applied=is_applied)
+            good = is_applied and all(item.is_clean for item in passed)
+            yield summary_line(text, good=good)
+
         answer = Answer(
             RESTORE,
-            restore_records(restored, self.at),
-            restore_blocks(restored, self._title(restored), is_each=self.is_each),
-            summary=[summary_line(summary, good=restored.applied and restored.is_clean)],
+            restore_records(passing, self.at),
+            restore_blocks(passing, self._title(count), is_each=self.is_each),
+            summary=summary(),
             times=instant(self.at),
         )
-        give(answer, self.form)
-        return CLEAN if restored.is_clean else FINDINGS
+        give(answer, self.form, progress)
+        return CLEAN if all(item.is_clean for item in passed) else FINDINGS
 
     def whole_table(self, new_table: str, schema: KeySchema | None) -> int:
         """Restore the whole table; returns the exit status."""
@@ -242,36 +325,42 @@ class _RestoreOrder:
         give(answer, self.form)
         return CLEAN if restored.is_clean else FINDINGS
 
-    def _require_approval(self, planned: Restored, approval: Approval) -> None:
-        plans = [
-            result.plan
-            for result in planned.items
-            if result.plan.is_needed and result.plan.refusal is None
-        ]
+    def _require_approval(self, planned: Sequence[ItemResult], approval: Approval) -> None:
+        plans = [item.plan for item in planned if _is_written(item.plan)]
         deletes = sum(not plan.then.exists for plan in plans)
         stakes = Stakes.of_items(
             self.deployment.source_table, len(plans) - deletes, deletes, size=self._size
         )
-        title = f"Plan: {self._title(planned)}"
+        title = f"Plan: {self._title(len(planned))}"
         blocks = restore_blocks(planned, title, is_each=self.is_each)
         require_approval(blocks, self.form, stakes, approval)
 
-    def _carried_out(self, plans: list[ItemPlan]) -> Restored:
-        with ProgressBar() as progress:
-            pace = Pace(self.rate, progress=progress)
-            return carry_out(self.deployment, plans, pace=pace)
+    def _plan(self, plans: list[ItemPlan]) -> Plan:
+        arguments = resolved_arguments() | {"at": time_text(self.at)}
+        header = plan_maker().header(self.deployment, "restore", arguments, Pace())
+        return Plan(header, restored_items(plans))
 
     def _size(self) -> int | None:
         return describe(self.deployment.dynamodb, self.deployment.source_table).items
 
-    def _title(self, restored: Restored) -> str:
-        return f"{_subject(restored)} back to {cells.zoned(self.at)}"
+    def _title(self, count: int) -> str:
+        return f"{cells.count_of(count, 'item')} back to {cells.zoned(self.at)}"
 
 
-def _subject(restored: Restored) -> str:
-    if len(restored.items) == 1:
-        return key_text(restored.items[0].plan.keys)
-    return cells.count_of(len(restored.items), "item")
+def _is_written(plan: ItemPlan) -> bool:
+    return plan.is_needed and plan.refusal is None
+
+
+def _done(plans: Iterable[ItemPlan], results: Iterator[ItemRun]) -> Iterator[ItemResult]:
+    """What became of each item, those of which nothing was written included."""
+    for plan in plans:
+        if _is_written(plan):
+            result = next(results)
+            reason = result.reason or plan.doubt
+            yield ItemResult(plan, result.outcome, reason, result.conflicts)
+        else:
+            reason = plan.refusal or plan.doubt or ("" if plan.is_needed else _UNNEEDED)
+            yield ItemResult(plan, reason=reason)
 
 
 def outcome_summary(outcomes: list[str], *, applied: bool) -> str:

@@ -1,10 +1,16 @@
 """The command that takes back a bad job: undo."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import chain
 from typing import TextIO
 
 import click
+from rich.text import Text
 
+from itemtrail.commands.kept_plan import carried_out, keep, kept_plan, plan_maker, show_kept
 from itemtrail.commands.restore import outcome_summary
 from itemtrail.exit_status import CLEAN, FINDINGS
 from itemtrail.options.keys import KeyedCommand, given_keys, keys_file_option, require_one_way
@@ -14,7 +20,7 @@ from itemtrail.options.operation_target import (
     rate_option,
     source_target_options,
 )
-from itemtrail.options.plan import approval_options, each_option
+from itemtrail.options.plan import PlanChoice, each_option, plan_options, resolved_arguments
 from itemtrail.options.selection import selection_options
 from itemtrail.options.stamps import by_option, require_no_key, set_option
 from itemtrail.options.target import (
@@ -23,7 +29,7 @@ from itemtrail.options.target import (
     key_argument,
     output_option,
 )
-from itemtrail.output.answer import Answer, chosen_form, give, span
+from itemtrail.output.answer import Answer, chosen_form, give, noted, span
 from itemtrail.output.approval import Approval, Stakes, require_approval
 from itemtrail.output.progress import ProgressBar
 from itemtrail.records.kinds import UNDO
@@ -32,16 +38,23 @@ from itemtrail.tables import cells
 from itemtrail.tables.layout import summary_line
 from itemtrail.tables.undo import undo_blocks
 from operations.deployed_tables import DeployedTables
+from operations.execution.item_runner import ItemRun
 from operations.execution.pace import Pace
+from operations.execution.plan_file import Plan
+from operations.execution.plan_header import require_fit
 from operations.recovery.bad_changes import Selected, select_bad
 from operations.recovery.compensation import Terms
+from operations.recovery.conditional_write import WriteOutcome
+from operations.recovery.conflicts import Conflict
+from operations.recovery.plan_items import undone_items
 from operations.recovery.stamps import Stamps, is_stamped
-from operations.recovery.undo import Undone, take_back
+from operations.recovery.undo import ItemUndone, Undone, take_back
 from reports.access.table_description import describe
 from reports.inputs.paths import Path
 from reports.states.selection import Selection
 from stream_core.attribute_values import Item
 from stream_core.history_row import time_text
+from stream_core.item_id import item_id
 
 
 @click.command(cls=KeyedCommand, short_help="Take back one bad job, and lose no good write.")
@@ -67,7 +80,7 @@ from stream_core.history_row import time_text
 )
 @each_option
 @rate_option
-@approval_options("most")
+@plan_options("most")
 @source_target_options
 @output_option
 def undo(  # noqa: PLR0913 - an option each
@@ -85,8 +98,7 @@ def undo(  # noqa: PLR0913 - an option each
     by: str,
     wait: bool,
     is_each: bool,
-    apply: bool,
-    approval: Approval,
+    plan: PlanChoice,
 ) -> int:
     """Take back the changes of a range of time that are chosen, and no other.
 
@@ -104,9 +116,19 @@ def undo(  # noqa: PLR0913 - an option each
         --actor payroll --actor-attribute updated_by --stack employee-trail
       itemtrail undo --since 2026-03-03T18:40Z --until 2026-03-03T18:46Z \\
         --attribute status --to closed --stack employee-trail --apply --yes
+      itemtrail undo --since 2026-03-03T18:40Z --until 2026-03-03T18:46Z \\
+        --attribute status --plan-out undo.plan --stack employee-trail
+      itemtrail undo --plan undo.plan --show
+      itemtrail undo --plan undo.plan --apply --stack employee-trail
       itemtrail undo 42 --since 2026-03-03T18:40Z --until 2026-03-03T18:46Z \\
         --stack employee-trail --output json
     """  # noqa: D301
+    form, kept = chosen_form(output), kept_plan(plan)
+    if kept is not None and not plan.apply:
+        return show_kept(kept, form, is_each=is_each)
+    if kept is not None:
+        order = _kept_order(kept, target, form, rate, is_each=is_each)
+        return order.carry_out(kept, Undone(True, (), ()))
     require_one_way(key, keys_file)
     chosen = key or keys_file or where.event_names or where.attribute or where.actor
     if bool(chosen) == everything:
@@ -117,18 +139,34 @@ def undo(  # noqa: PLR0913 - an option each
             " --keys-file, --event, --attribute or --actor, or give --all",
             click.get_current_context(),
         )
-    form, (deployment, _) = chosen_form(output), target.find()
+    deployment, _ = target.find()
     keys = given_keys(deployment.reader.key_schema, key, keys_file)
     stamps = _stamps(stamps, where.actor_path, by)
     require_no_key(stamps, deployment.reader.key_schema)
     order = _UndoOrder(deployment, period, form, rate, is_each, Terms(counters, stamps))
-    selected = order.selected(where, keys, wait=wait)
-    undone = order.planned(selected)
-    if apply:
-        order.require_approval(undone, approval)
-        undone = order.carried_out(selected)
-    order.give(undone)
-    return CLEAN if undone.is_clean else FINDINGS
+    planned = order.planned(order.selected(where, keys, wait=wait))
+    if not plan.apply and plan.plan_out is None:
+        return order.give(planned, planned.items)
+    drafted = order.plan(planned)
+    if plan.apply:
+        order.require_approval(planned, drafted, plan.approval)
+    if plan.plan_out is not None:
+        keep(plan.plan_out, drafted)
+    if not plan.apply:
+        return order.give(planned, planned.items)
+    return order.carry_out(drafted, planned)
+
+
+def _kept_order(
+    plan: Plan, target: OperationTarget, form: str, rate: float | None, *, is_each: bool
+) -> "_UndoOrder":
+    """What a plan that was kept was asked for, on the table that it was made for."""
+    deployment, _ = target.find()
+    require_fit(plan, "undo", describe(deployment.dynamodb, deployment.source_table))
+    since, until = (
+        datetime.fromisoformat(plan.header.arguments[name]) for name in ("since", "until")
+    )
+    return _UndoOrder(deployment, Period(since, until), form, rate, is_each, Terms())
 
 
 def _stamps(stamps: Stamps, actor_path: Path | None, by: str) -> Stamps:
@@ -164,43 +202,68 @@ class _UndoOrder:
 
     def planned(self, selected: Selected) -> Undone:
         """What would be done."""
-        return self._take_back(selected, apply=False)
-
-    def require_approval(self, planned: Undone, approval: Approval) -> None:
-        """Show the plan, and return only if it is approved."""
-        edits = [item.edits for item in planned.items if item.edits]
-        deletes = sum(edit.new is None for (edit, *_) in edits if not edit.path)
-        stakes = Stakes.of_items(
-            self.deployment.source_table, len(edits) - deletes, deletes, size=self._size
-        )
-        blocks = undo_blocks(planned, f"Plan: {self._title}", is_each=self.is_each)
-        require_approval(blocks, self.form, stakes, approval)
-
-    def carried_out(self, selected: Selected) -> Undone:
-        """Do it, and what became of it."""
-        return self._take_back(selected, apply=True)
-
-    def give(self, undone: Undone) -> None:
-        """Show what it came to."""
-        good = undone.applied and undone.is_clean
-        answer = Answer(
-            UNDO,
-            undo_records(undone),
-            undo_blocks(undone, self._title, is_each=self.is_each),
-            summary=[summary_line(self._summary(undone), good=good)],
-            times=span(*self.period),
-        )
-        give(answer, self.form)
-
-    def _take_back(self, selected: Selected, *, apply: bool) -> Undone:
         with ProgressBar() as progress:
             return take_back(
                 self.deployment,
                 selected,
                 terms=self.terms,
-                apply=apply,
                 pace=Pace(self.rate, progress=progress),
             )
+
+    def plan(self, planned: Undone) -> Plan:
+        """The same as a plan, which can be kept."""
+        header = plan_maker().header(self.deployment, "undo", resolved_arguments(), Pace())
+        return Plan(header, undone_items(planned.items))
+
+    def require_approval(self, planned: Undone, plan: Plan, approval: Approval) -> None:
+        """Show the plan, and return only if it is approved."""
+        table, deletes = self.deployment.source_table, plan.deletes
+        writes = len(plan.items) - deletes
+        stakes = Stakes.of_items(table, writes, deletes, size=self._size)
+        title = f"Plan: {self._title}"
+        blocks = undo_blocks(planned.items, planned.undecided, title, is_each=self.is_each)
+        require_approval(blocks, self.form, stakes, approval)
+
+    def carry_out(self, plan: Plan, planned: Undone) -> int:
+        """Do what a plan says, and show what became of it as it comes.
+
+        Args:
+            plan: what to do.
+            planned: what else there is to show: items of which nothing is written.
+        """
+        with ProgressBar() as progress:
+            pace = Pace(self.rate, progress=progress)
+            with closing(carried_out(self.deployment, plan, pace=pace)) as results:
+                rest = [item for item in planned.items if not _is_in_plan(item)]
+                conflicts = {
+                    item_id(item.keys): item.conflicts
+                    for item in planned.items
+                    if _is_in_plan(item)
+                }
+                items = chain(rest, (_undone(result, conflicts) for result in results))
+                return self.give(replace(planned, applied=True), items, progress)
+
+    def give(
+        self, planned: Undone, items: Iterable[ItemUndone], progress: ProgressBar | None = None
+    ) -> int:
+        """Show what it came to, as it comes; returns the exit status."""
+        passed: list[ItemUndone] = []
+        passing = noted(items, passed)
+
+        def summary() -> Iterator[Text]:
+            undone = replace(planned, items=tuple(passed))
+            good = undone.applied and undone.is_clean
+            yield summary_line(self._summary(undone), good=good)
+
+        answer = Answer(
+            UNDO,
+            undo_records(passing, planned.undecided),
+            undo_blocks(passing, planned.undecided, self._title, is_each=self.is_each),
+            summary=summary(),
+            times=span(*self.period),
+        )
+        give(answer, self.form, progress)
+        return CLEAN if replace(planned, items=tuple(passed)).is_clean else FINDINGS
 
     def _size(self) -> int | None:
         return describe(self.deployment.dynamodb, self.deployment.source_table).items
@@ -211,7 +274,8 @@ class _UndoOrder:
         return f"Undo of changes from {cells.when(since)} to {cells.zoned(until)}"
 
     def _summary(self, undone: Undone) -> str:
-        outcomes = [str(record["outcome"]) for record in undo_records(undone)]
+        records = undo_records(undone.items, undone.undecided)
+        outcomes = [str(record["outcome"]) for record in records]
         if not outcomes:
             nothing = "there is no such change: nothing to take back"
             return "; ".join([nothing, *self._notes(undone)])
@@ -234,3 +298,20 @@ class _UndoOrder:
             )
             notes.append(f"{passed_over}: --event INSERT or --event REMOVE takes such back")
         return notes
+
+
+def _is_in_plan(item: ItemUndone) -> bool:
+    return bool(item.edits) and item.outcome is None
+
+
+def _undone(result: ItemRun, conflicts: Mapping[str, tuple[Conflict, ...]]) -> ItemUndone:
+    """What was done to an item, beside what could not be planned for it."""
+    item, is_needed = result.item, result.outcome is not WriteOutcome.UNNEEDED
+    return ItemUndone(
+        item.keys,
+        item.because,
+        item.edits if is_needed else (),
+        (*conflicts.get(item_id(item.keys), ()), *result.conflicts),
+        result.outcome,
+        result.reason,
+    )

@@ -1,14 +1,21 @@
 """Options of the commands that show a plan, and write once it is approved."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
-from itemtrail.options.operation_target import apply_option
+from itemtrail.options.kinds import PathType
+from itemtrail.options.operation_target import OperationTarget, apply_option
 from itemtrail.options.target import Command
 from itemtrail.output.approval import Approval
+from reports.inputs.paths import path_text
+from stream_core.history_row import time_text
 
 _YES = click.option("--yes", is_flag=True, help="With --apply: do not ask, as in a script.")
 _MOST = click.option(
@@ -29,21 +36,100 @@ _DELETES = click.option(
     metavar="REPLICA",
     help="Delete items from this replica, and do not ask for its name.",
 )
+_PLAN_PATH = click.Path(dir_okay=False, path_type=Path)
+_PLAN_FILE = (
+    click.option(
+        "--plan-out",
+        metavar="FILE",
+        type=_PLAN_PATH,
+        help="Keep the plan in this file, to be looked at and carried out with --plan. It holds "
+        "item data.",
+    ),
+    click.option(
+        "--plan",
+        "plan_file",
+        metavar="FILE",
+        type=_PLAN_PATH,
+        is_eager=True,
+        help="With --show or --apply: the plan in this file, and nothing else.",
+    ),
+    click.option("--show", is_flag=True, help="With --plan: show it."),
+    click.option(
+        "--approve",
+        metavar="DIGEST",
+        help="With --plan: only if this is its digest (sha256:…).",
+    ),
+)
+_BRAKES = {"most": _MOST, "deletes": _DELETES}
+# What says how, and not what; the plan says what.
+_BESIDE_A_PLAN = {"plan_file", "show", "apply", "approve", "yes", "most", "deletes", "is_each"}
+_BESIDE_A_PLAN |= {"rate", "output", "tz", *OperationTarget.__dataclass_fields__}
 
 
-def approval_options(*parts: str) -> Callable[[Command], Command]:
-    """Add `--apply` and the options that say what is approved; they arrive as `approval`.
+@dataclass(frozen=True)
+class PlanChoice:
+    """What is to become of a plan.
+
+    Attributes:
+        apply: carry it out; else it is shown.
+        approval: what is approved on the command line.
+        plan_out: where to keep it.
+        plan_file: the plan that was kept, which is then what the command is about.
+        digest: what the digest of that has to be; None: it does not matter.
+    """
+
+    apply: bool
+    approval: Approval
+    plan_out: Path | None = None
+    plan_file: Path | None = None
+    digest: str | None = None
+
+
+def plan_options(*brakes: str) -> Callable[[Command], Command]:
+    """Add `--apply`, and the options about a plan; they arrive as `plan`.
 
     Args:
-        parts: which of `most` and `deletes` there is beside `yes`.
+        brakes: which of `most` and `deletes` there is beside `yes`.
     """
-    options = [_YES, *(option for name, option in _BRAKES.items() if name in parts)]
+    options = [_YES, *(option for name, option in _BRAKES.items() if name in brakes), *_PLAN_FILE]
 
     def add(command: Command) -> Command:
         @functools.wraps(command)
-        def with_approval(yes: bool, **values: Any) -> Any:  # noqa: FBT001 - click names it
-            brakes = {name: values.pop(name) for name in parts}
-            return command(approval=Approval(yes, **brakes), **values)
+        def with_plan(**values: Any) -> Any:
+            names = {"yes", *brakes}
+            approval = Approval(**{name: values.pop(name) for name in names})
+            plan = PlanChoice(
+                values.pop("apply"),
+                approval,
+                values.pop("plan_out"),
+                values.pop("plan_file"),
+                values.pop("approve"),
+            )
+            _require_sense(plan, is_shown=values.pop("show"))
+            return command(plan=plan, **values)
+
+        wrapped: Any = with_plan
+        for option in reversed(options):
+            wrapped = option(wrapped)
+        return apply_option(wrapped)  # type: ignore[no-any-return]
+
+    return add
+
+
+def approval_options(*brakes: str) -> Callable[[Command], Command]:
+    """Add `--apply` and the options that say what is approved; they arrive as `approval`.
+
+    Args:
+        brakes: which of `most` and `deletes` there is beside `yes`.
+    """
+    options = [_YES, *(option for name, option in _BRAKES.items() if name in brakes)]
+
+    def add(command: Command) -> Command:
+        @functools.wraps(command)
+        def with_approval(**values: Any) -> Any:
+            names = {"yes", *brakes}
+            approval = Approval(**{name: values.pop(name) for name in names})
+            return command(approval=approval, **values)
 
         wrapped: Any = with_approval
         for option in reversed(options):
@@ -58,4 +144,52 @@ def each_option(command: Command) -> Command:
     return _EACH_ITEM(command)
 
 
-_BRAKES = {"most": _MOST, "deletes": _DELETES}
+def resolved_arguments() -> dict[str, Any]:
+    """What the command line asks for, as a plan keeps it: every relative time resolved."""
+    return {
+        str(parameter.name): _resolved(value, parameter)
+        for parameter, value in _what()
+        if parameter.name != "plan_out"
+    }
+
+
+def _what() -> Iterator[tuple[click.Parameter, Any]]:
+    """What the command line says of what is to be done, and not of how."""
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        name = str(parameter.name)
+        is_named = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        # A KEY that is not there is one of no words.
+        if is_named and name not in _BESIDE_A_PLAN and context.params.get(name) != ():
+            yield parameter, context.params.get(name)
+
+
+def _resolved(value: Any, parameter: click.Parameter) -> Any:
+    if isinstance(value, datetime):
+        return time_text(value)
+    if isinstance(parameter.type, PathType):
+        return list(map(path_text, value)) if parameter.multiple else path_text(value)
+    if isinstance(value, Mapping):
+        return {path_text(path): member for path, member in value.items()}
+    if isinstance(parameter.type, click.File):
+        return value.name
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _require_sense(plan: PlanChoice, *, is_shown: bool) -> None:
+    context = click.get_current_context()
+    if plan.plan_file is None:
+        if is_shown or plan.digest is not None:
+            raise click.UsageError("--show and --approve are for --plan FILE", context)
+        return
+    if is_shown == plan.apply:
+        raise click.UsageError(
+            "--plan FILE is to be shown or carried out: give just one of --show and --apply",
+            context,
+        )
+    for parameter, _ in _what():
+        raise click.UsageError(
+            f"{parameter.get_error_hint(context)} is in the plan, or is not: leave it out beside "
+            "--plan",
+            context,
+        )

@@ -239,13 +239,27 @@ def period_options(command: Command) -> Command:
 
 
 def fixed_period_options(command: Command) -> Command:
-    """The same for what writes: the range has to end where somebody said, not where it grows to."""
+    """The same for what writes: the range has to end where somebody said, not where it grows to.
+
+    Where a plan is given that says all, there may be none.
+    """
     return _ranged(command, "", required=True)
+
+
+class _UnlessPlanned(click.Option):
+    """An option that is required, unless the plan in a file says all."""
+
+    def value_is_missing(self, value: Any) -> bool:
+        """Whether something has yet to be said."""
+        is_planned = click.get_current_context().params.get("plan_file") is not None
+        return not is_planned and super().value_is_missing(value)
 
 
 def _ranged(command: Command, otherwise: str, **until: Any) -> Command:
     @functools.wraps(command)
-    def with_period(since: datetime, until: datetime, **options: Any) -> Any:
+    def with_period(since: datetime | None, until: datetime | None, **options: Any) -> Any:
+        if since is None or until is None:
+            return command(period=None, **options)
         if since > until:
             raise click.UsageError(
                 "--since is later than --until: swap them", click.get_current_context()
@@ -256,11 +270,13 @@ def _ranged(command: Command, otherwise: str, **until: Any) -> Command:
         "--since",
         type=PastTimeType(TimeRole.START),
         required=True,
+        cls=_UnlessPlanned,
         help="The first instant, itself included; a day from its start.",
     )
     last = click.option(
         "--until",
         type=TimeType(TimeRole.END),
+        cls=_UnlessPlanned,
         help=f"The last instant, itself included, as is the whole of a day{otherwise}.",
         **until,
     )

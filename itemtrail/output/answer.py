@@ -119,6 +119,13 @@ def _write_records(form: str, kind: RecordKind, records: Iterable[Record]) -> No
             parquet.write_parquet(kind, records)
 
 
+def noted(entries: Iterable[Entry], passed: list[Entry]) -> Iterator[Entry]:
+    """What passes, each noted as it does."""
+    for entry in entries:
+        passed.append(entry)
+        yield entry
+
+
 @dataclass
 class Counted(Iterable[Entry]):
     """What passes, and how many of it have passed."""

@@ -110,7 +110,10 @@ def _require(stakes: Stakes, approval: Approval) -> None:
             f"{stakes.text}: {brake.why}; {_NOTHING}. If that is meant, give {brake.option}"
         )
     if not approval.yes:
-        raise RefusedError(f"{stakes.text}; {_NOTHING}: without a terminal --apply needs --yes")
+        raise RefusedError(
+            f"{stakes.text}; {_NOTHING}: without a terminal --apply needs --yes, or a plan "
+            "that was kept and looked at (--plan FILE)"
+        )
 
 
 @dataclass(frozen=True)

@@ -192,6 +192,17 @@ REDRIVE_LINE = RecordKind(
     "redrive line",
     {"outcome": _TEXT} | _LEFTOVER_FIELDS | _RECORD_FIELDS | {"found": _INTEGER} | _RANGE_FIELDS,
 )
+PLAN = RecordKind(
+    "plan",
+    {"digest": _TEXT, "command": _TEXT, "arguments": _WIRE, "table": _WIRE, "history": _TEXT}
+    | {"stream_arn": _TEXT, "watermark": _TIME, "made_at": _TIME, "made_by": _TEXT}
+    | {"tool": _TEXT, "counts": _WIRE, "deletes": _INTEGER, "items": _WIRE},
+)
+PLAN_ITEM = RecordKind(
+    "plan item",
+    {"number": _INTEGER, "key": _WIRE, "action": _TEXT, "edits": _WIRE, "before": _TEXT}
+    | {"after": _TEXT, "because": _WIRE, "notes": _WIRE},
+)
 CONFLICT = RecordKind(
     "conflict",
     {"path": _TEXT, "expected": _WIRE, "found": _WIRE, "wanted": _WIRE, "reason": _TEXT},

@@ -1,6 +1,6 @@
 """What `restore` answers, as records."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from itemtrail.records.items import difference_record
@@ -12,16 +12,17 @@ from itemtrail.records.kinds import (
     Record,
     record_of,
 )
+from operations.execution.item_runner import ItemRun
 from operations.recovery.conditional_write import WriteOutcome
 from operations.recovery.conflicts import Conflict
-from operations.recovery.restore_items import ItemResult, Restored
+from operations.recovery.restore_items import ItemResult
 from operations.recovery.restore_table import TableRestored
 from reports.inputs.paths import path_text
 
 
-def restore_records(restored: Restored, at: datetime) -> Iterator[Record]:
+def restore_records(items: Iterable[ItemResult], at: datetime) -> Iterator[Record]:
     """What was done to each item, or would be."""
-    for result in restored.items:
+    for result in items:
         yield record_of(
             RESTORE,
             result,
@@ -34,6 +35,26 @@ def restore_records(restored: Restored, at: datetime) -> Iterator[Record]:
             existed=result.plan.then.exists,
             exists=result.plan.now.exists,
             differences=list(map(difference_record, result.plan.differences)),
+            conflicts=list(map(conflict_record, result.conflicts)),
+        )
+
+
+def planned_restore_records(results: Iterable[ItemRun], at: datetime) -> Iterator[Record]:
+    """What was done to each item of a plan that was kept: how sure it is, its notes say."""
+    for result in results:
+        item = result.item
+        yield record_of(
+            RESTORE,
+            item,
+            key=item.keys,
+            at=at,
+            outcome=result.outcome.value,
+            reason=result.reason or None,
+            certainty=None,
+            notes=list(item.notes),
+            existed=item.after is not None,
+            exists=item.before is not None,
+            differences=list(map(difference_record, item.edits)),
             conflicts=list(map(conflict_record, result.conflicts)),
         )
 

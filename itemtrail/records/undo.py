@@ -1,18 +1,19 @@
 """What `undo` answers, as records."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from itemtrail.records.items import difference_record
 from itemtrail.records.kinds import UNDO, Record, record_of
 from itemtrail.records.restore import conflict_record
-from operations.recovery.undo import ItemUndone, Undone
+from operations.recovery.bad_changes import Undecided
+from operations.recovery.undo import ItemUndone
 
 UNDECIDED = "the history does not say who made the change: it is not taken back"
 
 
-def undo_records(undone: Undone) -> Iterator[Record]:
+def undo_records(items: Iterable[ItemUndone], undecided: Iterable[Undecided]) -> Iterator[Record]:
     """What was done to each item, or would be, and the changes that were perhaps bad too."""
-    for result in undone.items:
+    for result in items:
         yield record_of(
             UNDO,
             result,
@@ -22,7 +23,7 @@ def undo_records(undone: Undone) -> Iterator[Record]:
             edits=list(map(difference_record, result.edits)),
             conflicts=list(map(conflict_record, result.conflicts)),
         )
-    for change in undone.undecided:
+    for change in undecided:
         yield {
             "key": change.keys,
             "outcome": "undecided",

@@ -23,9 +23,12 @@ _MOST_LINES = 12
 # Of items to which the same is done; fewer are listed each.
 _EXAMPLES = 3
 # What came to anything else has to be looked at, item by item.
-_GOOD = frozenset({"planned", "written", "unneeded"})
+_GOOD = frozenset({"planned", "update", "put", "delete", "written", "unneeded"})
 _LOOKS = {
     "planned": "cyan",
+    "update": "cyan",
+    "put": "green",
+    "delete": "red",
     "written": "green",
     "unneeded": "dim",
     "mixed": "yellow",

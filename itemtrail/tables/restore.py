@@ -1,6 +1,6 @@
 """What `restore` shows: the plan, and the result."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -15,7 +15,8 @@ from itemtrail.tables.outcomes import (
     outcome_columns,
     outcome_row,
 )
-from operations.recovery.restore_items import ItemPlan, ItemResult, Restored
+from operations.execution.item_runner import ItemRun
+from operations.recovery.restore_items import ItemPlan, ItemResult
 from operations.recovery.restore_table import TableRestored
 from reports.states.differences import Difference
 
@@ -23,10 +24,23 @@ _MOST_LISTED = 20
 
 
 def restore_blocks(
-    restored: Restored, title: str, *, is_each: bool = False
+    items: Iterable[ItemResult], title: str, *, is_each: bool = False
 ) -> Iterator[RenderableType]:
     """What is done to items, from what they are to what they were."""
-    return outcome_blocks(title, map(_outcome_row, restored.items), is_each=is_each)
+    return outcome_blocks(title, map(_outcome_row, items), is_each=is_each)
+
+
+def planned_restore_blocks(
+    results: Iterable[ItemRun], title: str, *, is_each: bool = False
+) -> Iterator[RenderableType]:
+    """What was done to the items of a plan that was kept."""
+    return outcome_blocks(title, map(_planned_row, results), is_each=is_each)
+
+
+def _planned_row(result: ItemRun) -> OutcomeRow:
+    item, outcome = result.item, result.outcome.value
+    reason, notes = result.reason, item.notes
+    return outcome_row(item.keys, outcome, item.edits, result.conflicts, reason=reason, notes=notes)
 
 
 def table_restore_blocks(restored: TableRestored, title: str) -> Iterator[RenderableType]:

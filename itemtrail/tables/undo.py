@@ -1,21 +1,29 @@
 """What `undo` shows: the plan, and the result."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from rich.console import RenderableType
 
 from itemtrail.records.undo import UNDECIDED, undo_outcome
 from itemtrail.tables.outcomes import OutcomeRow, outcome_blocks, outcome_row
-from operations.recovery.undo import ItemUndone, Undone
+from operations.recovery.bad_changes import Undecided
+from operations.recovery.undo import ItemUndone
 
 
-def undo_blocks(undone: Undone, title: str, *, is_each: bool = False) -> Iterator[RenderableType]:
+def undo_blocks(
+    items: Iterable[ItemUndone],
+    undecided: Iterable[Undecided],
+    title: str,
+    *,
+    is_each: bool = False,
+) -> Iterator[RenderableType]:
     """What is taken back, and which changes were perhaps bad too."""
-    undecided = [
+    unclear = (
         outcome_row(change.keys, "undecided", (), reason=f"{change.event_name.value}: {UNDECIDED}")
-        for change in undone.undecided
-    ]
-    rows = [*map(_outcome_row, undone.items), *undecided]
+        for change in undecided
+    )
+    rows = chain(map(_outcome_row, items), unclear)
     return outcome_blocks(title, rows, is_each=is_each)
 
 

@@ -27,6 +27,7 @@ from stream_core.attribute_values import Item, own_attributes, same_item
 from stream_core.errors import IntegrityError
 from stream_core.item_id import item_id
 
+_CLEAN = frozenset({None, WriteOutcome.WRITTEN, WriteOutcome.UNNEEDED})
 UNKNOWN_KEY = "neither the table nor its history knows such a key: is it right?"
 
 
@@ -82,7 +83,7 @@ class ItemResult:
     @property
     def is_clean(self) -> bool:
         """Whether the item is what it was, or, in a dry run, nothing speaks against it."""
-        return self.plan.refusal is None and self.outcome in {None, WriteOutcome.WRITTEN}
+        return self.plan.refusal is None and self.outcome in _CLEAN
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from operations.deployed_tables import DeployedTables
 from operations.execution.pace import Pace
+from operations.execution.plan_file import state_digest
 from operations.recovery.bad_changes import BadItem, Selected, Undecided
 from operations.recovery.compensation import Compensation, Terms, compensate
 from operations.recovery.conditional_write import ConditionalWriter, WriteOutcome, WriteResult
@@ -40,6 +41,7 @@ from stream_core.retry import error_code
 
 # Another writer may be in the way more than once.
 _MOST_ATTEMPTS = 5
+_CLEAN = frozenset({None, WriteOutcome.WRITTEN, WriteOutcome.UNNEEDED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,9 @@ class ItemUndone:
         changes: sort keys of the history rows of the changes taken back.
         edits: what was written, and what it took the place of; the path of a whole item is empty.
         conflicts: what others have written since, and what was left as it is therefore.
-        verdict: of the write; None where none was made.
+        outcome: of the write; None where none was made.
         reason: why it was not carried out.
+        before, after: digests of the item as it was seen, and with the edits; None: there is none.
     """
 
     keys: Item
@@ -60,11 +63,13 @@ class ItemUndone:
     conflicts: tuple[Conflict, ...]
     outcome: WriteOutcome | None = None
     reason: str = ""
+    before: str | None = None
+    after: str | None = None
 
     @property
     def is_clean(self) -> bool:
         """Whether nothing of the changes is left, or, in a dry run, need be."""
-        return not self.conflicts and self.outcome in {None, WriteOutcome.WRITTEN}
+        return not self.conflicts and self.outcome in _CLEAN
 
 
 @dataclass(frozen=True)
@@ -222,4 +227,6 @@ def _result(bad: BadItem, compensation: Compensation, written: WriteResult | Non
         compensation.conflicts,
         written.outcome if written else None,
         written.reason if written else "",
+        state_digest(compensation.before),
+        state_digest(compensation.after),
     )

@@ -76,6 +76,9 @@ LINES = {
     "compare": 1,
     "redrive --consumer history_writer": 1,
     "restore 42": 1,
+    # What an earlier test has done already is in no plan.
+    "restore --plan": None,
+    "undo --plan undo.plan --apply": None,
     "restore --keys-file": 3,
     "undo 42": 1,
     "undo --since": 2,
@@ -145,6 +148,10 @@ class Damaged:
     streams: Any
     outputs: dict
     moments: dict
+
+    def typed(self, example):
+        """The words of an example, with the moments of the real mistake."""
+        return [self.moments.get(word, word) for word in shlex.split(example)[1:]]
 
     def damage(self):
         """Write to the replica what the source has not, and quarantine a record."""
@@ -291,7 +298,10 @@ def test_example_of_what_writes(example, folder, damaged, monkeypatch, capsysbin
         # By chance it would be found, and mostly not.
         damaged.heal()
 
-    words = [damaged.moments.get(word, word) for word in shlex.split(example)[1:]]
+    words = damaged.typed(example)
+    if "--plan" in words:
+        (making,) = [one for one in EXAMPLES if f"--plan-out {words[2]} " in f"{one} "]
+        _try(making, damaged.typed(making), folder, capsysbinary)
     err = _try(example, words, folder, capsysbinary)
 
     is_dry = "--apply" not in words and words[0] not in ("compare", "enable")

@@ -262,8 +262,10 @@ ITEMS = 40
 
 
 @pytest.fixture
-def damaged(environment, dynamodb):
+def damaged(environment, dynamodb, tmp_path, monkeypatch):
     """The same of a table in which a job has closed all items; what is in it, how to undo it."""
+    # A run keeps its journal in the current folder.
+    monkeypatch.chdir(tmp_path)
     source, history = (f"{name}-{uuid.uuid4().hex[:12]}" for name in ("source", "history"))
     create_table(dynamodb, source, {"Id": "S"})
     create_history_table(dynamodb, history)
@@ -368,3 +370,25 @@ def test_without_a_terminal_nothing_is_taken_for_a_yes(damaged, more):
     assert "nothing was written" in ran.stderr
     assert (done.returncode, statuses()) == (0, {"open"})
     assert done.stderr.startswith("Plan: ")
+
+
+def test_a_plan_that_was_kept_is_carried_out_and_nothing_else(damaged, tmp_path):
+    """Also when the present of its relative times is another one; once more it does nothing."""
+    surroundings, statuses, (*job, _) = damaged
+    path = str(tmp_path / "undo.plan")
+
+    made = piped([*job, "--plan-out", path], surroundings)
+    before = statuses()
+    shown = piped(["undo", "--plan", path, "--show", "--output", "table"], surroundings)
+    digest = shown.stdout.split()[-1]
+    refused = piped(["undo", "--plan", path, "--apply", "--approve", "sha256:0"], surroundings)
+    order = ["undo", "--plan", path, "--apply", "--approve", digest, "--output", "table"]
+    done, again = piped(order, surroundings), piped(order, surroundings)
+
+    assert (made.returncode, before) == (0, {"closed"})
+    assert "40 items: " in shown.stdout
+    assert (refused.returncode, done.returncode, again.returncode) == (2, 0, 0)
+    assert statuses() == {"open"}
+    assert "40 items written" in done.stdout
+    # What became of it is in its journal.
+    assert again.stdout == done.stdout

@@ -62,6 +62,7 @@ SECTIONS = {
         record_kinds.LOST,
         record_kinds.REDRIVE_LINE,
     ],
+    "plans": [record_kinds.PLAN, record_kinds.PLAN_ITEM],
     "restore": [
         record_kinds.RESTORE,
         record_kinds.CONFLICT,

@@ -1,5 +1,6 @@
 """Command lines that are run on stand-ins for tables and operations, and standard outputs."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -8,9 +9,11 @@ from itemtrail.cli import main
 from itemtrail.commands import deployment as deployment_commands
 from itemtrail.options.operation_target import OperationTarget
 from itemtrail.options.target import Target
+from operations.execution.plan_header import PlanMaker
+from reports.access.table_description import TableDescription
 from reports.deployment.stack import Stack
 from reports.inputs.keys import KeySchema
-from tests.unit.itemtrail.library import PLACES, SESSION, Library
+from tests.unit.itemtrail.library import HEADER, PLACES, SESSION, Library
 from tests.unit.itemtrail.stdout import Stdout
 from tests.unit.itemtrail.trail import ADVICE, BOTH, STATUS, Trail
 
@@ -28,10 +31,23 @@ def run_on(monkeypatch, tmp_path):
         replica_table="Employee-replica",
         history_table="Employee-history",
         time_shards=4,
+        dynamodb=None,
         reader=SimpleNamespace(key_schema=KeySchema({"Id": "S"})),
     )
     monkeypatch.setattr(OperationTarget, "find", lambda _self: (deployment, None))
     monkeypatch.setattr(OperationTarget, "session", lambda _self: SESSION)
+    monkeypatch.setattr(
+        PlanMaker,
+        "header",
+        lambda _self, _tables, command, arguments, _pace: replace(
+            HEADER, command=command, arguments=arguments
+        ),
+    )
+    description = TableDescription(
+        {"TableName": "Employee", "TableArn": HEADER.table.arn, "TableId": HEADER.table.table_id}
+    )
+    for command in ("undo", "restore"):
+        monkeypatch.setattr(f"itemtrail.commands.{command}.describe", lambda *_: description)
 
     def run_on(*arguments, trail=None, library=None, **answers):
         stand_in, operations = trail or Trail(), library or Library(**answers)

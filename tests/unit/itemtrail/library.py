@@ -10,10 +10,13 @@ from operations.backfill.mark import MarkOutcome, MarkResult
 from operations.backfill.plan import Backfill
 from operations.backfill.results import Counts, Problem
 from operations.enable import Stream
+from operations.execution.item_runner import ItemRun
+from operations.execution.plan_file import PlanHeader, PlanTable
 from operations.recovery.bad_changes import BadItem, Selected, Undecided
 from operations.recovery.conditional_write import WriteOutcome
 from operations.recovery.conflicts import Conflict
-from operations.recovery.restore_items import ItemPlan, ItemResult, Restored
+from operations.recovery.plan_items import restored_items, undone_items
+from operations.recovery.restore_items import ItemPlan
 from operations.recovery.restore_table import TableRestored, Uncertain, Unwritten
 from operations.recovery.undo import ItemUndone, Undone
 from operations.redrive.contents import Leftover, Lost
@@ -106,14 +109,6 @@ REFUSED = ItemPlan(
 )
 NEEDLESS = ItemPlan(THREE, state(THREE, None), state(THREE, None), ())
 CONFLICT = Conflict(ONE, ("Name",), text("Murali Allada"), text("Grace"), text("Murali"), "again")
-RESTORED = Restored(
-    True,
-    (
-        ItemResult(PLAN, WriteOutcome.CONFLICT, "it has changed meanwhile", (CONFLICT,)),
-        ItemResult(REFUSED, reason=REFUSED.refusal),
-        ItemResult(NEEDLESS, reason="it is what it was"),
-    ),
-)
 WHOLE = TableRestored(
     applied=True,
     new_table="Employee-march",
@@ -127,19 +122,41 @@ WHOLE = TableRestored(
 )
 SELECTED = Selected((BadItem(ONE, (SORT_KEY,)),), (Undecided(TWO, SORT_KEY, EventName.REMOVE),))
 UNDONE = Undone(
-    True,
+    False,
     (
         ItemUndone(
             ONE,
             (SORT_KEY,),
             (Difference(("Salary",), None, number(1)),),
             (CONFLICT,),
-            WriteOutcome.WRITTEN,
+            before="01",
+            after="02",
         ),
-        ItemUndone(THREE, (SORT_KEY,), (Difference((), {"M": NEW}, None),), (), None),
+        ItemUndone(THREE, (SORT_KEY,), (Difference((), {"M": NEW}, None),), (), before="03"),
     ),
     SELECTED.undecided,
 )
+HEADER = PlanHeader(
+    "undo",
+    {"since": "2018-03-01T00:00:00.000000Z", "until": "2018-04-01T23:59:59.999999Z", "at": AGO},
+    PlanTable(ARN.partition("/stream/")[0], "3f1f2a60", AT),
+    "Employee-history",
+    ARN,
+    AT,
+    AT,
+    "kim",
+    "itemtrail 1.0",
+)
+PLANNED = undone_items(UNDONE.items)
+WRITTEN = [
+    ItemRun(PLANNED[0], WriteOutcome.WRITTEN),
+    ItemRun(PLANNED[1], WriteOutcome.CONFLICT, "it has changed since the plan was made"),
+]
+RESTORED = [
+    ItemRun(
+        restored_items([PLAN])[0], WriteOutcome.CONFLICT, "it has changed meanwhile", (CONFLICT,)
+    )
+]
 
 
 class Comparison:
@@ -167,10 +184,11 @@ class Library:
             "repair": REPAIRED,
             "redrive": REDRIVEN,
             "plan_restore": [PLAN, REFUSED, NEEDLESS],
-            "carry_out": RESTORED,
             "restore_table": WHOLE,
             "select_bad": SELECTED,
             "take_back": UNDONE,
+            "write_undone": WRITTEN,
+            "write_restored": RESTORED,
         } | answers
         self.asked = {}
         self.order = []
@@ -183,6 +201,8 @@ class Library:
             answer = self.answers[name]
             if isinstance(answer, BaseException):
                 raise answer
+            if isinstance(answer, list) and name.startswith("write_"):
+                return (result for result in answer)
             if name == "compare":
                 return Comparison(*answer)
             if "apply" in named and hasattr(answer, "applied"):
@@ -200,10 +220,11 @@ PLACES = {
     "repair": "itemtrail.commands.replica.repair_items",
     "redrive": "itemtrail.commands.redrive.redrive_failures",
     "plan_restore": "itemtrail.commands.restore.plan_restore",
-    "carry_out": "itemtrail.commands.restore.carry_out",
     "restore_table": "itemtrail.commands.restore.restore_table",
     "select_bad": "itemtrail.commands.undo.select_bad",
     "take_back": "itemtrail.commands.undo.take_back",
+    "write_undone": "itemtrail.commands.undo.carried_out",
+    "write_restored": "itemtrail.commands.restore.carried_out",
 }
 RANGE = ("--since", "2018-03-01", "--until", "2018-04-01")
 EVERY_ORDER = {

@@ -14,7 +14,9 @@ from itemtrail.records import kinds as record_kinds
 from itemtrail.records.kinds import FieldKind
 from operations.enable import Stream
 from operations.errors import RefusedError
-from operations.recovery.restore_items import Restored
+from operations.execution.item_runner import ItemRun
+from operations.recovery.conditional_write import WriteOutcome
+from operations.recovery.plan_items import restored_items
 from operations.recovery.undo import Undone
 from operations.replica.repair import Repaired
 from stream_core.history_row import time_text
@@ -137,7 +139,7 @@ def test_without_apply_nothing_is_written_and_that_is_said(run, command):
     assert err.splitlines()[-1].startswith("dry run, nothing was written: with --apply ")
     assert "dry run, nothing was written: with --apply " in table
     assert silent == ""
-    assert "carry_out" not in library.order
+    assert not {"write_restored", "write_undone"} & set(library.order)
     assert not any(named.get("apply") for _, named in library.asked.values())
 
 
@@ -149,7 +151,7 @@ def test_with_apply_it_is_done(run, command):
     _, out, err = run(*EVERY_ORDER[command], *APPLY[command], library=library)
 
     assert "dry run" not in err + out
-    assert "carry_out" in library.order or any(
+    assert {"write_restored", "write_undone"} & set(library.order) or any(
         named.get("apply") for _, named in library.asked.values()
     )
 
@@ -169,9 +171,15 @@ def test_a_comparison_has_nothing_to_apply(run):
         ("compare", {"compare": ([], CLEAN)}),
         ("repair", {"repair": Repaired(True, 1, 0, {}, 1, (), ())}),
         ("redrive", {"redrive": replace(REDRIVEN, leftovers=(), lost=())}),
-        ("restore", {"plan_restore": [PLAN], "carry_out": Restored(True, ())}),
+        (
+            "restore",
+            {
+                "plan_restore": [PLAN],
+                "write_restored": [ItemRun(restored_items([PLAN])[0], WriteOutcome.WRITTEN)],
+            },
+        ),
         ("restore --into", {"restore_table": replace(WHOLE, uncertain=Counter(), unwritten=())}),
-        ("undo", {"take_back": Undone(True, (), ())}),
+        ("undo", {"take_back": Undone(False, (), ()), "write_undone": []}),
     ],
 )
 def test_exits_with_0_where_nothing_is_left_and_with_1_where_something_is(run, command, answers):

@@ -17,7 +17,7 @@ def test_restore_shows_the_plan_before_it_is_carried_out(run):
     )
 
     lines = lines_of(out)
-    assert (status, library.order) == (1, ["plan_restore", "carry_out"])
+    assert (status, library.order) == (1, ["plan_restore", "write_restored"])
     assert lines[0] == "Plan: 3 items back to 2018-03-03 14:06:00 UTC"
     assert "Id=1 planned ~ Name: Murali Allada → Murali" in lines
     assert "Id=1 conflict ~ Name: Murali Allada → Murali" in lines
@@ -63,8 +63,8 @@ def test_a_plan_that_nobody_reads_is_not_carried_out(run, monkeypatch):
 
     assert (status, undone) == (2, 2)
     assert "its reader left before the end of the plan; nothing was written" in only_line(err)
-    assert "carry_out" not in library.order
-    assert library.asked["take_back"][1]["apply"] is False
+    assert "write_restored" not in library.order
+    assert "write_undone" not in library.order
 
 
 def test_restore_is_asked_for_by_what_the_options_say(run, tmp_path):

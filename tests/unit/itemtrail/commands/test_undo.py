@@ -70,13 +70,15 @@ def test_undo_shows_the_plan_before_it_is_carried_out(run):
     _, out, _ = run("undo", "1", *RANGE, "--apply", "--yes", "--output", "table", library=library)
 
     lines = lines_of(out)
-    assert library.order == ["select_bad", "take_back", "take_back"]
+    assert library.order == ["select_bad", "take_back", "write_undone"]
     assert lines[0] == (
         "Plan: Undo of changes from 2018-03-01 00:00:00 to 2018-04-01 23:59:59.999 UTC"
     )
     assert "Id=1 written + Salary: 1" in lines
     assert "! Name is Grace, not Murali Allada; wanted Murali (again)" in lines
     assert "Id=3 planned - the item: Name: Murali Allada Photo: base64:AAE=" in lines
+    assert "Id=3 conflict - the item: Name: Murali Allada Photo: base64:AAE=" in lines
+    assert "it has changed since the plan was made" in lines
     assert (
         "Id=2 undecided REMOVE: the history does not say who made the change: it is not taken back"
         in lines
@@ -88,7 +90,7 @@ def test_undo_says_how_to_have_the_same_range_again(run):
     _, _, err = run("undo", "1", *RANGE)
 
     assert err.splitlines()[1] == (
-        "dry run, nothing was written: with --apply 1 item would be written, 1 undecided; "
+        "dry run, nothing was written: with --apply 2 items would be written, 1 undecided; "
         "1 place in conflict; the same range again: --since "
         "2018-03-01T00:00:00.000000Z --until 2018-04-01T23:59:59.999999Z"
     )

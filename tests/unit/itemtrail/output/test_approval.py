@@ -110,13 +110,14 @@ def test_nothing_to_do_is_asked_of_nobody(ask, capsys):
 
 
 def test_a_script_has_to_say_yes():
-    """The message names what would be done, and how to have it done."""
+    """The message names what would be done, and both ways to have it done."""
     with pytest.raises(RefusedError) as refused:
         require_approval([], "json", FEW, Approval())
 
     assert str(refused.value) == (
         "2 items would be written and 1 item would be deleted in Employee; nothing was written: "
-        "without a terminal --apply needs --yes"
+        "without a terminal --apply needs --yes, or a plan that was kept and looked at "
+        "(--plan FILE)"
     )
 
 

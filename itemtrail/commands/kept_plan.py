@@ -1,0 +1,99 @@
+"""Keeping the plan of a command in a file, and coming back to it."""
+
+import getpass
+from collections.abc import Generator
+from contextlib import closing
+from importlib.metadata import version
+from pathlib import Path
+
+from itemtrail.exit_status import CLEAN
+from itemtrail.options.plan import PlanChoice
+from itemtrail.output.answer import Answer, give, tell
+from itemtrail.output.dry_run import dry_run
+from itemtrail.records.kinds import PLAN_ITEM
+from itemtrail.records.plan import plan_item_records, plan_record
+from itemtrail.tables import cells
+from itemtrail.tables.layout import summary_line
+from itemtrail.tables.plan import plan_blocks
+from operations.deployed_tables import DeployedTables
+from operations.errors import RefusedError
+from operations.execution.item_runner import ItemRun
+from operations.execution.pace import Pace
+from operations.execution.plan_file import Plan, read_plan, write_plan
+from operations.execution.plan_header import PlanMaker
+from operations.execution.run import PlanRun
+
+
+def plan_maker() -> PlanMaker:
+    """Who is at this machine, and what program this is."""
+    return PlanMaker(_user(), f"itemtrail {version('itemtrail')}")
+
+
+def keep(path: Path, plan: Plan) -> None:
+    """Keep a plan, and tell how to come back to it."""
+    digest = write_plan(path, plan)
+    command = f"itemtrail {plan.header.command} --plan {path}"
+    tell(f"the plan is in {path}: {digest}; look at it with {command} --show")
+    tell(f"and have it carried out with {command} --apply --approve {digest}")
+
+
+def kept_plan(choice: PlanChoice) -> Plan | None:
+    """The plan that is given, whose digest is as it has to be; None: none is given.
+
+    Raises:
+        PlanFileError: it cannot be read, was cut or edited, or is of another version.
+        RefusedError: it is another one than was approved.
+    """
+    if choice.plan_file is None:
+        return None
+    plan = read_plan(choice.plan_file)
+    if choice.digest not in (None, plan.digest):
+        raise RefusedError(
+            f"nothing was written: the plan {choice.plan_file} is {plan.digest}, which is not what "
+            f"was approved ({choice.digest})"
+        )
+    return plan
+
+
+def carried_out(
+    deployment: DeployedTables, plan: Plan, *, pace: Pace
+) -> Generator[ItemRun, None, None]:
+    """Carry a plan out; what became of each item, as it comes.
+
+    Who interrupts it, or ends it early, is told how it stands.
+    """
+    maker = plan_maker()
+    run = PlanRun(deployment, plan, pace, maker.who, maker.tool, tell=tell)
+    tell(f"run {run.run}")
+    try:
+        with closing(run.results()) as results:
+            for done, result in enumerate(results, 1):
+                pace.progress("items", done, len(plan.items))
+                yield result
+    except (KeyboardInterrupt, GeneratorExit):
+        tell(f"interrupted: {run.how_it_stands()}")
+        raise
+
+
+def show_kept(plan: Plan, form: str, *, is_each: bool) -> int:
+    """Show a plan that was kept; returns the exit status."""
+    writes = len(plan.items) - plan.deletes
+    items = f"{cells.count_of(writes, 'item')} would be written and {plan.deletes:,} deleted"
+    text = f"{dry_run(items)}; the plan is {plan.digest}"
+    answer = Answer(
+        PLAN_ITEM,
+        plan_item_records(plan),
+        plan_blocks(plan, is_each=is_each),
+        lambda: plan_record(plan),
+        [summary_line(text, good=True)],
+    )
+    give(answer, form)
+    return CLEAN
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        # A container may have no name for its user.
+        return "unknown"

@@ -1,0 +1,31 @@
+"""A plan that was kept, as it is shown."""
+
+from collections.abc import Iterator
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from itemtrail.tables import cells
+from itemtrail.tables.outcomes import outcome_blocks, outcome_row
+from operations.execution.plan_file import Plan
+
+
+def plan_blocks(plan: Plan, *, is_each: bool = False) -> Iterator[RenderableType]:
+    """What is done to items, and on what that rests."""
+    header = plan.header
+    rows = (
+        outcome_row(item.keys, item.action.value, item.edits, notes=item.notes)
+        for item in plan.items
+    )
+    yield from outcome_blocks(
+        f"Plan: {header.command} of {header.table.arn}", rows, is_each=is_each
+    )
+    for name, value in header.arguments.items():
+        yield Text.assemble((f"{name}: ", "dim"), cells.plain(str(value)))
+    for name, count in header.counts.items():
+        yield Text.assemble((f"{name}: ", "dim"), f"{count:,}")
+    made = f"made {cells.zoned(header.made_at)} by {header.made_by} with {header.tool}"
+    yield Text(cells.printable(made), style="dim")
+    if header.watermark is not None:
+        yield Text(f"the history was complete until {cells.zoned(header.watermark)}", style="dim")
+    yield ""

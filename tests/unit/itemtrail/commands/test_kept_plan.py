@@ -1,0 +1,199 @@
+"""A plan that is kept in a file: it is shown, approved and carried out, and nothing else is."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from itemtrail.records.kinds import PLAN, PLAN_ITEM, RESTORE, UNDO
+from operations.execution.plan_file import Plan, read_plan, write_plan
+from tests.unit.itemtrail.library import AGO, EVERY_ORDER, HEADER, PLANNED, RANGE, WRITTEN, Library
+from tests.unit.itemtrail.outputs import lines_of, only_line
+
+ORDERS = {"undo": ("undo", "1", *RANGE), "restore": ("restore", "1", "--at", AGO)}
+COMMANDS = pytest.mark.parametrize("command", ORDERS)
+
+
+@pytest.fixture
+def kept(run, command):
+    """A plan in a file, made by the command."""
+    run(*ORDERS[command], "--plan-out", "the.plan")
+    return "the.plan"
+
+
+@COMMANDS
+def test_a_plan_is_kept_and_nothing_is_written(run, tmp_path, command):
+    """With every time resolved; how to come back to it is told."""
+    library = Library()
+
+    status, _, err = run(*ORDERS[command], "--plan-out", "the.plan", library=library)
+
+    plan = read_plan(tmp_path / "the.plan")
+    assert (status, plan.header.command, len(plan.items)) == (
+        1,
+        command,
+        2 if command == "undo" else 1,
+    )
+    assert plan.header.arguments["key"] == ["1"]
+    assert {"write_undone", "write_restored"} & set(library.order) == set()
+    assert f"the plan is in the.plan: {plan.digest}" in err
+    assert f"itemtrail {command} --plan the.plan --apply --approve {plan.digest}" in err
+
+
+def test_relative_times_are_resolved_in_the_plan(run, tmp_path):
+    """`2h ago` is another moment when the plan is carried out."""
+    run("undo", "1", "--since", "2h ago", "--until", "1h ago", "--plan-out", "the.plan")
+    run("restore", "1", "--before", AGO, "--plan-out", "restore.plan")
+
+    arguments = read_plan(tmp_path / "the.plan").header.arguments
+    restored = read_plan(tmp_path / "restore.plan").header.arguments
+    assert all(arguments[name].endswith("Z") for name in ("since", "until"))
+    assert arguments["since"] < arguments["until"]
+    assert restored["at"] == "2018-03-03T14:05:59.999999Z"
+
+
+def test_a_plan_keeps_what_was_asked_for(run, tmp_path):
+    """Whoever approves it sees what was chosen, and what is written beside it."""
+    choice = ("--attribute", "a.b", "--counter", "n", "--counter", "m.n", "--set", "by=ada")
+
+    run("undo", *RANGE, *choice, "--rate", "5", "--plan-out", "the.plan")
+
+    arguments = read_plan(tmp_path / "the.plan").header.arguments
+    assert arguments == {
+        "since": "2018-03-01T00:00:00.000000Z",
+        "until": "2018-04-01T23:59:59.999999Z",
+        "attribute": "a.b",
+        "counters": ["n", "m.n"],
+        "stamps": {"by": {"S": "ada"}},
+    }
+
+
+@COMMANDS
+@pytest.mark.usefixtures("kept")
+def test_a_kept_plan_is_shown_without_asking_any_table(run, command):
+    """In every form, with its digest; nothing is planned anew."""
+    library = Library()
+
+    status, out, err = run(command, "--plan", "the.plan", "--show", library=library)
+    _, lines, _ = run(command, "--plan", "the.plan", "--show", "--output", "jsonl")
+    _, table, _ = run(command, "--plan", "the.plan", "--show", "--output", "table")
+
+    document = json.loads(out)
+    assert (status, library.order) == (0, [])
+    assert list(document) == list(PLAN.fields)
+    assert [list(json.loads(line)) for line in lines.splitlines()] == [
+        list(PLAN_ITEM.fields)
+    ] * len(document["items"])
+    assert f"the plan is {document['digest']}" in err
+    assert lines_of(table)[0] == f"Plan: {command} of {HEADER.table.arn}"
+    assert any(
+        "made 2018-03-03 14:06:00 UTC by kim with itemtrail 1.0" in one for one in lines_of(table)
+    )
+
+
+@COMMANDS
+@pytest.mark.usefixtures("kept")
+def test_a_kept_plan_is_carried_out_and_nothing_is_planned(run, tmp_path, command):
+    """Without a question: it was looked at; the answer is the command's own."""
+    library = Library()
+    plan = read_plan(tmp_path / "the.plan")
+
+    status, out, _ = run(
+        command, "--plan", "the.plan", "--apply", "--approve", plan.digest, library=library
+    )
+
+    name = {"undo": "write_undone", "restore": "write_restored"}[command]
+    (_, carried_out), _ = library.asked[name]
+    assert (status, library.order, carried_out) == (1, [name], plan)
+    kind = {"undo": UNDO, "restore": RESTORE}[command]
+    answer = json.loads(out)
+    assert [list(record) for record in answer] == [list(kind.fields)] * len(answer)
+    assert answer[-1]["outcome"] == "conflict"
+
+
+@COMMANDS
+def test_results_come_as_they_happen(run_on, capsys, command):
+    """Of a run that is interrupted, what was done is there."""
+
+    class Interrupted(list):
+        def __iter__(self):
+            yield from super().__iter__()
+            raise KeyboardInterrupt
+
+    run_on(*ORDERS[command], "--plan-out", "the.plan")
+    capsys.readouterr()
+    library = Library()
+    results = Interrupted(WRITTEN)
+    library.answers |= {"write_undone": results, "write_restored": results}
+
+    status = run_on(command, "--plan", "the.plan", "--apply", "--output", "jsonl", library=library)
+
+    written = [json.loads(line)["outcome"] for line in capsys.readouterr().out.splitlines()]
+    assert (status, written) == (130, ["written", "conflict"])
+
+
+@COMMANDS
+@pytest.mark.usefixtures("kept")
+def test_another_plan_than_was_approved_is_refused(run, command):
+    """Whatever it holds."""
+    library = Library()
+
+    status, out, err = run(
+        *(command, "--plan", "the.plan", "--apply", "--approve", "sha256:00"), library=library
+    )
+
+    assert (status, out, library.order) == (2, "", [])
+    assert "nothing was written: the plan the.plan is sha256:" in only_line(err)
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ({"command": "restore"}, "the plan is of itemtrail restore, not of undo"),
+        ({"table": {"arn": "arn:aws:dynamodb:eu-west-1:1:table/Other"}}, "Other, not for arn:aws"),
+        ({"table": {"table_id": "of another"}}, "an older table of the name 'Employee'"),
+    ],
+)
+def test_a_plan_for_something_else_is_refused(run, tmp_path, header, expected):
+    """Of another command, for another table, or for an older one of the same name."""
+    table = replace(HEADER.table, **header.pop("table", {}))
+    write_plan(tmp_path / "the.plan", Plan(replace(HEADER, table=table, **header), PLANNED))
+    library = Library()
+
+    status, _, err = run("undo", "--plan", "the.plan", "--apply", library=library)
+
+    assert (status, library.order) == (2, [])
+    assert expected in only_line(err)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--plan", "the.plan"), "give just one of --show and --apply"),
+        (("--plan", "the.plan", "--show", "--apply"), "give just one of --show and --apply"),
+        (("--show", *RANGE, "--all"), "--show and --approve are for --plan FILE"),
+        (("--approve", "sha256:0", *RANGE, "--all"), "--show and --approve are for --plan FILE"),
+        (("1", "--plan", "the.plan", "--apply"), "]...' is in the plan, or is not"),
+        (("--plan", "the.plan", "--show", "--since", AGO), "'--since' is in the plan, or is not"),
+        (("--plan", "the.plan", "--show", "--all"), "'--all' is in the plan, or is not"),
+        (("--plan", "the.plan", "--show", "--plan-out", "x"), "'--plan-out' is in the plan"),
+        (("--plan", "no.plan", "--show"), "the plan no.plan cannot be read: No such file"),
+    ],
+)
+def test_beside_a_plan_nothing_else_says_what_to_do(run, tmp_path, words, expected):
+    """It would be unclear which of them counts."""
+    write_plan(tmp_path / "the.plan", Plan(HEADER, PLANNED))
+    library = Library()
+
+    status, out, err = run("undo", *words, library=library)
+
+    assert (status, out, library.order) == (2, "", [])
+    assert expected in only_line(err)
+
+
+def test_a_plan_of_a_whole_table_has_no_file(run):
+    """It has no line for each item: it would say nothing that the command does not."""
+    status, _, err = run(*EVERY_ORDER["restore --into"], "--plan-out", "the.plan")
+
+    assert status == 2
+    assert "--plan-out is for items" in only_line(err)
