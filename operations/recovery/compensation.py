@@ -10,7 +10,8 @@ other change put there what the bad one had left, because then it was meant. The
 place that holds something else than what is recorded.
 
 What a run of this program has taken back already, as its own change in the history shows, is
-settled: taking it back again would take a second share out.
+settled: taking it back again would take a second share out. Where it could not announce its change
+there, or somebody did the same by hand, a number from which just as much was taken is left alone.
 """
 
 from collections.abc import Collection, Sequence
@@ -19,9 +20,11 @@ from dataclasses import dataclass, field, replace
 from operations.recovery.conflicts import Conflict, as_value
 from operations.recovery.shares import (
     MEMBERS_WRITTEN_SINCE,
+    PERHAPS_TAKEN_BACK,
     WRITTEN_SINCE,
     InseparableError,
     held,
+    takes_off,
     without,
 )
 from operations.recovery.stamps import StampError, Stamps, is_stamped, stamped
@@ -88,8 +91,10 @@ def compensate(
         StampError: the item has no place for what is to be written beside it.
     """
     before = own_attributes(live)
-    rollback = _Rollback(keys, as_value(before), terms.counters)
-    for touch in reversed(_unsettled(keys, touches, terms)):
+    unsettled = _unsettled(keys, touches, terms)
+    doubted = _perhaps_taken_back(keys, unsettled, terms)
+    rollback = _Rollback(keys, as_value(before), terms.counters, doubted)
+    for touch in reversed(unsettled):
         for step in touch.steps:
             if touch.is_bad:
                 rollback.take_back(step)
@@ -128,6 +133,37 @@ def _unsettled(keys: Item, touches: Sequence[Touch], terms: Terms) -> Sequence[T
     return remaining
 
 
+def _perhaps_taken_back(keys: Item, touches: Sequence[Touch], terms: Terms) -> Collection[Path]:
+    """Counters that another change has made, and all beside them, what an undo would have."""
+    doubted: set[Path] = set()
+    for path in terms.counters:
+        bad: list[Difference] = []
+        for index, touch in enumerate(touches):
+            steps = [step for step in touch.steps if step.path == path and _is_number(step)]
+            if touch.is_bad:
+                bad += steps
+            elif any(takes_off(step, bad) for step in steps) and _does_what_an_undo_would(
+                keys, touch, touches[:index], terms
+            ):
+                doubted.add(path)
+    return doubted
+
+
+def _is_number(step: Difference) -> bool:
+    return all(value is None or "N" in value for value in (step.old, step.new))
+
+
+def _does_what_an_undo_would(
+    keys: Item, touch: Touch, earlier: Sequence[Touch], terms: Terms
+) -> bool:
+    written = {step.path: step.new for step in touch.steps}
+    return all(
+        edit.path in written and same_value(written[edit.path], edit.new)
+        for edit in compensate(keys, touch.before, earlier, terms).edits
+        if not is_stamped(edit.path, terms.stamps)
+    )
+
+
 def _is_same_but(value: AttributeValue | None, own: Difference, stamps: Stamps) -> bool:
     """Whether a value is what an own step wrote, whatever was written beside it then."""
     if own.path or value is None or own.new is None:
@@ -163,11 +199,18 @@ class _OpenConflict:
 class _Rollback:
     """An item from which changes are taken, in thought, the last one first."""
 
-    def __init__(self, keys: Item, live: AttributeValue | None, counters: Collection[Path]) -> None:
+    def __init__(
+        self,
+        keys: Item,
+        live: AttributeValue | None,
+        counters: Collection[Path],
+        doubted: Collection[Path],
+    ) -> None:
         self.state = live
         self._live = live
         self._keys = keys
         self._counters = counters
+        self._doubted = doubted
         self._open: list[_OpenConflict] = []
         # What others did at each place, from last to first; None: it cannot be told apart.
         self._kept: dict[Path, list[Difference] | None] = {}
@@ -236,6 +279,8 @@ class _Rollback:
         since = self._kept[overlapping[0]]
         if list(overlapping) != [step.path] or since is None:
             raise InseparableError(WRITTEN_SINCE)
+        if step.path in self._doubted:
+            raise InseparableError(PERHAPS_TAKEN_BACK)
         is_counter = step.path in self._counters
         value, wanted = without(step, since[::-1], current, is_counter=is_counter)
         self.state = _with(self.state, step.path, value)

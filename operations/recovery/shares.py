@@ -17,6 +17,7 @@ from stream_core.errors import MalformedRecordError
 
 WRITTEN_SINCE = "it was written again since"
 PERHAPS_A_COUNTER = f"{WRITTEN_SINCE}: if it is only ever added to, --counter says so"
+PERHAPS_TAKEN_BACK = "a later change took just as much off: it may have been taken back already"
 MEMBERS_WRITTEN_SINCE = "some of its members were added or removed again since"
 _NO_NUMBER = "the number without it is none that DynamoDB holds: {}"
 _SETS = ("SS", "NS", "BS")
@@ -71,8 +72,20 @@ def _number_without(
     if current is None or bad.new is None or any(None in (step.old, step.new) for step in since):
         # Who removes a number does not add to it.
         raise InseparableError(WRITTEN_SINCE)
-    added = _EXACT.subtract(_decimal(bad.new), _decimal(bad.old))
-    return {"N": str(_EXACT.subtract(_decimal(current), added))}
+    return {"N": str(_EXACT.subtract(_decimal(current), added(bad)))}
+
+
+def added(step: Difference) -> Decimal:
+    """What a change of a number added to it."""
+    return _EXACT.subtract(_decimal(step.new), _decimal(step.old))
+
+
+def takes_off(step: Difference, bad: Sequence[Difference]) -> bool:
+    """Whether a change of a number takes just as much off it as some others added."""
+    total = Decimal(0)
+    for earlier in bad:
+        total = _EXACT.add(total, added(earlier))
+    return bool(total) and added(step) == _EXACT.minus(total)
 
 
 def held(number: AttributeValue | None) -> AttributeValue | None:
@@ -132,11 +145,11 @@ def _set_without(
     touched: set[Hashable] = set()
     for step in since:
         touched |= _by_name(tag, step.old).keys() ^ _by_name(tag, step.new).keys()
-    added, removed = new.keys() - old.keys(), old.keys() - new.keys()
+    came, went = new.keys() - old.keys(), old.keys() - new.keys()
 
     def taken_back(but: set[Hashable]) -> AttributeValue | None:
-        kept = {name: text for name, text in members.items() if name not in added - but}
-        back = {name: old[name] for name in sorted(removed - but, key=str) if name not in kept}
+        kept = {name: text for name, text in members.items() if name not in came - but}
+        back = {name: old[name] for name in sorted(went - but, key=str) if name not in kept}
         return {tag: [*kept.values(), *back.values()]} if kept or back else None
 
     return taken_back(touched), taken_back(set())

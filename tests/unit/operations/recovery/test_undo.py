@@ -542,6 +542,31 @@ class TestShares:
         assert outcomes_of(again) == {}
         assert later.items == ()
 
+    def test_what_may_have_been_taken_back_already_is_a_conflict(self, world):
+        """Where no run could announce it, or somebody did the same by hand."""
+        world.write(item("1", N=number(10), A=text("good")))
+        world.write(item("1", N=number(15), A=text("bad")), bad=True)
+        world.write(item("1", N=number(16), A=text("bad")))
+        bad_until = world.now
+        world.undo(terms=COUNTING)
+        world.catch_up()
+
+        again = world.undo(terms=COUNTING, until=bad_until)
+
+        assert [(conflict.path, conflict.reason) for conflict in again.conflicts] == [
+            (("N",), "a later change took just as much off: it may have been taken back already")
+        ]
+        assert world.item() == item("1", N=number(11), A=text("good"))
+
+    def test_what_another_took_off_for_itself_is_no_undo(self, world):
+        """It did not bring back what else the bad change had done."""
+        world.write(item("1", N=number(10), A=text("good")))
+        world.write(item("1", N=number(15), A=text("bad")), bad=True)
+        world.write(item("1", N=number(10), A=text("bad")))
+
+        assert world.undo(terms=COUNTING).is_clean
+        assert world.item() == item("1", N=number(5), A=text("good"))
+
 
 class TestSelection:
     """Which changes are bad is asked of the history."""
