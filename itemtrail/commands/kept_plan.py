@@ -56,14 +56,20 @@ def kept_plan(choice: PlanChoice) -> Plan | None:
 
 
 def carried_out(
-    deployment: DeployedTables, plan: Plan, *, pace: Pace
+    deployment: DeployedTables, plan: Plan, *, joins: bool = False, pace: Pace
 ) -> Generator[ItemRun, None, None]:
     """Carry a plan out; what became of each item, as it comes.
 
     Who interrupts it, or ends it early, is told how it stands.
+
+    Args:
+        deployment: the table that is written, and its history.
+        plan: what to do.
+        joins: also where somebody else has begun it.
+        pace: how fast, and how long nothing may be answered.
     """
     maker = plan_maker()
-    run = PlanRun(deployment, plan, pace, maker.who, maker.tool, tell=tell)
+    run = PlanRun(deployment, plan, pace, maker.who, maker.tool, may_join=joins, tell=tell)
     tell(f"run {run.run}")
     try:
         with closing(run.results()) as results:

@@ -139,7 +139,7 @@ def restore(  # noqa: PLR0913 - an option each
         return show_kept(kept, form, is_each=is_each)
     if kept is not None:
         order = _kept_order(kept, target, form, rate, is_each=is_each)
-        return order.carry_out(kept)
+        return order.carry_out(kept, joins=plan.joins)
     moment = _instant(at, before)
     require_one_way(key, keys_file)
     if (new_table is not None) == bool(key or keys_file):
@@ -252,7 +252,7 @@ class _RestoreOrder:
             with closing(carried_out(self.deployment, plan, pace=pace)) as results:
                 return self._give(_done(plans, results), len(plans), progress)
 
-    def carry_out(self, plan: Plan) -> int:
+    def carry_out(self, plan: Plan, *, joins: bool) -> int:
         """Do what a plan says that was kept, and show what became of it as it comes."""
         passed: list[ItemRun] = []
 
@@ -263,7 +263,7 @@ class _RestoreOrder:
 
         with ProgressBar() as progress:
             pace = Pace(self.rate, progress=progress)
-            with closing(carried_out(self.deployment, plan, pace=pace)) as results:
+            with closing(carried_out(self.deployment, plan, joins=joins, pace=pace)) as results:
                 passing = noted(results, passed)
                 title = self._title(len(plan.items))
                 answer = Answer(

@@ -47,6 +47,7 @@ from operations.recovery.compensation import Terms
 from operations.recovery.conditional_write import WriteOutcome
 from operations.recovery.conflicts import Conflict
 from operations.recovery.plan_items import undone_items
+from operations.recovery.run_changes import RunChanges, select_run
 from operations.recovery.stamps import Stamps, is_stamped
 from operations.recovery.undo import ItemUndone, Undone, take_back
 from reports.access.table_description import describe
@@ -71,6 +72,12 @@ from stream_core.item_id import item_id
     help="A number that everyone only adds to (ADD, SET n = n + :x): what was added is taken off, "
     "also where others added since; may be repeated.",
 )
+@click.option(
+    "--run",
+    metavar="ID",
+    is_eager=True,
+    help="All that this run of undo or restore has written, and nothing else; needs no range.",
+)
 @set_option
 @by_option
 @click.option(
@@ -87,7 +94,8 @@ def undo(  # noqa: PLR0913 - an option each
     *,
     key: tuple[str, ...],
     keys_file: TextIO | None,
-    period: Period,
+    period: Period | None,
+    run: str | None,
     where: Selection,
     rate: float | None,
     output: str | None,
@@ -128,10 +136,29 @@ def undo(  # noqa: PLR0913 - an option each
         return show_kept(kept, form, is_each=is_each)
     if kept is not None:
         order = _kept_order(kept, target, form, rate, is_each=is_each)
-        return order.carry_out(kept, Undone(True, (), ()))
+        return order.carry_out(kept, Undone(True, (), ()), joins=plan.joins)
     require_one_way(key, keys_file)
-    chosen = key or keys_file or where.event_names or where.attribute or where.actor
-    if bool(chosen) == everything:
+    chosen = bool(key or keys_file or where.event_names or where.attribute or where.actor)
+    if run is not None and (chosen or everything or wait or period is not None):
+        raise click.UsageError(
+            "--run says which changes: leave out what chooses others", click.get_current_context()
+        )
+    _require_choice(chosen or run is not None, everything)
+    deployment, _ = target.find()
+    keys = given_keys(deployment.reader.key_schema, key, keys_file)
+    stamps = _stamps(stamps, where.actor_path, by)
+    require_no_key(stamps, deployment.reader.key_schema)
+    if period is None:
+        changes = _changes_of_run(deployment, str(run))
+        period, selected = Period(changes.since, changes.until), changes.selected
+    else:
+        selected = _selected(deployment, period, where, keys, wait=wait)
+    order = _UndoOrder(deployment, period, form, rate, is_each, Terms(counters, stamps), run)
+    return order.follow(plan, order.planned(selected))
+
+
+def _require_choice(chosen: bool, everything: bool) -> None:  # noqa: FBT001 - the two words
+    if chosen == everything:
         raise click.UsageError(
             "--all and a choice exclude each other: leave one of them out"
             if everything
@@ -139,22 +166,6 @@ def undo(  # noqa: PLR0913 - an option each
             " --keys-file, --event, --attribute or --actor, or give --all",
             click.get_current_context(),
         )
-    deployment, _ = target.find()
-    keys = given_keys(deployment.reader.key_schema, key, keys_file)
-    stamps = _stamps(stamps, where.actor_path, by)
-    require_no_key(stamps, deployment.reader.key_schema)
-    order = _UndoOrder(deployment, period, form, rate, is_each, Terms(counters, stamps))
-    planned = order.planned(order.selected(where, keys, wait=wait))
-    if not plan.apply and plan.plan_out is None:
-        return order.give(planned, planned.items)
-    drafted = order.plan(planned)
-    if plan.apply:
-        order.require_approval(planned, drafted, plan.approval)
-    if plan.plan_out is not None:
-        keep(plan.plan_out, drafted)
-    if not plan.apply:
-        return order.give(planned, planned.items)
-    return order.carry_out(drafted, planned)
 
 
 def _kept_order(
@@ -167,6 +178,31 @@ def _kept_order(
         datetime.fromisoformat(plan.header.arguments[name]) for name in ("since", "until")
     )
     return _UndoOrder(deployment, Period(since, until), form, rate, is_each, Terms())
+
+
+def _selected(
+    deployment: DeployedTables,
+    period: Period,
+    where: Selection,
+    keys: list[Item] | None,
+    *,
+    wait: bool,
+) -> Selected:
+    with ProgressBar() as progress:
+        return select_bad(
+            deployment,
+            since=period.since,
+            until=period.until,
+            where=where,
+            keys=keys,
+            wait=wait,
+            pace=Pace(progress=progress),
+        )
+
+
+def _changes_of_run(deployment: DeployedTables, run: str) -> RunChanges:
+    with ProgressBar() as progress:
+        return select_run(deployment, run, pace=Pace(progress=progress))
 
 
 def _stamps(stamps: Stamps, actor_path: Path | None, by: str) -> Stamps:
@@ -186,19 +222,7 @@ class _UndoOrder:
     rate: float | None
     is_each: bool
     terms: Terms
-
-    def selected(self, where: Selection, keys: list[Item] | None, *, wait: bool) -> Selected:
-        """The changes to take back."""
-        with ProgressBar() as progress:
-            return select_bad(
-                self.deployment,
-                since=self.period.since,
-                until=self.period.until,
-                where=where,
-                keys=keys,
-                wait=wait,
-                pace=Pace(progress=progress),
-            )
+    run: str | None = None
 
     def planned(self, selected: Selected) -> Undone:
         """What would be done."""
@@ -212,8 +236,23 @@ class _UndoOrder:
 
     def plan(self, planned: Undone) -> Plan:
         """The same as a plan, which can be kept."""
-        header = plan_maker().header(self.deployment, "undo", resolved_arguments(), Pace())
+        times = dict(zip(("since", "until"), map(time_text, self.period), strict=True))
+        arguments = resolved_arguments() | times
+        header = plan_maker().header(self.deployment, "undo", arguments, Pace())
         return Plan(header, undone_items(planned.items))
+
+    def follow(self, choice: PlanChoice, planned: Undone) -> int:
+        """Show what would be done, keep it, or do it, as was asked; returns the exit status."""
+        if not choice.apply and choice.plan_out is None:
+            return self.give(planned, planned.items)
+        plan = self.plan(planned)
+        if choice.apply:
+            self.require_approval(planned, plan, choice.approval)
+        if choice.plan_out is not None:
+            keep(choice.plan_out, plan)
+        if not choice.apply:
+            return self.give(planned, planned.items)
+        return self.carry_out(plan, planned)
 
     def require_approval(self, planned: Undone, plan: Plan, approval: Approval) -> None:
         """Show the plan, and return only if it is approved."""
@@ -224,16 +263,17 @@ class _UndoOrder:
         blocks = undo_blocks(planned.items, planned.undecided, title, is_each=self.is_each)
         require_approval(blocks, self.form, stakes, approval)
 
-    def carry_out(self, plan: Plan, planned: Undone) -> int:
+    def carry_out(self, plan: Plan, planned: Undone, *, joins: bool = False) -> int:
         """Do what a plan says, and show what became of it as it comes.
 
         Args:
             plan: what to do.
             planned: what else there is to show: items of which nothing is written.
+            joins: also where somebody else has begun to.
         """
         with ProgressBar() as progress:
             pace = Pace(self.rate, progress=progress)
-            with closing(carried_out(self.deployment, plan, pace=pace)) as results:
+            with closing(carried_out(self.deployment, plan, joins=joins, pace=pace)) as results:
                 rest = [item for item in planned.items if not _is_in_plan(item)]
                 conflicts = {
                     item_id(item.keys): item.conflicts
@@ -270,6 +310,8 @@ class _UndoOrder:
 
     @property
     def _title(self) -> str:
+        if self.run is not None:
+            return f"Undo of run {self.run}"
         since, until = self.period
         return f"Undo of changes from {cells.when(since)} to {cells.zoned(until)}"
 
@@ -283,7 +325,7 @@ class _UndoOrder:
         conflicts = len(undone.conflicts)
         if conflicts:
             summary += f"; {cells.count_of(conflicts, 'place')} in conflict"
-        if not undone.applied:
+        if not undone.applied and self.run is None:
             # A relative time is another one when the command is run again.
             since, until = map(time_text, self.period)
             summary += f"; the same range again: --since {since} --until {until}"

@@ -55,6 +55,12 @@ _PLAN_FILE = (
     ),
     click.option("--show", is_flag=True, help="With --plan: show it."),
     click.option(
+        "--join",
+        "joins",
+        is_flag=True,
+        help="With --plan --apply: go on with it also where somebody else has begun to.",
+    ),
+    click.option(
         "--approve",
         metavar="DIGEST",
         help="With --plan: only if this is its digest (sha256:…).",
@@ -63,6 +69,7 @@ _PLAN_FILE = (
 _BRAKES = {"most": _MOST, "deletes": _DELETES}
 # What says how, and not what; the plan says what.
 _BESIDE_A_PLAN = {"plan_file", "show", "apply", "approve", "yes", "most", "deletes", "is_each"}
+_BESIDE_A_PLAN |= {"joins"}
 _BESIDE_A_PLAN |= {"rate", "output", "tz", *OperationTarget.__dataclass_fields__}
 
 
@@ -76,6 +83,7 @@ class PlanChoice:
         plan_out: where to keep it.
         plan_file: the plan that was kept, which is then what the command is about.
         digest: what the digest of that has to be; None: it does not matter.
+        joins: go on with it also where somebody else has begun to.
     """
 
     apply: bool
@@ -83,6 +91,7 @@ class PlanChoice:
     plan_out: Path | None = None
     plan_file: Path | None = None
     digest: str | None = None
+    joins: bool = False
 
 
 def plan_options(*brakes: str) -> Callable[[Command], Command]:
@@ -104,6 +113,7 @@ def plan_options(*brakes: str) -> Callable[[Command], Command]:
                 values.pop("plan_out"),
                 values.pop("plan_file"),
                 values.pop("approve"),
+                values.pop("joins"),
             )
             _require_sense(plan, is_shown=values.pop("show"))
             return command(plan=plan, **values)
@@ -179,8 +189,8 @@ def _resolved(value: Any, parameter: click.Parameter) -> Any:
 def _require_sense(plan: PlanChoice, *, is_shown: bool) -> None:
     context = click.get_current_context()
     if plan.plan_file is None:
-        if is_shown or plan.digest is not None:
-            raise click.UsageError("--show and --approve are for --plan FILE", context)
+        if is_shown or plan.digest is not None or plan.joins:
+            raise click.UsageError("--show, --approve and --join are for --plan FILE", context)
         return
     if is_shown == plan.apply:
         raise click.UsageError(

@@ -241,24 +241,30 @@ def period_options(command: Command) -> Command:
 def fixed_period_options(command: Command) -> Command:
     """The same for what writes: the range has to end where somebody said, not where it grows to.
 
-    Where a plan is given that says all, there may be none.
+    Where a plan or a run is given that says all, there may be none.
     """
     return _ranged(command, "", required=True)
 
 
 class _UnlessPlanned(click.Option):
-    """An option that is required, unless the plan in a file says all."""
+    """An option that is required, unless the plan in a file, or the run that is named, says all."""
 
     def value_is_missing(self, value: Any) -> bool:
         """Whether something has yet to be said."""
-        is_planned = click.get_current_context().params.get("plan_file") is not None
-        return not is_planned and super().value_is_missing(value)
+        params = click.get_current_context().params
+        is_said = any(params.get(name) is not None for name in ("plan_file", "run"))
+        return not is_said and super().value_is_missing(value)
 
 
 def _ranged(command: Command, otherwise: str, **until: Any) -> Command:
     @functools.wraps(command)
     def with_period(since: datetime | None, until: datetime | None, **options: Any) -> Any:
         if since is None or until is None:
+            # What a plan says is not said beside it: that is told elsewhere.
+            if since is not until and options.get("run") is not None:
+                raise click.UsageError(
+                    "--since and --until go together", click.get_current_context()
+                )
             return command(period=None, **options)
         if since > until:
             raise click.UsageError(

@@ -5,8 +5,8 @@ history need not be complete for that, and an announced write that it does not s
 """
 
 from contextlib import closing
-from dataclasses import replace
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from operations.deployed_tables import DeployedTables
 from operations.errors import RefusedError
@@ -21,7 +21,20 @@ from stream_core.control_row import OWN_PREFIX, OwnWrite, item_hash
 _ROUNDING, _LATEST = timedelta(seconds=2), timedelta(minutes=17)
 
 
-def select_run(deployment: DeployedTables, run: str, *, pace: Pace) -> Selected:
+@dataclass(frozen=True)
+class RunChanges:
+    """The changes of a run.
+
+    Attributes:
+        since, until: between which they are stamped.
+    """
+
+    selected: Selected
+    since: datetime
+    until: datetime
+
+
+def select_run(deployment: DeployedTables, run: str, *, pace: Pace) -> RunChanges:
     """All changes that a run has made.
 
     Args:
@@ -45,11 +58,9 @@ def select_run(deployment: DeployedTables, run: str, *, pace: Pace) -> Selected:
         if isinstance(write, OwnWrite) and write.run == run
     }
     since = row.started - _ROUNDING
-    until = max([row.started, *announced.values()]) + _LATEST
+    until = min(max([row.started, *announced.values()]) + _LATEST, pace.machine.now())
     items: dict[str, BadItem] = {}
-    changes = changed_rows(
-        reader, since, min(until, pace.machine.now()), Selection(), progress=pace.progress
-    )
+    changes = changed_rows(reader, since, until, Selection(), progress=pace.progress)
     with closing(changes):
         for change in changes:
             if change.run == run:
@@ -62,8 +73,9 @@ def select_run(deployment: DeployedTables, run: str, *, pace: Pace) -> Selected:
         f"{missing:,} announced writes of run {run} are not in the history: they were not made, or "
         "are still on their way"
     )
-    return Selected(
+    selected = Selected(
         tuple(items.values()),
         undecided=(),
         unknown=(note,) if missing else (),
     )
+    return RunChanges(selected, since, until)

@@ -3,24 +3,38 @@
 MiniStack keeps the idempotency tokens of transactions as AWS documents them, which moto does not.
 """
 
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
 import threading
+from collections import Counter
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from operations.deployed_tables import DeployedTables
 from operations.execution.pace import Pace
-from operations.execution.run import PlanRun
+from operations.execution.plan_file import Plan, write_plan
+from operations.execution.plan_header import PlanMaker
+from operations.execution.run import PlanRun, run_id
 from operations.recovery.conditional_write import WriteOutcome
 from reports.access.own_writes import find_own_writes
+from stream_core.history_row import time_text as moment_text
 from stream_core.item_id import item_id
-from tests.factories import complete, item, number
+from tests.factories import complete, item, number, text
 from tests.fault_proxy import FaultProxy
 from tests.functional.test_restore_and_undo import trail  # noqa: F401 - a fixture
 from tests.unit.operations.execution.test_run import plan_of
 
 pytestmark = pytest.mark.functional
 
+PROGRAM = str(Path(sys.executable).with_name("itemtrail"))
+SOME_RANGE = {"since": "2018-03-03T18:40:00Z", "until": "2018-03-03T18:46:00Z"}
 BAD, GOOD = item("1", V=number(2)), item("1", V=number(1))
 
 
@@ -121,3 +135,116 @@ def test_what_a_run_wrote_is_known_from_the_history_alone(trail, deployment, tmp
     resumed = results_of(deployment, plan, elsewhere, may_join=True)
     assert {result.outcome for result in resumed.values()} == {WriteOutcome.WRITTEN}
     assert trail.items()["0"]["V"] == number(5)
+
+
+def kept_plan(trail, changes, path):  # noqa: F811 - the fixture
+    """A plan for the trail's table, in a file."""
+    header = PlanMaker("ada", "itemtrail 1").header(trail.deployment, "undo", SOME_RANGE, Pace())
+    plan = Plan(header, plan_of(*changes).items)
+    write_plan(path, plan)
+    return plan
+
+
+def command(trail, proxy, local_stack, plan_file, folder):  # noqa: F811
+    """The command that carries a plan out, in a folder."""
+    names = trail.names
+    return subprocess.Popen(
+        [
+            *(PROGRAM, "undo", "--plan", plan_file, "--apply", "--output", "jsonl"),
+            *("--source-table", names.source, "--history-table", names.history),
+            *("--endpoint-url", proxy.url),
+        ],
+        cwd=folder,
+        env={**os.environ, **local_stack.environment()},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_run_that_was_killed_goes_on(trail, proxy, local_stack, tmp_path):  # noqa: F811
+    """With the same command: each item is written once, and each is accounted for."""
+    changes = [(str(n), item(str(n), V=number(2)), item(str(n), V=number(1))) for n in range(40)]
+    for _, old, _ in changes:
+        trail.put(old)
+    trail.record()
+    plan_file = tmp_path / "undo.plan"
+    plan = kept_plan(trail, changes, plan_file)
+    killed = command(trail, proxy, local_stack, plan_file, tmp_path)
+    # Carried out, and nobody is there any more to hear of it.
+    proxy.lose_answer("TransactWriteItems", killed.kill, after=11)
+    killed.communicate()
+    trail.record()
+    so_far = sum(one["V"] == number(1) for one in trail.items().values())
+
+    resumed = command(trail, proxy, local_stack, plan_file, tmp_path)
+    out, err = resumed.communicate()
+    trail.record()
+
+    assert killed.returncode == -signal.SIGKILL
+    assert 12 <= so_far < 40
+    assert resumed.returncode == 0, err
+    assert f"run {run_id(plan)}" in err
+    outcomes = Counter(json.loads(line)["outcome"] for line in out.splitlines())
+    assert outcomes == {"written": 40}
+    own = find_own_writes(trail.deployment.reader)
+    for name, *_ in changes:
+        rows = list(trail.deployment.reader.rows(name))
+        assert [own.run_of(row) is not None for row in rows] == [False, True]
+
+
+def program(trail, *words):  # noqa: F811 - the fixture
+    """What a command of the program prints as JSON, on the trail's tables."""
+    names = trail.names
+    done = subprocess.run(
+        [
+            *(PROGRAM, *words, "--output", "json"),
+            *("--source-table", names.source, "--history-table", names.history),
+            *("--time-shards", "4", "--recorded-until", moment_text(datetime.now(UTC))),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode in (0, 1), done.stderr
+    return json.loads(done.stdout), done.stderr
+
+
+def test_the_same_undo_twice_does_nothing(trail, local_stack, tmp_path, monkeypatch):  # noqa: F811
+    """And the run can be taken back by its id: then the job's work is there again."""
+    for name, value in local_stack.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    for n in range(3):
+        trail.put(item(str(n), Status=text("open"), By=text("app")))
+    since = moment_text(trail.moment())
+    for n in range(3):
+        trail.set(str(n), {"Status": text("CORRUPT"), "By": text("job")})
+    trail.moment()
+    choice = ("undo", "--since", since, "--attribute", "Status")
+
+    def undo(*words):
+        until = moment_text(trail.moment())
+        answer = program(trail, *words, "--apply", "--yes", *until_now(words, until))
+        trail.moment()
+        return answer
+
+    first, err = undo(*choice)
+    after = trail.items()
+    repeated, _ = undo(*choice)
+
+    assert {record["outcome"] for record in first} == {"written"}
+    assert {one["Status"]["S"] for one in after.values()} == {"open"}
+    assert {record["outcome"] for record in repeated} <= {"unneeded"}
+    assert trail.items() == after
+    run = re.search(r"run ([0-9a-f]{12})", err)[1]
+    changes, _ = program(trail, "changes", "--since", since, "--until", "now")
+    assert [change["run"] for change in changes] == [None] * 3 + [run] * 3
+    back, _ = undo("undo", "--run", run)
+    assert {record["outcome"] for record in back} == {"written"}
+    assert {one["Status"]["S"] for one in trail.items().values()} == {"CORRUPT"}
+
+
+def until_now(words, until):
+    """The end of a range, where there is one."""
+    return ("--until", until) if "--since" in words else ()

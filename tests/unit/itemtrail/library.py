@@ -18,6 +18,7 @@ from operations.recovery.conflicts import Conflict
 from operations.recovery.plan_items import restored_items, undone_items
 from operations.recovery.restore_items import ItemPlan
 from operations.recovery.restore_table import TableRestored, Uncertain, Unwritten
+from operations.recovery.run_changes import RunChanges
 from operations.recovery.undo import ItemUndone, Undone
 from operations.redrive.contents import Leftover, Lost
 from operations.redrive.delivery import Cause
@@ -186,6 +187,7 @@ class Library:
             "plan_restore": [PLAN, REFUSED, NEEDLESS],
             "restore_table": WHOLE,
             "select_bad": SELECTED,
+            "select_run": RunChanges(SELECTED, AT, AT),
             "take_back": UNDONE,
             "write_undone": WRITTEN,
             "write_restored": RESTORED,
@@ -222,6 +224,7 @@ PLACES = {
     "plan_restore": "itemtrail.commands.restore.plan_restore",
     "restore_table": "itemtrail.commands.restore.restore_table",
     "select_bad": "itemtrail.commands.undo.select_bad",
+    "select_run": "itemtrail.commands.undo.select_run",
     "take_back": "itemtrail.commands.undo.take_back",
     "write_undone": "itemtrail.commands.undo.carried_out",
     "write_restored": "itemtrail.commands.restore.carried_out",

@@ -171,8 +171,11 @@ def test_a_plan_for_something_else_is_refused(run, tmp_path, header, expected):
     [
         (("--plan", "the.plan"), "give just one of --show and --apply"),
         (("--plan", "the.plan", "--show", "--apply"), "give just one of --show and --apply"),
-        (("--show", *RANGE, "--all"), "--show and --approve are for --plan FILE"),
-        (("--approve", "sha256:0", *RANGE, "--all"), "--show and --approve are for --plan FILE"),
+        (("--show", *RANGE, "--all"), "--show, --approve and --join are for --plan FILE"),
+        (
+            ("--approve", "sha256:0", *RANGE, "--all"),
+            "--show, --approve and --join are for --plan FILE",
+        ),
         (("1", "--plan", "the.plan", "--apply"), "]...' is in the plan, or is not"),
         (("--plan", "the.plan", "--show", "--since", AGO), "'--since' is in the plan, or is not"),
         (("--plan", "the.plan", "--show", "--all"), "'--all' is in the plan, or is not"),

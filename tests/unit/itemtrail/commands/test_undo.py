@@ -160,3 +160,45 @@ def test_what_cannot_be_set_is_refused(run, stamp, refusal):
 
         assert (status, library.order) == (2, [])
         assert refusal in only_line(err)
+
+
+def test_undo_of_a_run_needs_no_range(run):
+    """The run says which changes; between which times is kept in the plan."""
+    library = Library()
+
+    status, _, err = run("undo", "--run", "0123456789ab", library=library)
+
+    assert status == 1
+    assert library.asked["select_run"][0][1] == "0123456789ab"
+    assert "the same range again" not in err
+
+
+@pytest.mark.parametrize(
+    "words", [("1",), ("--all",), RANGE, ("--event", "remove"), ("--wait",), RANGE[:2]]
+)
+def test_undo_of_a_run_chooses_nothing_else(run, words):
+    """Half a run that is taken back would be neither the one nor the other."""
+    status, out, err = run("undo", "--run", "0123456789ab", *words)
+
+    assert (status, out) == (2, "")
+    assert "leave out what chooses others" in err or "go together" in err
+
+
+def test_undo_without_a_run_needs_its_range(run):
+    """Both ends of it."""
+    status, _, err = run("undo", "1", *RANGE[:2])
+
+    assert status == 2
+    assert "--until" in err
+
+
+def test_joining_is_for_a_plan_that_was_kept(run):
+    """Another plan is another run, which nobody else has begun."""
+    status, _, err = run("undo", "1", *RANGE, "--apply", "--yes", "--join")
+    assert status == 2
+    assert "--join are for --plan FILE" in err
+
+    library = Library()
+    run("undo", "1", *RANGE, "--plan-out", "the.plan")
+    run("undo", "--plan", "the.plan", "--apply", "--join", library=library)
+    assert library.asked["write_undone"][1]["joins"] is True

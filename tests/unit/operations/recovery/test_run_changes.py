@@ -25,7 +25,7 @@ def pace_of(table):
 
 
 def undo_run(table, run):
-    selected = select_run(table.deployment, run, pace=pace_of(table))
+    selected = select_run(table.deployment, run, pace=pace_of(table)).selected
     return selected, take_back(table.deployment, selected, apply=True, pace=pace_of(table))
 
 
