@@ -279,10 +279,14 @@ class FakeAws:
     def DescribeTable(self, TableName):  # noqa: N802, N803
         return {"Table": self._table(TableName)}
 
-    def Scan(self, TableName, ProjectionExpression, Limit):  # noqa: N802, N803
+    def Scan(self, TableName, ProjectionExpression, Limit, ExclusiveStartKey=None):  # noqa: N802, N803
         assert (TableName, ProjectionExpression) == (HISTORY, "Id, EventSourceARN")
         self._table(TableName)
-        return {"Items": self.facts.rows[:Limit]}
+        start = int(ExclusiveStartKey["Id"]["S"]) if ExclusiveStartKey else 0
+        end = start + Limit
+        more = end < len(self.facts.rows)
+        last = {"LastEvaluatedKey": {"Id": {"S": str(end)}}} if more else {}
+        return {"Items": self.facts.rows[start:end]} | last
 
     def DescribeContinuousBackups(self, TableName):  # noqa: N802, N803
         self._table(TableName)

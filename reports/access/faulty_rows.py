@@ -32,11 +32,13 @@ class RowFault:
         keys: the item's key in wire form; the row's `Id` where nothing else is known of it.
         sort_key: where the row stands.
         fault: what is wrong with it, in words.
+        is_foreign: whether it is of another table, and may be just what was written there.
     """
 
     keys: Item
     sort_key: str
     fault: str
+    is_foreign: bool = False
 
     @property
     def advice(self) -> str:

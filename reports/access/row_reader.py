@@ -382,7 +382,8 @@ class RowReader:
 
     def _noted(self, row: HistoryRow) -> HistoryRow:
         """A row with a fault, kept in mind; where reading is strict it ends here."""
-        fault = RowFault(row.change.keys, row.sort_key, str(row.fault))
+        is_foreign = self.provenance.other_table(row) is not None
+        fault = RowFault(row.change.keys, row.sort_key, str(row.fault), is_foreign)
         if self._strict:
             raise IntegrityError(f"{fault.fault}: {fault.advice} says more")
         self.faults[row.id, row.sort_key] = fault

@@ -44,7 +44,7 @@ LAG_WINDOW = timedelta(minutes=15)
 FAILED_BATCHES = "aws/lambda/"
 """Where Lambda keeps the batches that it gave up on."""
 _SOME_ROWS = 100
-# A thousand objects a page: to know that it is very many is enough.
+# A thousand objects, or a hundred rows, a page: to know that it is very many is enough.
 _MOST_PAGES = 10
 
 
@@ -118,12 +118,21 @@ class StackReader:
 
     def some_history_rows(self) -> "list[Item]":
         """`Id` and `EventSourceARN` of the rows that a scan of the history meets first."""
-        answer = self._client(TableRole.HISTORY).scan(
-            TableName=self.stack.history_table,
-            ProjectionExpression="Id, EventSourceARN",
-            Limit=_SOME_ROWS,
-        )
-        return [row for row in answer["Items"] if row.get(ID) != {"S": CONTROL_ID}]
+        rows: list[Item] = []
+        place: Any = {}
+        # There may be many control rows, next to each other.
+        for _ in range(_MOST_PAGES):
+            answer = self._client(TableRole.HISTORY).scan(
+                TableName=self.stack.history_table,
+                ProjectionExpression="Id, EventSourceARN",
+                Limit=_SOME_ROWS,
+                **place,
+            )
+            rows += [row for row in answer["Items"] if row.get(ID) != {"S": CONTROL_ID}]
+            if len(rows) >= _SOME_ROWS or "LastEvaluatedKey" not in answer:
+                break
+            place = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+        return rows[:_SOME_ROWS]
 
     def point_in_time_recovery(self, role: TableRole) -> bool:
         """Whether a table can be restored to any second of the last days."""

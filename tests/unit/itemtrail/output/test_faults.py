@@ -57,6 +57,23 @@ def test_of_many_items_a_few_are_named(run):
     assert told[-1] == "  … and 2 more items: itemtrail verify"
 
 
+@pytest.mark.parametrize(
+    ("foreign", "words"),
+    [
+        ([True], "1 row is of another table, and what rests on it is not exact"),
+        ([True, False, True], "1 row is not what was written, 2 rows are of another table, and"),
+    ],
+)
+def test_a_row_of_another_table_is_not_called_altered(run, foreign, words):
+    """It may be just what was written there."""
+    trail = Trail()
+    trail.faults = [RowFault(KEYS, str(n), "x", is_foreign) for n, is_foreign in enumerate(foreign)]
+
+    _, _, err = run("history", "1", trail=trail)
+
+    assert err.splitlines()[0].startswith(words)
+
+
 @pytest.mark.parametrize("question", [*QUESTIONS, "report"])
 @pytest.mark.parametrize("strict", [[], ["--strict"]])
 def test_every_question_may_be_strict(monkeypatch, question, strict):

@@ -462,13 +462,13 @@ def test_rows_of_another_table_are_found(aws, arn):
 
 
 def test_provenance_is_said_of_the_rows_looked_at_alone(aws):
-    """A page of a hundred, whatever lies behind it; baselines and marks are the table's own."""
+    """A hundred of them, whatever lies behind; baselines and control rows are the table's own."""
     table_arn = STREAM.partition("/stream/")[0]
     aws.facts.rows = [
         history_row(table_arn),
         history_row(OTHER_STREAM),
-        history_row(OTHER_TABLE, CONTROL_ID),
-        *[history_row(STREAM)] * 97,
+        *[history_row(OTHER_TABLE, CONTROL_ID)] * 150,
+        *[history_row(STREAM)] * 98,
         history_row(OTHER_TABLE),
     ]
 
@@ -476,7 +476,7 @@ def test_provenance_is_said_of_the_rows_looked_at_alone(aws):
 
     assert (told.ok, told.observation) == (
         True,
-        "none of the 99 rows that a scan meets first is of another table",
+        "none of the 100 rows that a scan meets first is of another table; verify reads all",
     )
 
 
