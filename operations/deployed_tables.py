@@ -37,6 +37,7 @@ class DeployedTables:
         second_look_queue: URL of the queue of items to look at once more.
         stack: the stack's name, whose metrics tell up to when the history is complete; by default
             the one that the history table's tag names.
+        stream_arn: the stream that the stack reads; None where no stack was named.
         declared: up to when it is known to be complete; no stack is asked then.
     """
 
@@ -52,6 +53,7 @@ class DeployedTables:
     replica_role_arn: str | None = None
     second_look_queue: str | None = None
     stack: str | None = None
+    stream_arn: str | None = None
     declared: Watermark | None = None
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(CONCURRENCY))
 

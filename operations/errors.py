@@ -5,6 +5,7 @@ ItemtrailError
     ├── JournalError     the journal of a run does not fit it, or cannot be kept
     ├── PlanFileError    the file of a plan is not what was written
     ├── RunEndedError    a run gave up for now; the same command goes on
+    ├── NoAnswerError    a table was throttled or out of reach for as long as was waited
     ├── StateFileError   the file of an interrupted run does not fit this one
     └── RefusedError     it would do harm, or the tables do not allow it
 """
@@ -14,6 +15,10 @@ from stream_core.errors import ItemtrailError
 
 class OperationError(ItemtrailError):
     """Base of the errors of `operations`."""
+
+
+class NoAnswerError(OperationError):
+    """A table did not answer for as long as was waited; what was done until then is done."""
 
 
 class StateFileError(OperationError):

@@ -36,6 +36,7 @@ class Settled(Problems):
 
     Attributes:
         writes: items written or deleted, corrections included.
+        deletes: of these, how many were deleted.
         corrections: of these, how many because the source differed from what was written.
         restless: ids that changed in the source between every write and the read after it, for as
             long as there was time.
@@ -44,6 +45,7 @@ class Settled(Problems):
     """
 
     writes: int = 0
+    deletes: int = 0
     corrections: int = 0
     restless: set[str] = field(default_factory=set)
     is_announced: bool = False
@@ -53,6 +55,7 @@ class Settled(Problems):
         super().add(other)
         if isinstance(other, Settled):
             self.writes += other.writes
+            self.deletes += other.deletes
             self.corrections += other.corrections
             self.restless |= other.restless
             self.is_announced |= other.is_announced
@@ -202,6 +205,7 @@ class _Slice:
         failed = problems.unstored | problems.refused.keys()
         done = [identifier for identifier in wanted if identifier not in failed]
         self.settled.writes += len(done)
+        self.settled.deletes += sum(wanted[identifier] is None for identifier in done)
         return done
 
     def _is_written(self, identifier: str, state: Item | None) -> bool:

@@ -27,6 +27,7 @@ T = TypeVar("T")
 MARGIN_MS = (CONNECT_TIMEOUT_S + READ_TIMEOUT_S + 1) * 1000
 _FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 5.0
+"""With less patience left than that there may be no other try."""
 
 
 class Retry(Enum):

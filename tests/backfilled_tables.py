@@ -77,7 +77,7 @@ class BackfilledTables:
         )
         pool, tables = self.deployment.pool, self.tables
         bucket = OverflowBucket(self.s3, OVERFLOW)
-        self.deployment.dynamodb = tables
+        self.deployment.dynamodb = self.deployment.replica_client = tables
         self.deployment.s3 = self.s3
         self.deployment.reader = complete(RowReader(tables, self.s3, HISTORY, SOURCE))
         self.deployment.history_writer = HistoryWriter(tables, bucket, HISTORY, 4, pool)

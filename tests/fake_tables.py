@@ -105,7 +105,7 @@ class FakeTables(FakeDynamoDB):
         count = {"ItemCount": len(self.tables[TableName])}
         return {"Table": count | self.descriptions[TableName]}
 
-    def _scan(self, TableName, Segment, TotalSegments, **request):  # noqa: N803
+    def _scan(self, TableName, Segment=0, TotalSegments=1, **request):  # noqa: N803
         partition = self.key_names[TableName][0]
         items = [
             item

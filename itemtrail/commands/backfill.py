@@ -12,6 +12,7 @@ from itemtrail.options.operation_target import (
     backfill_target_options,
     consumers_meant,
     consumers_there,
+    default_state,
     place_options,
     rate_option,
     segments_option,
@@ -97,7 +98,7 @@ def enable(table: str, output: str | None, target: Target, *, apply: bool) -> in
     help="Take the items from a full export in DYNAMODB_JSON, s3://BUCKET/PREFIX/AWSDynamoDB/ID or "
     "a copy of that folder, which takes no capacity of the table.",
 )
-@approval_options()
+@approval_options("deletes")
 @backfill_target_options
 @output_option
 def backfill(  # noqa: PLR0913 - an option each
@@ -141,7 +142,7 @@ def backfill(  # noqa: PLR0913 - an option each
         else []
     )
     consumers = consumers_meant(requested, consumers_there(deployment, stack), stack)
-    state = state_path or _default_state(deployment.source_table)
+    state = state_path or default_state("backfill", deployment.source_table)
     if apply:
         _require_approval(deployment, consumers, form, approval)
     try:
@@ -153,6 +154,7 @@ def backfill(  # noqa: PLR0913 - an option each
                 segments=segments,
                 apply=apply,
                 state_path=state,
+                deletes=approval.deletes,
                 history=Consumer.HISTORY_WRITER in consumers,
                 replica=Consumer.REPLICA_WRITER in consumers,
                 pace=Pace(rate, progress=progress),
@@ -184,11 +186,6 @@ def _require_approval(
     require_approval(plan, form, Stakes(source, f"of {source} {text}"), approval)
 
 
-def _default_state(source_table: str) -> Path:
-    # A table may be named by its ARN.
-    return Path(f".itemtrail-backfill-{source_table.rpartition('/')[2]}.json")
-
-
 def _is_clean(result: Backfill) -> bool:
     return result.finished and not result.problems and not result.unfinished
 
@@ -203,6 +200,7 @@ def _give_backfill(
         backfill_blocks(result, consumers, source_table),
         lambda: backfill_record(result),
         [
+            *([] if result.ended is None else [summary_line(result.ended, good=False)]),
             *([] if result.mark is None else [summary_line(_mark_text(result.mark), good=good)]),
             summary_line(_backfill_summary(result, consumers), good=good),
         ],

@@ -1,5 +1,6 @@
 """The command that brings failures back: redrive."""
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -11,8 +12,10 @@ from itemtrail.options.operation_target import (
     apply_option,
     consumers_meant,
     consumers_there,
+    default_state,
     rate_option,
     redrive_target_options,
+    state_option,
 )
 from itemtrail.options.target import output_option
 from itemtrail.output.answer import Answer, chosen_form, give
@@ -50,6 +53,7 @@ _MOST_LISTED = 10
     "batches are read again from the stream, or records as `aws dynamodbstreams get-records` "
     "prints them, which are taken for the source's; may be repeated.",
 )
+@partial(state_option, operation="redrive")
 @rate_option
 @apply_option
 @redrive_target_options
@@ -58,6 +62,7 @@ def redrive(  # noqa: PLR0913 - an option each
     *,
     consumers: tuple[str, ...],
     files: tuple[Path, ...],
+    state_path: Path | None,
     rate: float | None,
     output: str | None,
     target: OperationTarget,
@@ -86,6 +91,7 @@ def redrive(  # noqa: PLR0913 - an option each
             deployed=there,
             names=names_of(stack) if stack else None,
             files=files,
+            state_path=state_path or default_state("redrive", deployment.source_table),
             pace=Pace(rate, progress=progress),
         )
     good = redriven.applied and redriven.is_clean
@@ -95,7 +101,11 @@ def redrive(  # noqa: PLR0913 - an option each
         redrive_line_records(redriven),
         redrive_blocks(redriven),
         lambda: redrive_record(redriven),
-        [*map(_lost_line, lost), summary_line(_redrive_summary(redriven), good=good)],
+        [
+            *map(_lost_line, lost),
+            *([] if redriven.ended is None else [summary_line(redriven.ended, good=False)]),
+            summary_line(_redrive_summary(redriven), good=good),
+        ],
     )
     give(answer, form)
     return CLEAN if redriven.is_clean else FINDINGS

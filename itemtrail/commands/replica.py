@@ -1,7 +1,10 @@
 """The commands that find and heal drift of the replica: compare, repair."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
 from itertools import chain
+from pathlib import Path
 from typing import TextIO
 
 import click
@@ -12,10 +15,12 @@ from itemtrail.options.keys import KeyedCommand, given_keys, keys_file_option, r
 from itemtrail.options.kinds import ShareType
 from itemtrail.options.operation_target import (
     OperationTarget,
+    default_state,
     rate_option,
     replica_target_options,
     segments_option,
     source_key_schema,
+    state_option,
 )
 from itemtrail.options.plan import approval_options
 from itemtrail.options.target import key_argument, output_option
@@ -112,6 +117,7 @@ def compare(  # noqa: PLR0913 - an option each
 @key_argument(required=False)
 @keys_file_option
 @_segments_option
+@partial(state_option, operation="repair")
 @rate_option
 @approval_options("most", "deletes")
 @replica_target_options
@@ -121,6 +127,7 @@ def repair(  # noqa: PLR0913 - an option each
     key: tuple[str, ...],
     keys_file: TextIO | None,
     segments: int,
+    state_path: Path | None,
     rate: float | None,
     output: str | None,
     target: OperationTarget,
@@ -131,8 +138,9 @@ def repair(  # noqa: PLR0913 - an option each
 
     Nothing that was read before is ever written: the source is asked what an item is, and asked
     again after the write, so that no newer write is undone. A dry run unless --apply, which shows
-    the plan and asks before it writes. Without a key both tables are compared first. Exits with 1
-    if something differs and is not healed.
+    the plan and asks before it writes. Without a key both tables are compared first. What the
+    source has no more is deleted from the replica. Exits with 1 if something differs and is not
+    healed.
 
     \b
     Example:
@@ -147,17 +155,22 @@ def repair(  # noqa: PLR0913 - an option each
     keys = given_keys(source_key_schema(deployment), key, keys_file)
     if keys is None:
         keys = _compared(deployment, segments, rate, form)
-    repaired = _repaired(deployment, keys, rate)
+    state = state_path or default_state("repair", str(deployment.replica_table))
+    order = _RepairOrder(deployment, keys, rate, state, approval.deletes)
+    repaired = order.carried_out(apply=False)
     if apply:
         _require_approval(deployment, repaired, form, approval)
-        repaired = _repaired(deployment, keys, rate, apply=True)
+        repaired = order.carried_out(apply=True, planned=repaired)
     good = repaired.applied and repaired.is_clean
     answer = Answer(
         UNHEALED,
         unhealed_records(repaired),
         repair_blocks(repaired, f"Repair of {deployment.replica_table}"),
         lambda: repair_record(repaired),
-        [summary_line(_repair_summary(repaired), good=good)],
+        [
+            *([] if repaired.ended is None else [summary_line(repaired.ended, good=False)]),
+            summary_line(_repair_summary(repaired), good=good),
+        ],
     )
     give(answer, form)
     return CLEAN if repaired.is_clean else FINDINGS
@@ -189,11 +202,31 @@ def _compared(
     return [*keys, *comparison.summary.restless]
 
 
-def _repaired(
-    deployment: DeployedTables, keys: list[Item], rate: float | None, *, apply: bool = False
-) -> Repaired:
-    with ProgressBar() as progress:
-        return repair_items(deployment, keys, apply=apply, pace=Pace(rate, progress=progress))
+@dataclass(frozen=True)
+class _RepairOrder:
+    """What was asked for."""
+
+    deployment: DeployedTables
+    keys: list[Item]
+    rate: float | None
+    state: Path
+    deletes: str | None
+
+    def carried_out(self, *, apply: bool, planned: Repaired | None = None) -> Repaired:
+        """Repair, or plan to."""
+        deletes = self.deletes
+        if planned is not None and planned.ended is not None:
+            # So many deletes were shown, and the replica's name was typed for them.
+            deletes = str(self.deployment.replica_table)
+        with ProgressBar() as progress:
+            return repair_items(
+                self.deployment,
+                self.keys,
+                apply=apply,
+                deletes=deletes,
+                state_path=self.state,
+                pace=Pace(self.rate, progress=progress),
+            )
 
 
 def _require_approval(
@@ -208,7 +241,10 @@ def _require_approval(
         return describe(deployment.replica_client, replica).items
 
     stakes = Stakes.of_items(replica, writes, deletes, named_deletes=True, size=size)
-    require_approval(repair_blocks(planned, f"Plan: repair of {replica}"), form, stakes, approval)
+    plan = list(repair_blocks(planned, f"Plan: repair of {replica}"))
+    if planned.ended is not None:
+        plan += [Text(cells.printable(planned.ended), style="red"), ""]
+    require_approval(plan, form, stakes, approval)
 
 
 def _title(deployment: DeployedTables) -> str:

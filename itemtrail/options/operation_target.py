@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import click
@@ -71,6 +72,7 @@ class OperationTarget(Target):
                 replica_role_arn=role,
                 second_look_queue=stack.second_look_queue if stack else None,
                 stack=self.stack,
+                stream_arn=stack.outputs.get("SourceStreamArn") if stack else None,
                 declared=declared_watermark(self.recorded_until, asked_at()),
                 **parts,
             ),
@@ -235,6 +237,24 @@ def rate_option(command: Command) -> Command:
         type=click.FloatRange(min=0, min_open=True),
         help="No more items a second than this.",
     )(command)
+
+
+def state_option(command: Command, operation: str) -> Command:
+    """Add the option that names the file of what a killed run leaves to the next one."""
+    return click.option(
+        "--state",
+        "state_path",
+        metavar="FILE",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="File that keeps which items are being settled, for the next one to settle again if "
+        f"this one is killed; .itemtrail-{operation}-TABLE.json by default.",
+    )(command)
+
+
+def default_state(operation: str, table: str) -> Path:
+    """The state file of an operation on a table, in the folder one is in."""
+    # A table may be named by its ARN.
+    return Path(f".itemtrail-{operation}-{table.rpartition('/')[2]}.json")
 
 
 def segments_option(default: int, most: int) -> Callable[[Command], Command]:

@@ -34,7 +34,7 @@ _EACH_ITEM = click.option(
 _DELETES = click.option(
     "--deletes",
     metavar="REPLICA",
-    help="Delete items from this replica, and do not ask for its name.",
+    help="Delete items from this replica, however many, and do not ask for its name.",
 )
 _PLAN_PATH = click.Path(dir_okay=False, path_type=Path)
 _PLAN_FILE = (

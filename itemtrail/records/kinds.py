@@ -154,8 +154,8 @@ BACKFILL = RecordKind(
     "backfill",
     {"applied": _FLAG, "finished": _FLAG, "clean": _FLAG, "scanned": _INTEGER}
     | {"baselines": _INTEGER, "already_there": _INTEGER, "gone": _INTEGER}
-    | {"changed_first": _INTEGER, "settled": _INTEGER, "problems": _WIRE}
-    | {"go_on": _TEXT, "gap": _WIRE, "mark": _WIRE},
+    | {"changed_first": _INTEGER, "settled": _INTEGER, "deleted": _INTEGER, "problems": _WIRE}
+    | {"go_on": _TEXT, "ended": _TEXT, "gap": _WIRE, "mark": _WIRE},
 )
 MARK = RecordKind("mark", {"outcome": _TEXT, "since": _TIME, "reason": _TEXT})
 PROBLEM = RecordKind("problem", {"key_digest": _TEXT, "passing": _FLAG, "reason": _TEXT})
@@ -173,7 +173,7 @@ REPAIR = RecordKind(
     "repair",
     {"applied": _FLAG, "clean": _FLAG, "looked_at": _INTEGER, "equal": _INTEGER}
     | {"missing": _INTEGER, "different": _INTEGER, "extraneous": _INTEGER, "healed": _INTEGER}
-    | {"unhealed": _WIRE},
+    | {"deleted": _INTEGER, "unhealed": _WIRE, "ended": _TEXT},
 )
 UNHEALED = RecordKind("unhealed item", {"key": _WIRE, "reason": _TEXT})
 _LEFTOVER_FIELDS = {"where": _TEXT, "why": _TEXT, "reason": _TEXT, "consumer": _TEXT}
@@ -182,7 +182,7 @@ _RANGE_FIELDS = {"stream_arn": _TEXT, "shard_id": _TEXT, "start": _TEXT, "end": 
 REDRIVE = RecordKind(
     "redrive",
     {"applied": _FLAG, "clean": _FLAG, "objects": _INTEGER, "records": _INTEGER, "counts": _WIRE}
-    | {"done": _WIRE, "leftovers": _WIRE, "lost": _WIRE},
+    | {"done": _WIRE, "leftovers": _WIRE, "lost": _WIRE, "ended": _TEXT},
 )
 LEFTOVER = RecordKind("leftover", _LEFTOVER_FIELDS | _RECORD_FIELDS)
 LOST = RecordKind(

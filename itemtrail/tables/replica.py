@@ -66,6 +66,7 @@ def repair_blocks(repaired: Repaired, title: str) -> Iterator[RenderableType]:
     ]
     if repaired.applied:
         lines.append(CountLine(repaired.healed, "as in the source now", "green"))
+        lines.append(CountLine(repaired.deleted, "of these deleted from the replica", "magenta"))
     yield titled(title, count_table(lines), "")
     unhealed = list(unhealed_records(repaired))
     if unhealed:

@@ -1,13 +1,13 @@
 """How far a backfill is, kept so that it can be killed at any moment and goes on from there."""
 
 import threading
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from operations.backfill.results import Counts, PageResult, Problem, problems_of
 from operations.errors import StateFileError
 from operations.execution.state_file import State, StateFile
+from operations.execution.under_way import UnderWay, read_keys
 from reports.access.progress import Progress
 from stream_core.attribute_values import Item
 from stream_core.errors import MalformedRecordError
@@ -22,27 +22,20 @@ class BackfillPart:
     Attributes:
         start: the last key that is done with; None: nothing is.
         done: whether all of it is.
-        under_way: keys that are being settled. An item that was written into the replica and is
-            then deleted from the source is in no page any more: only this list knows it.
     """
 
     start: Item | None = None
     done: bool = False
-    under_way: list[Item] = field(default_factory=list)
 
     def as_json(self) -> State:
         """For the state file."""
-        return {"start": self.start, "done": self.done, "under_way": self.under_way}
+        return {"start": self.start, "done": self.done}
 
     @classmethod
     def of_json(cls, state: State) -> "BackfillPart":
         """From the state file."""
         start = state["start"]
-        return cls(
-            None if start is None else read_key(start),
-            state["done"],
-            [read_key(keys) for keys in state["under_way"]],
-        )
+        return cls(None if start is None else read_key(start), state["done"])
 
 
 class Journal:
@@ -52,6 +45,8 @@ class Journal:
         started: when the first of its runs began, by the service's clock.
         counts: of all runs since the backfill was begun.
         refused: items that will never be done.
+        under_way: keys that are being settled.
+        ended: why this run ended before all was done; None: it did not.
         undone: why parts of this run could not be finished.
     """
 
@@ -83,7 +78,9 @@ class Journal:
         self.counts = Counts()
         self.refused: list[Problem] = []
         self.undone: list[Problem] = []
+        self.ended: str | None = None
         self.parts = [BackfillPart() for _ in range(parts)]
+        self.under_way = UnderWay(self._keep)
         if file is not None and (saved := file.load()) is not None:
             self._restore(file, saved)
 
@@ -93,16 +90,11 @@ class Journal:
             self.counts = Counts(**saved["counts"])
             self.refused = [Problem(*problem) for problem in saved["refused"]]
             self.parts = [BackfillPart.of_json(part) for part in saved["parts"]]
+            self.under_way = UnderWay(self._keep, read_keys(file, saved["under_way"]))
         except (KeyError, TypeError, ValueError, MalformedRecordError) as error:
             raise StateFileError(
                 f"the state file {file.path} was altered ({error}): delete it to begin anew"
             ) from error
-
-    def begin(self, number: int, keys: Iterable[Item]) -> None:
-        """Remember which items of a part are about to be settled."""
-        with self._lock:
-            self.parts[number].under_way = list(keys)
-            self._save()
 
     def finish(self, number: int, start: Item | None, result: PageResult) -> None:
         """A page of a part is done with.
@@ -127,13 +119,17 @@ class Journal:
 
     @property
     def is_finished(self) -> bool:
-        """Whether every part is done."""
-        return all(part.done for part in self.parts)
+        """Whether every part is done, and nothing is left half-way."""
+        return all(part.done for part in self.parts) and not self.under_way.keys
 
     def close(self) -> None:
         """Forget what is finished; keep what is not."""
         if self._file is not None and self.is_finished:
             self._file.remove()
+
+    def _keep(self) -> None:
+        with self._lock:
+            self._save()
 
     def _save(self) -> None:
         if self._file is not None:
@@ -141,6 +137,7 @@ class Journal:
                 {
                     "started": time_text(self.started),
                     "parts": [part.as_json() for part in self.parts],
+                    "under_way": self.under_way.keys,
                     "counts": self.counts.as_json(),
                     "refused": [[problem.key_digest, problem.reason] for problem in self.refused],
                 }

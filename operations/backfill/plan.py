@@ -7,6 +7,7 @@ changes or is deleted meanwhile ends in the source's state. A page is done with 
 has succeeded; then the state file has the place to go on from.
 """
 
+import dataclasses
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,15 +21,19 @@ from operations.backfill.run import PATIENCE_S, BackfillRun
 from operations.backfill.source_facts import SourceFacts
 from operations.deployed_tables import DeployedTables
 from operations.errors import RefusedError
+from operations.execution.guard import DeleteBrake, require_followed
 from operations.execution.pace import Pace
 from operations.execution.service_clock import ServiceClock
 from operations.execution.state_file import StateFile
 from reports.access.clients import CONCURRENCY
+from reports.access.table_description import TableDescription, describe
 from reports.deployment.stack import Stack
 from reports.exports.export import Export
 from stream_core.history_row import time_text
 
 _MOST_SEGMENTS = 256
+# Where nothing is deleted.
+_NO_BRAKE = DeleteBrake("", 0, is_lifted=True)
 _GO_ON = "run the same command again: it goes on from {}"
 
 
@@ -43,6 +48,7 @@ class Backfill:
         problems: items that the history or the replica refuses; trying again does not help.
         unfinished: items that could not be done with now.
         go_on: how to go on, in words; None: there is nothing left to do.
+        ended: why this run ended before all was done; None: it did not.
         gap: a declaration for `verify --gaps`: what was changed or deleted before its baseline
             has no beginning in the history, and never will. None: not all baselines are written.
         mark: what became of the mark of a finished backfill; None: the history was left alone.
@@ -56,6 +62,7 @@ class Backfill:
     go_on: str | None
     gap: dict[str, str] | None
     mark: MarkResult | None
+    ended: str | None = None
 
 
 def backfill(  # noqa: PLR0913 - what people may choose
@@ -66,6 +73,7 @@ def backfill(  # noqa: PLR0913 - what people may choose
     segments: int = CONCURRENCY,
     apply: bool = False,
     state_path: str | Path | None = None,
+    deletes: str | None = None,
     history: bool = True,
     replica: bool = True,
     pace: Pace,
@@ -82,12 +90,14 @@ def backfill(  # noqa: PLR0913 - what people may choose
         segments: how many parts of the table, or files of the export, to work on side by side.
         apply: write; otherwise what would be written is counted.
         state_path: where to keep how far it is. When it is interrupted the same call goes on.
+        deletes: the replica's name, given to have items deleted from it however many they are.
         history: write baselines.
         replica: settle the replica.
         pace: how fast, how long a page is tried, what is called with the items done.
 
     Raises:
-        RefusedError: it would do harm, or there is nothing to do.
+        RefusedError: it would do harm, or there is nothing to do; the history or the stack is
+            another table's.
         StateFileError: the state file is of another run, or cannot be used.
         ExportError: the export is damaged, or not a full one in DYNAMODB_JSON.
         OperationError: a table does not answer; go on later.
@@ -104,6 +114,9 @@ def backfill(  # noqa: PLR0913 - what people may choose
         clock=ServiceClock(pace.machine.now),
     )
     plan.require_sense(state_path)
+    plan = dataclasses.replace(
+        plan, brake=plan.brake_on(require_followed(deployment, pace), deletes)
+    )
     facts = SourceFacts.read(deployment, plan.clock)
     full_export = None if export is None else Export.read(export, deployment.s3)
     if full_export is not None:
@@ -127,6 +140,15 @@ class _Plan:
     replica: bool
     pace: Pace
     clock: ServiceClock
+    brake: DeleteBrake = _NO_BRAKE
+
+    def brake_on(self, source: TableDescription, deletes: str | None) -> DeleteBrake:
+        """What holds deletes from the replica, where there are any."""
+        deployment = self.deployment
+        if not self.replica or not self.apply:
+            return _NO_BRAKE
+        replica = describe(deployment.replica_client, deployment.replica.name)
+        return DeleteBrake.on(deployment, source, replica, deletes, self.pace)
 
     def require_sense(self, state_path: str | Path | None) -> None:
         """Refuse what would do harm, and what would do nothing."""
@@ -166,17 +188,17 @@ class _Plan:
         self, facts: SourceFacts, export: Export | None, file: StateFile | None
     ) -> Backfill:
         """Go as far as it gets."""
+        if export is not None and self.brake.doubt:
+            # What is in the export and not in the source would be deleted.
+            self.brake.require(export.items)
         parts = self.segments if export is None else len(export.files)
         expected = facts.expected if export is None else export.items
         started = self.clock.latest() if export is None else export.time
         journal = Journal(parts, file, started, expected, self.pace.progress)
         run = self._run(facts, journal)
         marks = MarkWriter(self.deployment, self.stack, self.clock, facts)
-        if export is None:
-            self._tune(facts)
-            run.side_by_side(run.segment, self.segments)
-        else:
-            run.side_by_side(lambda number: run.file(export, number), self.segments)
+        if run.settle_again():
+            self._work(run, facts, export)
         mark = None
         if self.history:
             method = "scan" if export is None else "export"
@@ -194,7 +216,15 @@ class _Plan:
             go_on=None if journal.is_finished or file is None else _GO_ON.format(file.path),
             gap=_gap(facts, until) if has_gap else None,
             mark=mark,
+            ended=journal.ended,
         )
+
+    def _work(self, run: BackfillRun, facts: SourceFacts, export: Export | None) -> None:
+        if export is None:
+            self._tune(facts)
+            run.side_by_side(run.segment, self.segments)
+        else:
+            run.side_by_side(lambda number: run.file(export, number), self.segments)
 
     def _run(self, facts: SourceFacts, journal: Journal) -> BackfillRun:
         return BackfillRun(
@@ -203,6 +233,7 @@ class _Plan:
             journal,
             baselines=self._baselines(facts) if self.history else None,
             settler=self.deployment.settler if self.replica and self.apply else None,
+            brake=self.brake,
             replica=self.replica,
             apply=self.apply,
             pace=self.pace,

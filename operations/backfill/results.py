@@ -33,6 +33,7 @@ class Counts:
         gone: how many were deleted before their baseline could be taken: their REMOVE shows them.
         changed_first: how many were changed before their baseline, and have no older row.
         settled: items of which the replica now has what the source has, deleted ones included.
+        deleted: of these, items that the source has no more: deleted from the replica if there.
     """
 
     scanned: int = 0
@@ -41,6 +42,7 @@ class Counts:
     gone: int = 0
     changed_first: int = 0
     settled: int = 0
+    deleted: int = 0
 
     def add(self, other: "Counts") -> None:
         """Count some other items too."""

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from operations.errors import OperationError
+from operations.errors import NoAnswerError
 from stream_core.retry import Patience, Retry, classify, error_code
 
 Answer = TypeVar("Answer")
@@ -25,7 +25,7 @@ def answer_to(request: Callable[[], Answer], patience: Patience, table: str) -> 
         table: what is asked, for the message.
 
     Raises:
-        OperationError: it was still throttled or out of reach when patience ran out.
+        NoAnswerError: it was still throttled or out of reach when patience ran out.
         ClientError, BotoCoreError: it was refused for another reason.
     """
     answers: list[Answer] = []
@@ -42,7 +42,7 @@ def answer_to(request: Callable[[], Answer], patience: Patience, table: str) -> 
         return []
 
     if patience.work_off([None], attempt):
-        raise OperationError(
+        raise NoAnswerError(
             f"'{table}' does not answer ({error_code(errors[-1])}): try again later, or slower"
         ) from errors[-1]
     return answers[0]

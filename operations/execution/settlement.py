@@ -12,6 +12,7 @@ from threading import current_thread, main_thread
 
 from more_itertools import chunked
 
+from operations.execution.under_way import UnderWay
 from replica_writer.settle import Settled, Settler
 from replica_writer.tables import MAX_WRITES, Keys
 from stream_core.attribute_values import Item
@@ -30,6 +31,7 @@ class SettledAll:
 
     Attributes:
         writes: items written or deleted, corrections included.
+        deletes: of these, how many were deleted.
         corrections: of these, how many because the source differed from what was written.
         restless: ids that changed in the source after every write, for as long as was waited.
         unstored: ids to try again later: throttled, unreachable, not allowed (see `errors`).
@@ -38,6 +40,7 @@ class SettledAll:
     """
 
     writes: int = 0
+    deletes: int = 0
     corrections: int = 0
     restless: frozenset[str] = frozenset()
     unstored: frozenset[str] = frozenset()
@@ -50,25 +53,32 @@ class SettledAll:
         return self.restless | self.unstored | self.refused.keys()
 
 
-def settle_all(settler: Settler, keys: Keys, patience: Callable[[], Patience]) -> SettledAll:
+def settle_all(
+    settler: Settler, keys: Keys, patience: Callable[[], Patience], under_way: UnderWay
+) -> SettledAll:
     """Make items of the replica equal to the source; harmless to repeat, at any time.
 
     An interrupt takes effect when the call under way has ended: between a write and the read
-    after it, the replica could be left with a state that the source no longer has.
+    after it, the replica could be left with a state that the source no longer has. Of a process
+    that is killed there, `under_way` knows what has to be settled again.
 
     Args:
         settler: the two tables; it must be allowed to read the source.
         keys: the items' keys by id, any number.
         patience: makes the patience for each call of some hundred items.
+        under_way: keeps the keys of each call for as long as it lasts.
 
     Raises:
         ValueError: the settler has no source to read.
     """
     total = Settled()
     for portion in map(dict, chunked(keys.items(), KEYS_A_CALL)):
+        number = under_way.begin(portion.values())
         _to_its_end(partial(_settle, settler, portion, patience(), total))
+        under_way.end(number, total.unsettled & portion.keys())
     return SettledAll(
         total.writes,
+        total.deletes,
         total.corrections,
         frozenset(total.restless),
         frozenset(total.unsettled - total.restless),

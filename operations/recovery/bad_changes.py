@@ -12,6 +12,7 @@ from datetime import datetime
 from functools import partial
 
 from operations.deployed_tables import DeployedTables
+from operations.execution.guard import require_followed
 from operations.execution.pace import Pace
 from operations.recovery.recorded import await_recorded
 from reports.access.parallel import in_order
@@ -91,10 +92,12 @@ def select_bad(  # noqa: PLR0913 - the whole selection
         pace: what is called with the changes selected, and while it waits.
 
     Raises:
-        RefusedError: a table is not named, or changes of the range may not be recorded yet.
+        RefusedError: a table is not named, changes of the range may not be recorded yet, or the
+            history or the stack is another table's.
         ReportError: the range ends before it starts.
         IntegrityError: the history is not what was written.
     """
+    require_followed(deployment, pace)
     sieve = _Sieve(where or Selection(), pace)
     await_recorded(deployment.reader, until, wait=wait, pace=pace)
     distinct = None if keys is None else {item_id(key): key for key in keys}

@@ -12,6 +12,7 @@ from datetime import datetime
 from functools import partial
 
 from operations.deployed_tables import DeployedTables
+from operations.execution.guard import require_followed
 from operations.execution.pace import Pace
 from operations.execution.rate import Rate
 from operations.recovery.conditional_write import ConditionalWriter, WriteOutcome, WriteResult
@@ -123,9 +124,10 @@ def plan_restore(  # noqa: PLR0913 - all that is asked for
         pace: what is called with the items compared.
 
     Raises:
-        RefusedError: a table is not named.
+        RefusedError: a table is not named; the history or the stack is another table's.
         TableNotFoundError: there is no such table.
     """
+    require_followed(deployment, pace)
     distinct = {item_id(key): key for key in keys}
     plans: list[ItemPlan] = []
     now = pace.machine.now()
@@ -145,7 +147,11 @@ def carry_out(deployment: DeployedTables, plans: Sequence[ItemPlan], *, pace: Pa
         deployment: the source table, which is written.
         plans: what to do.
         pace: how fast, how long each item is tried, what is called with the items done.
+
+    Raises:
+        RefusedError: the history or the stack is another table's.
     """
+    require_followed(deployment, pace)
     reader = deployment.reader
     writer = ConditionalWriter(
         deployment.dynamodb, deployment.source_table, reader.live, pace.patience

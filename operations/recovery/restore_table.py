@@ -16,6 +16,7 @@ from more_itertools import chunked
 
 from operations.deployed_tables import DeployedTables
 from operations.errors import RefusedError
+from operations.execution.guard import require_history_of
 from operations.execution.pace import Pace
 from operations.execution.request import codes_text
 from operations.recovery.new_table import NewTable, encryption_of
@@ -152,12 +153,13 @@ def restore_table(  # noqa: PLR0913 - the whole order, as it is given
             what is read for them.
 
     Raises:
-        RefusedError: the new table is not empty, has another key, or is one of the deployment's.
+        RefusedError: the new table is not empty, has another key, or is one of the deployment's;
+            the history is another table's.
         TableNotFoundError: there is no history table.
     """
     if new_table in {deployment.source_table, deployment.history_table, deployment.replica_table}:
         raise RefusedError(f"'{new_table}' is in use here: name a table that does not exist")
-    reader, keys, encryption = _source(deployment, key_schema)
+    reader, keys, encryption = _source(deployment, key_schema, pace)
     target = NewTable(deployment.dynamodb, new_table)
     was_there = target.is_there(keys)
     as_of = table_states(reader, at, pace.machine.now(), certain=False, progress=pace.progress)
@@ -174,7 +176,7 @@ def restore_table(  # noqa: PLR0913 - the whole order, as it is given
 
 
 def _source(
-    deployment: DeployedTables, key_schema: KeySchema | None
+    deployment: DeployedTables, key_schema: KeySchema | None, pace: Pace
 ) -> tuple[RowReader, KeySchema, Mapping[str, Any] | None]:
     """What reads the history and, if it is still there, the source; its key and encryption."""
     reader = deployment.reader
@@ -189,6 +191,8 @@ def _source(
                 "key first (--key-attribute NAME:TYPE)"
             ) from error
         return deployment.reader_with(None), key_schema, None
+    # Its stream may be another than the stack's by now: the source is only read.
+    require_history_of(deployment, table, pace)
     return reader, table.key_schema, encryption_of(table)
 
 

@@ -15,6 +15,7 @@ from functools import partial
 from botocore.exceptions import BotoCoreError, ClientError
 
 from operations.deployed_tables import DeployedTables
+from operations.execution.guard import require_followed
 from operations.execution.pace import Pace
 from operations.execution.plan_file import state_digest
 from operations.recovery.bad_changes import BadItem, Selected, Undecided
@@ -116,7 +117,11 @@ def take_back(
         terms: which numbers are counters, and what is written beside it.
         apply: without it nothing is written: the result shows what would be.
         pace: how fast, how long each write is tried, what is called with the items done.
+
+    Raises:
+        RefusedError: the history or the stack is another table's.
     """
+    require_followed(deployment, pace)
     reader = deployment.reader
     writer = ConditionalWriter(
         deployment.dynamodb, deployment.source_table, reader.live, pace.patience

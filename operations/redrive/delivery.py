@@ -13,6 +13,7 @@ from typing import TypeAlias
 from history_writer.writer import HistoryWriter
 from operations.execution.request import codes_text
 from operations.execution.settlement import settle_all
+from operations.execution.under_way import UnderWay
 from replica_writer.settle import Settler
 from stream_core.batch import Delivery, Outcome
 from stream_core.errors import IntegrityError
@@ -73,6 +74,11 @@ class Redelivery:
         """Note that some records are not delivered."""
         self.failed |= {id(delivery.record): undelivered for delivery in deliveries}
 
+    def is_unsent(self, deliveries: Iterable[Delivery]) -> bool:
+        """Whether none of some deliveries got through, for reasons that may pass."""
+        outcomes = [self.failed.get(id(delivery.record)) for delivery in deliveries]
+        return all(outcome and outcome.why is Cause.UNSTORED for outcome in outcomes)
+
 
 def to_history(
     writer: HistoryWriter, deliveries: Sequence[Delivery], patience: Patience
@@ -89,7 +95,10 @@ def to_history(
 
 
 def to_replica(
-    settler: Settler, deliveries: Sequence[Delivery], patience: Callable[[], Patience]
+    settler: Settler,
+    deliveries: Sequence[Delivery],
+    patience: Callable[[], Patience],
+    under_way: UnderWay,
 ) -> Redelivery:
     """Have the items that records are about equal to the source; nothing of a record is written."""
     redelivery = Redelivery()
@@ -97,7 +106,7 @@ def to_replica(
     for delivery in deliveries:
         by_item.setdefault(delivery.change.item_id, []).append(delivery)
     keys = {identifier: group[0].change.keys for identifier, group in by_item.items()}
-    settled = settle_all(settler, keys, patience)
+    settled = settle_all(settler, keys, patience, under_way)
     redelivery.counts["Settled"] = len(keys) - len(settled.failed)
     unstored = Undelivered(Cause.UNSTORED, codes_text(settled.errors))
     restless = Undelivered(Cause.RESTLESS, "the item changes all the time")

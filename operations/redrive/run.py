@@ -6,7 +6,7 @@ times, interrupted anywhere. An object leaves its place only when everything in 
 
 from collections import Counter
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from operations.deployed_tables import DeployedTables
 from operations.errors import OperationError, RefusedError
-from operations.execution.pace import Pace
+from operations.execution.guard import require_followed
+from operations.execution.pace import USUAL_PATIENCE_S, Pace
+from operations.execution.settlement import by_id, settle_all
+from operations.execution.standstill import Standstill
+from operations.execution.state_file import StateFile
+from operations.execution.under_way import UnderWay, UnderWayFile
 from operations.redrive.announcement import Announcement, caller
 from operations.redrive.bucket import FailureBucket, UnmovedError
 from operations.redrive.contents import Leftover, Load, Lost, Unpacker
@@ -29,6 +34,8 @@ from stream_core.batch import Delivery
 from stream_core.clients import CLIENT_CONFIG
 from stream_core.retry import error_code
 
+# A row is written; to settle an item is to read the source, to write, and to read it again.
+_TOUCHES = {Consumer.HISTORY_WRITER: 1, Consumer.REPLICA_WRITER: 3}
 # What is delivered together: enough to keep requests under way side by side.
 _MOST_RECORDS = 100
 _MOST_BYTES = 8 * 1024 * 1024
@@ -47,6 +54,7 @@ class Redriven:
         leftovers: what stays where it is, and why.
         lost: parts of the stream that have expired.
         counts: rows written and found (`RowsWritten`, `Duplicates`), items settled (`Settled`).
+        ended: why it ended before all was looked at; None: it did not.
     """
 
     applied: bool
@@ -56,11 +64,12 @@ class Redriven:
     leftovers: tuple[Leftover, ...]
     lost: tuple[Lost, ...]
     counts: Counter[str]
+    ended: str | None = None
 
     @property
     def is_clean(self) -> bool:
         """Whether nothing is left behind."""
-        return not self.leftovers and not self.lost
+        return not self.leftovers and not self.lost and self.ended is None
 
 
 @dataclass
@@ -71,6 +80,7 @@ class _RedriveTotals:
     leftovers: list[Leftover] = field(default_factory=list)
     lost: list[Lost] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    ended: str | None = None
 
     def result(self, *, applied: bool) -> Redriven:
         return Redriven(
@@ -81,6 +91,7 @@ class _RedriveTotals:
             tuple(self.leftovers),
             tuple(self.lost),
             self.counts,
+            self.ended,
         )
 
 
@@ -108,6 +119,7 @@ def redrive(  # noqa: PLR0913 - the whole order, as it is given
     deployed: Collection[Consumer] = tuple(Consumer),
     names: Mapping[str, Consumer] | None = None,
     files: Collection[Path] = (),
+    state_path: str | Path | None = None,
     pace: Pace,
 ) -> Redriven:
     """Bring back quarantined records and failed batches; harmless to repeat.
@@ -126,11 +138,15 @@ def redrive(  # noqa: PLR0913 - the whole order, as it is given
         names: see `names_of`.
         files: invocation records of an older set-up, or messages with them, or what `get-records`
             printed, on this machine.
-        pace: how many records a second, how long a hundred of them, or a page of the stream, are
-            tried, what is called with the objects done.
+        state_path: where to keep which items are being settled, for the next redrive to settle
+            again if this one is killed; None: nowhere.
+        pace: how many records and items a second, read or written; for how long nothing may
+            succeed, or a page of the stream be tried; what is called with the objects done.
 
     Raises:
-        RefusedError: a table, a bucket or a consumer is not named.
+        RefusedError: a table, a bucket or a consumer is not named; the history or the stack is
+            another table's.
+        StateFileError: the state file is of another run, or cannot be used.
         OperationError: a file cannot be read.
         ClientError, BotoCoreError: the bucket cannot be listed.
     """
@@ -146,21 +162,60 @@ def redrive(  # noqa: PLR0913 - the whole order, as it is given
         None if deployment.endpoint_url else deployment.session.region_name,
     )
     bucket = _bucket(deployment, files)
-    deliver = _Courier(deployment, consumers, pace) if apply else None
-    totals = _RedriveTotals()
     loads = _loads(bucket, files, unpacker)
+    if not apply:
+        require_followed(deployment, pace)
+        return _totals(loads, None, None, pace).result(applied=False)
+    file = None
+    if state_path is not None and Consumer.REPLICA_WRITER in consumers:
+        file = StateFile(state_path, _about(deployment))
+    with file.alone() if file else nullcontext():
+        kept = UnderWayFile(file)
+        courier = _Courier(deployment, consumers, pace, kept.under_way)
+        require_followed(deployment, pace)
+        courier.settle_again()
+        totals = _totals(loads, bucket, courier, pace)
+        kept.close()
+    return totals.result(applied=True)
+
+
+def _about(deployment: DeployedTables) -> dict[str, object]:
+    return {
+        "operation": "redrive",
+        "source": deployment.source_table,
+        "replica": [
+            deployment.replica_region,
+            deployment.replica_table,
+            deployment.replica_role_arn,
+        ],
+    }
+
+
+def _totals(
+    loads: Generator[Load, None, None],
+    bucket: FailureBucket | None,
+    courier: "_Courier | None",
+    pace: Pace,
+) -> _RedriveTotals:
+    """What becomes of all loads; without a courier nothing does."""
+    totals = _RedriveTotals()
     with closing(loads):
         for group in _groups(loads):
             totals.objects += len(group)
-            totals.records += sum(len(load.deliveries) for load in group)
-            if deliver:
-                totals.counts += deliver(group)
-            for load in _put_away(bucket if apply else None, group):
+            records = sum(len(load.deliveries) for load in group)
+            totals.records += records
+            pace.rate.take(records)
+            if courier:
+                totals.counts += courier.deliver(group)
+            for load in _put_away(bucket, group):
                 totals.leftovers += load.leftovers
                 totals.lost += load.lost
                 totals.done += [load.where] if load.is_finished_with else []
             pace.progress("objects", totals.objects, None)
-    return totals.result(applied=apply)
+            if courier and (reason := courier.standstill.reason) is not None:
+                totals.ended = reason
+                break
+    return totals
 
 
 def _bucket(deployment: DeployedTables, files: Collection[Path]) -> FailureBucket | None:
@@ -235,9 +290,15 @@ class _Courier:
     """Brings loads to the consumers' tables."""
 
     def __init__(
-        self, deployment: DeployedTables, consumers: Collection[Consumer], pace: Pace
+        self,
+        deployment: DeployedTables,
+        consumers: Collection[Consumer],
+        pace: Pace,
+        under_way: UnderWay,
     ) -> None:
+        self.standstill = standstill = Standstill(pace.machine, pace.wait_s(USUAL_PATIENCE_S))
         self._rate = pace.rate
+        self._under_way = under_way
         self._ways: dict[Consumer, Callable[[list[Delivery]], Redelivery]] = {}
         # Made now, so that what is not named is missed before anything is written.
         if Consumer.HISTORY_WRITER in consumers:
@@ -251,22 +312,35 @@ class _Courier:
 
             def announced(deliveries: list[Delivery]) -> Redelivery:
                 announcement.make(deliveries[0].change.event_source_arn)
-                return to_history(writer, deliveries, pace.patience())
+                return to_history(writer, deliveries, standstill.patience())
 
             self._ways[Consumer.HISTORY_WRITER] = announced
-        if Consumer.REPLICA_WRITER in consumers:
-            settler = deployment.settler
+        self._settler = deployment.settler if Consumer.REPLICA_WRITER in consumers else None
+        if (settler := self._settler) is not None:
             self._ways[Consumer.REPLICA_WRITER] = lambda deliveries: to_replica(
-                settler, deliveries, pace.patience
+                settler, deliveries, standstill.patience, under_way
             )
 
-    def __call__(self, group: list[Load]) -> Counter[str]:
+    def settle_again(self) -> None:
+        """Settle what an earlier redrive may have left half-way; what cannot be now stays kept."""
+        keys = by_id(self._under_way.remaining)
+        if self._settler is not None and keys:
+            self._rate.take(_TOUCHES[Consumer.REPLICA_WRITER] * len(keys))
+            settle_all(self._settler, keys, self.standstill.patience, self._under_way)
+
+    def deliver(self, group: list[Load]) -> Counter[str]:
+        """Bring a group of loads; returns what was written."""
         counts: Counter[str] = Counter()
-        self._rate.take(sum(len(load.deliveries) for load in group))
         for consumer, deliver in self._ways.items():
             deliveries = _for(consumer, group)
             if deliveries:
+                self._rate.take(_TOUCHES[consumer] * len(deliveries))
+                since = self.standstill.now()
                 redelivery = deliver(deliveries)
+                if redelivery.is_unsent(deliveries):
+                    self.standstill.failed(since)
+                else:
+                    self.standstill.moved()
                 counts += redelivery.counts
                 _leave(redelivery, consumer, group)
         return counts

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from botocore.exceptions import BotoCoreError, ClientError
 from more_itertools import chunked
 
-from operations.errors import OperationError, RefusedError
+from operations.errors import NoAnswerError, OperationError, RefusedError
 from operations.execution.pace import Pace
 from operations.execution.request import answer_to
 from replica_writer.tables import MAX_READS, Keys
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # A megabyte, which an answer may have, holds ten thousand small items. So many of each segment
 # are in memory.
 PAGE_ITEMS = 1_000
-_GIVE_UP_AFTER_S = 120.0
+_GIVE_UP_AFTER_S = 60.0
 
 
 class Place(NamedTuple):
@@ -113,7 +113,7 @@ class ComparedTable:
         for portion in chunked(keys.values(), self._most(MAX_READS)):
             self.pace.rate.take(len(portion))
             if self._patience().work_off(portion, attempt):
-                raise OperationError(
+                raise NoAnswerError(
                     f"'{self.name}' gives no more items: try again later, or slower"
                 )
         return items

@@ -1,5 +1,6 @@
 """Make items of the replica equal to the source, and look whether they are.
 
+First all items are looked at, and nothing is written until it is known how many would be deleted.
 Nothing that was read before is ever written: an item is settled, which means that the source is
 asked what it is, and asked again after the write, until both agree. So a repair cannot put back an
 older state over what is written meanwhile.
@@ -8,25 +9,30 @@ older state over what is written meanwhile.
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
+from itertools import chain
+from pathlib import Path
 
 from more_itertools import chunked
 
 from operations.deployed_tables import DeployedTables
+from operations.errors import OperationError
+from operations.execution.guard import DeleteBrake, require_followed
 from operations.execution.pace import Pace
 from operations.execution.request import codes_text
 from operations.execution.settlement import KEYS_A_CALL, by_id, settle_all
+from operations.execution.standstill import Standstill
+from operations.execution.state_file import StateFile
+from operations.execution.under_way import UnderWay, UnderWayFile
 from operations.replica.discrepancies import DiscrepancyKind
 from operations.replica.table_pair import TablePair, equal
 from operations.replica.watch import MOST_SUSPECTS, Conclusion, Watch
 from replica_writer.settle import Settler
 from replica_writer.tables import Keys
 from reports.access.clients import CONCURRENCY
-from reports.access.machine import Machine
 from stream_core.attribute_values import Item
 
-_SETTLE_FOR_S = 60.0
 # What differs after that is written by another writer as fast as it is healed.
 _MOST_ATTEMPTS = 3
 _DIFFERS_AGAIN = (
@@ -51,12 +57,14 @@ class Repaired:
 
     Attributes:
         applied: whether anything was written.
-        looked_at: items requested.
+        looked_at: items requested, and those that an earlier repair had left half-way.
         equal: of these, items that needed nothing.
         differing: items that differed, by how.
         healed: of these, items that were equal after they were settled.
+        deleted: items deleted from the replica.
         restless: keys of items that changed all the time, so that nothing can be said of them.
         unhealed: items that could not be made equal; try again when the cause is removed.
+        ended: why it ended before all was done or, in a dry run, why nothing would be written.
     """
 
     applied: bool
@@ -64,8 +72,10 @@ class Repaired:
     equal: int
     differing: dict[DiscrepancyKind, int]
     healed: int
+    deleted: int
     restless: tuple[Item, ...]
     unhealed: tuple[Unhealed, ...]
+    ended: str | None = None
 
     @property
     def is_clean(self) -> bool:
@@ -73,71 +83,147 @@ class Repaired:
         return self.looked_at == self.equal + self.healed
 
 
-def repair(
+def repair(  # noqa: PLR0913 - the whole order, as it is given
     deployment: DeployedTables,
     keys: Iterable[Item],
     *,
     apply: bool = False,
+    deletes: str | None = None,
+    state_path: str | Path | None = None,
     pace: Pace,
 ) -> Repaired:
     """Heal items of the replica by settling them; harmless to repeat, and to interrupt.
 
     Args:
         deployment: names the tables.
-        keys: the items' keys, any number of them; no more are taken than are at work.
+        keys: the items' keys, any number of them; those that differ are in memory.
         apply: write; otherwise it is counted what would be written.
+        deletes: the replica's name, given to have items deleted from it however many they are.
+        state_path: where to keep which items are being settled, for the next repair to settle
+            again if this one is killed; None: nowhere.
         pace: how many items a second, of both tables together; for how long an item that still
             differs afterwards has to do so; what is called with the items done.
 
     Raises:
-        RefusedError: no replica is named, it is the source itself, or it has another key.
+        RefusedError: no replica is named, it is the source itself, or it has another key; the
+            history or the stack is another table's; too large a share would be deleted.
         KeyShapeError: one of the keys is no key of the table.
+        StateFileError: the state file is of another run, or cannot be used.
         OperationError: a table cannot be read.
     """
     tables = TablePair.open(deployment, pace)
-    with ThreadPoolExecutor(CONCURRENCY) as threads:
-        watch = Watch(tables, threads, pace)
-        run = _RepairRun(tables, deployment.settler if apply else None, watch, pace.machine)
+    source = require_followed(deployment, pace)
+    brake = DeleteBrake.on(deployment, source, tables.replica.description, deletes, pace)
+    file = None if state_path is None else StateFile(state_path, _about(tables, deployment))
+    alone = file.alone() if file and apply else nullcontext()
+    with alone, ThreadPoolExecutor(CONCURRENCY) as pool:
+        kept = UnderWayFile(file)
         # Refuses what is no key of the table.
-        checked = map(tables.source.key.key_of, keys)
+        checked = map(tables.source.key.key_of, chain(kept.under_way.remaining, keys))
+        watch = Watch(tables, pool, pace)
+        run = _RepairRun(tables, deployment.settler if apply else None, watch, kept.under_way)
         for portion in map(by_id, chunked(checked, KEYS_A_CALL)):
             run.look_at(portion)
-            run.look_again(MOST_SUSPECTS)
             pace.progress("items", run.looked_at, None)
-        run.look_again(0)
-    return run.result()
+        if apply:
+            run.heal(brake, pace)
+            kept.close()
+    return run.result(brake)
+
+
+def _about(tables: TablePair, deployment: DeployedTables) -> dict[str, object]:
+    replica = tables.replica.description
+    return {
+        "operation": "repair",
+        "source": deployment.source_table,
+        "replica": [replica.arn or replica.name, replica.table_id],
+    }
 
 
 class _RepairRun:
     """One repair, and what became of the items so far."""
 
     def __init__(
-        self, tables: TablePair, settler: Settler | None, watch: Watch, machine: Machine
+        self, tables: TablePair, settler: Settler | None, watch: Watch, under_way: UnderWay
     ) -> None:
         self._tables = tables
         self._settler = settler
         self._watch = watch
-        self._machine = machine
+        self._under_way = under_way
+        self._pace = tables.source.pace
+        self._standstill = Standstill(self._pace.machine)
         self._attempts: Counter[str] = Counter()
-        self._equal = self._healed = 0
+        self._seen: set[str] = set()
+        self._equal = self._healed = self._deleted = 0
         self._differing: Counter[DiscrepancyKind] = Counter()
+        self._waiting: dict[str, Item] = {}
         self._restless: list[Item] = []
         self._unhealed: list[Unhealed] = []
-        self.looked_at = 0
+        self._ended: str | None = None
+
+    @property
+    def looked_at(self) -> int:
+        """How many items were looked at."""
+        return len(self._seen)
 
     def look_at(self, keys: Keys) -> None:
-        """Find out which items differ, and settle them."""
-        self.looked_at += len(keys)
-        differing: dict[str, Item] = {}
+        """Find out which items differ."""
+        keys = {identifier: key for identifier, key in keys.items() if identifier not in self._seen}
+        self._seen |= keys.keys()
         for identifier, states in self._tables.states(keys).items():
             if equal(*states):
                 self._equal += 1
             else:
                 self._differing[DiscrepancyKind.between(*states)] += 1
-                differing[identifier] = keys[identifier]
-        self._settle(differing)
+                self._waiting[identifier] = keys[identifier]
 
-    def look_again(self, most: int) -> None:
+    def heal(self, brake: DeleteBrake, pace: Pace) -> None:
+        """Settle what differs, and see that it stays equal.
+
+        Raises:
+            RefusedError: too large a share of the replica would be deleted.
+        """
+        brake.require(self._differing[DiscrepancyKind.EXTRANEOUS])
+        done = 0
+        try:
+            for portion in map(dict, chunked(self._waiting.items(), KEYS_A_CALL)):
+                self._settle(portion)
+                self._look_again(MOST_SUSPECTS)
+                done += len(portion)
+                pace.progress("items settled", done, len(self._waiting))
+                self._require_progress(brake)
+            self._look_again(0)
+        except OperationError as error:
+            self._ended = str(error)
+
+    def result(self, brake: DeleteBrake) -> Repaired:
+        """What the repair came to."""
+        is_applied = self._settler is not None
+        refusal = brake.refusal(self._differing[DiscrepancyKind.EXTRANEOUS])
+        return Repaired(
+            applied=is_applied,
+            looked_at=self.looked_at,
+            equal=self._equal,
+            differing=dict(self._differing),
+            healed=self._healed,
+            deleted=self._deleted,
+            restless=tuple(self._restless),
+            unhealed=tuple(self._unhealed),
+            ended=self._ended if is_applied else refusal,
+        )
+
+    def _require_progress(self, brake: DeleteBrake) -> None:
+        """See that it makes sense to go on: the source may be emptied, or refuse, meanwhile.
+
+        Raises:
+            OperationError: it does not.
+        """
+        if self._deleted > self._differing[DiscrepancyKind.EXTRANEOUS]:
+            brake.require(self._deleted)
+        if (reason := self._standstill.reason) is not None:
+            raise OperationError(reason)
+
+    def _look_again(self, most: int) -> None:
         """See what becomes of items that differed right after they were settled."""
         for results in self._watch.results(most):
             differing: dict[str, Item] = {}
@@ -153,24 +239,17 @@ class _RepairRun:
                     self._unhealed.append(Unhealed(suspect.key, _DIFFERS_AGAIN))
             self._settle(differing)
 
-    def result(self) -> Repaired:
-        """What the repair came to."""
-        return Repaired(
-            applied=self._settler is not None,
-            looked_at=self.looked_at,
-            equal=self._equal,
-            differing=dict(self._differing),
-            healed=self._healed,
-            restless=tuple(self._restless),
-            unhealed=tuple(self._unhealed),
-        )
-
     def _settle(self, keys: Keys) -> None:
         if self._settler is None or not keys:
             return
-        self._tables.source.pace.rate.take(_TOUCHES * len(keys))
-        patience = partial(self._machine.patience, _SETTLE_FOR_S)
-        settled = settle_all(self._settler, keys, patience)
+        self._pace.rate.take(_TOUCHES * len(keys))
+        since = self._standstill.now()
+        settled = settle_all(self._settler, keys, self._standstill.patience, self._under_way)
+        self._deleted += settled.deletes
+        if keys.keys() <= settled.unstored:
+            self._standstill.failed(since)
+        else:
+            self._standstill.moved()
         codes = codes_text(settled.errors)
         failed = dict.fromkeys(settled.unstored, f"it could not be settled now: {codes}")
         failed |= {

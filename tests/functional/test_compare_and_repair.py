@@ -1,7 +1,11 @@
 """Compare and repair against an emulator, with the deployed handlers following a real stream."""
 
 import contextlib
+import json
 import random
+import signal
+import subprocess
+import sys
 import threading
 import uuid
 from itertools import count
@@ -22,6 +26,7 @@ from reports.access.machine import Machine
 from tests.comparison import keys_of
 from tests.eventually import eventually
 from tests.factories import item, lambda_context, lambda_form, number, text
+from tests.tables import create_table
 
 pytestmark = pytest.mark.functional
 
@@ -34,6 +39,26 @@ AT_ONCE = 20
 ROUNDS = 60
 # A difference counts when it lasts for so many records: longer than a change is on its way.
 PATIENCE = 3 * (MOST_ON_THEIR_WAY + AT_ONCE)
+# A program that repairs an item and is killed when it is written and not read again yet; whoever
+# deletes it from the source in that moment is told of the delete's success before.
+KILLED_REPAIR = """
+import json, os, signal, sys
+import boto3
+from operations.deployed_tables import DeployedTables
+from operations.execution.pace import Pace
+from operations.replica.repair import repair
+from replica_writer.tables import ReplicaTable
+given = json.loads(sys.argv[1])
+session = boto3.Session("test", "test", region_name=given["region"])
+deployment = DeployedTables(session=session, **given["deployment"])
+write = ReplicaTable.write
+def write_and_die(self, *arguments):
+    write(self, *arguments)
+    deployment.dynamodb.delete_item(TableName=deployment.source_table, Key=given["key"])
+    os.kill(os.getpid(), signal.SIGKILL)
+ReplicaTable.write = write_and_die
+repair(deployment, [given["key"]], apply=True, state_path=given["state"], pace=Pace(patience_s=0.4))
+"""
 # Where there are no writes meanwhile.
 SOON = Pace(patience_s=0.4)
 
@@ -383,3 +408,66 @@ def test_the_source_itself_is_refused(system):
         compare(itself, pace=SOON)
     with pytest.raises(RefusedError, match="the source table itself"):
         repair(itself, [{"Id": text("1")}], apply=True, pace=SOON)
+
+
+def test_a_killed_repair_leaves_no_zombie(system, local_stack, tmp_path):
+    """Killed between write and read, its item deleted meanwhile: the next repair takes it away."""
+    system.put(version("1", 1), version("2", 1))
+    state = tmp_path / "state"
+    tables = {"source_table": system.names.source, "replica_table": system.names.replica}
+    given = {"region": local_stack.session().region_name, "deployment": tables}
+    given |= {"key": item("1"), "state": str(state)}
+
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED_REPAIR, json.dumps(given)],
+        env=local_stack.environment(),
+        check=False,
+    )
+    zombies = system.of_replica()
+    result = repair(system.deployment, [item("2")], apply=True, state_path=state, pace=SOON)
+
+    assert killed.returncode == -signal.SIGKILL
+    assert zombies == [version("1", 1)]
+    assert (result.looked_at, result.deleted, result.is_clean) == (2, 1, True)
+    assert system.of_replica() == system.of_source() == [version("2", 1)]
+    assert not state.exists()
+
+
+def test_an_emptied_source_does_not_empty_the_replica(system):
+    """Deleted and made anew under its name, empty: only who names the replica has it emptied."""
+    system.put(*(version(f"{n:03d}", 1) for n in range(60)))
+    system.follow(*BOTH)
+    keys = [item(f"{n:03d}") for n in range(60)]
+    before = system.of_replica()
+    system.dynamodb.delete_table(TableName=system.names.source)
+    create_table(system.dynamodb, system.names.source, {"Id": "S"})
+
+    planned = repair(system.deployment, keys, pace=SOON)
+    with pytest.raises(RefusedError, match=r"60 of about 60 items would be deleted .*--deletes"):
+        repair(system.deployment, keys, apply=True, pace=SOON)
+    kept = system.of_replica()
+    meant = repair(system.deployment, keys, apply=True, deletes=system.names.replica, pace=SOON)
+
+    assert "would be deleted from the replica" in planned.ended
+    assert kept == before
+    assert (meant.deleted, system.of_replica()) == (60, [])
+
+
+def test_the_history_of_another_table_repairs_nothing(make_system):
+    """A foreign history is refused in one line, before anything is written."""
+    other, system = make_system(), make_system()
+    for each in (other, system):
+        each.put(version("1", 1))
+    system.follow("history")
+    mixed = DeployedTables(
+        other.names.source,
+        system.deployment.session,
+        history_table=system.names.history,
+        replica_table=other.names.replica,
+    )
+
+    with pytest.raises(RefusedError, match=f"is of .*{system.names.source}, not of"):
+        repair(mixed, [item("1")], apply=True, pace=SOON)
+
+    assert other.of_replica() == []
+    mixed.pool.shutdown()

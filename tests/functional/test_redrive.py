@@ -8,6 +8,7 @@ import pytest
 from history_writer.overflow_bucket import OverflowBucket
 from history_writer.writer import HistoryWriter
 from operations.deployed_tables import DeployedTables
+from operations.errors import RefusedError
 from operations.execution.pace import Pace
 from operations.redrive.delivery import Cause
 from operations.redrive.objects import StreamRange
@@ -237,3 +238,17 @@ def test_an_object_mended_by_hand_is_redriven(system):
     assert second.done == (key,)
     assert system.objects() == [f"done/{key}"]
     assert len(system.rows()) == 1
+
+
+def test_records_are_not_redriven_into_another_table_s_history(system, make_tables):
+    """Nor put away: one line says whose history it is."""
+    system.live()
+    records = [system.delivered(record) for record in system.records()]
+    system.write(records, system.names.history)
+    key = system.put("aws/lambda/uuid-h/1", invocation({"Records": records}))
+    system.deployment.source_table = make_tables().source
+
+    with pytest.raises(RefusedError, match=f"is of .*{system.names.source}, not of"):
+        system.redrive()
+
+    assert system.objects() == [key]

@@ -14,7 +14,7 @@ import history_writer.app
 from operations.deployed_tables import DeployedTables
 from operations.errors import RefusedError
 from operations.execution.pace import Pace
-from operations.recovery.bad_changes import select_bad
+from operations.recovery.bad_changes import Selected, select_bad
 from operations.recovery.compensation import Terms
 from operations.recovery.conditional_write import WriteOutcome
 from operations.recovery.restore_items import carry_out, plan_restore
@@ -454,3 +454,41 @@ def test_a_whole_table_is_restored_into_a_new_one(trail):
     assert table["DeletionProtectionEnabled"]
     trail.dynamodb.update_table(TableName=new_table, DeletionProtectionEnabled=False)
     trail.dynamodb.delete_table(TableName=new_table)
+
+
+def test_the_history_of_another_table_changes_nothing(trail, dynamodb, make_tables):
+    """Undo and restore refuse it in one line, and so does a restore into a new table."""
+    trail.put(item("1", Version=number(1)))
+    at = trail.moment()
+    trail.put(item("1", Version=number(2)))
+    now = trail.moment()
+    other = make_tables()
+    dynamodb.put_item(TableName=other.source, Item=item("1", Version=number(9)))
+    trail.deployment.source_table = other.source
+    del trail.deployment.reader
+    selection = {"since": at, "until": now, "pace": Pace()}
+
+    refused = pytest.raises(RefusedError, match=f"is of .*{trail.names.source}, not of")
+    with refused:
+        select_bad(trail.deployment, **selection)
+    with refused:
+        take_back(trail.deployment, Selected((), ()), apply=True, pace=Pace())
+    with refused:
+        trail.plans([{"Id": text("1")}], at)
+    with refused:
+        carry_out(trail.deployment, [], pace=Pace())
+    with refused:
+        restore_table(trail.deployment, at, f"{other.source}-then", apply=True, pace=Pace())
+
+    assert trail.items(other.source)["1"] == item("1", Version=number(9))
+
+
+def test_a_stack_that_follows_another_stream_changes_nothing(trail):
+    """What would be written would not be recorded."""
+    trail.put(item("1", Version=number(1)))
+    at = trail.moment()
+    trail.deployment.stack = "employee-trail"
+    trail.deployment.stream_arn = f"{trail.stream_arn[:-1]}x"
+
+    with pytest.raises(RefusedError, match="stack 'employee-trail' follows the stream"):
+        trail.restore([{"Id": text("1")}], at)

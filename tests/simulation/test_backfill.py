@@ -11,9 +11,9 @@ import pytest
 
 from operations.backfill import baselines, source_facts
 from operations.backfill import run as backfill_run
-from operations.backfill.journal import Journal
 from operations.backfill.observation import Dated, DatedItems, stamp
 from operations.execution.service_clock import ServiceClock
+from operations.execution.under_way import UnderWay
 from replica_writer.settle import Settled
 from reports.access.machine import Machine
 from reports.states.evidence import Evidence
@@ -70,7 +70,7 @@ def test_a_seed_is_one_run():
 @contextmanager
 def without_journal():
     """What is under way is not remembered."""
-    with mock.patch.object(Journal, "begin"):
+    with mock.patch.object(UnderWay, "keys", []):
         yield
 
 
@@ -143,6 +143,7 @@ def backfill_run_settled(count):
         errors=Counter(),
         failed=frozenset(),
         writes=count,
+        deletes=0,
     )
 
 

@@ -77,6 +77,7 @@ REPAIRED = Repaired(
     equal=1,
     differing={DiscrepancyKind.MISSING: 3, DiscrepancyKind.DIFFERENT: 1},
     healed=2,
+    deleted=0,
     restless=(ONE,),
     unhealed=(Unhealed(TWO, "the replica refuses it: ValidationException"),),
 )

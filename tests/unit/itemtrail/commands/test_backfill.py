@@ -49,7 +49,7 @@ def test_backfill_is_asked_for_by_what_the_options_say(run):
 
     run(
         *("backfill", "--segments", "3", "--rate", "2.5", "--state", "there.json", "--no-replica"),
-        *("--from-export", "s3://bucket/AWSDynamoDB/1", "--apply", "--yes"),
+        *("--from-export", "s3://bucket/AWSDynamoDB/1", "--apply", "--yes", "--deletes", "Copy"),
         library=library,
     )
 
@@ -60,6 +60,7 @@ def test_backfill_is_asked_for_by_what_the_options_say(run):
         "segments": 3,
         "apply": True,
         "state_path": Path("there.json"),
+        "deletes": "Copy",
         "rate": 2.5,
         "history": True,
         "replica": False,

@@ -169,7 +169,7 @@ def test_a_comparison_has_nothing_to_apply(run):
     [
         ("backfill", {"backfill": replace(BACKFILLED, finished=True, problems=[], unfinished=[])}),
         ("compare", {"compare": ([], CLEAN)}),
-        ("repair", {"repair": Repaired(True, 1, 0, {}, 1, (), ())}),
+        ("repair", {"repair": Repaired(True, 1, 0, {}, 1, 0, (), ())}),
         ("redrive", {"redrive": replace(REDRIVEN, leftovers=(), lost=())}),
         (
             "restore",

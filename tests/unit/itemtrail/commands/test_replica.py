@@ -2,11 +2,12 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from tests.factories import text
-from tests.unit.itemtrail.library import CLEAN, NEW, OLD, ONE, THREE, TWO, Library
+from tests.unit.itemtrail.library import CLEAN, NEW, OLD, ONE, REPAIRED, THREE, TWO, Library
 from tests.unit.itemtrail.outputs import lines_of
 
 
@@ -100,8 +101,20 @@ def test_repair_of_given_keys_compares_nothing_else(run, tmp_path):
     (tmp_path / "keys.txt").write_text("1\n2\n")
     library = Library()
 
-    run("repair", "--keys-file", "keys.txt", "--rate", "5", library=library)
+    run("repair", "--keys-file", "keys.txt", "--rate", "5", "--state", "kept", library=library)
 
     assert library.order == ["repair"]
     (_, keys), named = library.asked["repair"]
-    assert (keys, named) == ([ONE, TWO], {"apply": False, "rate": 5.0})
+    assert keys == [ONE, TWO]
+    assert named == {"apply": False, "deletes": None, "state_path": Path("kept"), "rate": 5.0}
+
+
+def test_deletes_that_were_held_back_are_carried_out_by_name_only(run):
+    """Who has named the replica for a plan that says why it is held back has lifted that."""
+    why = "9 of about 9 items would be deleted from the replica 'Copy', and the source is empty"
+    library = Library(repair=replace(REPAIRED, applied=False, ended=why))
+
+    _, _, err = run("repair", "1", "--apply", "--yes", "--output", "json", library=library)
+
+    assert why in " ".join(err.split())
+    assert library.asked["repair"][1]["deletes"] == "Employee-replica"

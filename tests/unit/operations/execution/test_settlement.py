@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 
 from operations.execution.settlement import KEYS_A_CALL, settle_all
+from operations.execution.under_way import UnderWay
 from reports.access.machine import Machine
 from stream_core.errors import RefusedRecordError
 from tests.factories import item, number, text
@@ -32,7 +33,7 @@ class Tables(TwoTables):
     def settle_all(self, *identifiers, patience_s=60.0):
         keys = {identifier: item(identifier) for identifier in identifiers}
         machine = Machine(clock=lambda: self.now, sleep=self.sleep)
-        return settle_all(self.settler, keys, partial(machine.patience, patience_s))
+        return settle_all(self.settler, keys, partial(machine.patience, patience_s), UnderWay())
 
     def put(self, *items):
         for one in items:

@@ -1,5 +1,6 @@
 """Handing records over, and what became of them."""
 
+from operations.execution.under_way import UnderWay
 from operations.redrive.delivery import to_replica
 from replica_writer.settle import Settler
 from replica_writer.tables import ReplicaTable, SourceTable
@@ -18,7 +19,7 @@ def test_only_items_that_equal_the_source_count_as_settled():
     settler = Settler(ReplicaTable(tables, "replica"), SourceTable(tables, "source"))
 
     redelivery = to_replica(
-        settler, [Delivery(record, read_record(record))], lambda: Clock().patience
+        settler, [Delivery(record, read_record(record))], lambda: Clock().patience, UnderWay()
     )
 
     assert redelivery.counts["Settled"] == 0

@@ -88,13 +88,16 @@ class World:
         settler = Settler(ReplicaTable(self.tables, "replica"), SourceTable(self.tables, "source"))
         deployment.s3, deployment.history_writer, deployment.settler = self.s3, writer, settler
         deployment.dynamodb = self.controls
+        self.describe_source()
         return deployment
 
     def describe_source(self, key_type="S"):
         """Let the source table tell of its key and its stream."""
         table = {
+            "TableName": "Employee",
             "AttributeDefinitions": [{"AttributeName": "Id", "AttributeType": key_type}],
             "KeySchema": [{"AttributeName": "Id", "KeyType": "HASH"}],
+            "StreamSpecification": {"StreamEnabled": True},
             "LatestStreamArn": STREAM_ARN,
         }
         self.controls.describe_table = lambda **_: {"Table": table}
@@ -791,7 +794,7 @@ def test_many_objects_go_in_few_calls(world):
 
 
 def test_it_keeps_to_a_rate(world):
-    """So many records a second, in the long run."""
+    """So many records a second, in the long run: each is read, and its row written."""
     for n in range(3):
         world.put(f"{OF_HISTORY}{n}", batch(inserts(100, first=1000 * n)))
     pauses = []
@@ -799,7 +802,19 @@ def test_it_keeps_to_a_rate(world):
 
     world.redrive(pace=Pace(50, machine=machine))
 
-    assert pauses == [2, 2]
+    assert pauses == [2] * 5
+
+
+def test_a_dry_run_keeps_to_a_rate_too(world):
+    """It reads as much."""
+    for n in range(3):
+        world.put(f"{OF_HISTORY}{n}", batch(inserts(100, first=1000 * n)))
+    pauses = []
+    machine = Machine(clock=lambda: sum(pauses), sleep=pauses.append)
+
+    world.redrive(pace=Pace(50, machine=machine), apply=False)
+
+    assert pauses == [2] * 2
 
 
 def test_what_is_not_named_is_refused_before_anything_is_done(session):
@@ -847,3 +862,50 @@ def test_what_is_delivered_together_is_bounded_by_its_size(monkeypatch):
     loads = [Load(str(place), None, size=60) for place in range(5)]
 
     assert [len(group) for group in redrive_run._groups(loads)] == [2, 2, 1]
+
+
+# ---- A run that is killed, and tables that refuse for good -----------------------------------
+
+
+class Killed(BaseException):
+    """As if the process was gone."""
+
+
+def test_the_next_redrive_settles_what_a_killed_one_left(world, tmp_path):
+    """Also when the next one is about something else: no item is left that the source has not."""
+    state, path = tmp_path / "state", tmp_path / "records.json"
+    path.write_text(json.dumps({"Records": inserts(1)}))
+    world.tables.put("source", item("item-000"))
+
+    def kill(_request, carry_out):
+        carry_out()
+        raise Killed
+
+    world.tables.script("batch_write_item", kill)
+    with pytest.raises(Killed):
+        world.redrive(files=[path], state_path=state)
+    replica = world.tables.items("replica")
+    for one in world.tables.items("source"):
+        world.tables.remove("source", one)
+
+    result = world.redrive(state_path=state)
+
+    assert (len(replica), result.objects) == (1, 0)
+    assert world.tables.items("replica") == []
+    assert not state.exists()
+
+
+def test_tables_that_refuse_for_good_end_the_run(world):
+    """After a minute of it, not a minute for every hundred records; the rest stays."""
+    for n in range(8):
+        world.put(f"{OF_HISTORY}{n}", batch(inserts(100, first=1000 * n)))
+    world.tables.always("batch_execute_statement", THROTTLED)
+    pauses = []
+    machine = Machine(clock=lambda: sum(pauses), sleep=pauses.append)
+
+    result = world.redrive(pace=Pace(machine=machine))
+
+    assert "nothing has succeeded for 60 seconds" in result.ended
+    assert not result.is_clean
+    assert (result.done, result.objects < 8) == ((), True)
+    assert sum(pauses) < 90

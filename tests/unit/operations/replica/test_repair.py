@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 import operations.replica.repair
-from operations.errors import OperationError, RefusedError
+from operations.errors import OperationError, RefusedError, StateFileError
 from operations.execution.pace import Pace
 from operations.replica.compare import compare
 from operations.replica.discrepancies import DiscrepancyKind
@@ -346,3 +346,161 @@ def test_no_replica_is_refused(world):
     """It has to be named."""
     with pytest.raises(RefusedError, match="which replica table"):
         repair(replace(world.deployment, replica_table=None), [], pace=Pace())
+
+
+# ---- Deletes, and a source that refuses -------------------------------------------------------
+
+
+def many(count):
+    return [f"{n:04d}" for n in range(count)]
+
+
+def test_an_emptied_source_does_not_empty_the_replica(world):
+    """Not an item is written; who names the replica has it emptied."""
+    names = many(250)
+    world.put(REPLICA, *(version(name, 1) for name in names))
+
+    planned = repaired(world, *names, apply=False)
+    with pytest.raises(RefusedError, match="the source 'Employee' is empty"):
+        repaired(world, *names)
+
+    assert "250 of about 250 items would be deleted" in planned.ended
+    assert writes(world) == 0
+    result = repaired(world, *names, deletes=REPLICA)
+    assert (result.deleted, result.healed, result.is_clean) == (250, 250, True)
+    assert world.items(REPLICA) == []
+
+
+def test_a_great_share_of_deletes_is_refused(world):
+    """As when most of the source was deleted by mistake; nothing is written, nor anything else."""
+    names = many(300)
+    world.put(REPLICA, *(version(name, 1) for name in names))
+    world.put(SOURCE, version("0000", 2))
+
+    with pytest.raises(RefusedError, match="more than a tenth"):
+        repaired(world, *names)
+
+    assert writes(world) == 0
+
+
+def test_a_source_emptied_under_its_hands_ends_it(world, monkeypatch):
+    """Between the look and the write; what it has deleted by then is told."""
+    monkeypatch.setattr(operations.replica.repair, "KEYS_A_CALL", 50)
+    names = many(400)
+    world.put(SOURCE, *(version(name, 1) for name in names))
+    world.put(REPLICA, *(version(name, 2) for name in names))
+
+    def empty(_request, carry_out):
+        for name in names:
+            world.client.remove(SOURCE, item(name))
+        return carry_out()
+
+    world.client.script("batch_write_item", empty)
+
+    result = repaired(world, *names)
+
+    assert "more than a tenth" in result.ended
+    assert not result.is_clean
+    assert 100 < result.deleted <= 150
+    assert len(world.items(REPLICA)) == 400 - result.deleted
+
+
+def test_what_refuses_for_good_ends_the_run(world, monkeypatch):
+    """After a minute, not a minute for each portion; what was done before is told."""
+    monkeypatch.setattr(operations.replica.repair, "KEYS_A_CALL", 50)
+    world.put(SOURCE, *(version(name, 1) for name in many(1000)))
+    world.client.script("batch_write_item", None, None)
+    world.client.always("batch_write_item", THROTTLED)
+
+    result = repaired(world, *many(1000))
+
+    assert "nothing has succeeded for 60 seconds" in result.ended
+    assert (result.looked_at, result.healed) == (1000, 50)
+    assert 50 < world.now < 100
+
+
+def test_a_slow_rate_is_no_standstill(world, monkeypatch):
+    """A minute that was waited for its own rate is not one of refusals."""
+    monkeypatch.setattr(operations.replica.repair, "KEYS_A_CALL", 50)
+    world.put(SOURCE, *(version(name, 1) for name in many(200)))
+    world.client.script("batch_write_item", THROTTLED, None, THROTTLED, None, THROTTLED)
+
+    result = repaired(world, *many(200), rate=2)
+
+    assert result.is_clean
+    assert world.now > 600
+
+
+def test_reading_that_ends_half_way_tells_what_was_done(world):
+    """Once something was written, an error of the next read does not hide it."""
+    world.put(SOURCE, *(version(name, 1) for name in many(10)))
+
+    def refuse(request, carry_out):
+        if REPLICA in request["RequestItems"] and writes(world):
+            raise THROTTLED
+        return carry_out()
+
+    world.client.always("batch_get_item", refuse)
+
+    result = repaired(world, *many(10))
+
+    assert "does not answer" in result.ended
+    assert (result.looked_at, result.healed, result.is_clean) == (10, 0, False)
+    assert world.items(REPLICA) == world.items(SOURCE)
+
+
+# ---- A run that is killed ---------------------------------------------------------------------
+
+
+class Killed(BaseException):
+    """As if the process was gone."""
+
+
+def kill(_request, carry_out):
+    carry_out()
+    raise Killed
+
+
+def test_the_next_repair_settles_what_a_killed_one_left(world, tmp_path):
+    """An item written, and deleted from the source before it was read again, is no zombie."""
+    state = tmp_path / "state"
+    world.put(SOURCE, version("1", 1), version("2", 1))
+    world.client.script("batch_write_item", kill)
+    with pytest.raises(Killed):
+        repaired(world, "1", state_path=state)
+    world.client.remove(SOURCE, item("1"))
+    assert len(world.items(REPLICA)) == 1
+
+    planned = repaired(world, "2", state_path=state, apply=False)
+    result = repaired(world, "2", state_path=state)
+
+    assert planned.looked_at == result.looked_at == 2
+    assert world.items(REPLICA) == world.items(SOURCE) == [version("2", 1)]
+    assert result.is_clean
+    assert not state.exists()
+
+
+def test_what_cannot_be_settled_is_left_to_the_next_repair(world, tmp_path):
+    """And so on, until it is."""
+    state = tmp_path / "state"
+    world.put(SOURCE, version("1", 1))
+    world.client.always("batch_write_item", DENIED)
+
+    repaired(world, "1", state_path=state)
+    world.client.always("batch_write_item", None)
+
+    assert repaired(world, state_path=state).healed == 1
+    assert not state.exists()
+
+
+def test_a_state_file_of_another_replica_is_refused(world, tmp_path):
+    """Its keys are another table's."""
+    state = tmp_path / "state"
+    world.put(SOURCE, version("1", 1))
+    world.client.script("batch_write_item", kill)
+    with pytest.raises(Killed):
+        repaired(world, "1", state_path=state)
+    world.client.descriptions[REPLICA]["TableId"] = "made anew"
+
+    with pytest.raises(StateFileError, match="left by another run"):
+        repaired(world, "1", state_path=state)

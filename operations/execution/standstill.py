@@ -1,0 +1,61 @@
+"""How long a run has got no further: whoever refuses for good ends it, instead of each item."""
+
+import threading
+
+from reports.access.machine import Machine
+from stream_core.retry import LONGEST_PAUSE_S, Patience
+
+MOST_S = 60.0
+"""Minutes of throttling are over after that, or last for hours."""
+
+
+class Standstill:
+    """The time since which nothing succeeds any more; may be asked and told side by side."""
+
+    def __init__(self, machine: Machine, most_s: float = MOST_S) -> None:
+        """Nothing has failed yet.
+
+        Args:
+            machine: whose clock counts.
+            most_s: after so many seconds without a success the run is to end.
+        """
+        self._machine = machine
+        self._most_s = most_s
+        self._lock = threading.Lock()
+        self._since: float | None = None
+
+    def now(self) -> float:
+        """The time, to be given to `failed` when what begins now has failed."""
+        return self._machine.clock()
+
+    def patience(self) -> Patience:
+        """As much as the run has left."""
+        return self._machine.patience(self._remaining_s())
+
+    def moved(self) -> None:
+        """Something succeeded."""
+        with self._lock:
+            self._since = None
+
+    def failed(self, since: float) -> None:
+        """What began at a time has failed, all of it."""
+        with self._lock:
+            self._since = since if self._since is None else min(since, self._since)
+
+    @property
+    def reason(self) -> str | None:
+        """Why the run is to end; None: it may go on."""
+        with self._lock:
+            since = self._since
+        # With less than a pause left, another try may not come.
+        if since is None or self._remaining_s() > LONGEST_PAUSE_S:
+            return None
+        return (
+            f"nothing has succeeded for {self._most_s:.0f} seconds: ended with what was done; run "
+            "the same command again when the tables answer"
+        )
+
+    def _remaining_s(self) -> float:
+        with self._lock:
+            since = self._since
+        return self._most_s if since is None else self._most_s - (self.now() - since)
