@@ -513,6 +513,15 @@ class TestShares:
         assert world.undo().is_clean
         assert world.item() == item("1", L={"L": [text("0"), text("b"), text("c")]})
 
+    def test_a_member_of_a_list_that_another_writer_put_there_again_is_theirs(self, world):
+        """As every value is: then it was meant."""
+        lists = [["a"], ["a", "x"], ["a", "y"], ["a", "x"]]
+        for n, members in enumerate(lists):
+            world.write(item("1", L={"L": list(map(text, members))}), bad=n == 1)
+
+        assert [conflict.path for conflict in world.undo().conflicts] == [("L",)]
+        assert world.item() == item("1", L={"L": [text("a"), text("x")]})
+
     @pytest.mark.parametrize("members", [["x"], ["a", "y"], ["b", "x", "a"], []])
     def test_a_list_in_which_it_cannot_be_told_stays(self, world, members):
         """One member less, and whose is the one that is left?"""
