@@ -16,7 +16,7 @@ from pathlib import Path
 from more_itertools import chunked
 
 from operations.deployed_tables import DeployedTables
-from operations.errors import RunEndedError
+from operations.errors import JournalError, OperationError, RefusedError, RunEndedError
 from operations.execution.announcer import Announcer
 from operations.execution.item_runner import ItemRun, ItemRunner, Unproven
 from operations.execution.journal import RunJournal, journal_path
@@ -141,7 +141,9 @@ class PlanRun:
                     self.pace.rate,
                     self.plan.header.command in _STRICT,
                 )
-            except RunEndedError as error:
+            except (RefusedError, JournalError):
+                raise
+            except OperationError as error:
                 raise RunEndedError(f"{error}; {self.how_it_stands()}") from error
 
     def _row(self, clock: ServiceClock) -> RunRow:
