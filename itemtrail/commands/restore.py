@@ -235,7 +235,7 @@ class _RestoreOrder:
                 self.at,
                 allow_uncertain=allow_uncertain,
                 stamps=stamps,
-                pace=Pace(progress=progress),
+                pace=Pace(self.rate, progress=progress),
             )
         planned = tuple(ItemResult(plan, reason=plan.refusal or plan.doubt) for plan in plans)
         if self.approval is None and plan_out is None:

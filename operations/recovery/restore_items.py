@@ -121,7 +121,7 @@ def plan_restore(  # noqa: PLR0913 - all that is asked for
         at: the instant.
         allow_uncertain: also where the state then is not exact.
         stamps: what is written beside it, to items that are changed or put back.
-        pace: what is called with the items compared.
+        pace: how many items a second are read, what is called with the items compared.
 
     Raises:
         RefusedError: a table is not named; the history or the stack is another table's.
@@ -132,7 +132,9 @@ def plan_restore(  # noqa: PLR0913 - all that is asked for
     plans: list[ItemPlan] = []
     now = pace.machine.now()
     time_to_live = TimeToLive(deployment.dynamodb, deployment.source_table, now)
-    planner = _Planner(deployment.reader, at, now, allow_uncertain, time_to_live, stamps or {})
+    planner = _Planner(
+        *(deployment.reader, at, now, allow_uncertain, time_to_live, stamps or {}), pace.rate
+    )
     with closing(in_order(planner.plan, distinct.values())) as compared:
         for item_plan in compared:
             plans.append(item_plan)
@@ -174,8 +176,10 @@ class _Planner:
     allow_uncertain: bool
     time_to_live: TimeToLive
     stamps: Stamps
+    rate: Rate
 
     def plan(self, keys: Item) -> ItemPlan:
+        self.rate.take(1)
         live = own_attributes(self.reader.live(keys))
         current = ItemState(keys, self.now, live, Certainty.EXACT, "the live item")
         try:

@@ -171,6 +171,7 @@ class _Work:
         return self.writer.write(keys, compensation.edits, before, after, whole=False)
 
     def _plan(self, bad: BadItem) -> tuple[Compensation, WriteResult | None]:
+        self.pace.rate.take(1)
         try:
             if not bad.changes:
                 return Compensation(), self._without_changes(bad.keys)

@@ -72,13 +72,14 @@ def test_restore_is_asked_for_by_what_the_options_say(run, tmp_path):
     (tmp_path / "keys.txt").write_text("1\n2\n")
     library = Library()
 
-    run("restore", "--keys-file", "keys.txt", "--at", AGO, "--allow-uncertain", library=library)
+    order = ("restore", "--keys-file", "keys.txt", "--at", AGO, "--allow-uncertain", "--rate", "5")
+    run(*order, library=library)
 
     (_, keys, at), named = library.asked["plan_restore"]
     assert (keys, at, named) == (
         [ONE, TWO],
         AT,
-        {"allow_uncertain": True, "stamps": {}, "rate": None},
+        {"allow_uncertain": True, "stamps": {}, "rate": 5.0},
     )
 
 

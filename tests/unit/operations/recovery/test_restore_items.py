@@ -496,6 +496,18 @@ def test_many_items_are_restored_at_a_rate(world):
     assert told[-1] == ("items", 5, 5)
 
 
+def test_a_plan_keeps_to_a_rate_too(world):
+    """It reads each item, and its history."""
+    world.live(item("1", V=number(1)), item("1", V=number(2)))
+    pauses = []
+    machine = Machine(clock=lambda: sum(pauses), sleep=pauses.append)
+    keys = [{"Id": text(str(n))} for n in range(4)]
+
+    plan_restore(world.deployment, keys, world.at(0), pace=Pace(1, machine=machine))
+
+    assert sum(pauses) >= 3
+
+
 def test_a_path_within_an_item_is_changed_on_its_own():
     """A map that is gone is a conflict, and no malformed request."""
     edits = [

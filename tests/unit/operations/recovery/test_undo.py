@@ -932,6 +932,19 @@ def test_it_keeps_to_a_rate_and_tells_how_far_it_is(world):
     assert told[-1] == ("items", 4, 4)
 
 
+def test_a_plan_keeps_to_a_rate_too(world):
+    """It reads each item, and its history."""
+    for n in range(4):
+        world.write(item(str(n), A=number(1)), str(n))
+        world.write(item(str(n), A=number(2)), str(n), bad=True)
+    pauses = []
+    machine = Machine(clock=lambda: sum(pauses), sleep=pauses.append)
+
+    take_back(world.deployment, world.select(), pace=Pace(1, machine=machine))
+
+    assert sum(pauses) >= 3
+
+
 def test_what_global_tables_add_is_left_alone():
     """It is neither taken back nor in the way."""
     rows = [
