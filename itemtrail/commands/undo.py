@@ -356,4 +356,5 @@ def _undone(result: ItemRun, conflicts: Mapping[str, tuple[Conflict, ...]]) -> I
         (*conflicts.get(item_id(item.keys), ()), *result.conflicts),
         result.outcome,
         result.reason,
+        notes=item.notes,
     )

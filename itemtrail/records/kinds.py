@@ -225,7 +225,7 @@ TABLE_RESTORE_LINE = RecordKind(
 UNDO = RecordKind(
     "undo",
     {"key": _WIRE, "outcome": _TEXT, "reason": _TEXT, "changes": _WIRE}
-    | {"edits": _WIRE, "conflicts": _WIRE},
+    | {"edits": _WIRE, "conflicts": _WIRE, "notes": _WIRE},
 )
 ARCHIVE = RecordKind(
     "archive",

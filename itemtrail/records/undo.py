@@ -22,6 +22,7 @@ def undo_records(items: Iterable[ItemUndone], undecided: Iterable[Undecided]) ->
             reason=result.reason or None,
             edits=list(map(difference_record, result.edits)),
             conflicts=list(map(conflict_record, result.conflicts)),
+            notes=list(result.notes),
         )
     for change in undecided:
         yield {
@@ -31,6 +32,7 @@ def undo_records(items: Iterable[ItemUndone], undecided: Iterable[Undecided]) ->
             "changes": [change.sort_key],
             "edits": [],
             "conflicts": [],
+            "notes": [],
         }
 
 

@@ -28,5 +28,6 @@ def undo_blocks(
 
 
 def _outcome_row(result: ItemUndone) -> OutcomeRow:
+    edits, conflicts, reason = result.edits, result.conflicts, result.reason
     outcome = undo_outcome(result)
-    return outcome_row(result.keys, outcome, result.edits, result.conflicts, reason=result.reason)
+    return outcome_row(result.keys, outcome, edits, conflicts, reason=reason, notes=result.notes)

@@ -49,6 +49,7 @@ def undone_items(items: Iterable[ItemUndone]) -> tuple[PlanItem, ...]:
                 item.before,
                 item.after,
                 item.changes,
+                item.notes,
             )
         )
         for item in items

@@ -6,9 +6,9 @@ to that place since: then it is left as it is, and listed as a conflict. See `co
 Repeating it does no harm. A change that is not recorded yet, or at all, is not taken back.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
@@ -22,6 +22,7 @@ from operations.recovery.bad_changes import BadItem, Selected, Undecided
 from operations.recovery.compensation import Compensation, Terms, compensate
 from operations.recovery.conditional_write import ConditionalWriter, WriteOutcome, WriteResult
 from operations.recovery.conflicts import Conflict
+from operations.recovery.expiry import TimeToLive
 from operations.recovery.recorded import BehindError, Lag
 from operations.recovery.restore_items import UNKNOWN_KEY
 from operations.recovery.stamps import StampError
@@ -56,6 +57,7 @@ class ItemUndone:
         outcome: of the write; None where none was made.
         reason: why it was not carried out.
         before, after: digests of the item as it was seen, and with the edits; None: there is none.
+        notes: what else to know before it is done, as that it will expire again.
     """
 
     keys: Item
@@ -66,6 +68,7 @@ class ItemUndone:
     reason: str = ""
     before: str | None = None
     after: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def is_clean(self) -> bool:
@@ -129,6 +132,7 @@ def take_back(
     work = _Work(
         *(reader, writer, pace, Lag(pace), selected.attribute, terms or Terms()),
         noted=find_own_writes(reader).noted,
+        time_to_live=TimeToLive(deployment.dynamodb, deployment.source_table, pace.machine.now()),
     )
     results: list[ItemUndone] = []
     with closing(in_order(work.undo if apply else work.plan, selected.items)) as items:
@@ -149,10 +153,20 @@ class _Work:
     attribute: Path | None
     terms: Terms
     noted: Callable[[HistoryRow], HistoryRow]
+    time_to_live: TimeToLive
 
     def plan(self, bad: BadItem) -> ItemUndone:
         """What would be done to an item, or why nothing can be."""
-        return _result(bad, *self._plan(bad))
+        compensation, refused = self._plan(bad)
+        notes = tuple(self._notes(compensation))
+        return replace(_result(bad, compensation, refused), notes=notes)
+
+    def _notes(self, compensation: Compensation) -> Iterator[str]:
+        """What becomes of an item that is brought back."""
+        if compensation.before is None and compensation.after is not None:
+            note = self.time_to_live.note(compensation.after)
+            if note is not None:
+                yield note
 
     def undo(self, bad: BadItem) -> ItemUndone:
         """Take the changes of an item back; from the start again where another write came first."""
