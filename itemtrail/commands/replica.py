@@ -1,7 +1,7 @@
 """The commands that find and heal drift of the replica: compare, repair."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import TextIO
 import click
 from rich.text import Text
 
+from itemtrail.commands.kept_plan import keep, kept_plan, plan_maker, show_kept
 from itemtrail.exit_status import CLEAN, FINDINGS
 from itemtrail.options.keys import KeyedCommand, given_keys, keys_file_option, require_one_way
 from itemtrail.options.kinds import ShareType
@@ -22,7 +23,7 @@ from itemtrail.options.operation_target import (
     source_key_schema,
     state_option,
 )
-from itemtrail.options.plan import approval_options
+from itemtrail.options.plan import PlanChoice, plan_options, resolved_arguments
 from itemtrail.options.target import key_argument, output_option
 from itemtrail.output.answer import Answer, chosen_form, give, tell
 from itemtrail.output.approval import Approval, Stakes, require_approval
@@ -36,12 +37,14 @@ from itemtrail.tables.layout import summary_line
 from itemtrail.tables.replica import discrepancy_blocks, repair_blocks
 from operations.deployed_tables import DeployedTables
 from operations.execution.pace import Pace
+from operations.execution.plan_file import Plan, PlanItem
+from operations.execution.plan_header import require_fit
 from operations.replica.compare import SEGMENTS, Comparison
 from operations.replica.compare import compare as compare_tables
 from operations.replica.discrepancies import Discrepancy, DiscrepancyKind
 from operations.replica.repair import Repaired
 from operations.replica.repair import repair as repair_items
-from reports.access.table_description import describe
+from reports.access.table_description import TableDescription, describe
 from reports.inputs.keys import key_text
 from stream_core.attribute_values import Item
 
@@ -119,7 +122,7 @@ def compare(  # noqa: PLR0913 - an option each
 @_segments_option
 @partial(state_option, operation="repair")
 @rate_option
-@approval_options("most", "deletes")
+@plan_options("most", "deletes")
 @replica_target_options
 @output_option
 def repair(  # noqa: PLR0913 - an option each
@@ -131,8 +134,7 @@ def repair(  # noqa: PLR0913 - an option each
     rate: float | None,
     output: str | None,
     target: OperationTarget,
-    apply: bool,
-    approval: Approval,
+    plan: PlanChoice,
 ) -> int:
     """Make items of the replica equal to the source: one, some, or all that `compare` finds.
 
@@ -149,18 +151,28 @@ def repair(  # noqa: PLR0913 - an option each
         --deletes employee-trail-replica
       itemtrail repair 42 --stack employee-trail --apply --yes
       itemtrail repair --keys-file keys.txt --stack employee-trail --output json
+      itemtrail repair --stack employee-trail --plan-out repair.plan
+      itemtrail repair --plan repair.plan --apply --stack employee-trail \\
+        --deletes employee-trail-replica
     """  # noqa: D301
+    form, kept = chosen_form(output), kept_plan(plan)
+    if kept is not None and not plan.apply:
+        return show_kept(kept, form, is_each=False)
     require_one_way(key, keys_file)
-    form, (deployment, _) = chosen_form(output), target.find()
-    keys = given_keys(source_key_schema(deployment), key, keys_file)
-    if keys is None:
-        keys = _compared(deployment, segments, rate, form)
+    deployment, _ = target.find()
+    if kept is None:
+        keys = given_keys(source_key_schema(deployment), key, keys_file)
+        if keys is None:
+            keys = _compared(deployment, segments, rate, form)
+    else:
+        require_fit(kept, "repair", _replica(deployment))
+        keys = [item.keys for item in kept.items]
     state = state_path or default_state("repair", str(deployment.replica_table))
-    order = _RepairOrder(deployment, keys, rate, state, approval.deletes)
-    repaired = order.carried_out(apply=False)
-    if apply:
-        _require_approval(deployment, repaired, form, approval)
-        repaired = order.carried_out(apply=True, planned=repaired)
+    order = _RepairOrder(deployment, keys, rate, state, plan.approval.deletes)
+    if kept is None:
+        repaired = _planned(order, form, plan)
+    else:
+        repaired = order.carried_out(apply=True, planned=kept.items)
     good = repaired.applied and repaired.is_clean
     answer = Answer(
         UNHEALED,
@@ -174,6 +186,23 @@ def repair(  # noqa: PLR0913 - an option each
     )
     give(answer, form)
     return CLEAN if repaired.is_clean else FINDINGS
+
+
+def _planned(order: "_RepairOrder", form: str, choice: PlanChoice) -> Repaired:
+    """What would be done; and, where that is approved, what became of exactly that."""
+    planned = order.carried_out(apply=False)
+    if choice.apply:
+        _require_approval(order.deployment, planned, form, choice.approval)
+    if choice.plan_out is not None:
+        deployment, arguments = order.deployment, resolved_arguments()
+        header = plan_maker().header(deployment, "repair", arguments, _replica(deployment), Pace())
+        keep(choice.plan_out, Plan(header, planned.plan))
+    if not choice.apply:
+        return planned
+    if planned.ended is not None:
+        # So many deletes were shown, and the replica's name was typed for them.
+        order = replace(order, deletes=str(order.deployment.replica_table))
+    return order.carried_out(apply=True, planned=planned.plan)
 
 
 def _compared(
@@ -212,19 +241,16 @@ class _RepairOrder:
     state: Path
     deletes: str | None
 
-    def carried_out(self, *, apply: bool, planned: Repaired | None = None) -> Repaired:
-        """Repair, or plan to."""
-        deletes = self.deletes
-        if planned is not None and planned.ended is not None:
-            # So many deletes were shown, and the replica's name was typed for them.
-            deletes = str(self.deployment.replica_table)
+    def carried_out(self, *, apply: bool, planned: Iterable[PlanItem] | None = None) -> Repaired:
+        """Repair, or plan to; of a plan only what it says."""
         with ProgressBar() as progress:
             return repair_items(
                 self.deployment,
                 self.keys,
                 apply=apply,
-                deletes=deletes,
+                deletes=self.deletes,
                 state_path=self.state,
+                planned=planned,
                 pace=Pace(self.rate, progress=progress),
             )
 
@@ -238,13 +264,17 @@ def _require_approval(
     writes = sum(planned.differing.values()) - deletes
 
     def size() -> int | None:
-        return describe(deployment.replica_client, replica).items
+        return _replica(deployment).items
 
     stakes = Stakes.of_items(replica, writes, deletes, named_deletes=True, size=size)
     plan = list(repair_blocks(planned, f"Plan: repair of {replica}"))
     if planned.ended is not None:
         plan += [Text(cells.printable(planned.ended), style="red"), ""]
     require_approval(plan, form, stakes, approval)
+
+
+def _replica(deployment: DeployedTables) -> TableDescription:
+    return describe(deployment.replica_client, str(deployment.replica_table))
 
 
 def _title(deployment: DeployedTables) -> str:

@@ -54,7 +54,7 @@ from operations.recovery.restore_items import (
 )
 from operations.recovery.restore_table import TableRestored, restore_table
 from operations.recovery.stamps import Stamps
-from reports.access.table_description import describe
+from reports.access.table_description import TableDescription, describe
 from reports.inputs.keys import KeySchema
 from reports.inputs.times import TimeRole
 from stream_core.attribute_values import Item
@@ -337,11 +337,14 @@ class _RestoreOrder:
 
     def _plan(self, plans: list[ItemPlan]) -> Plan:
         arguments = resolved_arguments() | {"at": time_text(self.at)}
-        header = plan_maker().header(self.deployment, "restore", arguments, Pace())
+        header = plan_maker().header(self.deployment, "restore", arguments, self._table(), Pace())
         return Plan(header, restored_items(plans))
 
     def _size(self) -> int | None:
-        return describe(self.deployment.dynamodb, self.deployment.source_table).items
+        return self._table().items
+
+    def _table(self) -> TableDescription:
+        return describe(self.deployment.dynamodb, self.deployment.source_table)
 
     def _title(self, count: int) -> str:
         return f"{cells.count_of(count, 'item')} back to {cells.zoned(self.at)}"

@@ -50,7 +50,7 @@ from operations.recovery.plan_items import undone_items
 from operations.recovery.run_changes import RunChanges, select_run
 from operations.recovery.stamps import Stamps, is_stamped
 from operations.recovery.undo import ItemUndone, Undone, take_back
-from reports.access.table_description import describe
+from reports.access.table_description import TableDescription, describe
 from reports.inputs.paths import Path
 from reports.states.selection import Selection
 from stream_core.attribute_values import Item
@@ -238,7 +238,7 @@ class _UndoOrder:
         """The same as a plan, which can be kept."""
         times = dict(zip(("since", "until"), map(time_text, self.period), strict=True))
         arguments = resolved_arguments() | times
-        header = plan_maker().header(self.deployment, "undo", arguments, Pace())
+        header = plan_maker().header(self.deployment, "undo", arguments, self._table(), Pace())
         return Plan(header, undone_items(planned.items))
 
     def follow(self, choice: PlanChoice, planned: Undone) -> int:
@@ -306,7 +306,10 @@ class _UndoOrder:
         return CLEAN if replace(planned, items=tuple(passed)).is_clean else FINDINGS
 
     def _size(self) -> int | None:
-        return describe(self.deployment.dynamodb, self.deployment.source_table).items
+        return self._table().items
+
+    def _table(self) -> TableDescription:
+        return describe(self.deployment.dynamodb, self.deployment.source_table)
 
     @property
     def _title(self) -> str:

@@ -29,27 +29,31 @@ class PlanMaker:
         deployment: DeployedTables,
         command: str,
         arguments: Mapping[str, Any],
+        table: TableDescription,
         pace: Pace,
     ) -> PlanHeader:
-        """The header of a plan that writes to the source table.
+        """The header of a plan.
 
         Args:
             deployment: the source table and its history.
             command: the command that makes it.
             arguments: what was asked for, with times resolved.
+            table: the table that it writes to.
             pace: says what time it is.
 
         Raises:
             TableNotFoundError: there is no such table.
         """
+        history, watermark = None, None
+        if deployment.history_table is not None:
+            described = describe(deployment.dynamodb, deployment.history_table)
+            history, watermark = described.arn or described.name, deployment.reader.watermark
         source = describe(deployment.dynamodb, deployment.source_table)
-        watermark = deployment.reader.watermark
-        history = describe(deployment.dynamodb, str(deployment.history_table))
         return PlanHeader(
             command,
             arguments,
-            PlanTable(source.arn, source.table_id, source.created_at),
-            history.arn or history.name,
+            PlanTable(table.arn, table.table_id, table.created_at),
+            history,
             source.stream_arn,
             watermark.at if isinstance(watermark, Watermark) else None,
             pace.machine.now(),

@@ -7,7 +7,7 @@ older state over what is written meanwhile.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from operations.deployed_tables import DeployedTables
 from operations.errors import OperationError
 from operations.execution.guard import DeleteBrake, require_followed
 from operations.execution.pace import Pace
+from operations.execution.plan_file import PlanAction, PlanItem, action_on, state_digest
 from operations.execution.request import codes_text
 from operations.execution.settlement import KEYS_A_CALL, by_id, settle_all
 from operations.execution.standstill import Standstill
@@ -31,7 +32,8 @@ from operations.replica.watch import MOST_SUSPECTS, Conclusion, Watch
 from replica_writer.settle import Settler
 from replica_writer.tables import Keys
 from reports.access.clients import CONCURRENCY
-from stream_core.attribute_values import Item
+from stream_core.attribute_values import Item, own_attributes
+from stream_core.item_id import item_id
 
 # What differs after that is written by another writer as fast as it is healed.
 _MOST_ATTEMPTS = 3
@@ -65,6 +67,7 @@ class Repaired:
         restless: keys of items that changed all the time, so that nothing can be said of them.
         unhealed: items that could not be made equal; try again when the cause is removed.
         ended: why it ended before all was done or, in a dry run, why nothing would be written.
+        plan: what is done to each item that differed, as the items of a plan.
     """
 
     applied: bool
@@ -76,6 +79,7 @@ class Repaired:
     restless: tuple[Item, ...]
     unhealed: tuple[Unhealed, ...]
     ended: str | None = None
+    plan: tuple[PlanItem, ...] = ()
 
     @property
     def is_clean(self) -> bool:
@@ -90,6 +94,7 @@ def repair(  # noqa: PLR0913 - the whole order, as it is given
     apply: bool = False,
     deletes: str | None = None,
     state_path: str | Path | None = None,
+    planned: Iterable[PlanItem] | None = None,
     pace: Pace,
 ) -> Repaired:
     """Heal items of the replica by settling them; harmless to repeat, and to interrupt.
@@ -101,6 +106,8 @@ def repair(  # noqa: PLR0913 - the whole order, as it is given
         deletes: the replica's name, given to have items deleted from it however many they are.
         state_path: where to keep which items are being settled, for the next repair to settle
             again if this one is killed; None: nowhere.
+        planned: what may be done, item by item: one to which something else would be done now is
+            left as it is; None: whatever has to be.
         pace: how many items a second, of both tables together; for how long an item that still
             differs afterwards has to do so; what is called with the items done.
 
@@ -121,7 +128,9 @@ def repair(  # noqa: PLR0913 - the whole order, as it is given
         # Refuses what is no key of the table.
         checked = map(tables.source.key.key_of, chain(kept.under_way.remaining, keys))
         watch = Watch(tables, pool, pace)
-        run = _RepairRun(tables, deployment.settler if apply else None, watch, kept.under_way)
+        settler = deployment.settler if apply else None
+        actions = None if planned is None else {item_id(item.keys): item.action for item in planned}
+        run = _RepairRun(tables, settler, watch, kept.under_way, actions)
         for portion in map(by_id, chunked(checked, KEYS_A_CALL)):
             run.look_at(portion)
             pace.progress("items", run.looked_at, None)
@@ -144,12 +153,20 @@ class _RepairRun:
     """One repair, and what became of the items so far."""
 
     def __init__(
-        self, tables: TablePair, settler: Settler | None, watch: Watch, under_way: UnderWay
+        self,
+        tables: TablePair,
+        settler: Settler | None,
+        watch: Watch,
+        under_way: UnderWay,
+        actions: Mapping[str, PlanAction] | None,
     ) -> None:
         self._tables = tables
         self._settler = settler
         self._watch = watch
         self._under_way = under_way
+        self._actions = actions
+        self._half_way = {item_id(key) for key in under_way.remaining}
+        self._plan: list[PlanItem] = []
         self._pace = tables.source.pace
         self._standstill = Standstill(self._pace.machine)
         self._attempts: Counter[str] = Counter()
@@ -175,7 +192,22 @@ class _RepairRun:
                 self._equal += 1
             else:
                 self._differing[DiscrepancyKind.between(*states)] += 1
-                self._waiting[identifier] = keys[identifier]
+                self._note(identifier, keys[identifier], *states)
+
+    def _note(self, identifier: str, key: Item, source: Item | None, replica: Item | None) -> None:
+        """Have an item settled that differs, if that is what was planned."""
+        before, after = (state_digest(own_attributes(item)) for item in (replica, source))
+        action = action_on(before, after)
+        self._plan.append(PlanItem(len(self._plan) + 1, key, action, (), before, after))
+        planned = None if self._actions is None else self._actions.get(identifier)
+        # What an earlier repair has left half-way is never as anybody planned it.
+        if self._actions is None or planned is action or identifier in self._half_way:
+            self._waiting[identifier] = key
+            return
+        word = "nothing" if planned is None else planned.value
+        self._unhealed.append(
+            Unhealed(key, f"the plan was {word}, and now it would be {action.value}: not written")
+        )
 
     def heal(self, brake: DeleteBrake, pace: Pace) -> None:
         """Settle what differs, and see that it stays equal.
@@ -210,6 +242,7 @@ class _RepairRun:
             restless=tuple(self._restless),
             unhealed=tuple(self._unhealed),
             ended=self._ended if is_applied else refusal,
+            plan=tuple(self._plan),
         )
 
     def _require_progress(self, brake: DeleteBrake) -> None:

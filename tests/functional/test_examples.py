@@ -77,6 +77,7 @@ LINES = {
     "redrive --consumer history_writer": 1,
     "restore 42": 1,
     # What an earlier test has done already is in no plan.
+    "repair --plan": None,
     "restore --plan": None,
     "undo --plan undo.plan --apply": None,
     "restore --keys-file": 3,

@@ -32,6 +32,7 @@ def run_on(monkeypatch, tmp_path):
         history_table="Employee-history",
         time_shards=4,
         dynamodb=None,
+        replica_client=None,
         reader=SimpleNamespace(key_schema=KeySchema({"Id": "S"})),
     )
     monkeypatch.setattr(OperationTarget, "find", lambda _self: (deployment, None))
@@ -39,14 +40,14 @@ def run_on(monkeypatch, tmp_path):
     monkeypatch.setattr(
         PlanMaker,
         "header",
-        lambda _self, _tables, command, arguments, _pace: replace(
+        lambda _self, _tables, command, arguments, _table, _pace: replace(
             HEADER, command=command, arguments=arguments
         ),
     )
     description = TableDescription(
         {"TableName": "Employee", "TableArn": HEADER.table.arn, "TableId": HEADER.table.table_id}
     )
-    for command in ("undo", "restore"):
+    for command in ("undo", "restore", "replica"):
         monkeypatch.setattr(f"itemtrail.commands.{command}.describe", lambda *_: description)
 
     def run_on(*arguments, trail=None, library=None, **answers):

@@ -7,7 +7,16 @@ import pytest
 
 from itemtrail.records.kinds import PLAN, PLAN_ITEM, RESTORE, UNDO
 from operations.execution.plan_file import Plan, read_plan, write_plan
-from tests.unit.itemtrail.library import AGO, EVERY_ORDER, HEADER, PLANNED, RANGE, WRITTEN, Library
+from tests.unit.itemtrail.library import (
+    AGO,
+    EVERY_ORDER,
+    HEADER,
+    PLANNED,
+    RANGE,
+    REPAIRED,
+    WRITTEN,
+    Library,
+)
 from tests.unit.itemtrail.outputs import lines_of, only_line
 
 ORDERS = {"undo": ("undo", "1", *RANGE), "restore": ("restore", "1", "--at", AGO)}
@@ -200,3 +209,39 @@ def test_a_plan_of_a_whole_table_has_no_file(run):
 
     assert status == 2
     assert "--plan-out is for items" in only_line(err)
+
+
+def test_a_repair_by_a_plan_is_told_which_items_it_may_write(run, tmp_path):
+    """Their keys and no others, each with what was planned for it; nothing is compared."""
+    replica = replace(HEADER, command="repair")
+    planned = tuple(replace(one, edits=()) for one in PLANNED)
+    write_plan(tmp_path / "the.plan", Plan(replica, planned))
+    library = Library()
+
+    run("repair", "--plan", "the.plan", "--apply", "--deletes", "Employee", library=library)
+
+    (_, keys), named = library.asked["repair"]
+    assert library.order == ["repair"]
+    assert keys == [one.keys for one in planned]
+    assert (named["planned"], named["apply"], named["deletes"]) == (planned, True, "Employee")
+
+
+def test_a_repair_keeps_its_plan(run, tmp_path):
+    """A line an item, by what is done to it; nothing is written."""
+    library = Library(repair=replace(REPAIRED, plan=PLANNED))
+
+    run("repair", "1", "--plan-out", "the.plan", library=library)
+
+    plan = read_plan(tmp_path / "the.plan")
+    assert (plan.header.command, plan.items) == ("repair", PLANNED)
+    assert library.asked["repair"][1]["apply"] is False
+
+
+def test_a_repair_that_is_approved_does_what_it_has_shown(run):
+    """What has become something else since is not done."""
+    library = Library(repair=replace(REPAIRED, plan=PLANNED))
+
+    run("repair", "1", "--apply", "--yes", library=library)
+
+    assert library.order == ["repair", "repair"]
+    assert library.asked["repair"][1]["planned"] == PLANNED

@@ -106,7 +106,13 @@ def test_repair_of_given_keys_compares_nothing_else(run, tmp_path):
     assert library.order == ["repair"]
     (_, keys), named = library.asked["repair"]
     assert keys == [ONE, TWO]
-    assert named == {"apply": False, "deletes": None, "state_path": Path("kept"), "rate": 5.0}
+    assert named == {
+        "apply": False,
+        "deletes": None,
+        "state_path": Path("kept"),
+        "planned": None,
+        "rate": 5.0,
+    }
 
 
 def test_deletes_that_were_held_back_are_carried_out_by_name_only(run):

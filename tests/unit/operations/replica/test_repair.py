@@ -8,6 +8,7 @@ import pytest
 import operations.replica.repair
 from operations.errors import OperationError, RefusedError, StateFileError
 from operations.execution.pace import Pace
+from operations.execution.plan_file import PlanAction, state_digest
 from operations.replica.compare import compare
 from operations.replica.discrepancies import DiscrepancyKind
 from operations.replica.repair import repair
@@ -96,6 +97,53 @@ def test_repairing_again_does_nothing(world):
     assert writes(world) == before
     assert (result.equal, result.healed) == (4, 0)
     assert result.is_clean
+
+
+def test_a_dry_run_is_a_plan_of_what_would_be_done(world):
+    """By item: what it is in the replica, and what it is going to be."""
+    keys = plant(world)
+
+    plan = repaired(world, *keys, apply=False).plan
+
+    assert [(one.keys["Id"]["S"], one.action) for one in plan] == [
+        ("missing", PlanAction.PUT),
+        ("different", PlanAction.UPDATE),
+        ("extraneous", PlanAction.DELETE),
+    ]
+    missing, different, extraneous = plan
+    assert (missing.before, missing.after) == (None, state_digest(version("missing", 1)))
+    assert different.before == state_digest(version("different", 2))
+    assert (extraneous.after, extraneous.edits) == (None, ())
+
+
+def test_what_is_planned_is_done_and_what_has_become_something_else_is_not(world):
+    """An item that was to be written is not deleted, and one that was to be deleted not written."""
+    keys = plant(world)
+    plan = repaired(world, *keys, apply=False).plan
+    world.client.remove(SOURCE, item("different"))
+
+    result = repaired(world, *keys, planned=plan)
+
+    assert result.healed == 2
+    assert [(one.keys["Id"]["S"], one.why) for one in result.unhealed] == [
+        ("different", "the plan was update, and now it would be delete: not written")
+    ]
+    assert not result.is_clean
+    assert {one["Id"]["S"] for one in world.items(REPLICA)} == {
+        "missing",
+        "different",
+        "equal",
+    }
+
+
+def test_what_is_in_no_plan_is_left_alone(world):
+    """Also where it differs."""
+    keys = plant(world)
+
+    result = repaired(world, *keys, planned=())
+
+    assert (writes(world), result.healed, len(result.unhealed)) == (0, 0, 3)
+    assert "the plan was nothing, and now it would be put" in result.unhealed[0].why
 
 
 def test_findings_are_healed_while_more_are_found(world, monkeypatch):
