@@ -18,8 +18,8 @@ from operations.execution.journal import RunJournal
 from operations.execution.plan_file import PlanAction, PlanItem
 from operations.execution.rate import Rate
 from operations.execution.request import answer_to
-from operations.execution.run_patience import RunPatience
 from operations.execution.service_clock import ServiceClock
+from operations.execution.standstill import Standstill
 from operations.recovery.conditional_write import WriteOutcome
 from operations.recovery.conditions import is_guarded_in_part
 from operations.recovery.conflicts import Conflict
@@ -103,7 +103,7 @@ class ItemRunner:
     announcer: Announcer
     journal: RunJournal
     clock: ServiceClock
-    patience: RunPatience
+    standstill: Standstill
     rate: Rate
     is_strict: bool
     moments: "_Moments" = field(init=False)
@@ -139,7 +139,7 @@ class ItemRunner:
         taken = None if seen is None else _taken_along(rows, seen)
         if taken is None:
             return None
-        back = self._writer(self.patience.of_one).put_back(item.keys, taken)
+        back = self._writer(self.standstill.patience).put_back(item.keys, taken)
         conflicts = conflicts_of_plan(item, back.item)
         return self._kept(ItemRun(item, back.outcome, back.reason, conflicts))
 
@@ -156,7 +156,7 @@ class ItemRunner:
         """The own attributes of items that are there, by id."""
         table, client = self.deployment.source_table, self.deployment.dynamodb
         live: dict[str, Item] = {}
-        patience = self.patience.of_one()
+        patience = self.standstill.patience()
 
         def attempt(keys: list[Item]) -> list[Item]:
             request: Any = {table: {"Keys": keys, "ConsistentRead": True}}
@@ -173,7 +173,7 @@ class ItemRunner:
 
         if patience.work_off([item.keys for item in items], attempt):
             raise RunEndedError(f"'{table}' does not answer (UnprocessedKeys)")
-        self.patience.answered()
+        self.standstill.moved()
         return live
 
     def _step(self, item: PlanItem, live: dict[str, Item]) -> Write | Decided:
@@ -205,7 +205,7 @@ class ItemRunner:
         }
         if attempts:
             self.journal.about_to_write(attempts.values())
-            self.announcer.announce(list(attempts.values()), self.patience.of_one())
+            self.announcer.announce(list(attempts.values()), self.standstill.patience())
         return attempts
 
     def _settled(
@@ -234,10 +234,11 @@ class ItemRunner:
     def _once(
         self, item: PlanItem, step: Write, attempt: OwnWrite, *, guards_rest: bool
     ) -> ItemRun | Unproven:
-        if self.patience.is_over:
+        if self.standstill.reason is not None:
             table = self.deployment.source_table
             raise RunEndedError(f"'{table}' has answered nothing for too long")
         self.rate.take(1)
+        since = self.standstill.now()
         write = ItemWrite(
             item.keys,
             step.edits,
@@ -247,11 +248,11 @@ class ItemRunner:
             guards_rest=guards_rest,
             tells_rest=self.is_strict,
         )
-        written = self._writer(self.patience.of_one).write(write)
+        written = self._writer(self.standstill.patience).write(write)
         if written.outcome is WriteOutcome.UNSENT:
-            self.patience.given_up()
+            self.standstill.failed(since)
         else:
-            self.patience.answered()
+            self.standstill.moved()
         conflicts = step.conflicts
         if written.outcome is WriteOutcome.CONFLICT:
             conflicts = conflicts_of_plan(item, written.item)

@@ -18,12 +18,13 @@ from more_itertools import chunked
 from operations.deployed_tables import DeployedTables
 from operations.errors import JournalError, OperationError, RefusedError, RunEndedError
 from operations.execution.announcer import Announcer
+from operations.execution.guard import require_followed
 from operations.execution.item_runner import ItemRun, ItemRunner, Unproven
 from operations.execution.journal import RunJournal, journal_path
 from operations.execution.pace import USUAL_PATIENCE_S, Pace
 from operations.execution.plan_file import Plan, PlanItem
-from operations.execution.run_patience import RunPatience
 from operations.execution.service_clock import ServiceClock
+from operations.execution.standstill import Standstill
 from operations.recovery.conditional_write import WriteOutcome
 from reports.access.parallel import in_order
 from stream_core.attribute_values import wire_json
@@ -120,15 +121,16 @@ class PlanRun:
     @contextmanager
     def _begun(self) -> Iterator[ItemRunner]:
         machine, deployment = self.pace.machine, self.deployment
-        patience = RunPatience(machine, self.pace.wait_s(USUAL_PATIENCE_S))
+        standstill = Standstill(machine, self.pace.wait_s(USUAL_PATIENCE_S))
         clock = ServiceClock(machine.now)
         path = self.journal_file or journal_path(self.run)
         with RunJournal.opened(path, self.run, self.plan.digest) as journal:
             self.journal = journal
             clock.ask(lambda: deployment.dynamodb.describe_table(TableName=deployment.source_table))
+            require_followed(deployment, self.pace)
             announcer = Announcer(deployment.dynamodb, deployment.reader, self._row(clock))
             may_go_on = self.may_join or not journal.is_new
-            announcer.begin(patience.of_one(), may_go_on=may_go_on)
+            announcer.begin(standstill.patience(), may_go_on=may_go_on)
             if announcer.problem:
                 self.tell(announcer.problem)
             try:
@@ -137,7 +139,7 @@ class PlanRun:
                     announcer,
                     journal,
                     clock,
-                    patience,
+                    standstill,
                     self.pace.rate,
                     self.plan.header.command in _STRICT,
                 )

@@ -1,4 +1,7 @@
-"""How long a run has got no further: whoever refuses for good ends it, instead of each item."""
+"""How long a run has got no further: whoever refuses for good ends it, instead of each item.
+
+Time in which nothing is asked, as by a slow rate, is none in which nothing is answered.
+"""
 
 import threading
 
@@ -23,6 +26,7 @@ class Standstill:
         self._most_s = most_s
         self._lock = threading.Lock()
         self._since: float | None = None
+        self._moved_at = machine.clock()
 
     def now(self) -> float:
         """The time, to be given to `failed` when what begins now has failed."""
@@ -35,11 +39,13 @@ class Standstill:
     def moved(self) -> None:
         """Something succeeded."""
         with self._lock:
-            self._since = None
+            self._since, self._moved_at = None, self._machine.clock()
 
     def failed(self, since: float) -> None:
         """What began at a time has failed, all of it."""
         with self._lock:
+            # Something else may have succeeded meanwhile.
+            since = max(since, self._moved_at)
             self._since = since if self._since is None else min(since, self._since)
 
     @property

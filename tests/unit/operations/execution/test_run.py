@@ -367,6 +367,16 @@ def test_a_table_that_refuses_for_good_ends_the_run_after_a_minute(world):
     assert set(outcomes(a_run(world, plan)).values()) == {"written"}
 
 
+def test_a_plan_is_not_carried_out_beside_another_tables_history(world):
+    """A plan may be older than a history's name, or a stack's stream."""
+    plan = three(world)
+    world.deployment.stack, world.deployment.stream_arn = "trail", f"{TABLE_ARN}/stream/2020"
+
+    with pytest.raises(RefusedError, match="trail"):
+        outcomes(a_run(world, plan))
+    assert world.writes.total() == 0
+
+
 def test_a_history_that_may_not_be_written_is_told_once(world):
     """And the run goes on with its journal alone."""
     plan, told = three(world), []
