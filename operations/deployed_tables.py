@@ -18,7 +18,7 @@ from reports.access.clients import CLIENT_CONFIG
 from reports.access.clients import dynamodb_client as reading_client
 from reports.access.row_reader import RowReader
 from reports.deployment.watermark import WatermarkFinder
-from reports.states.watermark import Watermark
+from reports.states.watermark import Basis, Watermark
 from stream_core.clients import CONCURRENCY, dynamodb_client, sqs_client
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class DeployedTables:
             the one that the history table's tag names.
         stream_arn: the stream that the stack reads; None where no stack was named.
         declared: up to when it is known to be complete; no stack is asked then.
+        basis: what that has to rest on; None: on anything.
     """
 
     source_table: str
@@ -55,6 +56,7 @@ class DeployedTables:
     stack: str | None = None
     stream_arn: str | None = None
     declared: Watermark | None = None
+    basis: Basis | None = None
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(CONCURRENCY))
 
     @cached_property
@@ -75,6 +77,7 @@ class DeployedTables:
             source_table,
             self.time_shards,
             find_watermark=finder.find,
+            basis=self.basis,
         )
 
     @cached_property

@@ -11,8 +11,7 @@ from operations.control_rows import write_control_row
 from operations.errors import OperationError, RefusedError
 from operations.execution.pace import Pace
 from reports.access.clients import dynamodb_client
-from reports.access.row_reader import require_history
-from reports.access.table_description import TableDescription, describe
+from reports.access.table_description import TableDescription, describe, require_history
 from stream_core.change import VIEW_TYPE
 from stream_core.control_row import TableLife
 from stream_core.retry import Retry, classify, error_code

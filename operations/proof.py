@@ -9,12 +9,16 @@ What is older than the stream is no longer on its way, but for what is kept asid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from operations.errors import OperationError
+from operations.control_rows import write_control_row
+from operations.deployed_tables import DeployedTables
+from operations.errors import OperationError, RefusedError
 from operations.execution.pace import Pace
+from operations.execution.service_clock import ServiceClock
 from operations.redrive.stream_reader import StreamReader, StreamUnreadableError
 from reports.access.parallel import in_order
 from reports.access.row_reader import RowReader
@@ -22,6 +26,7 @@ from reports.access.service_date import date_of
 from reports.states.watermark import TICK, Basis, NoWatermark, Watermark
 from stream_core.attribute_values import Item
 from stream_core.change import Change, read_record
+from stream_core.control_row import ProofMark
 from stream_core.errors import MalformedRecordError
 from stream_core.history_row import ID, SORT_KEY, HistoryRow
 from stream_core.retry import error_code
@@ -61,11 +66,13 @@ class Proof:
     """What the comparison came to.
 
     Attributes:
-        shards, records: how many were read.
+        stream_arn: the stream that was read.
+        shards, records: how many were.
         missing: what the history lacks, also when it was asked again in the end.
         watermark: up to when the history is complete.
     """
 
+    stream_arn: str
     shards: int
     records: int
     missing: tuple[MissingRecord, ...]
@@ -115,11 +122,49 @@ def prove(
             pace.progress("shards", done, len(waiting))
     missing = comparison.still_missing(shards)
     return Proof(
+        stream_arn,
         len(shards),
         sum(shard.records for shard in shards),
         tuple(missing),
         _watermark(comparison.begun, missing, kept_aside()),
     )
+
+
+def keep(proof: Proof, deployment: DeployedTables, pace: Pace) -> ProofMark:
+    """Write into the history up to when it was found to be complete, and what that rests on.
+
+    Args:
+        proof: what the comparison came to.
+        deployment: the source table and its history.
+        pace: how long to go on trying, and whose clock it is.
+
+    Raises:
+        RefusedError: it shows nothing, or not of the stream that the table has now.
+        OperationError: the history does not answer; go on later.
+        ClientError: it may not be written.
+    """
+    if isinstance(proof.watermark, NoWatermark):
+        raise RefusedError(proof.watermark.reason)
+    life = deployment.reader.current_life
+    if life is None or life.stream_arn != proof.stream_arn:
+        raise RefusedError(
+            f"the history writer reads {proof.stream_arn}, which is not the table's latest stream"
+        )
+    dynamodb, table = deployment.dynamodb, deployment.source_table
+    _, _, finished = ServiceClock(pace.machine.now).ask(
+        lambda: dynamodb.describe_table(TableName=table)
+    )
+    mark = ProofMark(
+        proof.stream_arn,
+        life.table_id,
+        proof.watermark.at,
+        finished,
+        proof.shards,
+        proof.records,
+        f"itemtrail {version('itemtrail')}",
+    )
+    write_control_row(dynamodb, deployment.reader.history_table, mark, pace.patience())
+    return mark
 
 
 def _watermark(

@@ -2,9 +2,8 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any, TypeAlias
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import boto3
 from more_itertools import always_iterable
@@ -17,9 +16,9 @@ from reports.access.own_writes import find_own_writes
 from reports.access.progress import Progress, silent
 from reports.access.row_reader import RowReader
 from reports.deployment.watermark import WatermarkFinder
-from reports.inputs.keys import KeySchema
+from reports.inputs.keys import Key, KeySchema
 from reports.inputs.paths import Path, as_path
-from reports.inputs.times import TimeRole, read_time
+from reports.inputs.times import Time, TimeRole, read_time
 from reports.states.blame import Blame, blame
 from reports.states.differences import Difference, own_differences
 from reports.states.evidence import Evidence
@@ -27,7 +26,7 @@ from reports.states.selection import Selection
 from reports.states.spans import timeline
 from reports.states.stream_order import in_stream_order
 from reports.states.timeline import ItemState, judge, weaker_of
-from reports.states.watermark import NoWatermark, Watermark, declared_watermark
+from reports.states.watermark import NoWatermark, Watermark, declared_watermark, read_basis
 from reports.table.as_of import TableAsOf, require_exact, table_states
 from reports.table.changes import changed_rows
 from reports.table.versions import item_versions, table_versions
@@ -38,14 +37,7 @@ from stream_core.history_row import HistoryRow, sort_key_after, time_text
 from stream_core.item_id import item_id
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
-
-Key: TypeAlias = Mapping[str, Any] | str | int | Decimal | bytes
-"""An item's key by attribute name, as Python or wire values; as text as on the command line; or the
-value alone where the key is one attribute. A value of numpy is what it stands for."""
-Time: TypeAlias = "str | date | np.datetime64"
-"""A `datetime` or `pandas.Timestamp`, a `date`, ISO 8601 text, or text such as `2h ago`."""
 
 
 class HistoryTable:
@@ -77,6 +69,7 @@ class HistoryTable:
         time_shards: int | None = None,
         stack: str | None = None,
         recorded_until: "Time | None" = None,
+        basis: str | None = None,
         overflow_bucket: str | None = None,
         machine: Machine | None = None,
         strict: bool = False,
@@ -92,6 +85,8 @@ class HistoryTable:
             time_shards: the stack's `TimeShards`: `verify` holds rows against it, no more.
             stack: tells up to when the history is complete; by default the one of the table's tag.
             recorded_until: up to when you know the history to be complete; no stack is asked then.
+            basis: `compared`: `exact` rests on a proof that `status --prove --keep` kept, and on
+                nothing else but the live item.
             overflow_bucket: the stack's output `OverflowBucketName`, for `verify` alone.
             machine: the clock; the command line has all times of a command count from one moment.
             strict: raise at the first row that is not what was written, instead of marking it.
@@ -108,6 +103,7 @@ class HistoryTable:
             time_shards,
             overflow_bucket=overflow_bucket,
             find_watermark=finder.find,
+            basis=read_basis(basis),
             strict=strict,
         )
 

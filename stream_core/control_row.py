@@ -95,6 +95,60 @@ class BackfillMark:
 
 
 @dataclass(frozen=True, slots=True)
+class ProofMark:
+    """That the whole stream was held against the history, record by record.
+
+    What it says: every change of the stream that is stamped at or before `until` has a row.
+
+    Attributes:
+        stream_arn, table_id: as in `BackfillMark`.
+        until: up to when the history is complete, UTC.
+        finished: by the service's clock, UTC.
+        shards, records: how many were read.
+        tool: what wrote it, with its version.
+    """
+
+    stream_arn: str
+    table_id: str
+    until: datetime
+    finished: datetime
+    shards: int
+    records: int
+    tool: str
+
+    @property
+    def sort_key(self) -> str:
+        """Its place, before announced writes: what is read of a history is read with it."""
+        moments = f"{time_text(self.until)}#{time_text(self.finished)}"
+        return f"!compared#{label_of(self.stream_arn)}#{moments}"
+
+    def to_item(self) -> Item:
+        """The item to store."""
+        content: Item = {
+            **_origin(self.stream_arn, self.table_id),
+            "Until": {"S": time_text(self.until)},
+            "Finished": {"S": time_text(self.finished)},
+            "Shards": {"N": str(self.shards)},
+            "Records": {"N": str(self.records)},
+            "Tool": {"S": self.tool},
+        }
+        return _sealed_item(self.sort_key, self.stream_arn, content)
+
+    @classmethod
+    def of_content(cls, stream_arn: str, content: Item) -> "ProofMark":
+        """The mark with such a content."""
+        return cls(
+            stream_arn,
+            content["TableId"]["S"],
+            datetime.fromisoformat(content["Until"]["S"]),
+            datetime.fromisoformat(content["Finished"]["S"]),
+            int(content["Shards"]["N"]),
+            int(content["Records"]["N"]),
+            content["Tool"]["S"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class TableLife:
     """Which table a stream belongs to: another one of the same name has another life.
 
@@ -248,9 +302,10 @@ class OwnWrite:
         )
 
 
-ControlRow: TypeAlias = BackfillMark | TableLife | RunRow | OwnWrite
+ControlRow: TypeAlias = BackfillMark | ProofMark | TableLife | RunRow | OwnWrite
 _KINDS: Mapping[str, type[ControlRow]] = {
     "!backfill": BackfillMark,
+    "!compared": ProofMark,
     "!life": TableLife,
     "!own": OwnWrite,
     "!run": RunRow,

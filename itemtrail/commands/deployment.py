@@ -1,25 +1,31 @@
 """The commands that ask about a deployment: status, doctor."""
 
+from dataclasses import dataclass
+
 import boto3
 import click
 
 from itemtrail.exit_status import CLEAN, FINDINGS
 from itemtrail.options.target import Target, output_option, stack_options
-from itemtrail.output.answer import Answer, chosen_form, give
+from itemtrail.output.answer import Answer, chosen_form, give, tell
 from itemtrail.output.progress import ProgressBar
 from itemtrail.records.deployment import advice_record, status_line_records, status_record
 from itemtrail.records.kinds import ADVICE, STATUS_LINE
 from itemtrail.tables.deployment import advice_blocks, status_blocks
 from operations.deployed_tables import DeployedTables
+from operations.errors import OperationError
 from operations.execution.pace import Pace
 from operations.proof import Proof
+from operations.proof import keep as keep_proof
 from operations.proof import prove as hold_stream_against
 from reports.access.clients import CLIENT_CONFIG
 from reports.deployment.doctor import examine
 from reports.deployment.stack import Consumer, Stack, extent_of
-from reports.deployment.stack_reader import StackReader
+from reports.deployment.stack_reader import UNREADABLE, StackReader, reason_of
 from reports.deployment.status import read_status
 from reports.deployment.watermark import kept_aside
+from stream_core.errors import IntegrityError
+from stream_core.history_row import time_text
 
 
 @click.command(short_help="Tables, mappings, lag, and what could not be written.")
@@ -28,29 +34,38 @@ from reports.deployment.watermark import kept_aside
     is_flag=True,
     help="Also hold every record of the stream against the history; takes two minutes or more.",
 )
+@click.option(
+    "--keep",
+    is_flag=True,
+    help="With --prove: keep in the history what it came to, for answers to rest on.",
+)
 @stack_options
 @output_option
-def status(output: str | None, target: Target, *, prove: bool) -> int:
+def status(output: str | None, target: Target, *, prove: bool, keep: bool) -> int:
     """Show how a deployment is now: tables, mappings, lag, and what could not be written.
 
     And up to when the history is complete: by the deployment's metrics or, with --prove, by reading
-    the stream as a third reader, about one read unit a record.
+    the stream as a third reader, about one read unit a record. With --keep that is written into the
+    history: later answers rest on it, and --basis compared has them rest on nothing else.
 
     Of a stack that was deployed for one of history and replica, that one is shown.
-    Exits with 1 if a table or a mapping is not active, something waits in the quarantine bucket, or
-    a record is missing.
+    Exits with 1 if a table or a mapping is not active, something waits in the quarantine bucket,
+    a record is missing, or the proof cannot be kept.
 
     \b
     Example:
       itemtrail status --stack employee-trail
       itemtrail status --stack employee-trail --output json
-      itemtrail status --prove --stack employee-trail
+      itemtrail status --prove --keep --stack employee-trail
     """  # noqa: D301
+    if keep and not prove:
+        raise click.UsageError("--keep is for --prove", click.get_current_context())
     form, session = chosen_form(output), target.session()
     stack = Stack.read(session, target.stack or "", target.endpoint_url)
     deployment_status = read_status(session, stack, target.endpoint_url)
+    comparison = _Comparison(session, stack, target.endpoint_url)
     with ProgressBar() as progress:
-        proof = _proof(session, stack, target.endpoint_url, progress) if prove else None
+        proof = comparison.proof(progress) if prove else None
         answer = Answer(
             STATUS_LINE,
             status_line_records(deployment_status, proof),
@@ -59,24 +74,49 @@ def status(output: str | None, target: Target, *, prove: bool) -> int:
         )
         give(answer, form, progress)
     is_whole = proof is None or not proof.missing
-    return CLEAN if deployment_status.clean and is_whole else FINDINGS
+    is_kept = proof is None or not keep or comparison.kept(proof)
+    return CLEAN if deployment_status.clean and is_whole and is_kept else FINDINGS
 
 
-def _proof(
-    session: boto3.Session, stack: Stack, endpoint_url: str | None, progress: ProgressBar
-) -> Proof:
-    deployment = DeployedTables(
-        stack.source_table, session, endpoint_url, history_table=stack.history_table
-    )
-    streams = session.client("dynamodbstreams", endpoint_url=endpoint_url, config=CLIENT_CONFIG)
-    with StackReader(session, stack, endpoint_url) as reader:
-        stream_arn = reader.mapping(Consumer.HISTORY_WRITER)["EventSourceArn"]
-        return hold_stream_against(
-            streams,
-            stream_arn,
-            deployment.reader,
-            lambda: list(kept_aside(reader)),
-            Pace(progress=progress),
+@dataclass(frozen=True)
+class _Comparison:
+    """Holding the stream of a stack against its history."""
+
+    session: boto3.Session
+    stack: Stack
+    endpoint_url: str | None
+
+    def proof(self, progress: ProgressBar) -> Proof:
+        """What it comes to."""
+        streams = self.session.client(
+            "dynamodbstreams", endpoint_url=self.endpoint_url, config=CLIENT_CONFIG
+        )
+        with StackReader(self.session, self.stack, self.endpoint_url) as reader:
+            return hold_stream_against(
+                streams,
+                reader.mapping(Consumer.HISTORY_WRITER)["EventSourceArn"],
+                self._deployment.reader,
+                lambda: list(kept_aside(reader)),
+                Pace(progress=progress),
+            )
+
+    def kept(self, proof: Proof) -> bool:
+        """Whether it is in the history now; a person is told, also why it is not."""
+        try:
+            until = keep_proof(proof, self._deployment, Pace()).until
+        except (OperationError, IntegrityError, *UNREADABLE) as error:
+            tell(f"the proof is not kept: {reason_of(error)}")
+            return False
+        tell(f"kept in the history: --basis compared goes by it until {time_text(until)}")
+        return True
+
+    @property
+    def _deployment(self) -> DeployedTables:
+        return DeployedTables(
+            self.stack.source_table,
+            self.session,
+            self.endpoint_url,
+            history_table=self.stack.history_table,
         )
 
 

@@ -8,14 +8,22 @@ from typing import Any, ClassVar
 import click
 
 from itemtrail.options.kinds import asked_at
-from itemtrail.options.target import RECORDED_UNTIL, WHERE, Command, Target, stack_option, targeted
+from itemtrail.options.target import (
+    BASIS,
+    RECORDED_UNTIL,
+    WHERE,
+    Command,
+    Target,
+    stack_option,
+    targeted,
+)
 from operations.deployed_tables import DeployedTables
 from operations.errors import RefusedError
 from reports.access.by_time import MOST_SHARDS
 from reports.access.table_description import describe
 from reports.deployment.stack import Consumer, Stack
 from reports.inputs.keys import KeySchema
-from reports.states.watermark import declared_watermark
+from reports.states.watermark import declared_watermark, read_basis
 
 _OUTPUTS = {
     "source_table": "SourceTableName",
@@ -74,6 +82,7 @@ class OperationTarget(Target):
                 stack=self.stack,
                 stream_arn=stack.outputs.get("SourceStreamArn") if stack else None,
                 declared=declared_watermark(self.recorded_until, asked_at()),
+                basis=read_basis(self.basis),
                 **parts,
             ),
             stack,
@@ -204,7 +213,7 @@ def replica_target_options(command: Command) -> Command:
 
 def source_target_options(command: Command) -> Command:
     """The same for what works on the source by its history."""
-    parts = (_SOURCE, _HISTORY, RECORDED_UNTIL, _TIME_SHARDS)
+    parts = (_SOURCE, _HISTORY, RECORDED_UNTIL, BASIS, _TIME_SHARDS)
     return _operating(command, *parts, kind=HistoryTarget)
 
 

@@ -20,6 +20,7 @@ from reports.access.by_time import MOST_SHARDS
 from reports.access.machine import Machine
 from reports.deployment.stack import Stack
 from reports.inputs.times import TimeRole
+from reports.states.watermark import Basis
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -39,6 +40,7 @@ class TargetTables:
     stack: str | None
     recorded_until: datetime | None
     overflow_bucket: str | None = None
+    basis: str | None = None
     strict: bool = False
 
     def open(self, machine: Machine | None = None) -> HistoryTable:
@@ -51,6 +53,7 @@ class TargetTables:
             time_shards=self.time_shards,
             stack=self.stack,
             recorded_until=self.recorded_until,
+            basis=self.basis,
             overflow_bucket=self.overflow_bucket,
             machine=machine or Machine(now=asked_at),
             strict=self.strict,
@@ -66,6 +69,7 @@ class Target:
     source_table: str | None = None
     time_shards: int | None = None
     recorded_until: datetime | None = None
+    basis: str | None = None
     strict: bool = False
     profile: str | None = None
     region: str | None = None
@@ -100,6 +104,7 @@ class Target:
             self.stack,
             self.recorded_until,
             overflow_bucket,
+            self.basis,
             self.strict,
         )
 
@@ -149,6 +154,11 @@ RECORDED_UNTIL = click.option(
     show_envvar=True,
     help="Up to when you know the history to be complete; `exact` rests on it then.",
 )
+BASIS = click.option(
+    "--basis",
+    type=click.Choice([Basis.COMPARED.value]),
+    help="`exact` rests on a proof kept by status --prove --keep, on no metric and nobody's word.",
+)
 _TIME_SHARDS = click.option(
     "--time-shards",
     metavar="N",
@@ -169,12 +179,14 @@ WHERE: tuple[Callable[[Any], Any], ...] = (
 
 def target_options(command: Command) -> Command:
     """Add the options that say which tables to ask; they arrive as `target`."""
-    return targeted(command, (stack_option(required=False), *_TABLES, RECORDED_UNTIL, *WHERE))
+    return targeted(
+        command, (stack_option(required=False), *_TABLES, RECORDED_UNTIL, BASIS, *WHERE)
+    )
 
 
 def indexed_target_options(command: Command) -> Command:
     """The same for questions that read the index by time."""
-    options = (stack_option(required=False), *_TABLES, RECORDED_UNTIL, _TIME_SHARDS, *WHERE)
+    options = (stack_option(required=False), *_TABLES, RECORDED_UNTIL, BASIS, _TIME_SHARDS, *WHERE)
     return targeted(command, options)
 
 

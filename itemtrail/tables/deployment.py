@@ -85,7 +85,7 @@ def _proof_blocks(proof: Proof) -> Iterator[RenderableType]:
         yield from ("", capped(_MISSING_COLUMNS, proof.missing, _missing_row))
     if isinstance(proof.watermark, Watermark):
         until = time_text(proof.watermark.at)
-        yield Text(f"to have answers rest on it: --recorded-until {until}", style="dim")
+        yield Text(f"to have answers rest on it: --keep, or --recorded-until {until}", style="dim")
     yield ""
 
 

@@ -53,7 +53,7 @@ def _refusal(watermark: Watermark | NoWatermark, until: datetime, now: datetime)
         f"what was done until {time_text(until)} may not all be in the history yet: "
         f"{watermark.doubt(now)}"
     )
-    if isinstance(watermark, NoWatermark):
+    if isinstance(watermark, NoWatermark) or watermark.basis is Basis.COMPARED:
         # It says itself what to do.
         return refusal
     if watermark.basis is Basis.DECLARED:

@@ -15,13 +15,13 @@ from reports.access.machine import Machine
 from reports.access.neighbours import by_number
 from reports.access.overflow import REFUSED, overflow_body
 from reports.access.service_date import date_of
-from reports.access.table_description import TableDescription, describe
-from reports.errors import ReportError, TableNotFoundError
+from reports.access.table_description import TableDescription, describe, require_history
+from reports.errors import ReportError
 from reports.inputs.keys import KeySchema
 from reports.states.evidence import Evidence
 from reports.states.lives import Lives, is_another_stream
 from reports.states.provenance import Provenance
-from reports.states.watermark import NoWatermark, Watermark
+from reports.states.watermark import PROVE, Basis, NoWatermark, Watermark
 from stream_core.attribute_values import Item, same_item
 from stream_core.change import EventName
 from stream_core.control_row import OWN_PREFIX, ControlRow, TableLife, intact_control_rows
@@ -42,20 +42,6 @@ _GIVE_UP_AFTER_S = 60
 _A_FEW = 10
 
 
-def require_history(table: TableDescription) -> None:
-    """See that a table is one of history rows.
-
-    Raises:
-        TableNotFoundError: it is another one.
-    """
-    names = [name for name, _ in table.key]
-    if names != [ID, SORT_KEY]:
-        raise TableNotFoundError(
-            f"table '{table.name}' is not a history table: its key is "
-            f"{' and '.join(names)}, not {ID} and {SORT_KEY}"
-        )
-
-
 class RowReader:
     """Reads a history table, its index, its overflow bucket, and the source if there is one."""
 
@@ -69,6 +55,7 @@ class RowReader:
         *,
         overflow_bucket: str | None = None,
         find_watermark: Callable[[], Watermark | NoWatermark] = NoWatermark,
+        basis: Basis | None = None,
         strict: bool = True,
     ) -> None:
         """Read with these clients; nothing is sent yet.
@@ -82,6 +69,7 @@ class RowReader:
             overflow_bucket: the only one that rows point into, where that is known.
             find_watermark: finds out up to when the history is complete; called only when that
                 is asked.
+            basis: `compared`: a kept proof tells that, and nothing else does.
             strict: raise at a row that is not what was written; else it is marked with its
                 fault, kept among `faults`, and the reading goes on.
         """
@@ -91,7 +79,7 @@ class RowReader:
         self.source_table = source_table
         self.overflow_bucket = overflow_bucket
         self.by_time = ByTime(dynamodb, history_table, time_shards)
-        self.find_watermark = find_watermark
+        self.find_watermark = self._proven if basis is Basis.COMPARED else find_watermark
         self._strict = strict
         self.faults: dict[tuple[str, str], RowFault] = {}
 
@@ -99,6 +87,20 @@ class RowReader:
     def watermark(self) -> Watermark | NoWatermark:
         """Up to when the history is complete, for rows that are read after this was asked."""
         return self.find_watermark()
+
+    def watermark_at(self, moment: datetime) -> Watermark | NoWatermark:
+        """The same; where it does not cover a moment, a kept proof that does."""
+        if not self.watermark.covers(moment):
+            proven = self.lives.proven
+            if proven is not None and proven.covers(moment):
+                return proven
+        return self.watermark
+
+    def _proven(self) -> Watermark | NoWatermark:
+        # Whoever waits for a later one asks again.
+        vars(self).pop("lives", None)
+        unproven = f"no proof is kept of the table's present stream: {PROVE} keeps one"
+        return self.lives.proven or NoWatermark(unproven)
 
     @cached_property
     def source(self) -> TableDescription | None:
@@ -297,7 +299,7 @@ class RowReader:
         """
         identifier = item_id(keys)
         # Before the rows: one that is stored meanwhile must not count as read.
-        watermark = self.watermark
+        watermark = self.watermark if at == now else self.watermark_at(at)
         before = self.newest_until(identifier, at)
         after = self.oldest_after(identifier, at)
         lives = self._lives_around(before, after)

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from reports.errors import TableNotFoundError
 from reports.inputs.keys import KeySchema
+from stream_core.history_row import ID, SORT_KEY
 from stream_core.retry import error_code
 
 if TYPE_CHECKING:
@@ -122,3 +123,17 @@ def describe(
         raise TableNotFoundError(
             f"no table '{table}' in {where}: check its name, the region and the endpoint"
         ) from error
+
+
+def require_history(table: TableDescription) -> None:
+    """See that a table is one of history rows.
+
+    Raises:
+        TableNotFoundError: it is another one.
+    """
+    names = [name for name, _ in table.key]
+    if names != [ID, SORT_KEY]:
+        raise TableNotFoundError(
+            f"table '{table.name}' is not a history table: its key is "
+            f"{' and '.join(names)}, not {ID} and {SORT_KEY}"
+        )

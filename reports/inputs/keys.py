@@ -6,12 +6,15 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeAlias
 
 from reports.errors import KeyShapeError, shown
 from stream_core.attribute_values import Item, canonical_number, read_item
 from stream_core.errors import MalformedRecordError
 
+Key: TypeAlias = Mapping[str, Any] | str | int | Decimal | bytes
+"""An item's key by attribute name, as Python or wire values; as text as on the command line; or the
+value alone where the key is one attribute. A value of numpy is what it stands for."""
 _EXAMPLES = {"S": "text", "N": "1", "B": "AAE="}
 _KINDS = {"S": "a text", "N": "a number", "B": "base64"}
 

@@ -12,12 +12,17 @@ one; as an instant it is its last one too, or now while it lasts (see `TimeRole`
 import re
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dateutil.relativedelta import relativedelta
 
 from reports.errors import TimeFormatError, shown
 
+if TYPE_CHECKING:
+    import numpy as np
+
+Time: TypeAlias = "str | date | np.datetime64"
+"""A `datetime` or `pandas.Timestamp`, a `date`, ISO 8601 text, or text such as `2h ago`."""
 _AGO = re.compile(r"(\d{1,9})\s*([a-z]+)(?:\s+ago)?", re.ASCII | re.IGNORECASE)
 _UNITS = {
     "seconds": ("s", "sec", "secs", "second", "seconds"),

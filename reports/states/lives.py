@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from stream_core.control_row import BackfillMark, ControlRow, TableLife
+from reports.states.watermark import Basis, Watermark
+from stream_core.control_row import BackfillMark, ControlRow, ProofMark, TableLife
 from stream_core.history_row import time_text
 
 
@@ -66,25 +67,31 @@ class Lives:
         current: the stream of the source table, with its table; None where none is known.
         tables: the table of each stream, as far as a control row tells.
         marks: the first finished backfill of each stream.
+        proven: up to when a kept proof shows the history of the current stream to be complete;
+            None where none is kept.
     """
 
     current: TableLife | None = None
     tables: Mapping[str, TableLife] = field(default_factory=dict)
     marks: Mapping[str, BackfillMark] = field(default_factory=dict)
+    proven: Watermark | None = None
 
     @classmethod
     def read(cls, rows: Iterable[ControlRow], current: TableLife | None) -> "Lives":
         """What control rows say, and what the source table is now."""
         tables: dict[str, TableLife] = {}
         marks: dict[str, BackfillMark] = {}
+        proofs: list[ProofMark] = []
         for row in rows:
             if isinstance(row, TableLife):
                 tables[row.stream_arn] = row
+            elif isinstance(row, ProofMark):
+                proofs.append(row)
             elif isinstance(row, BackfillMark) and (
                 row.stream_arn not in marks or row.started < marks[row.stream_arn].started
             ):
                 marks[row.stream_arn] = row
-        return cls(current, tables, marks)
+        return cls(current, tables, marks, _proven(proofs, current))
 
     def mark(self, stream_arn: str | None) -> BackfillMark | None:
         """The first finished backfill of a stream, if it was of the table that the stream is of."""
@@ -142,6 +149,19 @@ class Lives:
         if self.current is not None and stream_arn == self.current.stream_arn:
             return self.current
         return self.tables.get(stream_arn)
+
+
+def _proven(proofs: Iterable[ProofMark], current: TableLife | None) -> Watermark | None:
+    """What the proofs of the table's present stream show; others say nothing of its records."""
+    if current is None:
+        return None
+    origin = current.stream_arn, current.table_id
+    known = (proof for proof in proofs if (proof.stream_arn, proof.table_id) == origin)
+    last = max(known, key=lambda proof: proof.until, default=None)
+    if last is None:
+        return None
+    reason = f"every record of the stream was a row at {time_text(last.finished)}, as kept"
+    return Watermark(last.until, Basis.COMPARED, reason)
 
 
 def is_another_stream(stream_arn: str, later_arn: str) -> bool:

@@ -107,8 +107,9 @@ def _until(end: datetime, state: ItemState, evidence: Evidence) -> ItemState:
     watermark = evidence.watermark
     if state.certainty is not Certainty.EXACT:
         return state
-    if isinstance(watermark, Watermark) and watermark.covers(end):
-        return replace(state, basis=watermark.basis)
+    for known in (watermark, evidence.lives.proven):
+        if isinstance(known, Watermark) and known.covers(end):
+            return replace(state, basis=known.basis)
     reason = f"{state.reason}, but {watermark.doubt(evidence.now)}"
     return replace(state, certainty=Certainty.BOUNDED, reason=reason)
 

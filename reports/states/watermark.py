@@ -19,6 +19,8 @@ _UNITS = (
     (timedelta(minutes=1), "minutes"),
 )
 _SECONDS = (timedelta(seconds=1), "seconds")
+PROVE = "`itemtrail status --prove --keep`"
+"""What keeps a proof."""
 
 
 class Basis(StrEnum):
@@ -65,9 +67,10 @@ class Watermark:
     def doubt(self, now: datetime) -> str:
         """Why a later answer is not exact, in words."""
         fresh = _length(max(now - self.at, TICK))
+        more = f"; {PROVE} proves a later moment" if self.basis is Basis.COMPARED else ""
         return (
             f"a change of the last {fresh} may still be on its way: the history "
-            f"is known to be complete until {time_text(self.at)} ({self.basis})"
+            f"is known to be complete until {time_text(self.at)} ({self.basis}){more}"
         )
 
 
@@ -91,6 +94,17 @@ class NoWatermark:
     def doubt(self, now: datetime) -> str:  # noqa: ARG002 - as `Watermark.doubt`
         """Why no answer about the past is exact, in words."""
         return self.reason
+
+
+def read_basis(basis: str | None) -> Basis | None:
+    """The basis that answers have to have; None: any.
+
+    Raises:
+        ReportError: it is none that can be asked for.
+    """
+    if basis not in (None, Basis.COMPARED):
+        raise ReportError(f"basis: {basis!r} cannot be asked for: give 'compared', or leave it out")
+    return None if basis is None else Basis.COMPARED
 
 
 def declared_watermark(until: Any | None, now: datetime) -> Watermark | None:

@@ -78,7 +78,7 @@ def table_states(
             reason += f"; {UNSEEN}"
     else:
         states = _from_history(reader, at, now, progress)
-    if at < now and not reader.watermark.covers(at):
+    if at < now and not reader.watermark_at(at).covers(at):
         # Of an item of which nothing has arrived there is no line that could say so.
         reason += f"; {reader.watermark.doubt(now)}"
     if at < reader.horizon:
@@ -94,7 +94,7 @@ def _refuse_what_no_history_knows(reader: RowReader, at: datetime, now: datetime
         why = f"the history began later, at {_began(reader)}"
     if why is not None:
         raise UncertainError(f"the state of the table as of {time_text(at)} is unknown: {why}")
-    if at < now and not reader.watermark.covers(at):
+    if at < now and not reader.watermark_at(at).covers(at):
         raise UncertainError(
             f"the state of the table as of {time_text(at)} is only bounded: "
             f"{reader.watermark.doubt(now)}"

@@ -1,14 +1,18 @@
 """Status and doctor of the deployed system: the real template on MiniStack."""
 
 import contextlib
+import json
 from datetime import UTC, datetime, timedelta
 
 import boto3
 import pytest
 
+from itemtrail.cli import main
+from operations import proof
 from reports.deployment.stack import Consumer, Stack
 from reports.errors import ReportError
 from tests.deployed_stack import UNTRUE_HERE
+from tests.eventually import eventually
 
 pytestmark = pytest.mark.functional
 
@@ -210,6 +214,52 @@ def test_stream_that_was_made_anew_is_found(deploy):
         ("stream followed", "replica_writer"),
     ]
     assert forgotten.status().clean
+
+
+def test_a_kept_proof_makes_answers_exact_up_to_its_moment(deploy, monkeypatch, capsys):
+    """No metric tells that on an emulator: what is later is bounded, as is all without a proof."""
+    stack = deploy("proven")
+    for name, value in (("ACCESS_KEY_ID", "test"), ("SECRET_ACCESS_KEY", "test")):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    # The comparison vouches up to a minute before it began.
+    monkeypatch.setattr(proof, "_MARGIN", timedelta(seconds=1))
+    monkeypatch.setattr(proof, "_PAUSE_S", 0.5)
+    where = ["--stack", stack.name, "--region", stack.local_stack.region]
+    where += ["--endpoint-url", stack.local_stack.endpoint_url, "--output", "json"]
+
+    def asked(*command):
+        with pytest.raises(SystemExit) as ended:
+            main([*command, *where])
+        answer, told = capsys.readouterr()
+        return ended.value.code, json.loads(answer), told
+
+    def as_of(moment, *options):
+        _, answer, _ = asked("as-of", "1", "--at", f"{moment:%Y-%m-%dT%H:%M:%SZ}", *options)
+        return answer["certainty"], answer["basis"], answer["reason"]
+
+    def stamped(changes):
+        text = stack.caught_up(1, changes)[-1]["ApproximateCreationDateTime"]["S"]
+        return datetime.fromisoformat(text[:27].rstrip("#"))
+
+    stack.put(1, State={"S": "open"})
+    first = stamped(1)
+    certainty, _, reason = as_of(first, "--basis", "compared")
+    assert (certainty, "`itemtrail status --prove --keep`" in reason) == ("bounded", True)
+
+    eventually(lambda: datetime.now(UTC) >= first + timedelta(seconds=4))
+    status, answer, told = asked("status", "--prove", "--keep")
+    until = datetime.fromisoformat(answer["proof"]["watermark"]["at"])
+    assert (status, "kept in the history" in told) == (0, True)
+
+    stack.put(1, State={"S": "closed"})
+    second = stamped(2)
+    assert first + timedelta(seconds=1) < until < second
+    assert as_of(first, "--basis", "compared")[:2] == ("exact", "compared")
+    assert as_of(first)[:2] == ("exact", "compared")
+    certainty, _, reason = as_of(second, "--basis", "compared")
+    assert (certainty, "proves a later moment" in reason) == ("bounded", True)
+    assert as_of(second, "--recorded-until", "now")[:2] == ("exact", "declared")
+    assert asked("verify", "--basis", "compared")[1]["findings"] == []
 
 
 def test_stack_of_another_template_is_refused(watched):

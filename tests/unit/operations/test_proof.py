@@ -1,18 +1,22 @@
 """Stream and history are held against each other, and what is missing is named."""
 
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from botocore.exceptions import ClientError
 
+from operations.errors import RefusedError
 from operations.execution.pace import Pace
-from operations.proof import prove
+from operations.proof import keep, prove
 from operations.redrive.stream_reader import StreamUnreadableError
 from reports.access.machine import Machine
 from reports.states.watermark import Basis, NoWatermark
 from stream_core.change import read_record
+from stream_core.control_row import ProofMark, TableLife, read_control_row
 from stream_core.history_row import HistoryRow
 from tests.factories import NOON, STREAM_ARN, api_record, item
+from tests.fakes import parse_insert
 from tests.recorded_history import History
 
 BEGUN = datetime.fromtimestamp(NOON + 3600, UTC)
@@ -182,3 +186,54 @@ def test_a_stream_that_refuses_is_said_and_proves_nothing():
 
     with pytest.raises(StreamUnreadableError, match="AccessDeniedException"):
         proof_of(streams, [record(1)])
+
+
+class Written:
+    """A client that takes control rows, and tells when it answers."""
+
+    def __init__(self):
+        self.rows = []
+
+    def describe_table(self, TableName):  # noqa: N803 - names of the API, here and below
+        assert TableName == "Employee"
+        return {}
+
+    def batch_execute_statement(self, Statements):  # noqa: N803
+        self.rows += [parse_insert(statement)[1] for statement in Statements]
+        return {"Responses": [{} for _ in Statements]}
+
+
+def deployment(stream_arn=STREAM_ARN):
+    life = TableLife(stream_arn, "12345a12", BEGUN)
+    reader = SimpleNamespace(current_life=life, history_table="EmployeeHistory")
+    return SimpleNamespace(dynamodb=Written(), source_table="Employee", reader=reader)
+
+
+def test_a_kept_proof_says_of_which_table_and_until_when():
+    """As a control row, which reads back."""
+    proof, kept = proof_of(Streams(), []), deployment()
+
+    mark = keep(proof, kept, Pace(machine=Machine(now=lambda: BEGUN)))
+
+    assert [read_control_row(row) for row in kept.dynamodb.rows] == [mark]
+    assert isinstance(mark, ProofMark)
+    assert (mark.stream_arn, mark.table_id) == (STREAM_ARN, "12345a12")
+    assert (mark.until, mark.shards, mark.records) == (proof.watermark.at, 2, 0)
+    assert abs(mark.finished - BEGUN) < timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("kept_aside", "stream_arn", "reason"),
+    [
+        ([None], STREAM_ARN, "does not say of when it is"),
+        ([], STREAM_ARN.replace("2018", "2019"), "not the table's latest stream"),
+    ],
+)
+def test_what_shows_nothing_of_the_table_now_is_not_kept(kept_aside, stream_arn, reason):
+    """Nothing is written."""
+    kept = deployment(stream_arn)
+
+    with pytest.raises(RefusedError, match=reason):
+        keep(proof_of(Streams(), [], kept_aside), kept, Pace())
+
+    assert kept.dynamodb.rows == []

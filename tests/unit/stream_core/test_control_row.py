@@ -7,8 +7,10 @@ from hashlib import sha256
 import pytest
 
 from stream_core.control_row import (
+    OWN_PREFIX,
     BackfillMark,
     OwnWrite,
+    ProofMark,
     RunRow,
     TableLife,
     _sealed_item,
@@ -29,7 +31,8 @@ RUN = RunRow(
     *(STREAM_ARN, "12345a12", AT),
 )
 OWN = OwnWrite("0123456789ab", 7, item_hash("42"), b"\x01" * 32, None, AT, STREAM_ARN)
-ROWS = [MARK, LIFE, RUN, OWN]
+PROOF = ProofMark(STREAM_ARN, "12345a12", AT, AT.replace(hour=13), 4, 900, "itemtrail 1")
+ROWS = [MARK, LIFE, RUN, OWN, PROOF]
 
 
 @pytest.mark.parametrize("row", ROWS)
@@ -49,6 +52,10 @@ def test_places_are_as_documented():
 
     assert MARK.sort_key == f"!backfill#{label}#2026-11-25T13:00:00.000000Z#0a1b"
     assert LIFE.sort_key == f"!life#{label}"
+    assert PROOF.sort_key == (
+        f"!compared#{label}#2026-11-25T12:00:00.000000Z#2026-11-25T13:00:00.000000Z"
+    )
+    assert PROOF.sort_key < OWN_PREFIX
     assert RUN.sort_key == "!run#0123456789ab"
     assert OWN.sort_key == (
         f"!own#{sha256(b'42').hexdigest()[:32]}#0123456789ab#7#2026-11-25T12:00:00.000000Z"

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,6 +12,9 @@ from operations.proof import MissingRecord, Proof
 from reports.deployment.stack import Stack
 from reports.deployment.status import Status
 from reports.states.watermark import Basis, NoWatermark, Watermark
+from tests.factories import STREAM_ARN
+from tests.fakes import client_error
+from tests.unit.itemtrail.outputs import only_line
 from tests.unit.itemtrail.trail import ADVICE, BOTH, STATUS
 
 
@@ -87,7 +91,7 @@ def test_doctor_without_findings_exits_with_0(run, monkeypatch):
 
 
 UNTIL = datetime(2026, 3, 3, 12, tzinfo=UTC)
-PROVEN = Proof(2, 7, (), Watermark(UNTIL, Basis.COMPARED, "every record is a row"))
+PROVEN = Proof(STREAM_ARN, 2, 7, (), Watermark(UNTIL, Basis.COMPARED, "every record is a row"))
 WELL = replace(STATUS, kept_aside=(), watermark=Watermark(UNTIL, Basis.MEASURED, "nothing failed"))
 
 
@@ -115,7 +119,8 @@ def test_a_proof_that_finds_a_record_missing_exits_with_1(run, monkeypatch):
     record = MissingRecord("shard-1", "42", {"Id": {"S": "7"}}, UNTIL)
 
     for proof, expected in ((PROVEN, 0), (replace(PROVEN, missing=(record,)), 1)):
-        monkeypatch.setattr(deployment_commands, "_proof", lambda *_, proof=proof: proof)
+        comparison = deployment_commands._Comparison
+        monkeypatch.setattr(comparison, "proof", lambda *_, proof=proof: proof)
         status, table, _ = run("status", "--prove", "--output", "table")
         assert status == expected
         assert "--recorded-until 2026-03-03T12:00:00.000000Z" in table
@@ -126,3 +131,47 @@ def test_a_proof_that_finds_a_record_missing_exits_with_1(run, monkeypatch):
         lines = {line["part"]: line for line in map(json.loads, out.splitlines())}
         assert (lines["proof"]["count"], lines["proof"]["state"]) == (expected, "compared")
         assert lines["watermark"]["state"] == "measured"
+
+
+@pytest.fixture
+def proven(monkeypatch):
+    """A deployment that is well, and a proof of it; says what happens when that is kept."""
+    monkeypatch.setattr(deployment_commands, "read_status", lambda *_: WELL)
+    monkeypatch.setattr(Status, "clean", True)
+    monkeypatch.setattr(deployment_commands._Comparison, "proof", lambda *_: PROVEN)
+    return lambda keep: monkeypatch.setattr(deployment_commands, "keep_proof", keep)
+
+
+def test_a_proof_is_kept_where_that_is_asked_for(run, proven):
+    """And only there; up to when is said beside the answer."""
+    kept = []
+    proven(lambda proof, *_: kept.append(proof) or SimpleNamespace(until=proof.watermark.at))
+
+    assert run("status", "--prove", "--output", "json")[0] == 0
+    assert kept == []
+    status, out, err = run("status", "--prove", "--keep", "--output", "json")
+
+    assert (status, kept, json.loads(out)["proof"]["records"]) == (0, [PROVEN], 7)
+    assert "--basis compared goes by it until 2026-03-03T12:00:00.000000Z" in only_line(err)
+
+
+def test_a_proof_that_cannot_be_kept_is_told_in_one_line(run, proven):
+    """The answer is given all the same, and the exit status is 1."""
+
+    def refuse(*_):
+        raise client_error("AccessDeniedException")
+
+    proven(refuse)
+
+    status, out, err = run("status", "--prove", "--keep", "--output", "json")
+
+    assert (status, json.loads(out)["proof"]["records"]) == (1, 7)
+    assert only_line(err).startswith("the proof is not kept: Operation: AccessDenied")
+
+
+def test_there_is_nothing_to_keep_without_a_proof(run):
+    """It is no other status."""
+    status, _, err = run("status", "--keep")
+
+    assert status == 2
+    assert "--keep is for --prove" in err

@@ -1,13 +1,17 @@
 """Which tables and buckets an operation works on."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from itemtrail.cli import main
 from itemtrail.options import operation_target as operation_options
 from reports.deployment.stack import Consumer, Stack
+from reports.states.watermark import Basis
 from tests.unit.itemtrail.library import AGO, PLACES, RANGE, Library
 from tests.unit.itemtrail.outputs import only_line
 
+AT = datetime(2026, 3, 3, 12, tzinfo=UTC)
 OUTPUTS = {
     "SourceTableName": "Employee",
     "HistoryTableName": "trail-history",
@@ -255,3 +259,18 @@ def test_help_shows_the_environment(run, command):
 
     assert "ITEMTRAIL_STACK" in out
     assert "ITEMTRAIL_SOURCE_TABLE" in out
+
+
+@pytest.mark.usefixtures("deployed")
+def test_what_an_undo_rests_on_may_have_to_be_a_proof(monkeypatch):
+    """Then nobody's word counts; without a source table there is no stream that one is of."""
+    word = {"recorded_until": AT, "region": "us-east-1"}
+    monkeypatch.setattr(operation_options, "asked_at", lambda: AT)
+
+    taken, _ = operation_options.HistoryTarget("trail", **word).find()
+    refused, _ = operation_options.HistoryTarget("trail", basis="compared", **word).find()
+
+    assert taken.reader.watermark.basis is Basis.DECLARED
+    reader = refused.reader_with(None)
+    monkeypatch.setattr(reader, "control_rows", list)
+    assert "no proof is kept" in reader.watermark.reason

@@ -186,3 +186,20 @@ def test_a_range_may_be_a_moment(opened):
         )
 
     assert (ended.value.code, opened) == (0, [("h", None, None)])
+
+
+def test_what_an_answer_rests_on_may_have_to_be_a_proof(monkeypatch):
+    """Every question that takes anybody's word takes --basis; there is no other than a proof."""
+    asked = []
+
+    class Opened(Trail):
+        def __init__(self, *_, basis, **__):
+            asked.append(basis)
+            super().__init__()
+
+    monkeypatch.setattr(options, "HistoryTable", Opened)
+    for given in ([], ["--basis", "compared"], ["--basis", "measured"]):
+        with pytest.raises(SystemExit):
+            main(["changes", *SINCE, "--history-table", "h", "--region", "us-east-1", *given])
+
+    assert asked == [None, "compared"]

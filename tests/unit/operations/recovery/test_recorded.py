@@ -42,6 +42,11 @@ def test_a_range_that_is_recorded_is_not_waited_for():
             True,
             r"\(declared\): give --recorded-until a later second than --until, if that is so$",
         ),
+        (
+            Watermark(UNTIL, Basis.COMPARED, "kept"),
+            False,
+            r"\(compared\); `itemtrail status --prove --keep` proves a later moment$",
+        ),
         (NoWatermark(), True, "give --stack or --recorded-until$"),
     ],
 )
