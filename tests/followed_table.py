@@ -4,11 +4,14 @@ Moto knows no idempotency tokens. The client keeps them as AWS documents it: a r
 was used succeeds again without being carried out.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from datetime import timedelta
 from threading import RLock
 
+from operations.execution.pace import Pace
+from reports.access.machine import Machine
 from stream_core.attribute_values import same_item
+from tests.factories import Clock
 from tests.fakes import DENIED, parse_insert
 from tests.recorded_table import SOURCE, RecordedTable
 from tests.service_limits import check_expressions
@@ -20,15 +23,24 @@ class Killed(BaseException):
     """The process was ended."""
 
 
+class LostAnswer:
+    """The request is carried out, and its sender does not learn of it; then something happens."""
+
+    def __init__(self, error, then=lambda: None):
+        self.error, self.then = error, then
+
+
 class FollowedClient:
     """Passes calls on, one at a time, and has the changes of the source recorded.
 
+    The next entry of an operation's script is what happens to its next call: a function that is
+    called first, an error to be raised instead, or a `LostAnswer`.
+
     Attributes:
         steps: the names of the calls so far.
+        written: the writes that the source was asked for: of what kind, and with what.
         dies_at: the place of the call at which it dies, as if the process had been ended.
         after: whether that call is carried out before.
-        happens: what to do once before the next call of an operation.
-        answers: what to do with the answer of the next call of an operation.
         refuses: the error that every write is answered with.
         denies, denial: an operation, and the error that it is answered with.
     """
@@ -37,11 +49,16 @@ class FollowedClient:
         self._client, self._table = client, table
         self._lock = RLock()
         self._tokens = {}
-        self.steps, self.happens, self.answers = [], {}, {}
+        self.steps, self.written = [], []
+        self._scripts = defaultdict(list)
         self.dies_at, self.after = None, False
         self.is_dead = False
         self.refuses, self.denies, self.denial = None, None, DENIED
         self.meta = client.meta
+
+    def script(self, operation, *entries):
+        """Add to what happens to the next calls of an operation."""
+        self._scripts[operation] += entries
 
     def __getattr__(self, name):
         real = getattr(self._client, name)
@@ -61,17 +78,26 @@ class FollowedClient:
         self.steps.append(name)
         if place == self.dies_at and not self.after:
             self._die()
-        self.happens.pop(name, lambda: None)()
-        if name == self.denies:
-            raise self.denial
-        if self.refuses is not None and name in WRITES:
-            raise self.refuses
+        entry = self._scripts[name].pop(0) if self._scripts[name] else None
+        if callable(entry):
+            entry()
+        error = entry if isinstance(entry, Exception) else self._refusal(name)
+        if error is not None:
+            raise error
         answer = self._carry_out(name, real, request)
         # The time of the tests is another than that of moto.
         answer.pop("ResponseMetadata", None)
         if place == self.dies_at:
             self._die()
-        return self.answers.pop(name, lambda answer: answer)(answer)
+        if isinstance(entry, LostAnswer):
+            entry.then()
+            raise entry.error
+        return answer
+
+    def _refusal(self, name):
+        if name == self.denies:
+            return self.denial
+        return self.refuses if name in WRITES else None
 
     def _die(self):
         self.is_dead = True
@@ -97,20 +123,22 @@ class FollowedClient:
             return self._insert(**request)
         if name not in WRITES:
             return real(**request)
-        action = request
+        kind, action, token = name, request, request.get("ClientRequestToken")
         if name == "transact_write_items":
-            ((action,),) = (one.values() for one in request["TransactItems"])
-            check_expressions(action)
-            if request["ClientRequestToken"] in self._tokens:
-                assert self._tokens[request["ClientRequestToken"]] == action
-                return {}
+            ((kind, action),) = (pair for one in request["TransactItems"] for pair in one.items())
+        # Moto takes conditions of any size.
+        check_expressions(action)
         if action["TableName"] != SOURCE:
             return real(**request)
+        self.written.append((kind, action))
+        if token in self._tokens:
+            assert self._tokens[token] == action
+            return {}
         identifier = action.get("Key", action.get("Item"))["Id"]["S"]
         old = self._table.item(identifier)
         answer = real(**request)
-        if name == "transact_write_items":
-            self._tokens[request["ClientRequestToken"]] = action
+        if token is not None:
+            self._tokens[token] = action
         self._table.changed(identifier, old, self._table.item(identifier))
         return answer
 
@@ -157,6 +185,17 @@ class FollowedTable(RecordedTable):
         old = self.item(identifier)
         self.store(image, identifier)
         self.changed(identifier, old, image, by_us=False)
+
+    def pace(self, **options):
+        """A pace on a machine on which time passes by pauses alone."""
+        clock = Clock()
+        machine = Machine(
+            now=lambda: self.now,
+            clock=lambda: -clock.left_ms / 1000,
+            sleep=clock.sleep,
+            jitter=lambda: 1.0,
+        )
+        return Pace(**{"machine": machine} | options)
 
     def later(self, **span):
         """Let time pass."""

@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from operations.deployed_tables import DeployedTables
 from stream_core.history_row import HistoryRow
 from tests.factories import RECORDED, change, complete, text
-from tests.racing import RacingClient
 from tests.tables import create_history_table, create_table
 
 HISTORY, SOURCE = "EmployeeHistory", "Employee"
@@ -16,7 +15,6 @@ class RecordedTable:
 
     Attributes:
         client: moto's.
-        racing: what the deployment asks, whose calls can be disturbed.
         began: when the first minute began.
     """
 
@@ -25,7 +23,6 @@ class RecordedTable:
         self.client = session.client("dynamodb")
         create_table(self.client, SOURCE, {"Id": "S"})
         create_history_table(self.client, HISTORY)
-        self.racing = RacingClient(self.client)
         self.deployment = DeployedTables(
             SOURCE,
             session,
@@ -33,7 +30,7 @@ class RecordedTable:
             time_shards=4,
             declared=RECORDED,
         )
-        self.deployment.dynamodb = self.racing
+        self.deployment.dynamodb = self.client
         complete(self.deployment.reader)
         self.began = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
         self.deployment.reader.horizon = self.began - recorded_for

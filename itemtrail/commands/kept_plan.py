@@ -1,6 +1,5 @@
 """Keeping the plan of a command in a file, and coming back to it."""
 
-import getpass
 from collections.abc import Generator
 from contextlib import closing
 from importlib.metadata import version
@@ -18,6 +17,7 @@ from itemtrail.tables.plan import plan_blocks
 from operations.deployed_tables import DeployedTables
 from operations.errors import RefusedError
 from operations.execution.item_runner import ItemRun
+from operations.execution.operator_name import operator_name
 from operations.execution.pace import Pace
 from operations.execution.plan_file import Plan, read_plan, write_plan
 from operations.execution.plan_header import PlanMaker
@@ -26,7 +26,7 @@ from operations.execution.run import PlanRun
 
 def plan_maker() -> PlanMaker:
     """Who is at this machine, and what program this is."""
-    return PlanMaker(_user(), f"itemtrail {version('itemtrail')}")
+    return PlanMaker(operator_name(), f"itemtrail {version('itemtrail')}")
 
 
 def keep(path: Path, plan: Plan) -> None:
@@ -95,11 +95,3 @@ def show_kept(plan: Plan, form: str, *, is_each: bool) -> int:
     )
     give(answer, form)
     return CLEAN
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        # A container may have no name for its user.
-        return "unknown"

@@ -46,7 +46,7 @@ from operations.execution.item_runner import ItemRun
 from operations.execution.pace import Pace
 from operations.execution.plan_file import Plan
 from operations.execution.plan_header import require_fit
-from operations.recovery.plan_items import restored_items
+from operations.recovery.plan_items import restored_items, restored_results
 from operations.recovery.restore_items import (
     ItemPlan,
     ItemResult,
@@ -59,8 +59,6 @@ from reports.inputs.keys import KeySchema
 from reports.inputs.times import TimeRole
 from stream_core.attribute_values import Item
 from stream_core.history_row import time_text
-
-_UNNEEDED = "it is what it was"
 
 
 @click.command(cls=KeyedCommand, short_help="Items, or a whole table, back to an instant.")
@@ -250,11 +248,11 @@ class _RestoreOrder:
         with ProgressBar() as progress:
             pace = Pace(self.rate, progress=progress)
             with closing(carried_out(self.deployment, plan, pace=pace)) as results:
-                return self._give(_done(plans, results), len(plans), progress)
+                return self._give(restored_results(plans, results), len(plans), progress)
 
     def carry_out(self, plan: Plan, *, joins: bool) -> int:
         """Do what a plan says that was kept, and show what became of it as it comes."""
-        passed: list[ItemRun] = []
+        passed = list[ItemRun]()
 
         def summary() -> Iterator[Text]:
             outcomes = [result.outcome.value for result in passed]
@@ -326,7 +324,7 @@ class _RestoreOrder:
         return CLEAN if restored.is_clean else FINDINGS
 
     def _require_approval(self, planned: Sequence[ItemResult], approval: Approval) -> None:
-        plans = [item.plan for item in planned if _is_written(item.plan)]
+        plans = [item.plan for item in planned if item.plan.is_in_plan]
         deletes = sum(not plan.then.exists for plan in plans)
         stakes = Stakes.of_items(
             self.deployment.source_table, len(plans) - deletes, deletes, size=self._size
@@ -348,22 +346,6 @@ class _RestoreOrder:
 
     def _title(self, count: int) -> str:
         return f"{cells.count_of(count, 'item')} back to {cells.zoned(self.at)}"
-
-
-def _is_written(plan: ItemPlan) -> bool:
-    return plan.is_needed and plan.refusal is None
-
-
-def _done(plans: Iterable[ItemPlan], results: Iterator[ItemRun]) -> Iterator[ItemResult]:
-    """What became of each item, those of which nothing was written included."""
-    for plan in plans:
-        if _is_written(plan):
-            result = next(results)
-            reason = result.reason or plan.doubt
-            yield ItemResult(plan, result.outcome, reason, result.conflicts)
-        else:
-            reason = plan.refusal or plan.doubt or ("" if plan.is_needed else _UNNEEDED)
-            yield ItemResult(plan, reason=reason)
 
 
 def outcome_summary(outcomes: list[str], *, applied: bool) -> str:

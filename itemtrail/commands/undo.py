@@ -1,10 +1,9 @@
 """The command that takes back a bad job: undo."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import chain
 from typing import TextIO
 
 import click
@@ -38,24 +37,20 @@ from itemtrail.tables import cells
 from itemtrail.tables.layout import summary_line
 from itemtrail.tables.undo import undo_blocks
 from operations.deployed_tables import DeployedTables
-from operations.execution.item_runner import ItemRun
 from operations.execution.pace import Pace
 from operations.execution.plan_file import Plan
 from operations.execution.plan_header import require_fit
 from operations.recovery.bad_changes import Selected, select_bad
 from operations.recovery.compensation import Terms
-from operations.recovery.conditional_write import WriteOutcome
-from operations.recovery.conflicts import Conflict
-from operations.recovery.plan_items import undone_items
+from operations.recovery.plan_items import undone_items, undone_results
 from operations.recovery.run_changes import RunChanges, select_run
 from operations.recovery.stamps import Stamps, is_stamped
-from operations.recovery.undo import ItemUndone, Undone, take_back
+from operations.recovery.undo import ItemUndone, Undone, plan_undo
 from reports.access.table_description import TableDescription, describe
 from reports.inputs.paths import Path
 from reports.states.selection import Selection
 from stream_core.attribute_values import Item
 from stream_core.history_row import time_text
-from stream_core.item_id import item_id
 
 
 @click.command(cls=KeyedCommand, short_help="Take back one bad job, and lose no good write.")
@@ -227,7 +222,7 @@ class _UndoOrder:
     def planned(self, selected: Selected) -> Undone:
         """What would be done."""
         with ProgressBar() as progress:
-            return take_back(
+            return plan_undo(
                 self.deployment,
                 selected,
                 terms=self.terms,
@@ -274,13 +269,7 @@ class _UndoOrder:
         with ProgressBar() as progress:
             pace = Pace(self.rate, progress=progress)
             with closing(carried_out(self.deployment, plan, joins=joins, pace=pace)) as results:
-                rest = [item for item in planned.items if not _is_in_plan(item)]
-                conflicts = {
-                    item_id(item.keys): item.conflicts
-                    for item in planned.items
-                    if _is_in_plan(item)
-                }
-                items = chain(rest, (_undone(result, conflicts) for result in results))
+                items = undone_results(planned.items, results)
                 return self.give(replace(planned, applied=True), items, progress)
 
     def give(
@@ -343,21 +332,3 @@ class _UndoOrder:
             )
             notes.append(f"{passed_over}: --event INSERT or --event REMOVE takes such back")
         return notes
-
-
-def _is_in_plan(item: ItemUndone) -> bool:
-    return bool(item.edits) and item.outcome is None
-
-
-def _undone(result: ItemRun, conflicts: Mapping[str, tuple[Conflict, ...]]) -> ItemUndone:
-    """What was done to an item, beside what could not be planned for it."""
-    item, is_needed = result.item, result.outcome is not WriteOutcome.UNNEEDED
-    return ItemUndone(
-        item.keys,
-        item.because,
-        item.edits if is_needed else (),
-        (*conflicts.get(item_id(item.keys), ()), *result.conflicts),
-        result.outcome,
-        result.reason,
-        notes=item.notes,
-    )

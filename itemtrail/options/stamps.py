@@ -1,12 +1,12 @@
 """The options that say what is written beside what is taken back, and by whom."""
 
-import getpass
 from collections.abc import Mapping
 from typing import Any
 
 import click
 
 from itemtrail.options.target import Command
+from operations.execution.operator_name import operator_name
 from operations.recovery.stamps import Stamps, is_stamped
 from reports.errors import PathFormatError, ReportError
 from reports.inputs.keys import KeySchema
@@ -59,7 +59,7 @@ def by_option(command: Command) -> Command:
     return click.option(
         "--by",
         metavar="NAME",
-        default=_user,
+        default=operator_name,
         help="With --actor-attribute: who undoes, which is written there; you by default.",
     )(command)
 
@@ -87,10 +87,3 @@ def _distinct(stamps: tuple[tuple[Path, AttributeValue], ...]) -> Mapping[Path, 
             )
         paths.append(path)
     return dict(stamps)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        return "itemtrail"

@@ -13,7 +13,7 @@ from itemtrail.records.kinds import (
     record_of,
 )
 from operations.execution.item_runner import ItemRun
-from operations.recovery.conditional_write import WriteOutcome
+from operations.execution.item_writer import WriteOutcome
 from operations.recovery.conflicts import Conflict
 from operations.recovery.restore_items import ItemResult
 from operations.recovery.restore_table import TableRestored

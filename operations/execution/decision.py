@@ -9,8 +9,8 @@ the rest of the item belongs to others.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from operations.execution.item_writer import WriteOutcome
 from operations.execution.plan_file import PlanAction, PlanItem, state_digest
-from operations.recovery.conditional_write import WriteOutcome
 from operations.recovery.conflicts import Conflict
 from reports.inputs.paths import Path, value_at
 from reports.states.differences import Difference

@@ -13,14 +13,13 @@ from operations.deployed_tables import DeployedTables
 from operations.errors import RunEndedError
 from operations.execution.announcer import Announcer
 from operations.execution.decision import Decided, Write, conflicts_of_plan, decide
-from operations.execution.item_writer import ItemWrite, ItemWriter
+from operations.execution.item_writer import ItemWrite, ItemWriter, WriteOutcome
 from operations.execution.journal import RunJournal
 from operations.execution.plan_file import PlanAction, PlanItem
 from operations.execution.rate import Rate
 from operations.execution.request import answer_to
 from operations.execution.service_clock import ServiceClock
 from operations.execution.standstill import Standstill
-from operations.recovery.conditional_write import WriteOutcome
 from operations.recovery.conditions import is_guarded_in_part
 from operations.recovery.conflicts import Conflict
 from reports.access.parallel import in_order

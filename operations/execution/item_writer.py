@@ -15,6 +15,7 @@ what was there. If that was more than was seen, it is put back.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
@@ -23,7 +24,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from operations.errors import OperationError
 from operations.execution.request import answer_to
-from operations.recovery.conditional_write import WriteOutcome, WriteResult
 from operations.recovery.conditions import (
     UnwritableError,
     delete_request,
@@ -44,6 +44,37 @@ _UNMET = frozenset({"ConditionalCheckFailed", "ConditionalCheckFailedException"}
 _CANCELLED = "TransactionCanceledException"
 # Any fixed UUID will do: it keeps our tokens apart from those of others.
 _NAMESPACE = UUID("8e6f4a30-7c0e-4c2b-9c39-0f0a1d6c7e55")
+
+
+class WriteOutcome(StrEnum):
+    """What became of a write."""
+
+    WRITTEN = "written"
+    """The item is what was wanted."""
+    UNNEEDED = "unneeded"
+    """The item is what was wanted, and nothing shows that this write made it so."""
+    MIXED = "mixed"
+    """Written; another writer changed other attributes at the same moment, which are kept."""
+    CONFLICT = "conflict"
+    """The item is no longer what was seen, and was left as it is."""
+    REFUSED = "refused"
+    """The table refuses it."""
+    UNSENT = "unsent"
+    """It may or may not have been written: throttled, unreachable, not allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteResult:
+    """The answer to a write.
+
+    Attributes:
+        item: the item after it, as far as that was asked.
+        reason: why it was not written, or what to know about it; no item data.
+    """
+
+    outcome: WriteOutcome
+    item: Item | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

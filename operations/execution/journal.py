@@ -15,7 +15,7 @@ from threading import Lock
 from typing import Any, BinaryIO
 
 from operations.errors import JournalError, RefusedError
-from operations.recovery.conditional_write import WriteOutcome
+from operations.execution.item_writer import WriteOutcome
 from reports.access.file_lock import locked
 from stream_core.attribute_values import wire_json
 from stream_core.control_row import OwnWrite

@@ -20,12 +20,12 @@ from operations.errors import JournalError, OperationError, RefusedError, RunEnd
 from operations.execution.announcer import Announcer
 from operations.execution.guard import require_followed
 from operations.execution.item_runner import ItemRun, ItemRunner, Unproven
+from operations.execution.item_writer import WriteOutcome
 from operations.execution.journal import RunJournal, journal_path
 from operations.execution.pace import USUAL_PATIENCE_S, Pace
 from operations.execution.plan_file import Plan, PlanItem
 from operations.execution.service_clock import ServiceClock
 from operations.execution.standstill import Standstill
-from operations.recovery.conditional_write import WriteOutcome
 from reports.access.parallel import in_order
 from stream_core.attribute_values import wire_json
 from stream_core.control_row import RunRow

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from reports.inputs.paths import Path, value_at
-from reports.states.differences import differences
+from reports.inputs.paths import Path
 from stream_core.attribute_values import AttributeValue, Item
 
 
@@ -26,23 +25,6 @@ class Conflict:
     actual: AttributeValue | None
     wanted: AttributeValue | None
     reason: str = ""
-
-
-def conflicts_of(
-    keys: Item, expected: Item | None, actual: Item | None, wanted: Item | None
-) -> list[Conflict]:
-    """Every path at which an item differs from what was expected.
-
-    An item that is there and should not be, or the other way round, is one conflict.
-    """
-    if expected is None or actual is None:
-        return [Conflict(keys, (), as_value(expected), as_value(actual), as_value(wanted))]
-    return [
-        Conflict(
-            keys, difference.path, difference.old, difference.new, value_at(wanted, difference.path)
-        )
-        for difference in differences(expected, actual)
-    ]
 
 
 def as_value(item: Item | None) -> AttributeValue | None:

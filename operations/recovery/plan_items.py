@@ -1,17 +1,21 @@
-"""What a restore or an undo would write, as the items of a plan that can be kept. Pure."""
+"""What a restore or an undo would write, as items of a plan, and what came of those. Pure."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import count
 
+from operations.execution.item_runner import ItemRun
+from operations.execution.item_writer import WriteOutcome
 from operations.execution.plan_file import PlanAction, PlanItem, action_on, state_digest
 from operations.recovery.conditions import edits_at, is_guarded_in_part
 from operations.recovery.conflicts import as_value
-from operations.recovery.restore_items import ItemPlan
+from operations.recovery.restore_items import ItemPlan, ItemResult
 from operations.recovery.undo import ItemUndone
 from reports.states.differences import Difference
 from stream_core.attribute_values import Item, same_value
+from stream_core.item_id import item_id
 
+_UNNEEDED = "it is what it was"
 GUARDED_IN_PART = (
     "guarded in part: it has more than a condition can name, and what another writer changes at "
     "the same moment is put back"
@@ -32,7 +36,7 @@ def restored_items(plans: Iterable[ItemPlan]) -> tuple[PlanItem, ...]:
             )
         )
         for plan in plans
-        if plan.is_needed and plan.refusal is None
+        if plan.is_in_plan
     )
 
 
@@ -53,7 +57,58 @@ def undone_items(items: Iterable[ItemUndone]) -> tuple[PlanItem, ...]:
             )
         )
         for item in items
-        if item.edits and item.outcome is None
+        if item.is_in_plan
+    )
+
+
+def restored_results(plans: Iterable[ItemPlan], results: Iterable[ItemRun]) -> Iterator[ItemResult]:
+    """What became of each item of a restore; first those of which nothing was to be written.
+
+    Args:
+        plans: all of its items.
+        results: what became of those of `restored_items`, in any order.
+    """
+    planned: dict[str, ItemPlan] = {}
+    for plan in plans:
+        if plan.is_in_plan:
+            planned[item_id(plan.keys)] = plan
+        else:
+            reason = plan.refusal or plan.doubt or ("" if plan.is_needed else _UNNEEDED)
+            yield ItemResult(plan, reason=reason)
+    for result in results:
+        plan = planned[item_id(result.item.keys)]
+        reason = result.reason or plan.doubt
+        yield ItemResult(plan, result.outcome, reason, result.conflicts)
+
+
+def undone_results(items: Iterable[ItemUndone], results: Iterable[ItemRun]) -> Iterator[ItemUndone]:
+    """What became of each item of an undo; first those of which nothing was to be written.
+
+    Args:
+        items: all of its items.
+        results: what became of those of `undone_items`, in any order.
+    """
+    planned: dict[str, ItemUndone] = {}
+    for item in items:
+        if item.is_in_plan:
+            planned[item_id(item.keys)] = item
+        else:
+            yield item
+    for result in results:
+        yield _undone(result, planned.get(item_id(result.item.keys)))
+
+
+def _undone(result: ItemRun, planned: ItemUndone | None) -> ItemUndone:
+    """What was done to an item, beside what could not be planned for it."""
+    item, is_needed = result.item, result.outcome is not WriteOutcome.UNNEEDED
+    return ItemUndone(
+        item.keys,
+        item.because,
+        item.edits if is_needed else (),
+        (*(planned.conflicts if planned else ()), *result.conflicts),
+        result.outcome,
+        result.reason,
+        notes=item.notes,
     )
 
 

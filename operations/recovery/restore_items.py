@@ -1,23 +1,21 @@
-"""Restore items to what they were at an instant: first a plan, then what the plan has shown.
+"""Restore items to what they were at an instant: what a plan shows, and what came of it.
 
-No later write is lost by it. An item is written only if each attribute seen still holds what the
+No later write is lost by it. A run writes an item only if each attribute seen still holds what the
 plan showed; an attribute that another writer adds in the same moment, which no condition can name,
 is kept, and the item is then reported as mixed.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 
 from operations.deployed_tables import DeployedTables
 from operations.execution.guard import require_followed
+from operations.execution.item_writer import WriteOutcome
 from operations.execution.pace import Pace
 from operations.execution.rate import Rate
-from operations.recovery.conditional_write import ConditionalWriter, WriteOutcome, WriteResult
-from operations.recovery.conditions import edits_at
-from operations.recovery.conflicts import Conflict, conflicts_of
+from operations.recovery.conflicts import Conflict
 from operations.recovery.expiry import TimeToLive
 from operations.recovery.stamps import StampError, Stamps, stamped
 from reports.access.parallel import in_order
@@ -59,6 +57,11 @@ class ItemPlan:
         return self.then.exists != self.now.exists or bool(self.differences)
 
     @property
+    def is_in_plan(self) -> bool:
+        """Whether it is to be written, and may be."""
+        return self.is_needed and self.refusal is None
+
+    @property
     def doubt(self) -> str:
         """Why it is not certain what the item was; empty: it is."""
         if self.then.certainty is Certainty.EXACT:
@@ -85,23 +88,6 @@ class ItemResult:
     def is_clean(self) -> bool:
         """Whether the item is what it was, or, in a dry run, nothing speaks against it."""
         return self.plan.refusal is None and self.outcome in _CLEAN
-
-
-@dataclass(frozen=True)
-class Restored:
-    """What a restore did to each item, or, in a dry run, would do.
-
-    Attributes:
-        applied: whether anything was written.
-    """
-
-    applied: bool
-    items: tuple[ItemResult, ...]
-
-    @property
-    def is_clean(self) -> bool:
-        """Whether every item is, or can be, what it was."""
-        return all(item.is_clean for item in self.items)
 
 
 def plan_restore(  # noqa: PLR0913 - all that is asked for
@@ -140,30 +126,6 @@ def plan_restore(  # noqa: PLR0913 - all that is asked for
             plans.append(item_plan)
             pace.progress("items compared", len(plans), len(distinct))
     return plans
-
-
-def carry_out(deployment: DeployedTables, plans: Sequence[ItemPlan], *, pace: Pace) -> Restored:
-    """Do what some plans have shown, wherever the item still is what they showed.
-
-    Args:
-        deployment: the source table, which is written.
-        plans: what to do.
-        pace: how fast, how long each item is tried, what is called with the items done.
-
-    Raises:
-        RefusedError: the history or the stack is another table's.
-    """
-    require_followed(deployment, pace)
-    reader = deployment.reader
-    writer = ConditionalWriter(
-        deployment.dynamodb, deployment.source_table, reader.live, pace.patience
-    )
-    results: list[ItemResult] = []
-    with closing(in_order(partial(_carry_out, writer, pace.rate), plans)) as carried_out:
-        for result in carried_out:
-            results.append(result)
-            pace.progress("items", len(results), len(plans))
-    return Restored(True, tuple(results))
 
 
 @dataclass(frozen=True)
@@ -208,27 +170,3 @@ class _Planner:
             return ()
         note = self.time_to_live.note(then.image)
         return () if note is None else (note,)
-
-
-def _not_written(plan: ItemPlan) -> ItemResult:
-    reason = plan.refusal or plan.doubt or ("" if plan.is_needed else "it is what it was")
-    return ItemResult(plan, reason=reason)
-
-
-def _carry_out(writer: ConditionalWriter, rate: Rate, plan: ItemPlan) -> ItemResult:
-    if plan.refusal is not None or not plan.is_needed:
-        return _not_written(plan)
-    rate.take(1)
-    written = _write(writer, plan)
-    conflicts: list[Conflict] = []
-    if written.outcome is WriteOutcome.CONFLICT:
-        conflicts = conflicts_of(plan.keys, plan.now.image, written.item, plan.wanted)
-    reason = written.reason or plan.doubt
-    return ItemResult(plan, written.outcome, reason, tuple(conflicts))
-
-
-def _write(writer: ConditionalWriter, plan: ItemPlan) -> WriteResult:
-    seen, wanted = plan.now.image, plan.wanted
-    names = dict.fromkeys(difference.path[:1] for difference in plan.differences)
-    edits = list(edits_at(names, seen, wanted))
-    return writer.write(plan.keys, edits, seen, wanted, whole=True)

@@ -8,7 +8,7 @@ Repeating it does no harm. A change that is not recorded yet, or at all, is not 
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
@@ -16,11 +16,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from operations.deployed_tables import DeployedTables
 from operations.execution.guard import require_followed
+from operations.execution.item_writer import WriteOutcome
 from operations.execution.pace import Pace
 from operations.execution.plan_file import state_digest
 from operations.recovery.bad_changes import BadItem, Selected, Undecided
 from operations.recovery.compensation import Compensation, Terms, compensate
-from operations.recovery.conditional_write import ConditionalWriter, WriteOutcome, WriteResult
 from operations.recovery.conflicts import Conflict
 from operations.recovery.expiry import TimeToLive
 from operations.recovery.recorded import BehindError, Lag
@@ -41,8 +41,6 @@ from stream_core.history_row import HistoryRow, time_text
 from stream_core.item_id import item_id
 from stream_core.retry import error_code
 
-# Another writer may be in the way more than once.
-_MOST_ATTEMPTS = 5
 _CLEAN = frozenset({None, WriteOutcome.WRITTEN, WriteOutcome.UNNEEDED})
 
 
@@ -75,6 +73,11 @@ class ItemUndone:
         """Whether nothing of the changes is left, or, in a dry run, need be."""
         return not self.conflicts and self.outcome in _CLEAN
 
+    @property
+    def is_in_plan(self) -> bool:
+        """Whether it is to be written."""
+        return bool(self.edits) and self.outcome is None
+
 
 @dataclass(frozen=True)
 class Undone:
@@ -104,50 +107,41 @@ class Undone:
         return [conflict for item in self.items for conflict in item.conflicts]
 
 
-def take_back(
-    deployment: DeployedTables,
-    selected: Selected,
-    *,
-    terms: Terms | None = None,
-    apply: bool = False,
-    pace: Pace,
+def plan_undo(
+    deployment: DeployedTables, selected: Selected, *, terms: Terms | None = None, pace: Pace
 ) -> Undone:
-    """Take selected changes back, wherever what they left is still there.
+    """What would take selected changes back, wherever what they left is still there.
 
     Args:
-        deployment: the source table, which is written, and its history.
+        deployment: the source table and its history.
         selected: the changes.
         terms: which numbers are counters, and what is written beside it.
-        apply: without it nothing is written: the result shows what would be.
-        pace: how fast, how long each write is tried, what is called with the items done.
+        pace: how many items a second are read, how long a row is waited for, what is called with
+            the items done.
 
     Raises:
         RefusedError: the history or the stack is another table's.
     """
     require_followed(deployment, pace)
     reader = deployment.reader
-    writer = ConditionalWriter(
-        deployment.dynamodb, deployment.source_table, reader.live, pace.patience
-    )
-    work = _Work(
-        *(reader, writer, pace, Lag(pace), selected.attribute, terms or Terms()),
+    planner = _Planner(
+        *(reader, pace, Lag(pace), selected.attribute, terms or Terms()),
         noted=find_own_writes(reader).noted,
         time_to_live=TimeToLive(deployment.dynamodb, deployment.source_table, pace.machine.now()),
     )
     results: list[ItemUndone] = []
-    with closing(in_order(work.undo if apply else work.plan, selected.items)) as items:
+    with closing(in_order(planner.plan, selected.items)) as items:
         for item in items:
             results.append(item)
             pace.progress("items", len(results), len(selected.items))
-    return Undone(apply, tuple(results), selected.undecided, selected.whole_items, selected.unknown)
+    return Undone(False, tuple(results), selected.undecided, selected.whole_items, selected.unknown)
 
 
 @dataclass(frozen=True)
-class _Work:
-    """Undoes one item after the other, or plans to."""
+class _Planner:
+    """Plans one item after the other; see `plan_undo`."""
 
     reader: RowReader
-    writer: ConditionalWriter
     pace: Pace
     lag: Lag
     attribute: Path | None
@@ -157,9 +151,28 @@ class _Work:
 
     def plan(self, bad: BadItem) -> ItemUndone:
         """What would be done to an item, or why nothing can be."""
-        compensation, refused = self._plan(bad)
-        notes = tuple(self._notes(compensation))
-        return replace(_result(bad, compensation, refused), notes=notes)
+        self.pace.rate.take(1)
+        try:
+            return self._planned(bad) if bad.changes else self._without_changes(bad)
+        except (BehindError, StampError) as error:
+            outcome, reason = WriteOutcome.REFUSED, str(error)
+        except IntegrityError as error:
+            outcome, reason = WriteOutcome.REFUSED, f"its history is not intact: {error}"
+        except (ClientError, BotoCoreError) as error:
+            outcome, reason = WriteOutcome.UNSENT, f"the table answers {error_code(error)}"
+        return ItemUndone(bad.keys, bad.changes, (), (), outcome, reason)
+
+    def _planned(self, bad: BadItem) -> ItemUndone:
+        compensation = self._compensation(bad)
+        return ItemUndone(
+            bad.keys,
+            bad.changes,
+            compensation.edits,
+            compensation.conflicts,
+            before=state_digest(compensation.before),
+            after=state_digest(compensation.after),
+            notes=tuple(self._notes(compensation)),
+        )
 
     def _notes(self, compensation: Compensation) -> Iterator[str]:
         """What becomes of an item that is brought back."""
@@ -168,52 +181,18 @@ class _Work:
             if note is not None:
                 yield note
 
-    def undo(self, bad: BadItem) -> ItemUndone:
-        """Take the changes of an item back; from the start again where another write came first."""
-        for attempt in range(_MOST_ATTEMPTS):
-            compensation, refused = self._plan(bad)
-            if refused or not compensation.edits:
-                return _result(bad, compensation, refused)
-            self.pace.rate.take(1)
-            written = self._write(bad.keys, compensation)
-            if written.outcome is not WriteOutcome.CONFLICT or attempt == _MOST_ATTEMPTS - 1:
-                break
-        return _result(bad, compensation, written)
-
-    def _write(self, keys: Item, compensation: Compensation) -> WriteResult:
-        before, after = compensation.before, compensation.after
-        return self.writer.write(keys, compensation.edits, before, after, whole=False)
-
-    def _plan(self, bad: BadItem) -> tuple[Compensation, WriteResult | None]:
-        self.pace.rate.take(1)
-        try:
-            if not bad.changes:
-                return Compensation(), self._without_changes(bad.keys)
-            return self._compensation(bad), None
-        except (BehindError, StampError) as error:
-            refused = WriteResult(WriteOutcome.REFUSED, reason=str(error))
-        except IntegrityError as error:
-            refused = WriteResult(
-                WriteOutcome.REFUSED, reason=f"its history is not intact: {error}"
-            )
-        except (ClientError, BotoCoreError) as error:
-            refused = WriteResult(
-                WriteOutcome.UNSENT, reason=f"the table answers {error_code(error)}"
-            )
-        return Compensation(), refused
-
-    def _without_changes(self, keys: Item) -> WriteResult | None:
-        """What is to be said of an item that was named; None: it had no such change."""
+    def _without_changes(self, bad: BadItem) -> ItemUndone:
+        """What is to be said of an item that was named, and that had no such change."""
 
         def read() -> tuple[bool, Evidence]:
             now = self.pace.machine.now()
-            evidence = self.reader.evidence(keys, now, now)
+            evidence = self.reader.evidence(bad.keys, now, now)
             return evidence.fits, evidence
 
         evidence = self.lag.settled(read)
         if evidence.before is None and evidence.live is None:
-            return WriteResult(WriteOutcome.REFUSED, reason=UNKNOWN_KEY)
-        return None
+            return ItemUndone(bad.keys, (), (), (), WriteOutcome.REFUSED, UNKNOWN_KEY)
+        return ItemUndone(bad.keys, (), (), ())
 
     def _compensation(self, bad: BadItem) -> Compensation:
         changes = set(bad.changes)
@@ -237,16 +216,3 @@ class _Work:
             raise IntegrityError("rows of changes to be taken back are gone")
         last = own_attributes(rows[-1].change.new_image)
         return same_item(own_attributes(live), last), (live, rows)
-
-
-def _result(bad: BadItem, compensation: Compensation, written: WriteResult | None) -> ItemUndone:
-    return ItemUndone(
-        bad.keys,
-        bad.changes,
-        compensation.edits,
-        compensation.conflicts,
-        written.outcome if written else None,
-        written.reason if written else "",
-        state_digest(compensation.before),
-        state_digest(compensation.after),
-    )

@@ -12,13 +12,11 @@ from datetime import datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from operations.control_rows import write_control_row
 from operations.errors import OperationError
 from operations.execution.pace import Pace
-from stream_core.clients import CLIENT_CONFIG
 from stream_core.control_row import REDRIVE, REDRIVE_LASTS, RunRow
 
 if TYPE_CHECKING:
@@ -30,7 +28,7 @@ class Announcement:
     """Run rows of one redrive; a new one wherever the last might not cover what is written next.
 
     Attributes:
-        who: who redrives, as far as that is known.
+        who: who redrives, by the name that a plan's run has.
     """
 
     dynamodb: "DynamoDBClient"
@@ -66,12 +64,3 @@ class Announcement:
         with suppress(OperationError, ClientError, BotoCoreError):
             write_control_row(self.dynamodb, self.history_table, row, self.pace.patience())
             self._announced.append(now)
-
-
-def caller(session: boto3.Session, endpoint_url: str | None) -> str:
-    """The ARN of whom a session's credentials are of; empty where nothing tells."""
-    try:
-        sts = session.client("sts", endpoint_url=endpoint_url, config=CLIENT_CONFIG)
-        return sts.get_caller_identity()["Arn"]
-    except (ClientError, BotoCoreError):
-        return ""

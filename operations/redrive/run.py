@@ -16,12 +16,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from operations.deployed_tables import DeployedTables
 from operations.errors import OperationError, RefusedError
 from operations.execution.guard import require_followed
+from operations.execution.operator_name import operator_name
 from operations.execution.pace import USUAL_PATIENCE_S, Pace
 from operations.execution.settlement import by_id, settle_all
 from operations.execution.standstill import Standstill
 from operations.execution.state_file import StateFile
 from operations.execution.under_way import UnderWay, UnderWayFile
-from operations.redrive.announcement import Announcement, caller
+from operations.redrive.announcement import Announcement
 from operations.redrive.bucket import FailureBucket, UnmovedError
 from operations.redrive.contents import Leftover, Load, Lost, Unpacker
 from operations.redrive.delivery import Cause, Redelivery, to_history, to_replica
@@ -306,7 +307,7 @@ class _Courier:
             announcement = Announcement(
                 deployment.dynamodb,
                 writer.history_table,
-                caller(deployment.session, deployment.endpoint_url),
+                operator_name(),
                 pace,
             )
 

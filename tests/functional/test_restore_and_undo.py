@@ -13,19 +13,19 @@ import pytest
 import history_writer.app
 from operations.deployed_tables import DeployedTables
 from operations.errors import RefusedError
+from operations.execution.item_writer import WriteOutcome
 from operations.execution.pace import Pace
 from operations.recovery.bad_changes import Selected, select_bad
 from operations.recovery.compensation import Terms
-from operations.recovery.conditional_write import WriteOutcome
-from operations.recovery.restore_items import carry_out, plan_restore
+from operations.recovery.restore_items import plan_restore
 from operations.recovery.restore_table import restore_table
-from operations.recovery.undo import take_back
+from operations.recovery.undo import plan_undo
 from reports.states.selection import Selection
 from reports.states.watermark import Basis, Watermark
 from stream_core.attribute_values import same_item
 from stream_core.change import EventName
+from tests.carried_out import carried_out_restore, carried_out_undo, outcomes_of
 from tests.factories import complete, item, lambda_context, lambda_form, nested, number, text
-from tests.racing import outcomes_of
 
 pytestmark = pytest.mark.functional
 
@@ -51,6 +51,7 @@ class Trail:
 
     def __init__(self, local_stack, dynamodb, names):
         self.dynamodb, self.names = dynamodb, names
+        self.reading = threading.Lock()
         self.streams = local_stack.client("dynamodbstreams")
         table = dynamodb.update_table(
             TableName=names.source,
@@ -73,13 +74,19 @@ class Trail:
 
     def undo(self, *, apply=False, terms=None, **selection):
         selected = select_bad(self.deployment, pace=Pace(), **selection)
-        return take_back(self.deployment, selected, terms=terms, apply=apply, pace=Pace())
+        planned = plan_undo(self.deployment, selected, terms=terms, pace=Pace())
+        if not apply:
+            return planned
+        with self.recording():
+            return carried_out_undo(self.deployment, planned, Pace())
 
     def plans(self, keys, at):
         return plan_restore(self.deployment, keys, at, pace=Pace())
 
     def restore(self, keys, at):
-        return carry_out(self.deployment, self.plans(keys, at), pace=Pace())
+        plans = self.plans(keys, at)
+        with self.recording():
+            return carried_out_restore(self.deployment, plans, Pace())
 
     def put(self, new):
         self.dynamodb.put_item(TableName=self.names.source, Item=new)
@@ -123,6 +130,10 @@ class Trail:
 
     def record(self):
         """Have everything new in the stream recorded, as Lambda would deliver it."""
+        with self.reading:
+            self._record()
+
+    def _record(self):
         while True:
             page = self.streams.get_records(ShardIterator=self.iterator, Limit=100)
             self.iterator = page["NextShardIterator"]
@@ -131,6 +142,23 @@ class Trail:
             event = {"Records": [self._delivered(one) for one in page["Records"]]}
             answer = history_writer.app.handler(event, lambda_context(60_000))
             assert answer == {"batchItemFailures": []}
+
+    @contextlib.contextmanager
+    def recording(self):
+        """What happens in the block is recorded as it happens."""
+        stop = threading.Event()
+
+        def record():
+            while not stop.wait(0.05):
+                self.record()
+
+        recorder = threading.Thread(target=record)
+        recorder.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            recorder.join()
 
     def moment(self):
         """Now, with everything so far recorded, and nothing else stamped in its second."""
@@ -152,7 +180,7 @@ class Trail:
 
 
 @pytest.fixture
-def trail(local_stack, dynamodb, make_tables, monkeypatch):
+def trail(local_stack, dynamodb, make_tables, monkeypatch, tmp_path):
     names = make_tables()
     settings = {
         **local_stack.environment(),
@@ -167,6 +195,8 @@ def trail(local_stack, dynamodb, make_tables, monkeypatch):
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     history_writer.app._parts.cache_clear()
+    # A run keeps its journal in the current folder.
+    monkeypatch.chdir(tmp_path)
     with contextlib.closing(Trail(local_stack, dynamodb, names)) as made:
         yield made
     _, writer, _ = history_writer.app._parts()
@@ -407,7 +437,7 @@ def test_items_are_restored_exactly(trail):
     assert all(plan.refusal is None for plan in known)
     assert "knows such a key" in unknown.refusal
     assert len([plan for plan in planned if plan.is_needed]) == 3
-    assert all(one.is_clean for one in result.items[:-1])
+    assert [one.plan.keys for one in result.items if not one.is_clean] == [unknown.keys]
     assert outcomes_of(result) == {WriteOutcome.WRITTEN: 3}
     found = trail.items()
     assert found.keys() == before.keys()
@@ -472,11 +502,11 @@ def test_the_history_of_another_table_changes_nothing(trail, dynamodb, make_tabl
     with refused:
         select_bad(trail.deployment, **selection)
     with refused:
-        take_back(trail.deployment, Selected((), ()), apply=True, pace=Pace())
+        plan_undo(trail.deployment, Selected((), ()), pace=Pace())
     with refused:
         trail.plans([{"Id": text("1")}], at)
     with refused:
-        carry_out(trail.deployment, [], pace=Pace())
+        carried_out_restore(trail.deployment, [], Pace())
     with refused:
         restore_table(trail.deployment, at, f"{other.source}-then", apply=True, pace=Pace())
 

@@ -9,21 +9,20 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 from collections import Counter
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from operations.deployed_tables import DeployedTables
+from operations.execution.item_writer import WriteOutcome
 from operations.execution.pace import Pace
 from operations.execution.plan_file import Plan, write_plan
 from operations.execution.plan_header import PlanMaker
 from operations.execution.run import PlanRun, run_id
-from operations.recovery.conditional_write import WriteOutcome
 from reports.access.own_writes import find_own_writes
+from reports.access.table_description import describe
 from stream_core.history_row import time_text as moment_text
 from stream_core.item_id import item_id
 from tests.factories import complete, item, number, text
@@ -62,24 +61,6 @@ def deployment(trail, proxy, local_stack):  # noqa: F811 - the fixture
     made.pool.shutdown()
 
 
-@contextmanager
-def recording(trail):  # noqa: F811 - the fixture
-    """What happens in the block is recorded as it happens."""
-    stop = threading.Event()
-
-    def record():
-        while not stop.wait(0.05):
-            trail.record()
-
-    recorder = threading.Thread(target=record)
-    recorder.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        recorder.join()
-
-
 def results_of(deployment, plan, folder, **options):
     run = PlanRun(deployment, plan, Pace(), "ada", "itemtrail 1", folder / "run.jsonl", **options)
     return {item_id(result.item.keys): result for result in run.results()}
@@ -104,7 +85,7 @@ def test_a_lost_answer_loses_no_later_write(trail, proxy, deployment, tmp_path, 
             trail.put(old)
 
     proxy.lose_answer("TransactWriteItems", put_back)
-    with recording(trail):
+    with trail.recording():
         (result,) = results_of(deployment, plan_of(("1", old, new)), tmp_path).values()
 
     assert result.outcome is WriteOutcome.WRITTEN
@@ -139,7 +120,9 @@ def test_what_a_run_wrote_is_known_from_the_history_alone(trail, deployment, tmp
 
 def kept_plan(trail, changes, path):  # noqa: F811 - the fixture
     """A plan for the trail's table, in a file."""
-    header = PlanMaker("ada", "itemtrail 1").header(trail.deployment, "undo", SOME_RANGE, Pace())
+    table = describe(trail.dynamodb, trail.names.source)
+    maker = PlanMaker("ada", "itemtrail 1")
+    header = maker.header(trail.deployment, "undo", SOME_RANGE, table, Pace())
     plan = Plan(header, plan_of(*changes).items)
     write_plan(path, plan)
     return plan

@@ -8,7 +8,7 @@ from tests import refusals
 from tests.factories import item, number
 from tests.fake_tables import FakeTables
 from tests.fakes import FakeDynamoDB
-from tests.racing import RacingClient
+from tests.followed_table import FollowedClient
 from tests.tables import create_history_table, create_table
 from tests.unit.memory_tables import MemoryTables, describe
 
@@ -67,8 +67,8 @@ def test_the_reading_half_refuses_what_dynamodb_does(name, make):
 
 
 @pytest.mark.parametrize("name", refusals.CONDITIONS)
-def test_the_racing_client_refuses_what_dynamodb_does(name, moto):
-    refusals.check(name, RacingClient(moto), ITEMS, HISTORY)
+def test_the_followed_client_refuses_what_dynamodb_does(name, moto):
+    refusals.check(name, FollowedClient(moto, None), ITEMS, HISTORY)
 
 
 @pytest.mark.parametrize("name", ON_MOTO)

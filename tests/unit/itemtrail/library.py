@@ -11,9 +11,9 @@ from operations.backfill.plan import Backfill
 from operations.backfill.results import Counts, Problem
 from operations.enable import Stream
 from operations.execution.item_runner import ItemRun
+from operations.execution.item_writer import WriteOutcome
 from operations.execution.plan_file import PlanHeader, PlanTable
 from operations.recovery.bad_changes import BadItem, Selected, Undecided
-from operations.recovery.conditional_write import WriteOutcome
 from operations.recovery.conflicts import Conflict
 from operations.recovery.plan_items import restored_items, undone_items
 from operations.recovery.restore_items import ItemPlan
@@ -189,7 +189,7 @@ class Library:
             "restore_table": WHOLE,
             "select_bad": SELECTED,
             "select_run": RunChanges(SELECTED, AT, AT),
-            "take_back": UNDONE,
+            "plan_undo": UNDONE,
             "write_undone": WRITTEN,
             "write_restored": RESTORED,
         } | answers
@@ -226,7 +226,7 @@ PLACES = {
     "restore_table": "itemtrail.commands.restore.restore_table",
     "select_bad": "itemtrail.commands.undo.select_bad",
     "select_run": "itemtrail.commands.undo.select_run",
-    "take_back": "itemtrail.commands.undo.take_back",
+    "plan_undo": "itemtrail.commands.undo.plan_undo",
     "write_undone": "itemtrail.commands.undo.carried_out",
     "write_restored": "itemtrail.commands.restore.carried_out",
 }

@@ -15,7 +15,7 @@ from itemtrail.records.kinds import FieldKind
 from operations.enable import Stream
 from operations.errors import RefusedError
 from operations.execution.item_runner import ItemRun
-from operations.recovery.conditional_write import WriteOutcome
+from operations.execution.item_writer import WriteOutcome
 from operations.recovery.plan_items import restored_items
 from operations.recovery.undo import Undone
 from operations.replica.repair import Repaired
@@ -91,7 +91,8 @@ def test_nested_records_have_the_documented_fields(run, command, field):
     _, out, _ = run(*EVERY_ORDER[command], *APPLY[command])
 
     answer = json.loads(out)
-    nested = (answer[0] if isinstance(answer, list) else answer)[field]
+    records = answer if isinstance(answer, list) else [answer]
+    nested = [one for record in records for one in record[field]]
     assert nested
     assert all(list(record) == list(NESTED[command, field].fields) for record in nested)
 
@@ -179,7 +180,7 @@ def test_a_comparison_has_nothing_to_apply(run):
             },
         ),
         ("restore --into", {"restore_table": replace(WHOLE, uncertain=Counter(), unwritten=())}),
-        ("undo", {"take_back": Undone(False, (), ()), "write_undone": []}),
+        ("undo", {"plan_undo": Undone(False, (), ()), "write_undone": []}),
     ],
 )
 def test_exits_with_0_where_nothing_is_left_and_with_1_where_something_is(run, command, answers):

@@ -42,7 +42,7 @@ def test_undo_of_everything_in_a_range_has_to_be_asked_for(run):
         only_line(err)
     )
     assert allowed == 1
-    assert library.order == ["select_bad", "take_back"]
+    assert library.order == ["select_bad", "plan_undo"]
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_undo_shows_the_plan_before_it_is_carried_out(run):
     _, out, _ = run("undo", "1", *RANGE, "--apply", "--yes", "--output", "table", library=library)
 
     lines = lines_of(out)
-    assert library.order == ["select_bad", "take_back", "write_undone"]
+    assert library.order == ["select_bad", "plan_undo", "write_undone"]
     assert lines[0] == (
         "Plan: Undo of changes from 2018-03-01 00:00:00 to 2018-04-01 23:59:59.999 UTC"
     )
@@ -100,7 +100,7 @@ def test_undo_says_what_it_passed_over_and_what_it_does_not_know(run):
     """With --attribute whole items stay as they are; a misspelt name is no success."""
     unknown = ("no change of the range knows the attribute Nam of --attribute: is Name meant?",)
 
-    status, _, err = run("undo", *RANGE, "--all", take_back=Undone(False, (), (), 2, unknown))
+    status, _, err = run("undo", *RANGE, "--all", plan_undo=Undone(False, (), (), 2, unknown))
 
     assert status == 1
     assert err.splitlines()[1:] == [
@@ -114,7 +114,7 @@ def test_undo_says_what_it_passed_over_and_what_it_does_not_know(run):
 
 def test_undo_of_nothing_says_so(run):
     """No such change is an answer."""
-    status, out, err = run("undo", "1", *RANGE, take_back=Undone(False, (), ()))
+    status, out, err = run("undo", "1", *RANGE, plan_undo=Undone(False, (), ()))
 
     assert (status, json.loads(out)) == (0, [])
     assert err.splitlines()[1:] == ["there is no such change: nothing to take back"]
@@ -130,7 +130,7 @@ def test_undo_writes_who_undoes_where_every_writer_leaves_its_name(run):
     ):
         library = Library()
         run("undo", "1", *RANGE, "--actor-attribute", "updated_by", *words, library=library)
-        terms.append(library.asked["take_back"][1]["terms"])
+        terms.append(library.asked["plan_undo"][1]["terms"])
     library = Library()
     run("undo", "1", *RANGE, "--by", "grace", library=library)
 
@@ -138,7 +138,7 @@ def test_undo_writes_who_undoes_where_every_writer_leaves_its_name(run):
     assert terms[1].stamps == {("updated_by",): text("job 7"), ("m", "a=b", "n"): number(1)}
     assert (terms[0].counters, terms[1].counters) == ((), (("stock",),))
     assert terms[2].stamps == {("updated_by",): text(getpass.getuser())}
-    assert library.asked["take_back"][1]["terms"].stamps == {}
+    assert library.asked["plan_undo"][1]["terms"].stamps == {}
 
 
 @pytest.mark.parametrize(

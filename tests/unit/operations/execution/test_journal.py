@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from operations.errors import JournalError, RefusedError
+from operations.execution.item_writer import WriteOutcome
 from operations.execution.journal import RunJournal
-from operations.recovery.conditional_write import WriteOutcome
 from stream_core.control_row import OwnWrite, item_hash
 from tests.factories import STREAM_ARN
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from moto import mock_aws
 
 from operations.errors import RefusedError, RunEndedError
+from operations.execution.item_writer import WriteOutcome
 from operations.execution.journal import journal_path
-from operations.execution.pace import Pace
 from operations.execution.plan_file import (
     Plan,
     PlanHeader,
@@ -20,14 +20,12 @@ from operations.execution.plan_file import (
     state_digest,
 )
 from operations.execution.run import PlanRun
-from operations.recovery.conditional_write import WriteOutcome
-from reports.access.machine import Machine
 from reports.access.own_writes import find_own_writes
 from reports.states.differences import Difference, differences
 from stream_core.control_row import OwnWrite, RunRow
-from tests.factories import TABLE_ARN, Clock, item, number, text
+from tests.factories import TABLE_ARN, item, number, text
 from tests.fakes import DENIED, THROTTLED, client_error, read_timeout
-from tests.followed_table import FollowedTable, Killed
+from tests.followed_table import FollowedTable, Killed, LostAnswer
 
 BAD, GOOD = number(2), number(1)
 CHANGES = {
@@ -66,21 +64,9 @@ def world(session, tmp_path):
     return table
 
 
-def clock_of(table):
-    """A machine on which time passes by pauses alone."""
-    clock = Clock()
-    return Machine(
-        now=lambda: table.now,
-        clock=lambda: -clock.left_ms / 1000,
-        sleep=clock.sleep,
-        jitter=lambda: 1.0,
-    )
-
-
 def a_run(table, plan, **options):
     journal = options.pop("journal_file", table.folder / "run.jsonl")
-    pace = Pace(machine=clock_of(table), **options.pop("pace", {}))
-    return PlanRun(table.deployment, plan, pace, "ada", "itemtrail 1", journal, **options)
+    return PlanRun(table.deployment, plan, table.pace(), "ada", "itemtrail 1", journal, **options)
 
 
 def outcomes(run):
@@ -133,8 +119,9 @@ def test_what_is_about_to_be_written_is_kept_and_announced_before(world):
     """DECISIONS D3: journal, announcement, write."""
     run = a_run(world, three(world))
     seen = []
-    world.racing.happens["transact_write_items"] = lambda: seen.append(
-        (len(run.journal.attempts), len(world.control_rows()))
+    world.racing.script(
+        "transact_write_items",
+        lambda: seen.append((len(run.journal.attempts), len(world.control_rows()))),
     )
 
     assert outcomes(run)
@@ -207,12 +194,7 @@ def test_a_run_that_is_killed_at_any_step_is_resumed(moto_session, tmp_path_fact
 
 def lost(world, error, then=lambda: None):
     """The answer to the next write is lost, after it was carried out."""
-
-    def lose(_answer):
-        then()
-        raise error
-
-    world.racing.answers["transact_write_items"] = lose
+    world.racing.script("transact_write_items", LostAnswer(error, then))
 
 
 @pytest.mark.parametrize("error", [read_timeout(), client_error("InternalServerError", 500)])
@@ -242,7 +224,7 @@ def test_a_delete_takes_nothing_along(world):
     """What another writer adds at the same moment no condition names: it is put back with it."""
     plan = planned(world, "2")
     theirs = item("2", V=BAD, Theirs=number(1))
-    world.racing.happens["transact_write_items"] = lambda: world.other_writer("2", theirs)
+    world.racing.script("transact_write_items", lambda: world.other_writer("2", theirs))
 
     (one,) = a_run(world, plan).results()
 
@@ -279,7 +261,6 @@ def test_what_another_writer_did_already_is_not_ours(world):
 def test_what_another_writer_did_after_our_lost_request_is_not_ours(world):
     """Absence, or an equal image, is no proof that our write was carried out."""
     plan = planned(world, "2")
-    world.racing.answers["transact_write_items"] = None
     run = a_run(world, plan)
 
     def refuse():
@@ -287,8 +268,7 @@ def test_what_another_writer_did_after_our_lost_request_is_not_ours(world):
         world.later(seconds=1)
         world.other_writer("2", None)
 
-    world.racing.answers.clear()
-    world.racing.happens["transact_write_items"] = refuse
+    world.racing.script("transact_write_items", refuse)
 
     (one,) = run.results()
 
@@ -301,7 +281,7 @@ def test_another_attribute_is_others_to_change(world):
     """An undo writes its places only; what came at the same moment stays."""
     plan = planned(world, "1")
     theirs = CHANGES["1"][0] | {"Theirs": number(1), "By": text("job")}
-    world.racing.happens["transact_write_items"] = lambda: world.other_writer("1", theirs)
+    world.racing.script("transact_write_items", lambda: world.other_writer("1", theirs))
 
     assert outcomes(a_run(world, plan)) == {"1": "written"}
     assert world.item("1") == CHANGES["1"][1] | {"Theirs": number(1)}
@@ -340,7 +320,7 @@ def test_somebody_who_is_always_in_the_way_does_not_stop_it(world):
 
     def write():
         world.other_writer("1", world.item("1") | {"Beside": number(next(beside))})
-        world.racing.happens["transact_write_items"] = write
+        world.racing.script("transact_write_items", write)
 
     write()
 
@@ -393,8 +373,9 @@ def test_a_history_that_does_not_answer_has_nothing_written(world):
     plan = three(world)
     world.racing.denial = THROTTLED
     run = a_run(world, plan)
-    world.racing.happens["batch_get_item"] = lambda: setattr(
-        world.racing, "denies", "batch_execute_statement"
+    world.racing.script(
+        "batch_get_item",
+        lambda: setattr(world.racing, "denies", "batch_execute_statement"),
     )
 
     with pytest.raises(RunEndedError, match=r"does not answer .*0 of 3 items written"):
@@ -425,7 +406,7 @@ def test_an_item_that_no_condition_can_name_is_put_back_as_it_was(world):
     large = item("2", **{f"attribute {n}": BAD for n in range(200)})
     world.store(large, "2")
     theirs = large | {"attribute 199": GOOD}
-    world.racing.happens["delete_item"] = lambda: world.other_writer("2", theirs)
+    world.racing.script("delete_item", lambda: world.other_writer("2", theirs))
 
     (one,) = a_run(world, plan_of(("2", large, None))).results()
 

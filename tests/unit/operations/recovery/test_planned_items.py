@@ -10,7 +10,7 @@ from operations.execution.plan_header import PlanMaker
 from operations.recovery.bad_changes import select_bad
 from operations.recovery.plan_items import restored_items, undone_items
 from operations.recovery.restore_items import plan_restore
-from operations.recovery.undo import take_back
+from operations.recovery.undo import plan_undo
 from reports.access.table_description import describe
 from reports.states.differences import Difference
 from stream_core.attribute_values import digest
@@ -44,7 +44,7 @@ class PlannedTable(RecordedTable):
         since, until = self.at(since), self.at(until)
         selected = select_bad(self.deployment, since=since, until=until, pace=PACE)
         return self.kept(
-            "undo", undone_items(take_back(self.deployment, selected, pace=PACE).items)
+            "undo", undone_items(plan_undo(self.deployment, selected, pace=PACE).items)
         )
 
     def kept(self, command, items):

@@ -2,8 +2,8 @@
 
 import pytest
 
+from operations.execution.item_writer import WriteOutcome
 from operations.execution.pace import Pace
-from operations.recovery.conditional_write import WriteOutcome
 from operations.recovery.conditions import (
     UnwritableError,
     delete_request,
@@ -11,19 +11,19 @@ from operations.recovery.conditions import (
     update_request,
 )
 from operations.recovery.conflicts import Conflict
-from operations.recovery.restore_items import carry_out, plan_restore
+from operations.recovery.restore_items import plan_restore
 from reports.access.machine import Machine
 from reports.states.differences import Difference, differences
 from reports.states.timeline import Certainty
 from stream_core.attribute_values import same_item
 from stream_core.history_row import HistoryRow
-from tests.factories import Clock, change, item, nested, number, text
-from tests.fakes import DENIED, INVALID, THROTTLED, read_timeout
-from tests.racing import LostAnswer, outcomes_of
-from tests.recorded_table import HISTORY, SOURCE, RecordedTable
+from tests.carried_out import carried_out_restore, outcomes_of
+from tests.factories import change, item, nested, number, text
+from tests.fakes import DENIED, INVALID, read_timeout
+from tests.followed_table import FollowedTable, LostAnswer
+from tests.recorded_table import HISTORY, SOURCE
 
 KEY = {"Id": text("1")}
-IMPATIENT = Pace(patience_s=0)
 EVERYTHING = {
     "no text": text(""),
     "digits": number("9" * 38),
@@ -38,10 +38,10 @@ EVERYTHING = {
 }
 
 
-class RestorableTable(RecordedTable):
+class RestorableTable(FollowedTable):
     """Whose items are restored."""
 
-    live = RecordedTable.record_states
+    live = FollowedTable.record_states
 
     def delete(self):
         self.client.delete_item(TableName=SOURCE, Key=KEY)
@@ -58,12 +58,16 @@ class RestorableTable(RecordedTable):
     def plans(self, minute=0, keys=(KEY,), **options):
         return plan_restore(self.deployment, keys, self.at(minute), pace=Pace(), **options)
 
-    def restore(self, *which, pace=IMPATIENT, **options):
-        return carry_out(self.deployment, self.plans(*which, **options), pace=pace)
+    def restore(self, *which, pace=None, **options):
+        return self.carry_out(self.plans(*which, **options), pace)
+
+    def carry_out(self, plans, pace=None):
+        return carried_out_restore(self.deployment, plans, pace or self.pace())
 
 
 @pytest.fixture
-def world(session):
+def world(session, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     return RestorableTable(session)
 
 
@@ -84,8 +88,8 @@ def test_a_changed_item_is_what_it_was(world):
     assert result.is_clean
     assert outcomes_of(result) == {WriteOutcome.WRITTEN: 1}
     assert world.item() == ada(Old=text("x"))
-    ((operation, request),) = world.racing.writes()
-    assert operation == "update_item"
+    ((operation, request),) = world.racing.written
+    assert operation == "Update"
     assert set(request["ExpressionAttributeNames"].values()) == {
         "Id",
         "Name",
@@ -98,18 +102,17 @@ def test_a_changed_item_is_what_it_was(world):
 
 def test_every_type_comes_back_exactly(world):
     """Sets, binary, empty values, 38 digits, nesting; on a condition of all of them."""
-    before, after = item("1", **EVERYTHING), item("1", **dict.fromkeys(EVERYTHING, text("gone")))
-    world.live(before, after)
+    gone = dict.fromkeys(EVERYTHING, text("gone"))
+    world.live(item("1", **EVERYTHING), item("1", **gone))
+    world.live(item("2", **EVERYTHING), item("2", **gone), item("2", **EVERYTHING), identifier="2")
 
     there = world.restore(0)
-    result = world.item()
-    world.live(before, after, before)
-    back = world.restore(1)
+    back = world.restore(1, [{"Id": text("2")}])
 
     assert there.is_clean
-    assert same_item(result, before)
+    assert same_item(world.item(), item("1", **EVERYTHING))
     assert back.is_clean
-    assert same_item(world.item(), after)
+    assert same_item(world.item("2"), item("2", **gone))
 
 
 def test_a_deleted_item_is_put_back(world):
@@ -144,7 +147,7 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(world):
         Difference(("Tags", "a"), number(2), number(1)),
     )
     assert world.item()["Name"] == text("Eve")
-    assert world.racing.writes() == []
+    assert world.racing.written == []
 
 
 def test_an_item_that_is_what_it_was_is_left_alone(world):
@@ -155,7 +158,25 @@ def test_an_item_that_is_what_it_was_is_left_alone(world):
 
     assert result.is_clean
     assert result.items[0].reason == "it is what it was"
-    assert world.racing.writes() == []
+    assert world.racing.written == []
+
+
+def test_each_item_is_told_what_became_of_it(world, capsys):
+    """A delete waits for the history: it is told after what was planned after it."""
+    world.live(None, ada())
+    for name in "23":
+        world.live(item(name, V=number(1)), item(name, V=number(2)), identifier=name)
+    plans = world.plans(keys=[{"Id": text(name)} for name in "123"])
+    world.put(item("3", V=number(7)))
+
+    result = world.carry_out(plans)
+
+    assert {one.plan.keys["Id"]["S"]: one.outcome for one in result.items} == {
+        "1": WriteOutcome.WRITTEN,
+        "2": WriteOutcome.WRITTEN,
+        "3": WriteOutcome.CONFLICT,
+    }
+    assert "interrupted" not in capsys.readouterr().err
 
 
 def test_an_uncertain_state_is_refused(world):
@@ -231,19 +252,16 @@ def test_an_altered_history_restores_nothing(world):
 
 
 def test_a_change_after_the_plan_is_a_conflict(world):
-    """Nothing is written, and every path says what was expected, found and wanted."""
+    """Nothing is written, and what was expected, found and wanted is said."""
     world.live(ada(), eve())
     plans = world.plans()
     world.put(item("1", Name=text("Eva"), Salary=number(2)))
 
-    result = carry_out(world.deployment, plans, pace=IMPATIENT)
+    result = world.carry_out(plans)
 
     (one,) = result.items
-    assert (one.outcome, one.reason) == (WriteOutcome.CONFLICT, "it has changed meanwhile")
-    assert one.conflicts == (
-        Conflict(KEY, ("Name",), text("Eve"), text("Eva"), text("Ada")),
-        Conflict(KEY, ("Salary",), number(1), number(2), number(1)),
-    )
+    assert (one.outcome, one.reason) == (WriteOutcome.CONFLICT, "it is no longer what the plan saw")
+    assert one.conflicts == (Conflict(KEY, ("Name",), text("Eve"), text("Eva"), text("Ada")),)
     assert not result.is_clean
     assert world.item()["Name"] == text("Eva")
 
@@ -251,19 +269,18 @@ def test_a_change_after_the_plan_is_a_conflict(world):
 def test_a_change_of_what_does_not_differ_is_a_conflict_too(world):
     """The item would not be what it was."""
     world.live(ada(), eve())
-    world.racing.script("update_item", lambda: world.add("Salary", number(7)))
+    world.racing.script("transact_write_items", lambda: world.add("Salary", number(7)))
 
     (one,) = world.restore().items
 
-    assert one.outcome is WriteOutcome.CONFLICT
-    assert one.conflicts == (Conflict(KEY, ("Salary",), number(1), number(7), number(1)),)
+    assert (one.outcome, one.reason) == (WriteOutcome.CONFLICT, "it has changed meanwhile")
     assert world.item()["Name"] == text("Eve")
 
 
 def test_an_attribute_that_comes_at_the_same_moment_is_kept(world):
     """No condition can rule it out, and no update takes it away."""
     world.live(ada(), eve())
-    world.racing.script("update_item", lambda: world.add("Theirs"))
+    world.racing.script("transact_write_items", lambda: world.add("Theirs"))
 
     result = world.restore()
 
@@ -275,21 +292,19 @@ def test_an_attribute_that_comes_at_the_same_moment_is_kept(world):
 def test_an_item_deleted_meanwhile_is_not_made_anew(world):
     """An update would otherwise make one of the attributes it sets."""
     world.live(item("1", Name=text("Ada")), item("1"))
-    world.racing.script("update_item", world.delete)
+    world.racing.script("transact_write_items", world.delete)
 
     (one,) = world.restore().items
 
     assert one.outcome is WriteOutcome.CONFLICT
-    assert one.conflicts == (
-        Conflict(KEY, (), {"M": item("1")}, None, {"M": item("1", Name=text("Ada"))}),
-    )
+    assert one.reason == "it has changed meanwhile"
     assert world.item() is None
 
 
 def test_an_item_put_back_by_somebody_else_is_left_to_them(world):
     """Theirs is not overwritten."""
     world.live(ada(), None)
-    world.racing.script("put_item", lambda: world.put(eve()))
+    world.racing.script("transact_write_items", lambda: world.put(eve()))
 
     (one,) = world.restore().items
 
@@ -303,20 +318,20 @@ def test_a_delete_takes_nothing_along(world, is_seen):
     """What changes at the same moment refuses it; what is added is put back with the item."""
     world.live(None, ada())
     change_ = (lambda: world.add("Name")) if is_seen else (lambda: world.add("Theirs"))
-    world.racing.script("delete_item", change_)
+    world.racing.script("transact_write_items", change_)
 
     (one,) = world.restore().items
 
     assert one.outcome is WriteOutcome.CONFLICT
     theirs = {"Name": text("theirs")} if is_seen else {"Theirs": text("theirs")}
     assert world.item() == ada() | theirs
-    assert [conflict.path for conflict in one.conflicts] == [tuple(theirs)]
+    assert [conflict.path for conflict in one.conflicts] == [()]
 
 
 def test_an_item_that_cannot_be_put_back_is_told(world):
     """Somebody has put another in its place: theirs stays, and the history has the rest."""
     world.live(None, ada())
-    world.racing.script("delete_item", lambda: world.add("Theirs"))
+    world.racing.script("transact_write_items", lambda: world.add("Theirs"))
     world.racing.script("put_item", lambda: world.put(eve()))
 
     (one,) = world.restore().items
@@ -326,20 +341,13 @@ def test_an_item_that_cannot_be_put_back_is_told(world):
     assert world.item() == eve()
 
 
-@pytest.mark.parametrize(
-    ("operation", "states"),
-    [
-        ("update_item", (ada(), eve())),
-        ("put_item", (ada(), None)),
-        ("delete_item", (None, ada())),
-    ],
-)
-def test_a_lost_answer_is_no_conflict(world, operation, states):
-    """Sent again, the request meets its own effect."""
+@pytest.mark.parametrize("states", [(ada(), eve()), (ada(), None), (None, ada())])
+def test_a_lost_answer_is_no_conflict(world, states):
+    """Sent again, the request is known by its token."""
     world.live(*states)
-    world.racing.script(operation, LostAnswer(read_timeout()))
+    world.racing.script("transact_write_items", LostAnswer(read_timeout()))
 
-    result = world.restore(pace=Pace(machine=Clock().machine))
+    result = world.restore()
 
     assert outcomes_of(result) == {WriteOutcome.WRITTEN: 1}
     assert world.item() == states[0]
@@ -348,11 +356,6 @@ def test_a_lost_answer_is_no_conflict(world, operation, states):
 @pytest.mark.parametrize(
     ("error", "verdict", "reason"),
     [
-        (
-            THROTTLED,
-            WriteOutcome.UNSENT,
-            "does not answer (ProvisionedThroughputExceededException)",
-        ),
         (DENIED, WriteOutcome.UNSENT, "the table answers AccessDeniedException"),
         (INVALID, WriteOutcome.REFUSED, "the table answers ValidationException"),
     ],
@@ -360,7 +363,7 @@ def test_a_lost_answer_is_no_conflict(world, operation, states):
 def test_what_the_table_does_not_do_is_told(world, error, verdict, reason):
     """With its code; the item is as it was."""
     world.live(ada(), eve())
-    world.racing.script("update_item", error)
+    world.racing.script("transact_write_items", error)
 
     (one,) = world.restore().items
 
@@ -388,13 +391,13 @@ def many(count, value):
 def test_an_item_of_very_many_attributes_is_restored(world):
     """A condition has no room for all: what it cannot name is looked at afterwards."""
     world.live(many(400, 1), many(400, 1) | {"attribute 7": number(2)})
-    world.racing.script("update_item", lambda: world.add("attribute 399", number(5)))
+    world.racing.script("transact_write_items", lambda: world.add("attribute 399", number(5)))
 
     (one,) = world.restore().items
 
     assert one.outcome is WriteOutcome.MIXED
     assert world.item() == many(400, 1) | {"attribute 399": number(5)}
-    ((_, request),) = world.racing.writes()
+    ((_, request),) = world.racing.written
     assert request["ConditionExpression"].count(" AND ") == 149
 
 
@@ -422,7 +425,7 @@ class TestMoreThanAnUpdateCanExpress:
 
         assert outcomes_of(result) == {WriteOutcome.WRITTEN: 1}
         assert same_item(world.item(), before)
-        ((operation, request),) = world.racing.writes()
+        ((operation, request),) = world.racing.written
         assert operation == "put_item"
         assert len(request["ConditionExpression"]) <= 4096
 
@@ -435,7 +438,6 @@ class TestMoreThanAnUpdateCanExpress:
 
         assert one.outcome is WriteOutcome.CONFLICT
         assert "was put back with that change" in one.reason
-        assert [conflict.path for conflict in one.conflicts] == [("Theirs",)]
         assert same_item(world.item(), after | {"Theirs": text("theirs")})
 
     def test_what_comes_after_that_stays(self, world, before, after):
@@ -456,7 +458,7 @@ class TestMoreThanAnUpdateCanExpress:
         world.live(before, after)
         world.racing.script("put_item", lambda: world.add("Theirs"), DENIED)
 
-        (one,) = world.restore(pace=Pace(patience_s=0, machine=Clock().machine)).items
+        (one,) = world.restore().items
 
         assert one.outcome is WriteOutcome.UNSENT
 
@@ -465,7 +467,7 @@ class TestMoreThanAnUpdateCanExpress:
         world.live(before, after)
         world.racing.script("put_item", LostAnswer(read_timeout()))
 
-        result = world.restore(pace=Pace(machine=Clock().machine))
+        result = world.restore()
 
         assert outcomes_of(result) == {WriteOutcome.WRITTEN: 1}
 
@@ -484,16 +486,16 @@ def test_many_items_are_restored_at_a_rate(world):
         pace=Pace(
             1,
             progress=lambda *what: told.append(what),
-            machine=Machine(clock=lambda: sum(pauses), sleep=pauses.append),
+            machine=Machine(now=lambda: world.now, clock=lambda: sum(pauses), sleep=pauses.append),
         ),
     )
 
-    assert [one.is_clean for one in result.items] == [True, True, False, True, True]
+    assert [one.is_clean for one in result.items] == [False, True, True, True, True]
     assert [world.item(str(n))["V"] for n in range(5)] == [
         number(2 if n == 2 else 1) for n in range(5)
     ]
     assert len(pauses) == 3
-    assert told[-1] == ("items", 5, 5)
+    assert told[-1] == ("items", 4, 4)
 
 
 def test_a_plan_keeps_to_a_rate_too(world):

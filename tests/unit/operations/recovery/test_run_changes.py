@@ -3,30 +3,27 @@
 import pytest
 
 from operations.errors import RefusedError
-from operations.execution.pace import Pace
 from operations.recovery.bad_changes import select_bad
 from operations.recovery.run_changes import select_run
-from operations.recovery.undo import take_back
-from reports.access.machine import Machine
+from operations.recovery.undo import plan_undo
+from tests.carried_out import carried_out_undo
 from tests.factories import item, number
 from tests.followed_table import FollowedTable
 from tests.unit.operations.execution.test_run import CHANGES, a_run, outcomes, planned
 
 
 @pytest.fixture
-def world(session, tmp_path):
+def world(session, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     table = FollowedTable(session)
     table.folder = tmp_path
     return table
 
 
-def pace_of(table):
-    return Pace(patience_s=0, machine=Machine(now=lambda: table.now))
-
-
 def undo_run(table, run):
-    selected = select_run(table.deployment, run, pace=pace_of(table)).selected
-    return selected, take_back(table.deployment, selected, apply=True, pace=pace_of(table))
+    selected = select_run(table.deployment, run, pace=table.pace()).selected
+    planned = plan_undo(table.deployment, selected, pace=table.pace())
+    return selected, carried_out_undo(table.deployment, planned, table.pace())
 
 
 def test_a_run_is_taken_back_as_a_whole(world):
@@ -73,7 +70,7 @@ def test_an_undo_of_all_changes_leaves_those_of_a_run(world):
     outcomes(a_run(world, plan))
     world.later(seconds=5)
 
-    selected = select_bad(world.deployment, since=since, until=world.now, pace=pace_of(world))
+    selected = select_bad(world.deployment, since=since, until=world.now, pace=world.pace())
 
     (bad,) = selected.items
     assert len(bad.changes) == 2

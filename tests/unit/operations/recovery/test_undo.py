@@ -1,81 +1,54 @@
 """One bad job is taken back, and no good write is lost by it (on moto)."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from operations.execution.item_writer import WriteOutcome
 from operations.execution.pace import Pace
 from operations.recovery.bad_changes import Undecided, select_bad
 from operations.recovery.compensation import Terms, compensate
-from operations.recovery.conditional_write import WriteOutcome
 from operations.recovery.conflicts import Conflict
 from operations.recovery.touches import touch_of
-from operations.recovery.undo import take_back
+from operations.recovery.undo import plan_undo
 from reports.access.machine import Machine
 from reports.errors import ReportError
 from reports.states.differences import Difference
-from reports.states.own_writes import state_digest
 from reports.states.selection import Selection
 from stream_core.attribute_values import same_item
 from stream_core.change import EventName
-from stream_core.control_row import OwnWrite, RunRow, item_hash
 from stream_core.errors import IntegrityError
 from stream_core.history_row import HistoryRow
-from tests.factories import FIRST_SEQUENCE, STREAM_ARN, change, item, number, text
-from tests.fakes import DENIED, THROTTLED
-from tests.racing import outcomes_of
-from tests.recorded_table import HISTORY, RecordedTable
+from tests.carried_out import carried_out_undo, outcomes_of
+from tests.factories import FIRST_SEQUENCE, change, item, number, text
+from tests.fakes import DENIED
+from tests.followed_table import FollowedTable
+from tests.recorded_table import HISTORY
 
 KEY = {"Id": text("1")}
-IMPATIENT = Pace(patience_s=0)
 PERHAPS_A_COUNTER = "it was written again since: if it is only ever added to, --counter says so"
 COUNTING = Terms({("N",)})
 NIGHTLY = Selection(actor="nightly job", actor_attribute=("By",))
 
 
-class DamagedTable(RecordedTable):
+class DamagedTable(FollowedTable):
     """Where bad changes are taken back; every write is a second after the last."""
 
     def __init__(self, session):
         super().__init__(session)
-        self.written = 0
+        self.now = self.began
         self.bad = []
-        self.recorded = {}
-
-    @property
-    def now(self):
-        return self.began + timedelta(seconds=self.written)
 
     def write(self, new, identifier="1", *, bad=False, at_once=False):
         """A write with its history row; None deletes the item."""
-        old = self.item(identifier)
-        self.written += not at_once
-        sequence = FIRST_SEQUENCE + len(self.bad) + 1000 * self.written
-        row = self.record(old, new, identifier, self.now, sequence)
-        self.store(new, identifier)
-        self.recorded[identifier] = new
+        if not at_once:
+            self.later(seconds=1)
+        self.other_writer(identifier, new)
+        row = self.rows(identifier)[-1]
         self.bad += [(row.id, row.sort_key)] if bad else []
         return row
-
-    def catch_up(self):
-        """Have what the undo itself has written in the history, as its stream would bring it."""
-        for identifier, old in self.recorded.items():
-            new = self.item(identifier)
-            if not same_item(old, new):
-                self.written += 1
-                self.record(old, new, identifier, self.now, FIRST_SEQUENCE + 1000 * self.written)
-                self.recorded[identifier] = new
-
-    def announce(self, old, new, identifier="1"):
-        """Have the next second's change announced in the history as a run's own."""
-        # Within minutes of it, as a run does.
-        moment = self.now + timedelta(seconds=1)
-        run = RunRow("an id", "undo", "{}", "sha256:00", "ada", "itemtrail", STREAM_ARN, "", moment)
-        states = (state_digest(image) for image in (old, new))
-        write = OwnWrite(run.run, 1, item_hash(identifier), *states, moment, STREAM_ARN)
-        for row in (run, write):
-            self.client.put_item(TableName=HISTORY, Item=row.to_item())
 
     def only_bad(self):
         """A selection of just the changes that were marked."""
@@ -85,9 +58,14 @@ class DamagedTable(RecordedTable):
         chosen = {"since": self.began, "until": self.now, "pace": Pace()} | options
         return select_bad(self.deployment, **chosen)
 
-    def undo(self, *, apply=True, pace=IMPATIENT, terms=None, **options):
+    def plan(self, *, pace=None, terms=None, **options):
+        pace = pace or self.pace()
         selected = self.select(**{"where": self.only_bad(), "pace": pace} | options)
-        return take_back(self.deployment, selected, terms=terms, apply=apply, pace=pace)
+        return plan_undo(self.deployment, selected, terms=terms, pace=pace)
+
+    def undo(self, *, pace=None, **options):
+        pace = pace or self.pace()
+        return carried_out_undo(self.deployment, self.plan(pace=pace, **options), pace)
 
 
 class Marked(Selection):
@@ -102,7 +80,8 @@ class Marked(Selection):
 
 
 @pytest.fixture
-def world(session):
+def world(session, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     return DamagedTable(session)
 
 
@@ -117,9 +96,10 @@ def test_a_bad_change_is_taken_back_and_later_ones_stay(world):
     assert result.is_clean
     assert outcomes_of(result) == {WriteOutcome.WRITTEN: 1}
     assert world.item() == item("1", Price=number(10), Stock=number(4), Note=text("good"))
-    ((operation, request),) = world.racing.writes()
-    assert operation == "update_item"
-    assert set(request["ExpressionAttributeNames"].values()) == {"Id", "Price"}
+    ((operation, request),) = world.racing.written
+    assert operation == "Update"
+    assert re.findall("#[0-9]+", request["UpdateExpression"]) == ["#1"]
+    assert request["ExpressionAttributeNames"]["#1"] == "Price"
 
 
 def test_a_dry_run_shows_what_would_be_written(world):
@@ -127,7 +107,7 @@ def test_a_dry_run_shows_what_would_be_written(world):
     world.write(item("1", Price=number(10)))
     row = world.write(item("1", Price=number(99), Sale={"BOOL": True}), bad=True)
 
-    result = world.undo(apply=False)
+    result = world.plan()
 
     (one,) = result.items
     assert (result.applied, one.outcome, one.changes) == (False, None, (row.sort_key,))
@@ -136,7 +116,7 @@ def test_a_dry_run_shows_what_would_be_written(world):
         Difference(("Sale",), {"BOOL": True}, None),
     )
     assert world.item()["Price"] == number(99)
-    assert world.racing.writes() == []
+    assert world.racing.written == []
 
 
 def test_several_bad_changes_compose(world):
@@ -180,7 +160,7 @@ def test_what_was_written_again_since_stays(world, theirs):
         Conflict(KEY, ("A",), number(2), theirs, number(1), PERHAPS_A_COUNTER)
     ]
     assert world.item() == item("1", A=theirs)
-    assert world.racing.writes() == []
+    assert world.racing.written == []
 
 
 BEHIND = (
@@ -202,7 +182,7 @@ def test_an_item_of_which_a_change_is_not_recorded_yet_is_told(world, is_selecte
     (behind,) = result.items
     assert (behind.outcome, behind.reason, behind.edits) == (WriteOutcome.REFUSED, BEHIND, ())
     assert not result.is_clean
-    assert (world.item(), world.racing.writes()) == (theirs, [])
+    assert (world.item(), world.racing.written) == (theirs, [])
 
 
 def test_a_row_that_is_a_moment_late_is_waited_for(world):
@@ -220,7 +200,7 @@ def test_a_row_that_is_a_moment_late_is_waited_for(world):
         if len(pauses) == 2:
             world.record(old, new, "1", bad_until + timedelta(seconds=1), FIRST_SEQUENCE * 2)
 
-    world.undo(pace=Pace(machine=Machine(sleep=sleep)), until=bad_until)
+    world.undo(pace=Pace(machine=Machine(now=lambda: world.now, sleep=sleep)), until=bad_until)
 
     assert pauses == [1, 1]
     assert world.item() == item("1", A=number(1), B=number(2))
@@ -233,7 +213,9 @@ def test_a_history_that_stands_still_is_waited_for_once(world):
         world.put(item(identifier, A=number(1)))
     pauses = []
 
-    result = world.undo(pace=Pace(patience_s=10, machine=Machine(sleep=pauses.append)))
+    result = world.undo(
+        pace=Pace(patience_s=10, machine=Machine(now=lambda: world.now, sleep=pauses.append))
+    )
 
     assert outcomes_of(result) == {WriteOutcome.REFUSED: 30}
     # Items that are looked at side by side may begin their last pause together.
@@ -373,9 +355,6 @@ class TestStamps:
 
         first = world.undo(terms=self.NAMED)
         after = [world.item(one) for one in "123"]
-        for one in "123":
-            world.announce(world.recorded[one], world.item(one), one)
-        world.catch_up()
         again = world.undo(terms=self.NAMED, until=bad_until)
 
         assert after == [
@@ -421,17 +400,22 @@ class TestShares:
 
         assert [conflict.path for conflict in result.conflicts] == [("M",)]
         assert world.item() == item("1", N=number(11), M=number(50))
-        ((_, request),) = world.racing.writes()
+        ((_, request),) = world.racing.written
         assert number("13.5") in request["ExpressionAttributeValues"].values()
 
     def test_what_is_added_in_that_moment_stays_too(self, world):
-        """The number that was seen is no more: it is looked at again."""
+        """The number that was seen is no more: it is left, and taken off by the next undo."""
         world.write(item("1", N=number(10)))
         world.write(item("1", N=number(15)), bad=True)
         bad_until = world.now
         world.write(item("1", N=number(16)))
-        world.racing.script("update_item", lambda: world.write(item("1", N=number(18))))
+        world.racing.script("transact_write_items", lambda: world.write(item("1", N=number(18))))
 
+        (conflict,) = world.undo(terms=COUNTING, until=bad_until).conflicts
+        left = world.item()
+
+        assert (conflict.expected, conflict.actual) == (number(16), number(18))
+        assert left == item("1", N=number(18))
         assert world.undo(terms=COUNTING, until=bad_until).is_clean
         assert world.item() == item("1", N=number(13))
 
@@ -537,12 +521,12 @@ class TestShares:
         world.write(item("1", N=number(15), A=text("bad")), bad=True)
         world.write(item("1", N=number(16), A=text("bad")))
         everything = {"where": Selection(attribute=("N",)), "terms": COUNTING}
-        world.undo(until=world.now - timedelta(seconds=1), **everything)
-        world.announce(world.recorded["1"], world.item())
-        world.catch_up()
+        bad_until = world.now - timedelta(seconds=1)
+        world.later(seconds=1)
+        world.undo(until=bad_until, **everything)
         after = world.item()
 
-        again = world.undo(until=world.now - timedelta(seconds=2), **everything)
+        again = world.undo(until=bad_until, **everything)
         later = world.undo(since=world.now, where=Selection(attribute=("N",)))
 
         assert after == item("1", N=number(11), A=text("bad"))
@@ -557,8 +541,8 @@ class TestShares:
         world.write(item("1", N=number(15), A=text("bad")), bad=True)
         world.write(item("1", N=number(16), A=text("bad")))
         bad_until = world.now
+        world.racing.denies = "batch_execute_statement"
         world.undo(terms=COUNTING)
-        world.catch_up()
 
         again = world.undo(terms=COUNTING, until=bad_until)
 
@@ -620,7 +604,6 @@ class TestSelection:
         bad_until = world.now
         for attribute in (("A",), ("M", "x"), ("L", 0, "y")):
             world.undo(where=Selection(attribute=attribute), until=bad_until)
-            world.catch_up()
 
         half = {"M": {"x": number(2), "y": number(1)}}
         assert world.item() == item(
@@ -773,7 +756,7 @@ class TestOthersWhoWrite:
         world.write(item("1", A=number(1), B=number(1)))
         world.write(item("1", A=number(2), B=number(2)), bad=True)
         theirs = item("1", A=number(7), B=number(2))
-        world.racing.script("update_item", lambda: world.write(theirs))
+        world.racing.script("transact_write_items", lambda: world.write(theirs))
 
         result = world.undo()
 
@@ -782,11 +765,11 @@ class TestOthersWhoWrite:
         assert world.item() == item("1", A=number(7), B=number(1))
 
     def test_a_change_of_another_attribute_is_no_obstacle(self, world):
-        """The condition is on what is written only."""
+        """What is written still is what was seen."""
         world.write(item("1", A=number(1)))
         world.write(item("1", A=number(2)), bad=True)
         theirs = item("1", A=number(2), B=number(7))
-        world.racing.script("update_item", lambda: world.write(theirs))
+        world.racing.script("transact_write_items", lambda: world.write(theirs))
 
         assert world.undo().is_clean
         assert world.item() == item("1", A=number(1), B=number(7))
@@ -795,7 +778,7 @@ class TestOthersWhoWrite:
         """What was added in the last moment is not deleted with it."""
         world.write(item("1", A=number(1)), bad=True)
         theirs = item("1", A=number(1), B=number(7))
-        world.racing.script("delete_item", lambda: world.write(theirs))
+        world.racing.script("transact_write_items", lambda: world.write(theirs))
 
         result = world.undo()
 
@@ -814,7 +797,7 @@ class TestOthersWhoWrite:
         world.write(state(1))
         world.write(state(2), bad=True)
         for n in range(1, 6):
-            world.racing.script("update_item", lambda n=n: world.write(state(2, n)))
+            world.racing.script("transact_write_items", lambda n=n: world.write(state(2, n)))
 
         result = world.undo()
 
@@ -831,7 +814,6 @@ def test_a_second_undo_finds_nothing_to_do(world):
     bad_until = world.now
     world.undo()
     after = world.item()
-    world.catch_up()
 
     again = world.undo(until=bad_until)
 
@@ -840,12 +822,11 @@ def test_a_second_undo_finds_nothing_to_do(world):
     assert world.item() == after
 
 
-@pytest.mark.parametrize("error", [THROTTLED, DENIED])
-def test_what_cannot_be_written_is_told(world, error):
+def test_what_cannot_be_written_is_told(world):
     """And can be undone later."""
     world.write(item("1", A=number(1)))
     world.write(item("1", A=number(2)), bad=True)
-    world.racing.script("update_item", error)
+    world.racing.script("transact_write_items", DENIED)
 
     result = world.undo()
 
@@ -877,7 +858,9 @@ def test_an_altered_history_undoes_nothing(world):
 
     with pytest.raises(IntegrityError):
         world.undo()
-    result = take_back(world.deployment, selected, apply=True, pace=IMPATIENT)
+    result = carried_out_undo(
+        world.deployment, plan_undo(world.deployment, selected, pace=world.pace()), world.pace()
+    )
 
     assert outcomes_of(result) == {WriteOutcome.REFUSED: 1}
     assert "its history is not intact" in result.items[0].reason
@@ -895,7 +878,9 @@ def test_a_row_of_another_table_undoes_nothing(world):
 
     with pytest.raises(IntegrityError, match=r"it is of .*-of-others"):
         world.undo()
-    result = take_back(world.deployment, selected, apply=True, pace=IMPATIENT)
+    result = carried_out_undo(
+        world.deployment, plan_undo(world.deployment, selected, pace=world.pace()), world.pace()
+    )
 
     assert outcomes_of(result) == {WriteOutcome.REFUSED: 1}
     assert world.item() == item("1", A=number(2))
@@ -911,7 +896,7 @@ def test_rows_that_are_gone_undo_nothing(world):
         Key={"Id": text("1"), "ApproximateCreationDateTime": text(row.sort_key)},
     )
 
-    result = take_back(world.deployment, selected, pace=IMPATIENT)
+    result = plan_undo(world.deployment, selected, pace=world.pace())
 
     assert "are gone" in result.items[0].reason
     assert not result.is_clean
@@ -923,11 +908,12 @@ def test_it_keeps_to_a_rate_and_tells_how_far_it_is(world):
         world.write(item(str(n), A=number(1)), str(n))
         world.write(item(str(n), A=number(2)), str(n), bad=True)
     pauses, told = [], []
-    machine = Machine(clock=lambda: sum(pauses), sleep=pauses.append)
+    machine = Machine(now=lambda: world.now, clock=lambda: sum(pauses), sleep=pauses.append)
 
     world.undo(pace=Pace(1, progress=lambda *what: told.append(what), machine=machine))
 
-    assert sum(pauses) >= 2
+    # To be planned, and to be written.
+    assert sum(pauses) >= 6
     assert ("changes selected", 4, None) in told
     assert told[-1] == ("items", 4, 4)
 
@@ -940,7 +926,7 @@ def test_a_plan_keeps_to_a_rate_too(world):
     pauses = []
     machine = Machine(clock=lambda: sum(pauses), sleep=pauses.append)
 
-    take_back(world.deployment, world.select(), pace=Pace(1, machine=machine))
+    plan_undo(world.deployment, world.select(), pace=Pace(1, machine=machine))
 
     assert sum(pauses) >= 3
 

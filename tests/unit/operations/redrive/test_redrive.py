@@ -6,7 +6,6 @@ S3 is moto's; the tables are fakes, because moto has no batch of PartiQL inserts
 import json
 from collections import Counter
 from datetime import UTC, datetime
-from types import SimpleNamespace
 
 import boto3
 import pytest
@@ -77,7 +76,6 @@ class World:
             history=("Id", "ApproximateCreationDateTime"), source=("Id",), replica=("Id",)
         )
         self.controls = FakeDynamoDB(history=("Id", "ApproximateCreationDateTime"))
-        self.caller = "arn:aws:iam::123456789012:user/ann"
         self.streams = FakeStreams({})
         self.deployment = self.deploy()
 
@@ -103,16 +101,9 @@ class World:
         self.controls.describe_table = lambda **_: {"Table": table}
 
     def client(self, service, **_options):
-        """A session's clients: of the stream, and of who asks."""
-        if service == "sts":
-            return SimpleNamespace(get_caller_identity=self._who)
+        """A session's client of the stream."""
         assert service == "dynamodbstreams"
         return self.streams
-
-    def _who(self):
-        if self.caller is None:
-            raise client_error("AccessDenied")
-        return {"Arn": self.caller}
 
     def runs(self):
         return [read_control_row(read_item(row)) for row in self.controls.items("history")]
@@ -174,16 +165,17 @@ def test_a_quarantined_record_becomes_a_row_and_is_put_away(world):
     assert world.sequences() == [FIRST_SEQUENCE]
 
 
-def test_a_redrive_says_in_the_history_that_its_rows_come_late(world):
+def test_a_redrive_says_in_the_history_that_its_rows_come_late(world, monkeypatch):
     """Who, from when on, and of which stream; once, however many groups there are."""
     world.put(OF_HISTORY, batch(inserts(3)))
     world.put(f"{OF_HISTORY}2", batch(inserts(120, first=FIRST_SEQUENCE + 10)))
     clock = StillClock()
+    monkeypatch.setenv("LOGNAME", "ann")
 
     assert world.redrive(pace=Pace(machine=Machine(now=clock.now))).is_clean
 
     (run,) = world.runs()
-    assert (run.command, run.who, run.stream_arn) == ("redrive", world.caller, STREAM_ARN)
+    assert (run.command, run.who, run.stream_arn) == ("redrive", "ann", STREAM_ARN)
     assert run.started == clock.now()
 
 
@@ -215,7 +207,6 @@ def test_nothing_is_announced_for_the_replica_or_in_a_dry_run(world):
 @pytest.mark.parametrize("problem", [DENIED, client_error("ThrottlingException")])
 def test_records_come_back_though_they_cannot_be_announced(world, problem):
     """What is lost is worse than a finding of the check."""
-    world.caller = None
     world.put(OF_HISTORY, batch(inserts(1)))
     world.controls.always("batch_execute_statement", problem)
 

@@ -1,0 +1,55 @@
+"""What the commands have a run do, without the commands: a plan is carried out as they do it.
+
+A run keeps its journal in the current folder: whoever uses this is in one of its own.
+"""
+
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+from itemtrail.commands.kept_plan import carried_out, plan_maker
+from operations.execution.pace import Pace
+from operations.execution.plan_file import Plan
+from operations.recovery.plan_items import (
+    restored_items,
+    restored_results,
+    undone_items,
+    undone_results,
+)
+from operations.recovery.restore_items import ItemResult
+from reports.access.table_description import describe
+
+
+@dataclass
+class Restored:
+    """What became of the items of a restore."""
+
+    items: list[ItemResult]
+
+    @property
+    def is_clean(self):
+        return all(one.is_clean for one in self.items)
+
+
+def carried_out_restore(deployment, plans, pace):
+    """What became of each item of a restore."""
+    with closing(_results(deployment, "restore", restored_items(plans), pace)) as results:
+        return Restored(list(restored_results(plans, results)))
+
+
+def carried_out_undo(deployment, planned, pace):
+    """What became of each item of an undo."""
+    with closing(_results(deployment, "undo", undone_items(planned.items), pace)) as results:
+        items = tuple(undone_results(planned.items, results))
+    return replace(planned, applied=True, items=items)
+
+
+def outcomes_of(result):
+    """How many items of a restore or an undo were written, in conflict, and so on."""
+    return Counter(item.outcome for item in result.items if item.outcome is not None)
+
+
+def _results(deployment, command, items, pace):
+    table = describe(deployment.dynamodb, deployment.source_table)
+    header = plan_maker().header(deployment, command, {}, table, Pace())
+    return carried_out(deployment, Plan(header, items), pace=pace)
