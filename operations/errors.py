@@ -34,7 +34,7 @@ class PlanFileError(OperationError):
 
 
 class RunEndedError(OperationError):
-    """Nothing was answered for so long that the run ended; what it did is kept."""
+    """Nothing was answered for long, or the journal is full: the run ended, what it did is kept."""
 
 
 class RefusedError(OperationError):

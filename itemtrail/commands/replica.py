@@ -165,7 +165,7 @@ def repair(  # noqa: PLR0913 - an option each
         if keys is None:
             keys = _compared(deployment, segments, rate, form)
     else:
-        require_fit(kept, "repair", _replica(deployment))
+        require_fit(kept, "repair", _replica(deployment), deployment)
         keys = [item.keys for item in kept.items]
     state = state_path or default_state("repair", str(deployment.replica_table))
     order = _RepairOrder(deployment, keys, rate, state, plan.approval.deletes)

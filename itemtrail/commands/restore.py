@@ -176,7 +176,8 @@ def _kept_order(
 ) -> "_RestoreOrder":
     """What a plan that was kept was asked for, on the table that it was made for."""
     deployment, _ = target.find()
-    require_fit(plan, "restore", describe(deployment.dynamodb, deployment.source_table))
+    table = describe(deployment.dynamodb, deployment.source_table)
+    require_fit(plan, "restore", table, deployment)
     at = datetime.fromisoformat(plan.header.arguments["at"])
     return _RestoreOrder(deployment, at, form, rate, is_each, None)
 

@@ -168,7 +168,8 @@ def _kept_order(
 ) -> "_UndoOrder":
     """What a plan that was kept was asked for, on the table that it was made for."""
     deployment, _ = target.find()
-    require_fit(plan, "undo", describe(deployment.dynamodb, deployment.source_table))
+    table = describe(deployment.dynamodb, deployment.source_table)
+    require_fit(plan, "undo", table, deployment)
     since, until = (
         datetime.fromisoformat(plan.header.arguments[name]) for name in ("since", "until")
     )

@@ -49,14 +49,14 @@ class RunJournal:
     """The journal of one run, open; may be written side by side.
 
     Attributes:
-        is_new: no process of this machine began the run before.
+        is_begun: a process of this machine has begun the run, or was let join it, before.
         attempts: the writes that were about to be made, by the number of their item.
         done: what became of items that are done with, and why.
     """
 
     path: Path
     _file: BinaryIO
-    is_new: bool = True
+    is_begun: bool = False
     attempts: dict[int, list[Attempt]] = field(default_factory=dict)
     done: dict[int, tuple[WriteOutcome, str]] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
@@ -74,16 +74,26 @@ class RunJournal:
         with contextlib.ExitStack() as stack:
             try:
                 stack.enter_context(locked(path.with_name(f"{path.name}.lock")))
-                file = stack.enter_context(_private_file(path))
+                file = _private_file(path)
             except BlockingIOError as error:
                 raise RefusedError(
                     f"run {run} is being carried out by another process here ({path}): wait for it"
                 ) from error
             except OSError as error:
                 raise JournalError(f"the journal {path} cannot be written: {error}") from error
+            stack.callback(_close, file)
             journal = cls(path, file)
             journal._begin(header)
             yield journal
+
+    def begun(self) -> None:
+        """Keep that the run may be gone on with from here: nobody else had begun it, or it joined.
+
+        A header alone does not say so: who was refused has left one, too.
+        """
+        if not self.is_begun:
+            self.is_begun = True
+            self._append([{"begun": True}])
 
     def about_to_write(self, writes: Iterable[OwnWrite]) -> None:
         """Keep that some items are about to be written."""
@@ -116,7 +126,6 @@ class RunJournal:
             self._file.truncate(0)
             self._append([header])
             return
-        self.is_new = False
         try:
             first, *entries = map(json.loads, lines)
             for line in entries:
@@ -132,6 +141,9 @@ class RunJournal:
             self._file.truncate(self._file.tell() - len(rest))
 
     def _read(self, line: dict[str, Any]) -> None:
+        self.is_begun = True
+        if "begun" in line:
+            return
         if "outcome" in line:
             self.done[line["n"]] = (WriteOutcome(line["outcome"]), line["reason"])
             return
@@ -155,6 +167,12 @@ def _private_file(path: Path) -> BinaryIO:
     """A file to read and to append to, which its owner alone may read."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, _PRIVATE)
     return open(descriptor, "r+b")  # noqa: PTH123 - a descriptor
+
+
+def _close(file: BinaryIO) -> None:
+    # What could not be written was told when that was tried: closing tries it once more.
+    with contextlib.suppress(OSError):
+        file.close()
 
 
 def _hex(value: bytes | None) -> str | None:

@@ -46,8 +46,8 @@ class PlanMaker:
         """
         history, watermark = None, None
         if deployment.history_table is not None:
-            described = describe(deployment.dynamodb, deployment.history_table)
-            history, watermark = described.arn or described.name, deployment.reader.watermark
+            history = _name_of(deployment, deployment.history_table)
+            watermark = deployment.reader.watermark
         source = describe(deployment.dynamodb, deployment.source_table)
         return PlanHeader(
             command,
@@ -62,11 +62,20 @@ class PlanMaker:
         )
 
 
-def require_fit(plan: Plan, command: str, table: TableDescription) -> None:
-    """See that a plan is a command's own, and for a table as it is now.
+def require_fit(
+    plan: Plan, command: str, table: TableDescription, deployment: DeployedTables
+) -> None:
+    """See that a plan is a command's own, and for the tables as they are now.
+
+    Args:
+        plan: what is to be carried out.
+        command: the command that is to do it.
+        table: the table that it would write to.
+        deployment: the source table and its history.
 
     Raises:
-        RefusedError: it is another command's, or for another table, be it one of the same name.
+        RefusedError: it is another command's, for another table, be it one of the same name, rests
+            on another history, or the source has another stream by now.
     """
     header = plan.header
     if header.command != command:
@@ -81,3 +90,25 @@ def require_fit(plan: Plan, command: str, table: TableDescription) -> None:
             f"the plan is for an older table of the name '{table.name}', which was deleted: make "
             "the plan anew"
         )
+    _require_same_history(header, deployment)
+    source = describe(deployment.dynamodb, deployment.source_table)
+    if header.stream_arn != source.stream_arn:
+        raise RefusedError(
+            f"the stream of '{source.name}' was switched since the plan was made, and what was "
+            "written in between may be in no history: make the plan anew"
+        )
+
+
+def _require_same_history(header: PlanHeader, deployment: DeployedTables) -> None:
+    """See that a plan rests on the history that is named; a repair may do without one."""
+    if header.history is None or deployment.history_table is None:
+        return
+    history = _name_of(deployment, deployment.history_table)
+    if header.history != history:
+        raise RefusedError(f"the plan rests on the history {header.history}, not on {history}")
+
+
+def _name_of(deployment: DeployedTables, table: str) -> str:
+    """The name of a table that no other one has, where the engine gives it."""
+    described = describe(deployment.dynamodb, table)
+    return described.arn or described.name

@@ -16,7 +16,7 @@ from pathlib import Path
 from more_itertools import chunked
 
 from operations.deployed_tables import DeployedTables
-from operations.errors import JournalError, OperationError, RefusedError, RunEndedError
+from operations.errors import OperationError, RefusedError, RunEndedError
 from operations.execution.announcer import Announcer
 from operations.execution.guard import require_followed
 from operations.execution.item_runner import ItemRun, ItemRunner, Unproven
@@ -101,8 +101,9 @@ class PlanRun:
 
         Raises:
             RefusedError: somebody else is carrying it out, or has begun to.
-            RunEndedError: nothing was answered for a minute; the same command goes on.
-            OperationError: the journal or the history cannot be written.
+            RunEndedError: nothing was answered for a minute, or the journal cannot be written; the
+                same command goes on.
+            OperationError: it cannot begin, as the journal or the history cannot be written.
         """
         with self._begun() as runner:
             unproven: list[Unproven] = []
@@ -129,8 +130,9 @@ class PlanRun:
             clock.ask(lambda: deployment.dynamodb.describe_table(TableName=deployment.source_table))
             require_followed(deployment, self.pace)
             announcer = Announcer(deployment.dynamodb, deployment.reader, self._row(clock))
-            may_go_on = self.may_join or not journal.is_new
+            may_go_on = self.may_join or journal.is_begun
             announcer.begin(standstill.patience(), may_go_on=may_go_on)
+            journal.begun()
             if announcer.problem:
                 self.tell(announcer.problem)
             try:
@@ -143,7 +145,7 @@ class PlanRun:
                     self.pace.rate,
                     self.plan.header.command in _STRICT,
                 )
-            except (RefusedError, JournalError):
+            except RefusedError:
                 raise
             except OperationError as error:
                 raise RunEndedError(f"{error}; {self.how_it_stands()}") from error

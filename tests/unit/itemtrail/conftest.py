@@ -45,7 +45,19 @@ def run_on(monkeypatch, tmp_path):
         ),
     )
     description = TableDescription(
-        {"TableName": "Employee", "TableArn": HEADER.table.arn, "TableId": HEADER.table.table_id}
+        {
+            "TableName": "Employee",
+            "TableArn": HEADER.table.arn,
+            "TableId": HEADER.table.table_id,
+            "LatestStreamArn": HEADER.stream_arn,
+        }
+    )
+    described = {
+        "Employee": description,
+        HEADER.history: TableDescription({"TableName": HEADER.history}),
+    }
+    monkeypatch.setattr(
+        "operations.execution.plan_header.describe", lambda _, name: described[name]
     )
     for command in ("undo", "restore", "replica"):
         monkeypatch.setattr(f"itemtrail.commands.{command}.describe", lambda *_: description)

@@ -161,10 +161,12 @@ def test_another_plan_than_was_approved_is_refused(run, command):
         ({"command": "restore"}, "the plan is of itemtrail restore, not of undo"),
         ({"table": {"arn": "arn:aws:dynamodb:eu-west-1:1:table/Other"}}, "Other, not for arn:aws"),
         ({"table": {"table_id": "of another"}}, "an older table of the name 'Employee'"),
+        ({"history": "Other-history"}, "rests on the history Other-history, not on Employee-hist"),
+        ({"stream_arn": f"{HEADER.stream_arn}-old"}, "the stream of 'Employee' was switched"),
     ],
 )
 def test_a_plan_for_something_else_is_refused(run, tmp_path, header, expected):
-    """Of another command, for another table, or for an older one of the same name."""
+    """Of another command, for another table or history, or for what was under the name before."""
     table = replace(HEADER.table, **header.pop("table", {}))
     write_plan(tmp_path / "the.plan", Plan(replace(HEADER, table=table, **header), PLANNED))
     library = Library()

@@ -1,5 +1,7 @@
 """The journal of a run survives whatever ends it, and is believed only where it fits."""
 
+import errno
+import io
 from datetime import UTC, datetime
 
 import pytest
@@ -28,7 +30,7 @@ def opened(path, run="0123456789ab", plan="sha256:00"):
 
 def filled(path):
     with opened(path) as journal:
-        assert journal.is_new
+        assert not journal.is_begun
         journal.about_to_write(WRITES)
         journal.settle(1, WriteOutcome.CONFLICT, "it has changed")
     return path.read_bytes()
@@ -39,7 +41,7 @@ def test_it_reads_back_as_it_was(path):
     filled(path)
 
     with opened(path) as journal:
-        assert not journal.is_new
+        assert journal.is_begun
         assert set(journal.attempts) == {1, 2}
         assert (journal.attempts[2][0].at, journal.attempts[2][0].before) == (AT, b"\x01" * 32)
         assert journal.attempts[2][0].after is None
@@ -84,6 +86,45 @@ def test_one_that_was_edited_is_refused(path, spoiled):
     path.write_bytes(content)
     with pytest.raises(JournalError), opened(path, plan="sha256:01"):
         pass
+
+
+def test_who_was_refused_has_begun_nothing(path):
+    """A header is written before it is known whether the run is another's."""
+    with opened(path):
+        pass
+    with opened(path) as journal:
+        assert not journal.is_begun
+        journal.begun()
+    with opened(path) as journal:
+        assert journal.is_begun
+        journal.begun()
+    assert path.read_bytes().count(b"\n") == 2
+
+
+def test_a_full_disk_is_told_once(path, monkeypatch):
+    """And not once more, as something else, when the file is closed."""
+
+    class Disk(io.FileIO):
+        is_full = False
+
+        def write(self, content):
+            if self.is_full:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return super().write(content)
+
+    disk = Disk(path, "a+")
+    monkeypatch.setattr(
+        "operations.execution.journal._private_file", lambda _path: io.BufferedRandom(disk)
+    )
+
+    def settle():
+        with opened(path) as journal:
+            disk.is_full = True
+            journal.settle(1, WriteOutcome.WRITTEN, "")
+
+    with pytest.raises(JournalError, match="No space left"):
+        settle()
+    assert disk.closed
 
 
 def test_another_process_is_kept_out(path):

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from operations.errors import RefusedError, RunEndedError
+from operations.errors import JournalError, RefusedError, RunEndedError
 from operations.execution.item_writer import WriteOutcome
 from operations.execution.journal import journal_path
 from operations.execution.plan_file import (
@@ -394,11 +394,30 @@ def test_two_processes_of_one_plan_exclude_each_other(world):
     elsewhere = {"journal_file": world.folder / "other.jsonl"}
     with pytest.raises(RefusedError, match=r"begun by ada at .*--join"):
         outcomes(a_run(world, plan, **elsewhere))
+    with pytest.raises(RefusedError, match="--join"):
+        outcomes(a_run(world, plan, **elsewhere))
     assert outcomes(a_run(world, plan, may_join=True, **elsewhere)) == dict.fromkeys(
         "123", "written"
     )
+    assert outcomes(a_run(world, plan, **elsewhere)) == dict.fromkeys("123", "written")
     assert len(list(running)) == 2
     assert world.writes == {"1": 1, "2": 1, "3": 1}
+
+
+def test_a_journal_that_cannot_be_written_on_says_how_it_stands(world):
+    """A full disk in the middle: what was written is told, and that the same command goes on."""
+    plan = three(world)
+    run = a_run(world, plan)
+    running = run.results()
+    next(running)
+
+    def refuse(*_):
+        raise JournalError("the journal cannot be written")
+
+    run.journal.settle = refuse
+    with pytest.raises(RunEndedError, match=r"cannot be written; run .* the same command goes on"):
+        list(running)
+    assert outcomes(a_run(world, plan)) == dict.fromkeys("123", "written")
 
 
 def test_an_item_that_no_condition_can_name_is_put_back_as_it_was(world):
