@@ -16,6 +16,7 @@ from tests.fakes import DENIED, parse_insert
 from tests.recorded_table import SOURCE, RecordedTable
 from tests.service_limits import check_expressions
 
+TOKEN_LASTS = timedelta(minutes=10)
 WRITES = ("transact_write_items", "put_item", "delete_item", "update_item")
 
 
@@ -48,7 +49,6 @@ class FollowedClient:
     def __init__(self, client, table):
         self._client, self._table = client, table
         self._lock = RLock()
-        self._tokens = {}
         self.steps, self.written = [], []
         self._scripts = defaultdict(list)
         self.dies_at, self.after = None, False
@@ -131,14 +131,15 @@ class FollowedClient:
         if action["TableName"] != SOURCE:
             return real(**request)
         self.written.append((kind, action))
-        if token in self._tokens:
-            assert self._tokens[token] == action
+        known, at = self._table.tokens.get(token, (None, self._table.now))
+        if known is not None and self._table.now - at < TOKEN_LASTS:
+            assert known == action
             return {}
         identifier = action.get("Key", action.get("Item"))["Id"]["S"]
         old = self._table.item(identifier)
         answer = real(**request)
         if token is not None:
-            self._tokens[token] = action
+            self._table.tokens[token] = action, self._table.now
         self._table.changed(identifier, old, self._table.item(identifier))
         return answer
 
@@ -150,11 +151,13 @@ class FollowedTable(RecordedTable):
         writes: how often this program has written each item.
         waiting: changes that are on their way to the history.
         is_late: whether changes wait.
+        tokens: the requests that were carried out, and when; no end of a process forgets them.
     """
 
     def __init__(self, session):
         super().__init__(session)
         self.writes, self.waiting, self.is_late = Counter(), [], False
+        self.tokens = {}
         self.now = self.at(30)
         self.revive()
 

@@ -1,25 +1,33 @@
 """What a run does with an item of its plan, from what it finds. Pure.
 
-DECISIONS D3: a write that is recorded is not made again, whatever became of the item since; an item
-that is what was wanted is done; one that is what the plan saw is written; every other one is a
-conflict. A plan that is not strict writes where its places still hold what the plan saw in them:
-the rest of the item belongs to others.
+DECISIONS D3: a write that is recorded is not made again, whatever became of the item since, and one
+that may have been made is at most repeated by its name. Else, an item that is what was wanted is
+done; one that is what the plan saw is written; every other one is a conflict. A plan that is not
+strict writes where its places still hold what the plan saw in them: the rest of the item belongs to
+others.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from operations.execution.item_writer import WriteOutcome
 from operations.execution.plan_file import PlanAction, PlanItem, state_digest
 from operations.recovery.conflicts import Conflict
 from reports.inputs.paths import Path, value_at
 from reports.states.differences import Difference
+from reports.states.own_writes import state_digest as own_digest
 from stream_core.attribute_values import AttributeValue, Item, same_value
+from stream_core.control_row import OwnWrite
 
 _SET_BACK = "this run wrote it, and another writer has set it back since"
 _CHANGED_SINCE = "written by this run, and changed by another writer since"
 _AS_WANTED = "it was what was wanted already"
 _OTHER = "it is no longer what the plan saw"
+_MAY_BE_WRITTEN = (
+    "this run may have written it, which the history does not show yet: the same command looks "
+    "again"
+)
 NO_PROOF = "it is what was wanted; nothing shows yet that this run made it so"
 
 
@@ -31,12 +39,14 @@ class Write:
         edits: those of the plan whose places hold what the plan saw there.
         before, after: the item as it is, and with the edits.
         conflicts: where the others of the plan are stuck.
+        repeats: when the write was begun that this one repeats, by its name; None: it is another.
     """
 
     edits: tuple[Difference, ...]
     before: Item | None
     after: Item | None
     conflicts: tuple[Conflict, ...] = ()
+    repeats: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +89,26 @@ def decide(
     if is_strict or item.action is not PlanAction.UPDATE or live is None:
         return Decided(WriteOutcome.CONFLICT, _OTHER, conflicts_of_plan(item, live))
     return _where_it_holds(item, live)
+
+
+def after_attempt(
+    item: PlanItem, step: Write, attempt: OwnWrite, *, is_repeatable: bool
+) -> Write | Decided:
+    """What is to be done with an item that was perhaps written already, and set back since.
+
+    The same request of the same name is carried out once; one of another name might be the second.
+
+    Args:
+        item: the item of the plan.
+        step: what would be done, had there been no attempt.
+        attempt: the latest one, of which nothing shows what it came to.
+        is_repeatable: whether the service still knows a request by the attempt's name.
+    """
+    states = own_digest(step.before), own_digest(step.after)
+    if is_repeatable and states == (attempt.before, attempt.after):
+        return replace(step, repeats=attempt.at)
+    conflicts = conflicts_of_plan(item, step.before)
+    return Decided(WriteOutcome.CONFLICT, _MAY_BE_WRITTEN, conflicts, needs_proof=True)
 
 
 def _of_recorded(item: PlanItem, live: Item | None, now: str | None) -> Decided:

@@ -12,7 +12,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from operations.deployed_tables import DeployedTables
 from operations.errors import RunEndedError
 from operations.execution.announcer import Announcer
-from operations.execution.decision import Decided, Write, conflicts_of_plan, decide
+from operations.execution.decision import (
+    Decided,
+    Write,
+    after_attempt,
+    conflicts_of_plan,
+    decide,
+)
 from operations.execution.item_writer import ItemWrite, ItemWriter, WriteOutcome
 from operations.execution.journal import RunJournal
 from operations.execution.plan_file import PlanAction, PlanItem
@@ -36,6 +42,11 @@ from stream_core.retry import Patience
 _MOST_ATTEMPTS = 5
 # Stamps are whole seconds.
 _ROUNDING = timedelta(seconds=2)
+# API reference, TransactWriteItems: a token is known for ten minutes after its request.
+_TOKEN_LASTS = timedelta(minutes=10)
+# A repeat is tried for some time itself.
+_REPEATABLE = timedelta(minutes=8)
+_MAYBE_NOT_MADE = frozenset({WriteOutcome.CONFLICT, WriteOutcome.REFUSED})
 _NOT_RECORDED = (
     "its delete is not in the history yet: whether something was added to it at the last moment is "
     "known only then; the same command looks again"
@@ -131,9 +142,13 @@ class ItemRunner:
         item, seen = unproven.result.item, unproven.seen
         try:
             rows = self._rows_since(item)
+            is_own = bool(self._own(item, rows))
+            live = self._live_item(item) if is_own else None
         except (ClientError, BotoCoreError, IntegrityError):
             return None
-        if self._own(item, rows):
+        if is_own and unproven.result.outcome is WriteOutcome.CONFLICT:
+            return self._kept(_of_recorded(item, live))
+        if is_own:
             return self._kept(replace(unproven.result, outcome=WriteOutcome.WRITTEN, reason=""))
         taken = None if seen is None else _taken_along(rows, seen)
         if taken is None:
@@ -175,21 +190,42 @@ class ItemRunner:
         self.standstill.moved()
         return live
 
+    def _live_item(self, item: PlanItem) -> Item | None:
+        return own_attributes(self.deployment.reader.live(item.keys))
+
     def _step(self, item: PlanItem, live: dict[str, Item]) -> Write | Decided:
-        is_tried, is_recorded = bool(self._attempts(item)), False
-        if is_tried:
+        attempts, is_recorded, is_open = self._attempts(item), False, False
+        if attempts:
+            # Before the rows: what it says of them has to hold for those that are read.
+            is_open = self._is_open(item, attempts)
             is_recorded = bool(self._own(item, self._rows_since(item)))
-        return decide(
+        step = decide(
             item,
             live.get(item_id(item.keys)),
-            is_tried=is_tried,
+            is_tried=bool(attempts),
             is_recorded=is_recorded,
             is_strict=self.is_strict,
         )
+        if isinstance(step, Decided) or not is_open:
+            return step
+        latest = max(attempts, key=lambda attempt: attempt.at)
+        is_fresh = self.clock.latest() - latest.at < _REPEATABLE
+        is_named = not is_guarded_in_part(item.keys, step.edits, step.before, step.after)
+        return after_attempt(item, step, latest, is_repeatable=is_fresh and is_named)
+
+    def _is_open(self, item: PlanItem, attempts: Sequence[OwnWrite]) -> bool:
+        """Whether the latest attempt may have been carried out without being in the history."""
+        outcome, _ = self.journal.done.get(item.number, (None, ""))
+        if outcome in _MAYBE_NOT_MADE:
+            # It was answered.
+            return False
+        ended = max(attempt.at for attempt in attempts) + _TOKEN_LASTS
+        is_long_ago = ended < self.clock.earliest()
+        return not (is_long_ago and self.deployment.reader.watermark.covers(ended))
 
     def _announced(self, writes: Iterable[tuple[PlanItem, Write]]) -> dict[int, OwnWrite]:
         """Have writes kept and announced, in this order; nothing is written before."""
-        at, row = self.moments.next(), self.announcer.row
+        now, row = self.moments.next(), self.announcer.row
         attempts = {
             item.number: OwnWrite(
                 row.run,
@@ -197,7 +233,7 @@ class ItemRunner:
                 item_hash(item_id(item.keys)),
                 state_digest(step.before),
                 state_digest(step.after),
-                at,
+                step.repeats or now,
                 row.stream_arn,
             )
             for item, step in writes
@@ -224,7 +260,7 @@ class ItemRunner:
             is_in_the_way = isinstance(result, ItemRun) and result.outcome is WriteOutcome.CONFLICT
             if not is_in_the_way or self.is_strict or is_last:
                 return result
-            live = own_attributes(self.deployment.reader.live(item.keys))
+            live = self._live_item(item)
             step = decide(item, live, is_tried=False, is_recorded=False, is_strict=False)
             if isinstance(step, Write):
                 attempt = self._announced([(item, step)])[item.number]
@@ -252,6 +288,10 @@ class ItemRunner:
             self.standstill.failed(since)
         else:
             self.standstill.moved()
+        if step.repeats is not None and written.outcome is WriteOutcome.WRITTEN:
+            set_back = _of_recorded(item, self._live_item(item))
+            if set_back.outcome is WriteOutcome.CONFLICT:
+                return Unproven(set_back)
         conflicts = step.conflicts
         if written.outcome is WriteOutcome.CONFLICT:
             conflicts = conflicts_of_plan(item, written.item)
@@ -300,6 +340,13 @@ def _of_settled(item: PlanItem, step: Write | Decided) -> ItemRun | Unproven:
     assert isinstance(step, Decided)  # noqa: S101 - a write has its attempt
     result = ItemRun(item, step.outcome, step.reason, step.conflicts)
     return Unproven(result) if step.needs_proof else result
+
+
+def _of_recorded(item: PlanItem, live: Item | None) -> ItemRun:
+    """What is said of an item that this run has written, as it is by now."""
+    step = decide(item, live, is_tried=True, is_recorded=True, is_strict=False)
+    assert isinstance(step, Decided)  # noqa: S101 - what is recorded is not written again
+    return ItemRun(item, step.outcome, step.reason, step.conflicts)
 
 
 def _takes_all(item: PlanItem, step: Write) -> bool:

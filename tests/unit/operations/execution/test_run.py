@@ -22,6 +22,7 @@ from operations.execution.plan_file import (
 from operations.execution.run import PlanRun
 from reports.access.own_writes import find_own_writes
 from reports.states.differences import Difference, differences
+from reports.states.watermark import NoWatermark
 from stream_core.control_row import OwnWrite, RunRow
 from tests.factories import TABLE_ARN, item, number, text
 from tests.fakes import DENIED, THROTTLED, client_error, read_timeout
@@ -218,6 +219,88 @@ def test_what_another_writer_put_there_before_the_repeat_stays(world, name):
     assert outcomes(a_run(world, plan)) == {name: "written"}
     assert world.item(name) == CHANGES[name][0]
     assert world.writes[name] == 1
+
+
+def killed(world, plan, then=lambda: None):
+    """A run is killed after its write was carried out, of which the history shows nothing yet."""
+    world.is_late = True
+    lost(world, Killed(), then)
+    with suppress(Killed):
+        outcomes(a_run(world, plan))
+    world.revive()
+    world.later(seconds=5)
+
+
+@pytest.mark.parametrize("name", ["1", "3"])
+def test_what_was_set_back_before_the_history_shows_it_is_not_written_again(world, name):
+    """A counter, say: it is where the plan saw it, with the good changes that came since."""
+    plan = planned(world, name)
+    killed(world, plan, lambda: world.other_writer(name, CHANGES[name][0]))
+
+    assert outcomes(a_run(world, plan)) == {name: "conflict"}
+    assert outcomes(a_run(world, plan)) == {name: "conflict"}
+    world.deliver()
+    (one,) = a_run(world, plan).results()
+
+    assert "set it back" in one.reason
+    assert world.item(name) == CHANGES[name][0]
+    assert world.writes[name] == 1
+
+
+def test_a_place_that_was_set_back_beside_another_is_not_written_again(world):
+    """No request of the same name can be made of an item that has changed."""
+    plan = planned(world, "1")
+    beside = CHANGES["1"][0] | {"Beside": number(1)}
+    killed(world, plan, lambda: world.other_writer("1", beside))
+
+    (one,) = a_run(world, plan).results()
+    assert one.outcome is WriteOutcome.CONFLICT
+    assert "may have written it" in one.reason
+    world.deliver()
+    assert outcomes(a_run(world, plan)) == {"1": "written"}
+
+    assert world.item("1") == beside
+    assert world.writes["1"] == 1
+
+
+@pytest.mark.parametrize("is_complete", [True, False])
+def test_an_attempt_of_long_ago_counts_as_not_made_if_the_history_is_complete(world, is_complete):
+    """Its name is forgotten by then: only the history can tell."""
+    plan = planned(world, "1")
+    world.racing.script("transact_write_items", world.racing._die)
+    with suppress(Killed):
+        outcomes(a_run(world, plan))
+    world.revive()
+    world.later(minutes=30)
+    if not is_complete:
+        world.deployment.reader.watermark = NoWatermark()
+
+    assert outcomes(a_run(world, plan)) == {"1": "written" if is_complete else "conflict"}
+    assert world.writes["1"] == is_complete
+
+
+def test_a_request_that_arrives_after_its_run_was_resumed_changes_nothing(world):
+    """It was under way when its process was killed."""
+    plan, arriving = planned(world, "1"), []
+    send = world.racing._call
+
+    def hang(name, real, request):
+        if name == "transact_write_items":
+            arriving.append(request)
+            raise Killed
+        return send(name, real, request)
+
+    world.racing._call = hang
+    with suppress(Killed):
+        outcomes(a_run(world, plan))
+    client = world.revive()
+    world.later(seconds=5)
+    assert outcomes(a_run(world, plan)) == {"1": "written"}
+    world.other_writer("1", CHANGES["1"][0])
+
+    client.transact_write_items(**arriving[0])
+
+    assert world.item("1") == CHANGES["1"][0]
 
 
 def test_a_delete_takes_nothing_along(world):
