@@ -15,7 +15,7 @@ from operations.errors import RefusedError
 from reports.access.row_reader import RowReader
 from reports.states.own_writes import OwnWrites
 from stream_core.control_row import OWN_PREFIX, OwnWrite, RunRow, item_hash, read_control_row
-from stream_core.history_row import time_text
+from stream_core.history_row import HistoryRow, time_text
 from stream_core.retry import Patience, error_code
 
 if TYPE_CHECKING:
@@ -88,9 +88,10 @@ class Announcer:
         rows = self.reader.control_rows(prefix, f"{prefix}~")
         return [row for row in rows if isinstance(row, OwnWrite)]
 
-    def own(self, writes: Sequence[OwnWrite]) -> OwnWrites:
-        """What tells the changes of some writes to one item."""
-        return OwnWrites({self.row.run: self.row}, lambda _item: writes)
+    def own(self, writes: Sequence[OwnWrite], rows: Sequence[HistoryRow]) -> OwnWrites:
+        """What tells the changes of some writes to one item among its rows since the first."""
+        of_this_run = {self.row.run: self.row}
+        return OwnWrites(of_this_run, lambda _item: writes, lambda _id, _after, _until: rows)
 
     def _go_on_without(self, error: ClientError) -> None:
         if error_code(error) not in _NOT_ALLOWED:

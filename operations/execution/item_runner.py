@@ -47,6 +47,8 @@ _TOKEN_LASTS = timedelta(minutes=10)
 # A repeat is tried for some time itself.
 _REPEATABLE = timedelta(minutes=8)
 _MAYBE_NOT_MADE = frozenset({WriteOutcome.CONFLICT, WriteOutcome.REFUSED})
+# A slow rate, or a laptop that slept: a change long after its announcement is another writer's.
+_ANNOUNCED_ANEW_AFTER = timedelta(minutes=5)
 _NOT_RECORDED = (
     "its delete is not in the history yet: whether something was added to it at the last moment is "
     "known only then; the same command looks again"
@@ -273,6 +275,9 @@ class ItemRunner:
             table = self.deployment.source_table
             raise RunEndedError(f"'{table}' has answered nothing for too long")
         self.rate.take(1)
+        is_old = self.clock.earliest() - attempt.at > _ANNOUNCED_ANEW_AFTER
+        if is_old and step.repeats is None:
+            attempt = self._announced([(item, step)])[item.number]
         since = self.standstill.now()
         write = ItemWrite(
             item.keys,
@@ -324,9 +329,9 @@ class ItemRunner:
         since = min(attempt.at for attempt in self._attempts(item)) - _ROUNDING
         return list(self.deployment.reader.rows(item_id(item.keys), after=time_text(since)))
 
-    def _own(self, item: PlanItem, rows: Iterable[HistoryRow]) -> list[HistoryRow]:
+    def _own(self, item: PlanItem, rows: Sequence[HistoryRow]) -> list[HistoryRow]:
         """Those of the rows that this run has made."""
-        own = self.announcer.own(self._attempts(item))
+        own = self.announcer.own(self._attempts(item), rows)
         return [row for row in rows if own.run_of(row) is not None]
 
     def _writer(self, patience: Callable[[], Patience]) -> ItemWriter:

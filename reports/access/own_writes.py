@@ -1,11 +1,13 @@
 """Reading what the runs of a history have announced."""
 
 from collections import defaultdict
+from collections.abc import Iterator
 from threading import Lock
 
 from reports.access.row_reader import RowReader
 from reports.states.own_writes import NO_OWN_WRITES, OwnWrites
 from stream_core.control_row import OWN_PREFIX, REDRIVE, RUN_PREFIX, OwnWrite, RunRow
+from stream_core.history_row import HistoryRow
 
 # A question about more items than this is one about very many: one reading of all costs less.
 _MANY_ITEMS = 100
@@ -23,7 +25,13 @@ def find_own_writes(reader: RowReader) -> OwnWrites:
         for row in reader.control_rows(RUN_PREFIX, RUN_PREFIX + _LAST)
         if isinstance(row, RunRow) and row.command != REDRIVE
     }
-    return OwnWrites(runs, _Announcements(reader).of_item) if runs else NO_OWN_WRITES
+    if not runs:
+        return NO_OWN_WRITES
+
+    def rows(identifier: str, after: str, until: str) -> Iterator[HistoryRow]:
+        return reader.rows(identifier, after=after, until=until)
+
+    return OwnWrites(runs, _Announcements(reader).of_item, rows)
 
 
 class _Announcements:

@@ -1,15 +1,15 @@
 """The changes made in a range of time, to one item or to all of them."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from datetime import datetime
+from functools import partial
 
 from reports.access.by_time import IndexEntry, check_range
 from reports.access.own_writes import find_own_writes
 from reports.access.parallel import batches, in_order
 from reports.access.progress import Progress, silent
 from reports.access.row_reader import MOST_A_CALL, RowReader
-from reports.states.own_writes import OwnWrites
 from reports.states.selection import Selection
 from stream_core.history_row import HistoryRow, sort_key_after, time_text
 
@@ -49,7 +49,8 @@ def changed_rows(  # noqa: PLR0913 - the whole question, as it is asked
         rows = _rows_of_all(reader, reader.by_time.entries(start, end, progress), where)
     else:
         rows = _rows_of_one(reader, identifier, start, end)
-    return _accepted(rows, find_own_writes(reader), where, undecided, examined)
+    noted = partial(find_own_writes(reader).noted_in_order, since=start)
+    return _accepted(rows, noted, where, undecided, examined)
 
 
 def _rows_of_all(
@@ -72,13 +73,13 @@ def _rows_of_one(
 
 def _accepted(
     rows: Generator[HistoryRow, None, None],
-    own_writes: OwnWrites,
+    noted: Callable[[Iterable[HistoryRow]], Iterable[HistoryRow]],
     where: Selection,
     undecided: Callable[[HistoryRow], object],
     examined: Callable[[HistoryRow], object],
 ) -> Generator[HistoryRow, None, None]:
     with closing(rows):
-        for row in map(own_writes.noted, rows):
+        for row in noted(rows):
             examined(row)
             if where.accepts(row):
                 yield row

@@ -21,6 +21,8 @@ from operations.execution.pace import Pace
 from operations.execution.plan_file import Plan, write_plan
 from operations.execution.plan_header import PlanMaker
 from operations.execution.run import PlanRun, run_id
+from operations.recovery.run_changes import select_run
+from operations.recovery.undo import plan_undo
 from reports.access.own_writes import find_own_writes
 from reports.access.table_description import describe
 from stream_core.history_row import time_text as moment_text
@@ -116,6 +118,55 @@ def test_what_a_run_wrote_is_known_from_the_history_alone(trail, deployment, tmp
     resumed = results_of(deployment, plan, elsewhere, may_join=True)
     assert {result.outcome for result in resumed.values()} == {WriteOutcome.WRITTEN}
     assert trail.items()["0"]["V"] == number(5)
+
+
+def test_who_makes_the_change_of_a_run_again_is_another_writer(
+    trail,  # noqa: F811 - the fixture
+    deployment,
+    tmp_path,
+):
+    """The run's change was good, and so is theirs: taking the run back leaves it."""
+    trail.put(BAD)
+    trail.moment()
+    plan = kept_plan(trail, [("1", BAD, GOOD)], tmp_path / "undo.plan")
+    results_of(deployment, plan, tmp_path)
+    trail.moment()
+    for theirs in (BAD, GOOD):
+        trail.put(theirs)
+    trail.record()
+
+    own = find_own_writes(deployment.reader)
+    by_run = [own.run_of(row) is not None for row in deployment.reader.rows("1")]
+    selected = select_run(trail.deployment, run_id(plan), pace=Pace()).selected
+    (back,) = plan_undo(trail.deployment, selected, pace=Pace()).items
+
+    assert by_run == [False, True, False, False]
+    assert [len(bad.changes) for bad in selected.items] == [1]
+    assert (back.edits, len(back.conflicts)) == ((), 1)
+
+
+def test_a_job_that_does_its_damage_again_is_no_run(trail, deployment, tmp_path):  # noqa: F811
+    """After an undo, its undo, and the undo of that: what is undone is the damage alone."""
+    trail.put(GOOD)
+    since = trail.moment()
+    trail.put(BAD)
+    trail.moment()
+    for count, (old, new) in enumerate([(BAD, GOOD), (GOOD, BAD), (BAD, GOOD)]):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        plan = kept_plan(trail, [("1", old, new)], folder / "undo.plan")
+        results_of(deployment, plan, folder)
+        trail.moment()
+    trail.put(BAD)
+    until = trail.moment()
+
+    own = find_own_writes(deployment.reader)
+    by_run = [own.run_of(row) is not None for row in deployment.reader.rows("1")]
+    done = trail.undo(apply=True, since=since, until=until)
+
+    assert by_run == [False, False, True, True, True, False]
+    assert done.is_clean
+    assert trail.items()["1"] == GOOD
 
 
 def kept_plan(trail, changes, path):  # noqa: F811 - the fixture

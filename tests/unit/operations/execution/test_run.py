@@ -1,7 +1,7 @@
 """A run writes each item of its plan once, and loses nobody else's write."""
 
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -20,6 +20,7 @@ from operations.execution.plan_file import (
     state_digest,
 )
 from operations.execution.run import PlanRun
+from reports.access.machine import Machine
 from reports.access.own_writes import find_own_writes
 from reports.states.differences import Difference, differences
 from reports.states.watermark import NoWatermark
@@ -67,7 +68,8 @@ def world(session, tmp_path):
 
 def a_run(table, plan, **options):
     journal = options.pop("journal_file", table.folder / "run.jsonl")
-    return PlanRun(table.deployment, plan, table.pace(), "ada", "itemtrail 1", journal, **options)
+    pace = options.pop("pace", None) or table.pace()
+    return PlanRun(table.deployment, plan, pace, "ada", "itemtrail 1", journal, **options)
 
 
 def outcomes(run):
@@ -409,6 +411,26 @@ def test_somebody_who_is_always_in_the_way_does_not_stop_it(world):
 
     assert outcomes(a_run(world, plan)) == {"1": "written"}
     assert world.item("1")["V"] == GOOD
+
+
+def test_what_is_written_long_after_it_was_announced_is_announced_anew(world):
+    """At a slow rate: the history would take it for another writer's."""
+
+    def sleep(seconds):
+        world.now += timedelta(seconds=seconds)
+
+    def seconds():
+        return world.now.timestamp()
+
+    machine = Machine(now=lambda: world.now, clock=seconds, sleep=sleep)
+    pace = world.pace(machine=machine, per_second=1 / 600)
+    pace.rate.take(2)
+    run = a_run(world, planned(world, "1"), pace=pace)
+
+    assert outcomes(run) == {"1": "written"}
+    (row,) = world.rows("1")
+    assert row.change.created_at >= world.at(30) + timedelta(minutes=20)
+    assert find_own_writes(world.deployment.reader).run_of(row) is not None
 
 
 def test_a_table_that_refuses_for_good_ends_the_run_after_a_minute(world):

@@ -1,7 +1,6 @@
 """A change is ours if it was announced: from which state to which, of which item, when."""
 
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
@@ -28,9 +27,13 @@ def announced(old, new, at=0, name="1"):
     return OwnWrite(RUN.run, 1, item_hash(name), *states, moment(at), STREAM_ARN)
 
 
-def own(*writes, runs=(RUN,)):
+def own(*writes, runs=(RUN,), rows=()):
     by_run = {run.run: run for run in runs}
-    return OwnWrites(by_run, lambda name: [write for write in writes if write.item == name])
+    return OwnWrites(
+        by_run,
+        lambda name: [write for write in writes if write.item == name],
+        lambda _id, after, until: [row for row in rows if after < row.sort_key <= until],
+    )
 
 
 @pytest.mark.parametrize(("old", "new"), [(BAD, GOOD), (BAD, None), (None, GOOD)])
@@ -107,9 +110,67 @@ def test_a_baseline_is_no_write():
 def test_the_announcements_of_an_item_are_read_once():
     """However many rows it has."""
     asked = []
-    writes = OwnWrites({RUN.run: RUN}, lambda name: asked.append(name) or [announced(BAD, GOOD)])
+    writes = replace(own(), announced=lambda name: asked.append(name) or [announced(BAD, GOOD)])
 
-    for after in range(3):
-        assert writes.run_of(row_of(BAD, GOOD, at=after)) is RUN
+    assert [writes.run_of(row_of(BAD, GOOD, at=after)) for after in range(3)] == [RUN, None, None]
     assert asked == [item_hash("1")]
-    assert timedelta(0) < writes.write_of(row_of(BAD, GOOD)).at - moment(-1)
+    assert writes.write_of(row_of(BAD, GOOD)).at == moment(0)
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_the_same_change_once_more_is_another_writers(newest_first):
+    """The item was set back meanwhile, and again: in whatever order the rows are read."""
+    rows = [row_of(BAD, GOOD), row_of(GOOD, BAD, at=5), row_of(BAD, GOOD, at=9)]
+    writes = own(announced(BAD, GOOD), rows=rows)
+    read = rows[::-1] if newest_first else rows
+
+    runs = {row.change.created_at: writes.run_of(row) for row in read}
+
+    assert [runs[row.change.created_at] for row in rows] == [RUN, None, None]
+
+
+def test_a_change_is_of_the_latest_announcement_before_it():
+    """The earlier attempt came to nothing: no later change is its."""
+    rows = [row_of(BAD, GOOD, at=30), row_of(GOOD, BAD, at=35), row_of(BAD, GOOD, at=40)]
+    first, second = announced(BAD, GOOD), announced(BAD, GOOD, at=29.7)
+    writes = own(first, second, rows=rows)
+
+    assert [writes.write_of(row) for row in rows] == [second, None, None]
+
+
+def test_two_runs_that_make_the_same_change_have_one_each():
+    """As after an undo, its undo and the undo of that; the job that comes again is no run."""
+    other = replace(RUN, run="other", who="bob")
+    again = replace(announced(BAD, GOOD, at=60), run="other")
+    rows = [row_of(BAD, GOOD), row_of(GOOD, BAD, at=5), row_of(BAD, GOOD, at=60)]
+    rows += [row_of(GOOD, BAD, at=65), row_of(BAD, GOOD, at=66)]
+    writes = own(announced(BAD, GOOD), again, runs=[RUN, other], rows=rows)
+
+    assert [writes.run_of(row) for row in rows] == [RUN, None, other, None, None]
+
+
+def test_another_writer_just_before_is_not_taken_for_the_run():
+    """A stamp before its announcement is explained by a clock only if no change follows."""
+    rows = [row_of(BAD, GOOD, at=8), row_of(GOOD, BAD, at=9), row_of(BAD, GOOD, at=10)]
+
+    of_both = own(announced(BAD, GOOD, at=10), rows=rows)
+    of_the_first = own(announced(BAD, GOOD, at=10), rows=rows[:2])
+
+    assert [of_both.run_of(row) for row in rows] == [None, None, RUN]
+    assert [of_the_first.run_of(row) for row in rows[:2]] == [RUN, None]
+
+
+def test_rows_in_order_are_not_read_again():
+    """Many changes of runs cost no Query each, where what was before them was seen."""
+    asked = []
+    rows = [row_of(BAD, GOOD, at=5), row_of(GOOD, BAD, at=6), row_of(BAD, GOOD, at=7)]
+
+    def read(*question):
+        asked.append(question)
+        return rows
+
+    for since, questions in ((3, 0), (4, 1)):
+        writes = replace(own(announced(BAD, GOOD, at=5)), rows=read)
+        noted = list(writes.noted_in_order(rows, moment(since)))
+        assert [row.run for row in noted] == [RUN.run, None, None]
+        assert len(asked) == questions
