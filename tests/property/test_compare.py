@@ -60,7 +60,11 @@ def test_exactly_what_differs_is_found_and_healed(pairs, segments, page, batch):
 
         found = found_in(world, segments=segments)
         result = repair(
-            world.deployment, map(_key, found), apply=True, pace=Pace(machine=world.machine)
+            world.deployment,
+            map(_key, found),
+            apply=True,
+            deletes=REPLICA,
+            pace=Pace(machine=world.machine),
         )
 
         assert sorted(found) == sorted(differing(pairs))
