@@ -111,6 +111,15 @@ def after_attempt(
     return Decided(WriteOutcome.CONFLICT, _MAY_BE_WRITTEN, conflicts, needs_proof=True)
 
 
+def planned_delete(item: PlanItem, attempts: Iterable[OwnWrite]) -> Item | None:
+    """All that a plan saw of an item, if that is what the run was about to delete."""
+    if item.action is not PlanAction.DELETE or not item.edits or item.edits[0].old is None:
+        return None
+    seen: Item = item.edits[0].old["M"]
+    latest = max(attempts, key=lambda attempt: attempt.at)
+    return seen if latest.before == own_digest(seen) else None
+
+
 def _of_recorded(item: PlanItem, live: Item | None, now: str | None) -> Decided:
     if now == item.before:
         return Decided(WriteOutcome.CONFLICT, _SET_BACK, conflicts_of_plan(item, live))

@@ -18,8 +18,9 @@ from operations.execution.decision import (
     after_attempt,
     conflicts_of_plan,
     decide,
+    planned_delete,
 )
-from operations.execution.item_writer import ItemWrite, ItemWriter, WriteOutcome
+from operations.execution.item_writer import ItemWrite, ItemWriter, WriteOutcome, has_all
 from operations.execution.journal import RunJournal
 from operations.execution.plan_file import PlanAction, PlanItem
 from operations.execution.rate import Rate
@@ -29,8 +30,9 @@ from operations.execution.standstill import Standstill
 from operations.recovery.conditions import is_guarded_in_part
 from operations.recovery.conflicts import Conflict
 from reports.access.parallel import in_order
+from reports.states.differences import differences
 from reports.states.own_writes import state_digest
-from stream_core.attribute_values import Item, own_attributes, same_value
+from stream_core.attribute_values import Item, own_attributes, same_item
 from stream_core.change import EventName
 from stream_core.control_row import OwnWrite, item_hash
 from stream_core.errors import IntegrityError
@@ -53,6 +55,10 @@ _NOT_RECORDED = (
     "its delete is not in the history yet: whether something was added to it at the last moment is "
     "known only then; the same command looks again"
 )
+_PERHAPS_TAKEN = (
+    "it was deleted with more in it than the plan saw, perhaps by this run, whose answer was lost: "
+    "see its history"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,18 +68,20 @@ class ItemRun:
     Attributes:
         reason: why it was not written, or what to know about it; no item data.
         conflicts: where the item is no longer what the plan saw.
+        is_proven: it is known that no more was deleted than the plan saw.
     """
 
     item: PlanItem
     outcome: WriteOutcome
     reason: str = ""
     conflicts: tuple[Conflict, ...] = ()
+    is_proven: bool = True
 
     @property
     def is_clean(self) -> bool:
         """Whether the item is what the plan wanted."""
         is_so = self.outcome in (WriteOutcome.WRITTEN, WriteOutcome.UNNEEDED)
-        return is_so and not self.conflicts
+        return is_so and self.is_proven and not self.conflicts
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +90,13 @@ class Unproven:
 
     Attributes:
         result: what is said if it does not.
-        seen: all that a delete, which was answered, was to take with it; None: no such delete.
+        seen: all that a delete was to take with it; None: no such delete.
+        is_answered: whether that delete is known to have been carried out.
     """
 
     result: ItemRun
     seen: Item | None = None
+    is_answered: bool = True
 
 
 class _Moments:
@@ -141,21 +151,31 @@ class ItemRunner:
 
     def prove(self, unproven: Unproven) -> ItemRun | None:
         """What became of an item, if the history shows it by now."""
-        item, seen = unproven.result.item, unproven.seen
+        item, result, seen = unproven.result.item, unproven.result, unproven.seen
         try:
             rows = self._rows_since(item)
             is_own = bool(self._own(item, rows))
             live = self._live_item(item) if is_own else None
         except (ClientError, BotoCoreError, IntegrityError):
             return None
-        if is_own and unproven.result.outcome is WriteOutcome.CONFLICT:
-            return self._kept(_of_recorded(item, live))
         if is_own:
-            return self._kept(replace(unproven.result, outcome=WriteOutcome.WRITTEN, reason=""))
-        taken = None if seen is None else _taken_along(rows, seen)
-        if taken is None:
+            written = replace(result, outcome=WriteOutcome.WRITTEN, reason="")
+            is_set_back = result.outcome is WriteOutcome.CONFLICT
+            return self._kept(_of_recorded(item, live) if is_set_back else written)
+        return None if seen is None else self._with_taken(unproven, seen, rows)
+
+    def _with_taken(
+        self, unproven: Unproven, seen: Item, rows: Sequence[HistoryRow]
+    ) -> ItemRun | None:
+        """What a delete came to that the history shows with all that it took."""
+        item, last = unproven.result.item, self._last_delete(unproven.result.item, rows)
+        if last is None or not has_all(last, differences({}, seen)):
             return None
-        back = self._writer(self.standstill.patience).put_back(item.keys, taken)
+        if same_item(own_attributes(last), seen):
+            return self._kept(unproven.result)
+        if not unproven.is_answered:
+            return self._kept(ItemRun(item, WriteOutcome.CONFLICT, _PERHAPS_TAKEN))
+        back = self._writer(self.standstill.patience).put_back(item.keys, last)
         conflicts = conflicts_of_plan(item, back.item)
         return self._kept(ItemRun(item, back.outcome, back.reason, conflicts))
 
@@ -166,7 +186,16 @@ class ItemRunner:
         """
         if unproven.seen is None:
             return unproven.result
-        return replace(unproven.result, reason=_NOT_RECORDED)
+        return replace(unproven.result, reason=_NOT_RECORDED, is_proven=False)
+
+    def _last_delete(self, item: PlanItem, rows: Sequence[HistoryRow]) -> Item | None:
+        """The item as its delete took it, if that is the last change and may be this run's."""
+        if not rows:
+            return None
+        change = rows[-1].change
+        latest = max(attempt.at for attempt in self._attempts(item))
+        is_before = change.created_at < latest.replace(microsecond=0)
+        return None if is_before or change.event_name is not EventName.REMOVE else change.old_image
 
     def _live(self, items: Sequence[PlanItem]) -> dict[str, Item]:
         """The own attributes of items that are there, by id."""
@@ -208,10 +237,17 @@ class ItemRunner:
             is_recorded=is_recorded,
             is_strict=self.is_strict,
         )
-        if isinstance(step, Decided) or not is_open:
+        if not is_open:
             return step
         latest = max(attempts, key=lambda attempt: attempt.at)
         is_fresh = self.clock.latest() - latest.at < _REPEATABLE
+        if isinstance(step, Decided):
+            seen = planned_delete(item, attempts) if step.needs_proof else None
+            if seen is None or not is_fresh:
+                return step
+            # Its answer tells whether it was carried out: absence does not.
+            again = Write(item.edits, seen, None, repeats=latest.at)
+            return again if _takes_all(item, again) else step
         is_named = not is_guarded_in_part(item.keys, step.edits, step.before, step.after)
         return after_attempt(item, step, latest, is_repeatable=is_fresh and is_named)
 
@@ -256,7 +292,7 @@ class ItemRunner:
     ) -> ItemRun | Unproven:
         for number in range(1, _MOST_ATTEMPTS + 1):
             if isinstance(step, Decided) or attempt is None:
-                return _of_settled(item, step)
+                return self._of_settled(item, step)
             is_last = number == _MOST_ATTEMPTS
             result = self._once(item, step, attempt, guards_rest=not is_last)
             is_in_the_way = isinstance(result, ItemRun) and result.outcome is WriteOutcome.CONFLICT
@@ -267,6 +303,16 @@ class ItemRunner:
             if isinstance(step, Write):
                 attempt = self._announced([(item, step)])[item.number]
         raise AssertionError("unreachable")
+
+    def _of_settled(self, item: PlanItem, step: Write | Decided) -> ItemRun | Unproven:
+        assert isinstance(step, Decided)  # noqa: S101 - a write has its attempt
+        result = ItemRun(item, step.outcome, step.reason, step.conflicts)
+        if not step.needs_proof:
+            return result
+        seen = None
+        if step.outcome is WriteOutcome.UNNEEDED:
+            seen = planned_delete(item, self._attempts(item))
+        return Unproven(result, seen, is_answered=False)
 
     def _once(
         self, item: PlanItem, step: Write, attempt: OwnWrite, *, guards_rest: bool
@@ -341,12 +387,6 @@ class ItemRunner:
         )
 
 
-def _of_settled(item: PlanItem, step: Write | Decided) -> ItemRun | Unproven:
-    assert isinstance(step, Decided)  # noqa: S101 - a write has its attempt
-    result = ItemRun(item, step.outcome, step.reason, step.conflicts)
-    return Unproven(result) if step.needs_proof else result
-
-
 def _of_recorded(item: PlanItem, live: Item | None) -> ItemRun:
     """What is said of an item that this run has written, as it is by now."""
     step = decide(item, live, is_tried=True, is_recorded=True, is_strict=False)
@@ -359,14 +399,3 @@ def _takes_all(item: PlanItem, step: Write) -> bool:
     if item.action is not PlanAction.DELETE or step.before is None:
         return False
     return not is_guarded_in_part(item.keys, step.edits, step.before, None)
-
-
-def _taken_along(rows: Iterable[HistoryRow], seen: Item) -> Item | None:
-    """What a delete took with it, if that was all that was seen and more."""
-    for row in rows:
-        old = row.change.old_image
-        if row.change.event_name is not EventName.REMOVE or old is None:
-            continue
-        if all(same_value(old.get(name), value) for name, value in seen.items()):
-            return old
-    return None

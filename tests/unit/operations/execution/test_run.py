@@ -333,6 +333,57 @@ def test_a_delete_that_the_history_does_not_show_yet_is_looked_at_again(world):
     assert theirs != world.item("2") is None
 
 
+def test_a_delete_is_not_clean_before_the_history_shows_what_it_took(world):
+    """However often the same command looks: what another writer added is put back then."""
+    plan = planned(world, "2")
+    theirs = item("2", V=BAD, Theirs=number(1))
+    world.racing.script("transact_write_items", lambda: world.other_writer("2", theirs))
+    world.is_late = True
+
+    for _ in range(2):
+        (one,) = a_run(world, plan).results()
+        assert "not in the history yet" in one.reason
+        assert not one.is_clean
+        world.later(seconds=20)
+    world.deliver()
+    (one,) = a_run(world, plan).results()
+
+    assert one.outcome is WriteOutcome.CONFLICT
+    assert "was put back with that change" in one.reason
+    assert world.item("2") == theirs
+
+
+def test_a_delete_of_long_ago_that_took_more_is_told(world):
+    """It may be another writer's: nothing is put back by guess."""
+    plan = planned(world, "2")
+    theirs = item("2", V=BAD, Theirs=number(1))
+    world.racing.script("transact_write_items", lambda: world.other_writer("2", theirs))
+    world.is_late = True
+    outcomes(a_run(world, plan))
+    world.later(minutes=30)
+    world.deliver()
+
+    (one,) = a_run(world, plan).results()
+
+    assert one.outcome is WriteOutcome.CONFLICT
+    assert "perhaps by this run" in one.reason
+    assert world.item("2") is None
+
+
+def test_what_another_writer_deleted_before_is_not_put_back(world):
+    """Its delete of a richer item is not the run's, though no second lies between them."""
+    plan = planned(world, "2")
+    world.store(item("2", V=BAD, Old=number(1)), "2")
+    world.other_writer("2", None)
+    world.other_writer("2", CHANGES["2"][0])
+    world.is_late = True
+
+    (one,) = a_run(world, plan).results()
+
+    assert "not in the history yet" in one.reason
+    assert world.item("2") is None
+
+
 def test_what_another_writer_did_already_is_not_ours(world):
     """The item is what was wanted, and nothing is claimed."""
     plan = three(world)
