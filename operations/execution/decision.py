@@ -13,6 +13,7 @@ from datetime import datetime
 
 from operations.execution.item_writer import WriteOutcome
 from operations.execution.plan_file import PlanAction, PlanItem, state_digest
+from operations.recovery.conditions import is_guarded_in_part
 from operations.recovery.conflicts import Conflict
 from reports.inputs.paths import Path, value_at
 from reports.states.differences import Difference
@@ -109,6 +110,13 @@ def after_attempt(
         return replace(step, repeats=attempt.at)
     conflicts = conflicts_of_plan(item, step.before)
     return Decided(WriteOutcome.CONFLICT, _MAY_BE_WRITTEN, conflicts, needs_proof=True)
+
+
+def taken_at_least(item: PlanItem, attempts: Iterable[OwnWrite]) -> Item | None:
+    """What a write that may have been made took with it; None: it left what others added."""
+    if item.action is PlanAction.UPDATE:
+        return {} if is_guarded_in_part(item.keys, item.edits, {}, {}) else None
+    return planned_delete(item, attempts)
 
 
 def planned_delete(item: PlanItem, attempts: Iterable[OwnWrite]) -> Item | None:

@@ -19,6 +19,7 @@ from operations.execution.decision import (
     conflicts_of_plan,
     decide,
     planned_delete,
+    taken_at_least,
 )
 from operations.execution.item_writer import ItemWrite, ItemWriter, WriteOutcome, has_all
 from operations.execution.journal import RunJournal
@@ -52,7 +53,7 @@ _MAYBE_NOT_MADE = frozenset({WriteOutcome.CONFLICT, WriteOutcome.REFUSED})
 # A slow rate, or a laptop that slept: a change long after its announcement is another writer's.
 _ANNOUNCED_ANEW_AFTER = timedelta(minutes=5)
 _NOT_RECORDED = (
-    "its delete is not in the history yet: whether something was added to it at the last moment is "
+    "its write is not in the history yet: whether something was added to it at the last moment is "
     "known only then; the same command looks again"
 )
 _PERHAPS_TAKEN = (
@@ -90,7 +91,7 @@ class Unproven:
 
     Attributes:
         result: what is said if it does not.
-        seen: all that a delete was to take with it; None: no such delete.
+        seen: all that a delete was to take with it, or a put in its place; None: no such write.
         is_answered: whether that delete is known to have been carried out.
     """
 
@@ -311,7 +312,7 @@ class ItemRunner:
             return result
         seen = None
         if step.outcome is WriteOutcome.UNNEEDED:
-            seen = planned_delete(item, self._attempts(item))
+            seen = taken_at_least(item, self._attempts(item))
         return Unproven(result, seen, is_answered=False)
 
     def _once(
@@ -348,7 +349,8 @@ class ItemRunner:
             conflicts = conflicts_of_plan(item, written.item)
         result = ItemRun(item, written.outcome, written.reason, conflicts)
         if written.outcome is WriteOutcome.UNNEEDED:
-            return Unproven(result)
+            is_plain = is_guarded_in_part(item.keys, step.edits, step.before, step.after)
+            return Unproven(result, step.before if is_plain else None, is_answered=False)
         if written.outcome is WriteOutcome.WRITTEN and _takes_all(item, step):
             return Unproven(result, step.before)
         return result

@@ -10,7 +10,8 @@ is. A delete takes it along, and does not say so: what was there is in the histo
 
 Where a condition has no room for all of an item, a transaction would guard it in part, and say
 nothing of what it took: such an item is deleted or replaced by a plain request, whose answer has
-what was there. If that was more than was seen, it is put back.
+what was there. If that was more than was seen, it is put back. Such a request has no token, and is
+not made again where its answer is lost.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,7 +36,7 @@ from operations.recovery.conditions import (
 from reports.inputs.paths import value_at
 from reports.states.differences import Difference
 from stream_core.attribute_values import Item, own_attributes, same_item, same_value
-from stream_core.retry import Patience, Retry, classify, error_code
+from stream_core.retry import CallError, Patience, Retry, classify, error_code
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -188,7 +189,10 @@ class ItemWriter:
         if not is_guarded_in_part(write.keys, (), seen, None):
             return self._transact("Delete", action, write, lambda item: item is None)
         answer = self._send(
-            self.client.delete_item, TableName=self.table, ReturnValues="ALL_OLD", **action
+            partial(_unrepeated, self.client.delete_item),
+            TableName=self.table,
+            ReturnValues="ALL_OLD",
+            **action,
         )
         if isinstance(answer, WriteResult):
             return self._judged(write.keys, answer, lambda item: item is None)
@@ -201,7 +205,10 @@ class ItemWriter:
         """Put an item in the place of another: where no update can express so much."""
         action = replace_request(keys, before, after)
         answer = self._send(
-            self.client.put_item, TableName=self.table, ReturnValues="ALL_OLD", **action
+            partial(_unrepeated, self.client.put_item),
+            TableName=self.table,
+            ReturnValues="ALL_OLD",
+            **action,
         )
         if isinstance(answer, WriteResult):
             return self._judged(keys, answer, lambda item: same_item(item, after))
@@ -264,6 +271,21 @@ def _sent(operation: Callable[..., Any], request: dict[str, Any]) -> Any:
             raise
         answer: Any = {"Error": {"Code": code, "Message": reasons[0].get("Message", "")}}
         raise ClientError(answer, error.operation_name) from error
+
+
+def _unrepeated(operation: Callable[..., Any], **request: Any) -> Any:
+    """The answer to a plain request; one that may have been carried out is not made again.
+
+    Raises:
+        ClientError, BotoCoreError: it was not carried out.
+    """
+    try:
+        return operation(**request)
+    except (ClientError, BotoCoreError) as error:
+        if CallError.after(error).is_answered:
+            raise
+        reason = f"the table did not answer ({error_code(error)})"
+        return WriteResult(WriteOutcome.UNSENT, reason=reason)
 
 
 def _refused(error: ClientError | BotoCoreError) -> WriteResult:

@@ -589,6 +589,32 @@ def test_an_item_that_no_condition_can_name_is_put_back_as_it_was(world):
     assert world.item("2") == theirs
 
 
+def wide(value):
+    """An item of which no condition can name all."""
+    return item("2", **{f"attribute {n}": value for n in range(200)})
+
+
+@pytest.mark.parametrize(("operation", "wanted"), [("delete_item", None), ("put_item", wide(GOOD))])
+@pytest.mark.parametrize("is_anew", [True, False])
+def test_a_plain_request_whose_answer_is_lost_is_not_made_again(world, operation, wanted, is_anew):
+    """Nor is it called clean: what another writer had added may be gone with it."""
+    world.store(wide(BAD), "2")
+    plan = plan_of(("2", wide(BAD), wanted))
+
+    def meanwhile():
+        world.other_writer("2", wide(BAD) if is_anew else wanted)
+
+    world.is_late = True
+    world.racing.script(operation, LostAnswer(read_timeout(), meanwhile))
+
+    for _ in range(2):
+        (one,) = a_run(world, plan).results()
+        assert not one.is_clean
+
+    assert world.item("2") == (wide(BAD) if is_anew else wanted)
+    assert world.writes["2"] == 1
+
+
 def test_the_journal_is_where_the_command_is_run(world, monkeypatch):
     """Named by the run, which is named by the plan."""
     monkeypatch.chdir(world.folder)
