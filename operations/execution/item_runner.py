@@ -3,8 +3,7 @@
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from threading import Lock
+from datetime import timedelta
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -21,8 +20,15 @@ from operations.execution.decision import (
     planned_delete,
     taken_at_least,
 )
-from operations.execution.item_writer import ItemWrite, ItemWriter, WriteOutcome, has_all
+from operations.execution.item_writer import (
+    ItemWrite,
+    ItemWriter,
+    WriteOutcome,
+    WriteResult,
+    has_all,
+)
 from operations.execution.journal import RunJournal
+from operations.execution.moments import Moments
 from operations.execution.plan_file import PlanAction, PlanItem
 from operations.execution.rate import Rate
 from operations.execution.request import answer_to
@@ -100,20 +106,6 @@ class Unproven:
     is_answered: bool = True
 
 
-class _Moments:
-    """Moments by the service's clock, no two the same: each attempt at an item has its own."""
-
-    def __init__(self, clock: ServiceClock) -> None:
-        self._clock = clock
-        self._lock = Lock()
-        self._last = datetime.min.replace(tzinfo=UTC)
-
-    def next(self) -> datetime:
-        with self._lock:
-            self._last = max(self._clock.earliest(), self._last + timedelta(microseconds=1))
-            return self._last
-
-
 @dataclass(frozen=True)
 class ItemRunner:
     """Writes items of a run; may be asked side by side.
@@ -129,10 +121,10 @@ class ItemRunner:
     standstill: Standstill
     rate: Rate
     is_strict: bool
-    moments: "_Moments" = field(init=False)
+    moments: Moments = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "moments", _Moments(self.clock))
+        object.__setattr__(self, "moments", Moments(self.clock))
 
     def carry_out(self, items: Sequence[PlanItem]) -> Generator[ItemRun | Unproven, None, None]:
         """Write at most 100 items, and say what became of each, in their order.
@@ -340,6 +332,10 @@ class ItemRunner:
             self.standstill.failed(since)
         else:
             self.standstill.moved()
+        return self._result(item, step, written)
+
+    def _result(self, item: PlanItem, step: Write, written: WriteResult) -> ItemRun | Unproven:
+        """What is said of an item after the answer to its write."""
         if step.repeats is not None and written.outcome is WriteOutcome.WRITTEN:
             set_back = _of_recorded(item, self._live_item(item))
             if set_back.outcome is WriteOutcome.CONFLICT:
