@@ -239,8 +239,8 @@ class ItemRunner:
             if seen is None or not is_fresh:
                 return step
             # Its answer tells whether it was carried out: absence does not.
-            again = Write(item.edits, seen, None, repeats=latest.at)
-            return again if _takes_all(item, again) else step
+            repeat = Write(item.edits, seen, None, repeats=latest.at)
+            return repeat if _takes_all(item, repeat) else step
         is_named = not is_guarded_in_part(item.keys, step.edits, step.before, step.after)
         return after_attempt(item, step, latest, is_repeatable=is_fresh and is_named)
 
