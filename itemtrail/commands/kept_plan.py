@@ -5,7 +5,7 @@ from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 
-from itemtrail.exit_status import CLEAN
+from itemtrail.exit_status import CLEAN, FINDINGS
 from itemtrail.options.plan import PlanChoice
 from itemtrail.output.answer import Answer, give, tell
 from itemtrail.output.dry_run import dry_run
@@ -22,6 +22,7 @@ from operations.execution.pace import Pace
 from operations.execution.plan_file import Plan, read_plan, write_plan
 from operations.execution.plan_header import PlanMaker
 from operations.execution.run import PlanRun
+from operations.recovery.plan_items import unplanned_text
 
 
 def plan_maker() -> PlanMaker:
@@ -56,20 +57,33 @@ def kept_plan(choice: PlanChoice) -> Plan | None:
 
 
 def carried_out(
-    deployment: DeployedTables, plan: Plan, *, joins: bool = False, pace: Pace
+    deployment: DeployedTables,
+    plan: Plan,
+    *,
+    is_kept: bool = True,
+    joins: bool = False,
+    pace: Pace,
 ) -> Generator[ItemRun, None, None]:
     """Carry a plan out; what became of each item, as it comes.
 
-    Who interrupts it, or ends it early, is told how it stands.
+    Who interrupts it, or ends it early, is told how it stands. A plan without items is no run.
 
     Args:
         deployment: the table that is written, and its history.
         plan: what to do.
+        is_kept: whether the plan is in a file, so that it can be gone on with.
         joins: also where somebody else has begun it.
         pace: how fast, and how long nothing may be answered.
     """
+    if not plan.items:
+        return
     maker = plan_maker()
-    run = PlanRun(deployment, plan, pace, maker.who, maker.tool, may_join=joins, tell=tell)
+    run = PlanRun(
+        *(deployment, plan, pace, maker.who, maker.tool),
+        is_kept=is_kept,
+        may_join=joins,
+        tell=tell,
+    )
     tell(f"run {run.run}")
     try:
         with closing(run.results()) as results:
@@ -79,6 +93,15 @@ def carried_out(
     except (KeyboardInterrupt, GeneratorExit):
         tell(f"interrupted: {run.how_it_stands()}")
         raise
+
+
+def report_unplanned(plan: Plan) -> int:
+    """Say what a plan has no line for, as conflicts; returns the exit status that this makes."""
+    unplanned = unplanned_text(plan.header.counts)
+    if not unplanned:
+        return CLEAN
+    tell(f"{unplanned}, when the plan was made: the command without --plan lists them")
+    return FINDINGS
 
 
 def show_kept(plan: Plan, form: str, *, is_each: bool) -> int:
@@ -91,7 +114,7 @@ def show_kept(plan: Plan, form: str, *, is_each: bool) -> int:
         plan_item_records(plan),
         plan_blocks(plan, is_each=is_each),
         lambda: plan_record(plan),
-        [summary_line(text, good=True)],
+        [summary_line(text, good=not plan.header.counts)],
     )
     give(answer, form)
-    return CLEAN
+    return report_unplanned(plan)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TextIO
@@ -10,7 +10,14 @@ from typing import TextIO
 import click
 from rich.text import Text
 
-from itemtrail.commands.kept_plan import carried_out, keep, kept_plan, plan_maker, show_kept
+from itemtrail.commands.kept_plan import (
+    carried_out,
+    keep,
+    kept_plan,
+    plan_maker,
+    report_unplanned,
+    show_kept,
+)
 from itemtrail.exit_status import CLEAN, FINDINGS
 from itemtrail.options.keys import KeyedCommand, given_keys, keys_file_option, require_one_way
 from itemtrail.options.kinds import TimeType
@@ -46,7 +53,7 @@ from operations.execution.item_runner import ItemRun
 from operations.execution.pace import Pace
 from operations.execution.plan_file import Plan
 from operations.execution.plan_header import require_fit
-from operations.recovery.plan_items import restored_items, restored_results
+from operations.recovery.plan_items import restored_items, restored_results, unplanned_restore
 from operations.recovery.restore_items import (
     ItemPlan,
     ItemResult,
@@ -137,7 +144,7 @@ def restore(  # noqa: PLR0913 - an option each
         return show_kept(kept, form, is_each=is_each)
     if kept is not None:
         order = _kept_order(kept, target, form, rate, is_each=is_each)
-        return order.carry_out(kept, joins=plan.joins)
+        return max(order.carry_out(kept, joins=plan.joins), report_unplanned(kept))
     moment = _instant(at, before)
     require_one_way(key, keys_file)
     if (new_table is not None) == bool(key or keys_file):
@@ -248,7 +255,9 @@ class _RestoreOrder:
             return self._give(planned, len(plans))
         with ProgressBar() as progress:
             pace = Pace(self.rate, progress=progress)
-            with closing(carried_out(self.deployment, plan, pace=pace)) as results:
+            is_kept = plan_out is not None
+            run = carried_out(self.deployment, plan, is_kept=is_kept, pace=pace)
+            with closing(run) as results:
                 return self._give(restored_results(plans, results), len(plans), progress)
 
     def carry_out(self, plan: Plan, *, joins: bool) -> int:
@@ -337,7 +346,7 @@ class _RestoreOrder:
     def _plan(self, plans: list[ItemPlan]) -> Plan:
         arguments = resolved_arguments() | {"at": time_text(self.at)}
         header = plan_maker().header(self.deployment, "restore", arguments, self._table(), Pace())
-        return Plan(header, restored_items(plans))
+        return Plan(replace(header, counts=unplanned_restore(plans)), restored_items(plans))
 
     def _size(self) -> int | None:
         return self._table().items

@@ -9,7 +9,14 @@ from typing import TextIO
 import click
 from rich.text import Text
 
-from itemtrail.commands.kept_plan import carried_out, keep, kept_plan, plan_maker, show_kept
+from itemtrail.commands.kept_plan import (
+    carried_out,
+    keep,
+    kept_plan,
+    plan_maker,
+    report_unplanned,
+    show_kept,
+)
 from itemtrail.commands.restore import outcome_summary
 from itemtrail.exit_status import CLEAN, FINDINGS
 from itemtrail.options.keys import KeyedCommand, given_keys, keys_file_option, require_one_way
@@ -42,7 +49,7 @@ from operations.execution.plan_file import Plan
 from operations.execution.plan_header import require_fit
 from operations.recovery.bad_changes import Selected, select_bad
 from operations.recovery.compensation import Terms
-from operations.recovery.plan_items import undone_items, undone_results
+from operations.recovery.plan_items import undone_items, undone_results, unplanned_undo
 from operations.recovery.run_changes import RunChanges, select_run
 from operations.recovery.stamps import Stamps, is_stamped
 from operations.recovery.undo import ItemUndone, Undone, plan_undo
@@ -131,7 +138,8 @@ def undo(  # noqa: PLR0913 - an option each
         return show_kept(kept, form, is_each=is_each)
     if kept is not None:
         order = _kept_order(kept, target, form, rate, is_each=is_each)
-        return order.carry_out(kept, Undone(True, (), ()), joins=plan.joins)
+        status = order.carry_out(kept, Undone(True, (), ()), joins=plan.joins)
+        return max(status, report_unplanned(kept))
     require_one_way(key, keys_file)
     chosen = bool(key or keys_file or where.event_names or where.attribute or where.actor)
     if run is not None and (chosen or everything or wait or period is not None):
@@ -235,6 +243,7 @@ class _UndoOrder:
         times = dict(zip(("since", "until"), map(time_text, self.period), strict=True))
         arguments = resolved_arguments() | times
         header = plan_maker().header(self.deployment, "undo", arguments, self._table(), Pace())
+        header = replace(header, counts=unplanned_undo(planned))
         return Plan(header, undone_items(planned.items))
 
     def follow(self, choice: PlanChoice, planned: Undone) -> int:
@@ -248,7 +257,7 @@ class _UndoOrder:
             keep(choice.plan_out, plan)
         if not choice.apply:
             return self.give(planned, planned.items)
-        return self.carry_out(plan, planned)
+        return self.carry_out(plan, planned, is_kept=choice.plan_out is not None)
 
     def require_approval(self, planned: Undone, plan: Plan, approval: Approval) -> None:
         """Show the plan, and return only if it is approved."""
@@ -259,17 +268,21 @@ class _UndoOrder:
         blocks = undo_blocks(planned.items, planned.undecided, title, is_each=self.is_each)
         require_approval(blocks, self.form, stakes, approval)
 
-    def carry_out(self, plan: Plan, planned: Undone, *, joins: bool = False) -> int:
+    def carry_out(
+        self, plan: Plan, planned: Undone, *, is_kept: bool = True, joins: bool = False
+    ) -> int:
         """Do what a plan says, and show what became of it as it comes.
 
         Args:
             plan: what to do.
             planned: what else there is to show: items of which nothing is written.
+            is_kept: whether the plan is in a file.
             joins: also where somebody else has begun to.
         """
         with ProgressBar() as progress:
             pace = Pace(self.rate, progress=progress)
-            with closing(carried_out(self.deployment, plan, joins=joins, pace=pace)) as results:
+            run = carried_out(self.deployment, plan, is_kept=is_kept, joins=joins, pace=pace)
+            with closing(run) as results:
                 items = undone_results(planned.items, results)
                 return self.give(replace(planned, applied=True), items, progress)
 

@@ -66,7 +66,7 @@ class PlanHeader:
         made_at: when it was made, UTC.
         made_by: who made it.
         tool: name and version of the program.
-        counts: how many items come to what, where a plan has no line for each of them.
+        counts: how much has no line in the plan though it is not as it should be, by what it is.
     """
 
     command: str

@@ -53,6 +53,7 @@ class PlanRun:
         who: who runs it, for whoever finds its changes later.
         tool: name and version of this program.
         journal_file: where it keeps what it did; by default in the current folder.
+        is_kept: whether the plan is in a file; a plan made anew is another run.
         may_join: also where somebody else has begun it.
         tell: called with what there is to know, a line each, before anything is written.
     """
@@ -63,6 +64,7 @@ class PlanRun:
     who: str
     tool: str
     journal_file: Path | None = None
+    is_kept: bool = True
     may_join: bool = False
     tell: Callable[[str], object] = lambda _line: None
     unsent: int = field(default=0, init=False)
@@ -94,7 +96,15 @@ class PlanRun:
             parts.append(f"{under_way:,} that may or may not be written")
         if untouched := total - len(begun | done):
             parts.append(f"{untouched:,} not touched")
-        return f"run {self.run}: {', '.join(parts)}; the same command goes on"
+        return f"run {self.run}: {', '.join(parts)}; {self._how_to_go_on()}"
+
+    def _how_to_go_on(self) -> str:
+        if self.is_kept:
+            return f"{self.plan.header.command} --plan FILE --apply goes on with it"
+        return (
+            "the same command plans the rest anew, which is another run: "
+            f"undo --run {self.run} takes back this one alone"
+        )
 
     def results(self) -> Generator[ItemRun, None, None]:
         """Write the items; what became of each, as it comes.

@@ -102,13 +102,32 @@ def compensate(
                 rollback.keep(step)
     rollback.finish()
     after = None if rollback.state is None else rollback.state["M"]
+    conflicts, stamps = _beside(touches, rollback.conflicts, terms.stamps)
     if any(steps_between(before, after)):
-        after = stamped(after, terms.stamps)
+        after = stamped(after, stamps)
     edits = tuple(steps_between(before, after))
-    conflicts = (
-        conflict for conflict in rollback.conflicts if not is_stamped(conflict.path, terms.stamps)
-    )
-    return Compensation(edits, tuple(conflicts), before, after)
+    return Compensation(edits, conflicts, before, after)
+
+
+def _beside(
+    touches: Sequence[Touch], conflicts: Sequence[Conflict], stamps: Stamps
+) -> tuple[tuple[Conflict, ...], Stamps]:
+    """The conflicts to be told, and what is written beside all the same.
+
+    What stands where something is written anyway, as the name of who wrote last, is no conflict;
+    but where that is all that is to be taken back, it is what was asked for.
+    """
+    bad = [step.path for touch in touches if touch.is_bad for step in touch.steps]
+    if not all(is_stamped(path, stamps) for path in bad):
+        apart = (conflict for conflict in conflicts if not is_stamped(conflict.path, stamps))
+        return tuple(apart), stamps
+    places = [conflict.path for conflict in conflicts]
+    kept = {
+        path: value
+        for path, value in stamps.items()
+        if not any(is_within(place, path) for place in places)
+    }
+    return tuple(conflicts), kept
 
 
 def _unsettled(keys: Item, touches: Sequence[Touch], terms: Terms) -> Sequence[Touch]:

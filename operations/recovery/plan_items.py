@@ -1,6 +1,7 @@
 """What a restore or an undo would write, as items of a plan, and what came of those. Pure."""
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import count
 
@@ -10,7 +11,7 @@ from operations.execution.plan_file import PlanAction, PlanItem, action_on, stat
 from operations.recovery.conditions import edits_at, is_guarded_in_part
 from operations.recovery.conflicts import as_value
 from operations.recovery.restore_items import ItemPlan, ItemResult
-from operations.recovery.undo import ItemUndone
+from operations.recovery.undo import ItemUndone, Undone
 from reports.states.differences import Difference
 from stream_core.attribute_values import Item, same_value
 from stream_core.item_id import item_id
@@ -59,6 +60,31 @@ def undone_items(items: Iterable[ItemUndone]) -> tuple[PlanItem, ...]:
         for item in items
         if item.is_in_plan
     )
+
+
+def unplanned_undo(undone: Undone) -> dict[str, int]:
+    """How much of an undo is in no plan, though it is not as it should be, by what it is."""
+    refused = Counter(
+        item.outcome.value for item in undone.items if item.outcome and not item.is_clean
+    )
+    more = {
+        "conflict": len(undone.conflicts),
+        "undecided": len(undone.undecided),
+        "unknown": len(undone.unknown),
+    }
+    return {name: number for name, number in (refused | Counter(more)).items() if number}
+
+
+def unplanned_restore(plans: Iterable[ItemPlan]) -> dict[str, int]:
+    """The same of a restore: the items that it must not write, or does not know."""
+    refused = sum(bool(plan.refusal) for plan in plans)
+    return {"refused": refused} if refused else {}
+
+
+def unplanned_text(counts: Mapping[str, int]) -> str:
+    """The same in words; empty: nothing is left out."""
+    unplanned = ", ".join(f"{number:,} {name}" for name, number in counts.items())
+    return unplanned and f"left out of the plan: {unplanned}"
 
 
 def restored_results(plans: Iterable[ItemPlan], results: Iterable[ItemRun]) -> Iterator[ItemResult]:

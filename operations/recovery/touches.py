@@ -68,6 +68,8 @@ def _part(step: Difference, attribute: Path) -> Iterable[Difference]:
     old, new = (_member_at(value, within) for value in (step.old, step.new))
     if same_value(old, new):
         return ()
+    if _is_moved(step, within):
+        return (step,)
     try:
         without = with_member(step.new, within, old)
     except LookupError:
@@ -75,6 +77,16 @@ def _part(step: Difference, attribute: Path) -> Iterable[Difference]:
     place = step.path if step.new is None else _place(attribute)
     inner = place[len(step.path) :]
     return (Difference(place, _member_at(without, inner), _member_at(step.new, inner)),)
+
+
+def _is_moved(step: Difference, path: Path) -> bool:
+    """Whether a list on a path became longer or shorter: a position is another member's then."""
+    lists = (path[:depth] for depth, part in enumerate(path) if isinstance(part, int))
+    for place in lists:
+        match _member_at(step.old, place), _member_at(step.new, place):
+            case {"L": list(old)}, {"L": list(new)} if len(old) != len(new):
+                return True
+    return False
 
 
 def _member_at(value: AttributeValue | None, path: Path) -> AttributeValue | None:

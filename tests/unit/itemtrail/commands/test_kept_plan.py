@@ -5,7 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from itemtrail.commands.kept_plan import carried_out
 from itemtrail.records.kinds import PLAN, PLAN_ITEM, RESTORE, UNDO
+from operations.execution.pace import Pace
 from operations.execution.plan_file import Plan, read_plan, write_plan
 from tests.unit.itemtrail.library import (
     AGO,
@@ -14,6 +16,7 @@ from tests.unit.itemtrail.library import (
     PLANNED,
     RANGE,
     REPAIRED,
+    UNDONE,
     WRITTEN,
     Library,
 )
@@ -80,7 +83,7 @@ def test_a_plan_keeps_what_was_asked_for(run, tmp_path):
 @COMMANDS
 @pytest.mark.usefixtures("kept")
 def test_a_kept_plan_is_shown_without_asking_any_table(run, command):
-    """In every form, with its digest; nothing is planned anew."""
+    """In every form, with its digest; nothing is planned anew, and what it leaves out counts."""
     library = Library()
 
     status, out, err = run(command, "--plan", "the.plan", "--show", library=library)
@@ -88,7 +91,7 @@ def test_a_kept_plan_is_shown_without_asking_any_table(run, command):
     _, table, _ = run(command, "--plan", "the.plan", "--show", "--output", "table")
 
     document = json.loads(out)
-    assert (status, library.order) == (0, [])
+    assert (status, library.order) == (1, [])
     assert list(document) == list(PLAN.fields)
     assert [list(json.loads(line)) for line in lines.splitlines()] == [
         list(PLAN_ITEM.fields)
@@ -247,3 +250,40 @@ def test_a_repair_that_is_approved_does_what_it_has_shown(run):
 
     assert library.order == ["repair", "repair"]
     assert library.asked["repair"][1]["planned"] == PLANNED
+
+
+@COMMANDS
+@pytest.mark.parametrize("how", ["--show", "--apply"])
+def test_what_a_plan_leaves_out_is_told_wherever_it_is_used(run, tmp_path, command, how):
+    """A conflict that it had when it was made is no success later."""
+    counts = {"conflict": 2, "refused": 1}
+    write_plan(tmp_path / "the.plan", Plan(replace(HEADER, command=command, counts=counts), ()))
+    library = Library(write_undone=[], write_restored=[])
+
+    status, _, err = run(command, "--plan", "the.plan", how, library=library)
+
+    assert status == 1
+    assert "left out of the plan: 2 conflict, 1 refused, when the plan was made" in err
+
+
+@COMMANDS
+@pytest.mark.usefixtures("kept")
+def test_a_plan_says_what_has_no_line_in_it(tmp_path, command):
+    """The conflicts of an undo, what a restore may not write."""
+    counts = read_plan(tmp_path / "the.plan").header.counts
+
+    assert (
+        counts
+        == {
+            "undo": {"conflict": len(UNDONE.conflicts), "undecided": 1},
+            "restore": {"refused": 1},
+        }[command]
+    )
+
+
+def test_an_empty_plan_is_no_run(tmp_path, monkeypatch):
+    """There is nothing to announce, and nothing to keep a journal of."""
+    monkeypatch.chdir(tmp_path)
+
+    assert list(carried_out(None, Plan(HEADER, ()), pace=Pace())) == []
+    assert list(tmp_path.iterdir()) == []

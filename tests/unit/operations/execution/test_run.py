@@ -1,6 +1,6 @@
 """A run writes each item of its plan once, and loses nobody else's write."""
 
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -494,7 +494,7 @@ def test_a_table_that_refuses_for_good_ends_the_run_after_a_minute(world):
     begun = run.pace.machine.clock()
     world.racing.refuses = THROTTLED
 
-    with pytest.raises(RunEndedError, match="the same command goes on") as ended:
+    with pytest.raises(RunEndedError, match="undo --plan FILE --apply goes on with it") as ended:
         outcomes(run)
 
     assert "0 of 60 items written" in str(ended.value)
@@ -561,7 +561,7 @@ def test_two_processes_of_one_plan_exclude_each_other(world):
 
 
 def test_a_journal_that_cannot_be_written_on_says_how_it_stands(world):
-    """A full disk in the middle: what was written is told, and that the same command goes on."""
+    """A full disk in the middle: what was written is told, and how to go on."""
     plan = three(world)
     run = a_run(world, plan)
     running = run.results()
@@ -571,9 +571,22 @@ def test_a_journal_that_cannot_be_written_on_says_how_it_stands(world):
         raise JournalError("the journal cannot be written")
 
     run.journal.settle = refuse
-    with pytest.raises(RunEndedError, match=r"cannot be written; run .* the same command goes on"):
+    with pytest.raises(RunEndedError, match=r"cannot be written; run .* --apply goes on with it"):
         list(running)
     assert outcomes(a_run(world, plan)) == dict.fromkeys("123", "written")
+
+
+def test_a_run_whose_plan_is_kept_nowhere_does_not_promise_to_go_on(world):
+    """The same command would plan anew: what to do about what was written is told."""
+    run = a_run(world, three(world), is_kept=False)
+    with closing(run.results()) as running:
+        next(running)
+
+    said = run.how_it_stands()
+
+    assert "of 3 items written" in said
+    assert f"another run: undo --run {run.run} takes back this one alone" in said
+    assert "goes on" not in said
 
 
 def test_an_item_that_no_condition_can_name_is_put_back_as_it_was(world):
