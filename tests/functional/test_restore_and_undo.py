@@ -506,8 +506,6 @@ def test_the_history_of_another_table_changes_nothing(trail, dynamodb, make_tabl
     with refused:
         trail.plans([{"Id": text("1")}], at)
     with refused:
-        carried_out_restore(trail.deployment, [], Pace())
-    with refused:
         restore_table(trail.deployment, at, f"{other.source}-then", apply=True, pace=Pace())
 
     assert trail.items(other.source)["1"] == item("1", Version=number(9))

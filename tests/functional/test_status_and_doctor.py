@@ -258,6 +258,8 @@ def test_a_kept_proof_makes_answers_exact_up_to_its_moment(deploy, monkeypatch, 
     assert as_of(first)[:2] == ("exact", "compared")
     certainty, _, reason = as_of(second, "--basis", "compared")
     assert (certainty, "proves a later moment" in reason) == ("bounded", True)
+    # A declaration covers whole seconds that are over.
+    eventually(lambda: datetime.now(UTC) >= second + timedelta(seconds=2))
     assert as_of(second, "--recorded-until", "now")[:2] == ("exact", "declared")
     assert asked("verify", "--basis", "compared")[1]["findings"] == []
 
