@@ -380,7 +380,7 @@ def test_a_line_longer_than_any_item_is_refused(tmp_path, files, monkeypatch):
     """A few bytes can be made many: memory does not hold them all."""
     monkeypatch.setattr(export_module, "_MOST_LINE_BYTES", 1000)
     name = made.data_names(files)[0]
-    bomb = made.replaced(files, name, gzip.compress(b" " * 999 + b"\n" + b"x" * 1000))
+    bomb = made.replaced(files, name, gzip.compress(b" " * 998 + b"\n" + b"x" * 1500))
     export = Export.read(made.write_to(tmp_path, bomb), None)
 
     with pytest.raises(ExportError, match="is not what was exported: a line is longer than any"):
