@@ -68,9 +68,8 @@ _PLAN_FILE = (
 )
 _BRAKES = {"most": _MOST, "deletes": _DELETES}
 # What says how, and not what; the plan says what.
-_BESIDE_A_PLAN = {"plan_file", "show", "apply", "approve", "yes", "most", "deletes", "is_each"}
-_BESIDE_A_PLAN |= {"joins"}
-_BESIDE_A_PLAN |= {"rate", "output", "tz", *OperationTarget.__dataclass_fields__}
+_ABOUT_A_PLAN = {"plan_file", "show", "apply", "approve", "joins", "yes", "is_each", *_BRAKES}
+_BESIDE_A_PLAN = {*_ABOUT_A_PLAN, "rate", "output", "tz", *OperationTarget.__dataclass_fields__}
 
 
 @dataclass(frozen=True)
@@ -100,13 +99,10 @@ def plan_options(*brakes: str) -> Callable[[Command], Command]:
     Args:
         brakes: which of `most` and `deletes` there is beside `yes`.
     """
-    options = [_YES, *(option for name, option in _BRAKES.items() if name in brakes), *_PLAN_FILE]
 
     def add(command: Command) -> Command:
         @functools.wraps(command)
-        def with_plan(**values: Any) -> Any:
-            names = {"yes", *brakes}
-            approval = Approval(**{name: values.pop(name) for name in names})
+        def with_plan(approval: Approval, **values: Any) -> Any:
             plan = PlanChoice(
                 values.pop("apply"),
                 approval,
@@ -119,9 +115,9 @@ def plan_options(*brakes: str) -> Callable[[Command], Command]:
             return command(plan=plan, **values)
 
         wrapped: Any = with_plan
-        for option in reversed(options):
+        for option in reversed(_PLAN_FILE):
             wrapped = option(wrapped)
-        return apply_option(wrapped)  # type: ignore[no-any-return]
+        return approval_options(*brakes)(wrapped)  # type: ignore[no-any-return]
 
     return add
 
