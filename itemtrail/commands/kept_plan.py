@@ -1,11 +1,12 @@
 """Keeping the plan of a command in a file, and coming back to it."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 
 from itemtrail.exit_status import CLEAN, FINDINGS
+from itemtrail.options.operation_target import OperationTarget
 from itemtrail.options.plan import PlanChoice
 from itemtrail.output.answer import Answer, give, tell
 from itemtrail.output.dry_run import dry_run
@@ -20,9 +21,11 @@ from operations.execution.item_runner import ItemRun
 from operations.execution.operator_name import operator_name
 from operations.execution.pace import Pace
 from operations.execution.plan_file import Plan, read_plan, write_plan
-from operations.execution.plan_header import PlanMaker
+from operations.execution.plan_header import PlanMaker, require_fit
 from operations.execution.run import PlanRun
 from operations.recovery.plan_items import unplanned_text
+from reports.access.table_description import describe
+from reports.deployment.stack import Stack
 
 
 def plan_maker() -> PlanMaker:
@@ -36,6 +39,42 @@ def keep(path: Path, plan: Plan) -> None:
     command = f"itemtrail {plan.header.command} --plan {path}"
     tell(f"the plan is in {path}: {digest}; look at it with {command} --show")
     tell(f"and have it carried out with {command} --apply --approve {digest}")
+
+
+def keep_and_ask(plan: Callable[[], Plan], choice: PlanChoice, ask: Callable[[], None]) -> None:
+    """Keep a plan where that is wanted, and have it approved where it is to be carried out.
+
+    A plan that is kept stays so, whatever is answered.
+
+    Args:
+        plan: makes the plan, where it is kept.
+        choice: what is to become of it.
+        ask: returns only if it is approved.
+    """
+    if choice.plan_out is not None:
+        keep(choice.plan_out, plan())
+    if not choice.apply:
+        return
+    try:
+        ask()
+    except (RefusedError, OSError, KeyboardInterrupt):
+        if choice.plan_out is not None:
+            tell(f"the plan is still in {choice.plan_out}")
+        raise
+
+
+def planned_tables(
+    plan: Plan, command: str, target: OperationTarget
+) -> tuple[DeployedTables, Stack | None]:
+    """The tables that a plan was made for, as they have to be: the source is written or read.
+
+    Raises:
+        RefusedError: the plan is of another command, or for other tables.
+    """
+    deployment, stack = target.find()
+    table = describe(deployment.dynamodb, deployment.source_table)
+    require_fit(plan, command, table, deployment)
+    return deployment, stack
 
 
 def kept_plan(choice: PlanChoice) -> Plan | None:
@@ -106,9 +145,7 @@ def report_unplanned(plan: Plan) -> int:
 
 def show_kept(plan: Plan, form: str, *, is_each: bool) -> int:
     """Show a plan that was kept; returns the exit status."""
-    writes = len(plan.items) - plan.deletes
-    items = f"{cells.count_of(writes, 'item')} would be written and {plan.deletes:,} deleted"
-    text = f"{dry_run(items)}; the plan is {plan.digest}"
+    text = f"{dry_run(_would(plan))}; the plan is {plan.digest}"
     answer = Answer(
         PLAN_ITEM,
         plan_item_records(plan),
@@ -118,3 +155,12 @@ def show_kept(plan: Plan, form: str, *, is_each: bool) -> int:
     )
     give(answer, form)
     return report_unplanned(plan)
+
+
+def _would(plan: Plan) -> str:
+    """What would be done, of which a whole table has no line an item."""
+    totals = plan.header.totals
+    if totals:
+        return " and ".join(f"{number:,} {what}" for what, number in totals.items())
+    writes = len(plan.items) - plan.deletes
+    return f"{cells.count_of(writes, 'item')} would be written and {plan.deletes:,} deleted"

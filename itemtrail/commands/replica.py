@@ -10,7 +10,7 @@ from typing import TextIO
 import click
 from rich.text import Text
 
-from itemtrail.commands.kept_plan import keep, kept_plan, plan_maker, show_kept
+from itemtrail.commands.kept_plan import keep_and_ask, kept_plan, plan_maker, show_kept
 from itemtrail.exit_status import CLEAN, FINDINGS
 from itemtrail.options.keys import KeyedCommand, given_keys, keys_file_option, require_one_way
 from itemtrail.options.kinds import ShareType
@@ -23,7 +23,7 @@ from itemtrail.options.operation_target import (
     source_key_schema,
     state_option,
 )
-from itemtrail.options.plan import PlanChoice, plan_options, resolved_arguments
+from itemtrail.options.plan import PlanChoice, each_option, plan_options, resolved_arguments
 from itemtrail.options.target import key_argument, output_option
 from itemtrail.output.answer import Answer, chosen_form, give, tell
 from itemtrail.output.approval import Approval, Stakes, require_approval
@@ -121,6 +121,7 @@ def compare(  # noqa: PLR0913 - an option each
 @keys_file_option
 @_segments_option
 @partial(state_option, operation="repair")
+@each_option
 @rate_option
 @plan_options("most", "deletes")
 @replica_target_options
@@ -134,6 +135,7 @@ def repair(  # noqa: PLR0913 - an option each
     rate: float | None,
     output: str | None,
     target: OperationTarget,
+    is_each: bool,
     plan: PlanChoice,
 ) -> int:
     """Make items of the replica equal to the source: one, some, or all that `compare` finds.
@@ -157,7 +159,7 @@ def repair(  # noqa: PLR0913 - an option each
     """  # noqa: D301
     form, kept = chosen_form(output), kept_plan(plan)
     if kept is not None and not plan.apply:
-        return show_kept(kept, form, is_each=False)
+        return show_kept(kept, form, is_each=is_each)
     require_one_way(key, keys_file)
     deployment, _ = target.find()
     if kept is None:
@@ -170,14 +172,14 @@ def repair(  # noqa: PLR0913 - an option each
     state = state_path or default_state("repair", str(deployment.replica_table))
     order = _RepairOrder(deployment, keys, rate, state, plan.approval.deletes)
     if kept is None:
-        repaired = _planned(order, form, plan)
+        repaired = _planned(order, form, plan, is_each=is_each)
     else:
         repaired = order.carried_out(apply=True, planned=kept.items)
     good = repaired.applied and repaired.is_clean
     answer = Answer(
         UNHEALED,
         unhealed_records(repaired),
-        repair_blocks(repaired, f"Repair of {deployment.replica_table}"),
+        repair_blocks(repaired, f"Repair of {deployment.replica_table}", is_each=is_each),
         lambda: repair_record(repaired),
         [
             *([] if repaired.ended is None else [summary_line(repaired.ended, good=False)]),
@@ -188,15 +190,20 @@ def repair(  # noqa: PLR0913 - an option each
     return CLEAN if repaired.is_clean else FINDINGS
 
 
-def _planned(order: "_RepairOrder", form: str, choice: PlanChoice) -> Repaired:
+def _planned(order: "_RepairOrder", form: str, choice: PlanChoice, *, is_each: bool) -> Repaired:
     """What would be done; and, where that is approved, what became of exactly that."""
-    planned = order.carried_out(apply=False)
-    if choice.apply:
-        _require_approval(order.deployment, planned, form, choice.approval)
-    if choice.plan_out is not None:
-        deployment, arguments = order.deployment, resolved_arguments()
-        header = plan_maker().header(deployment, "repair", arguments, _replica(deployment), Pace())
-        keep(choice.plan_out, Plan(header, planned.plan))
+    planned, deployment = order.carried_out(apply=False), order.deployment
+
+    def plan() -> Plan:
+        arguments, table = resolved_arguments(), _replica(deployment)
+        return Plan(
+            plan_maker().header(deployment, "repair", arguments, table, Pace()), planned.plan
+        )
+
+    def ask() -> None:
+        _require_approval(deployment, planned, form, choice.approval, is_each=is_each)
+
+    keep_and_ask(plan, choice, ask)
     if not choice.apply:
         return planned
     if planned.ended is not None:
@@ -256,7 +263,12 @@ class _RepairOrder:
 
 
 def _require_approval(
-    deployment: DeployedTables, planned: Repaired, form: str, approval: Approval
+    deployment: DeployedTables,
+    planned: Repaired,
+    form: str,
+    approval: Approval,
+    *,
+    is_each: bool,
 ) -> None:
     """Show what a repair would do, and return only if it is approved."""
     replica = str(deployment.replica_table)
@@ -267,7 +279,7 @@ def _require_approval(
         return _replica(deployment).items
 
     stakes = Stakes.of_items(replica, writes, deletes, named_deletes=True, size=size)
-    plan = list(repair_blocks(planned, f"Plan: repair of {replica}"))
+    plan = list(repair_blocks(planned, f"Plan: repair of {replica}", is_each=is_each))
     if planned.ended is not None:
         plan += [Text(cells.printable(planned.ended), style="red"), ""]
     require_approval(plan, form, stakes, approval)

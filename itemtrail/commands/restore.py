@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import TextIO
 
 import click
@@ -12,9 +11,10 @@ from rich.text import Text
 
 from itemtrail.commands.kept_plan import (
     carried_out,
-    keep,
+    keep_and_ask,
     kept_plan,
     plan_maker,
+    planned_tables,
     report_unplanned,
     show_kept,
 )
@@ -52,7 +52,6 @@ from operations.deployed_tables import DeployedTables
 from operations.execution.item_runner import ItemRun
 from operations.execution.pace import Pace
 from operations.execution.plan_file import Plan
-from operations.execution.plan_header import require_fit
 from operations.recovery.plan_items import restored_items, restored_results, unplanned_restore
 from operations.recovery.restore_items import (
     ItemPlan,
@@ -143,7 +142,9 @@ def restore(  # noqa: PLR0913 - an option each
     if kept is not None and not plan.apply:
         return show_kept(kept, form, is_each=is_each)
     if kept is not None:
-        order = _kept_order(kept, target, form, rate, is_each=is_each)
+        deployment, _ = planned_tables(kept, "restore", target)
+        at = datetime.fromisoformat(kept.header.arguments["at"])
+        order = _RestoreOrder(deployment, at, form, rate, is_each, plan)
         return max(order.carry_out(kept, joins=plan.joins), report_unplanned(kept))
     moment = _instant(at, before)
     require_one_way(key, keys_file)
@@ -169,24 +170,12 @@ def restore(  # noqa: PLR0913 - an option each
         )
     schema = _schema(key_attributes, new_table)
     deployment, _ = target.find()
-    approval = plan.approval if plan.apply else None
-    order = _RestoreOrder(deployment, moment, form, rate, is_each, approval)
+    order = _RestoreOrder(deployment, moment, form, rate, is_each, plan)
     if new_table is not None:
         return order.whole_table(new_table, schema)
     require_no_key(stamps, deployment.reader.key_schema)
     keys = given_keys(deployment.reader.key_schema, key, keys_file) or []
-    return order.items(keys, stamps, plan.plan_out, allow_uncertain=allow_uncertain)
-
-
-def _kept_order(
-    plan: Plan, target: OperationTarget, form: str, rate: float | None, *, is_each: bool
-) -> "_RestoreOrder":
-    """What a plan that was kept was asked for, on the table that it was made for."""
-    deployment, _ = target.find()
-    table = describe(deployment.dynamodb, deployment.source_table)
-    require_fit(plan, "restore", table, deployment)
-    at = datetime.fromisoformat(plan.header.arguments["at"])
-    return _RestoreOrder(deployment, at, form, rate, is_each, None)
+    return order.items(keys, stamps, allow_uncertain=allow_uncertain)
 
 
 def _instant(at: datetime | None, before: datetime | None) -> datetime:
@@ -217,22 +206,16 @@ def _schema(attributes: tuple[str, ...], new_table: str | None) -> KeySchema | N
 
 @dataclass(frozen=True)
 class _RestoreOrder:
-    """What was asked for.
-
-    Attributes:
-        approval: None: it is a dry run.
-    """
+    """What was asked for."""
 
     deployment: DeployedTables
     at: datetime
     form: str
     rate: float | None
     is_each: bool
-    approval: Approval | None
+    choice: PlanChoice
 
-    def items(
-        self, keys: list[Item], stamps: Stamps, plan_out: Path | None, *, allow_uncertain: bool
-    ) -> int:
+    def items(self, keys: list[Item], stamps: Stamps, *, allow_uncertain: bool) -> int:
         """Restore items; returns the exit status."""
         with ProgressBar() as progress:
             plans = plan_restore(
@@ -244,18 +227,16 @@ class _RestoreOrder:
                 pace=Pace(self.rate, progress=progress),
             )
         planned = tuple(ItemResult(plan, reason=plan.refusal or plan.doubt) for plan in plans)
-        if self.approval is None and plan_out is None:
+        choice = self.choice
+        if not choice.apply and choice.plan_out is None:
             return self._give(planned, len(plans))
-        if self.approval is not None:
-            self._require_approval(planned, self.approval)
         plan = self._plan(plans)
-        if plan_out is not None:
-            keep(plan_out, plan)
-        if self.approval is None:
+        keep_and_ask(lambda: plan, choice, lambda: self._require_approval(planned, choice.approval))
+        if not choice.apply:
             return self._give(planned, len(plans))
         with ProgressBar() as progress:
             pace = Pace(self.rate, progress=progress)
-            is_kept = plan_out is not None
+            is_kept = choice.plan_out is not None
             run = carried_out(self.deployment, plan, is_kept=is_kept, pace=pace)
             with closing(run) as results:
                 return self._give(restored_results(plans, results), len(plans), progress)
@@ -288,7 +269,7 @@ class _RestoreOrder:
         self, items: Iterable[ItemResult], count: int, progress: ProgressBar | None = None
     ) -> int:
         """Show what it came to, as it comes; returns the exit status."""
-        is_applied, passed = self.approval is not None, list[ItemResult]()
+        is_applied, passed = self.choice.apply, list[ItemResult]()
         passing = noted(items, passed)
 
         def summary() -> Iterator[Text]:
@@ -309,15 +290,15 @@ class _RestoreOrder:
     def whole_table(self, new_table: str, schema: KeySchema | None) -> int:
         """Restore the whole table; returns the exit status."""
         what = f"{self.deployment.source_table} as of {cells.zoned(self.at)}"
-        if self.approval is not None:
+        if self.choice.apply:
             stakes = Stakes(new_table, f"{what} would be written into the new table {new_table}")
-            require_approval([titled(f"Plan: {what}")], self.form, stakes, self.approval)
+            require_approval([titled(f"Plan: {what}")], self.form, stakes, self.choice.approval)
         with ProgressBar() as progress:
             restored = restore_table(
                 self.deployment,
                 self.at,
                 new_table,
-                apply=self.approval is not None,
+                apply=self.choice.apply,
                 key_schema=schema,
                 pace=Pace(self.rate, progress=progress),
             )

@@ -11,9 +11,10 @@ from rich.text import Text
 
 from itemtrail.commands.kept_plan import (
     carried_out,
-    keep,
+    keep_and_ask,
     kept_plan,
     plan_maker,
+    planned_tables,
     report_unplanned,
     show_kept,
 )
@@ -46,7 +47,6 @@ from itemtrail.tables.undo import undo_blocks
 from operations.deployed_tables import DeployedTables
 from operations.execution.pace import Pace
 from operations.execution.plan_file import Plan
-from operations.execution.plan_header import require_fit
 from operations.recovery.bad_changes import Selected, select_bad
 from operations.recovery.compensation import Terms
 from operations.recovery.plan_items import undone_items, undone_results, unplanned_undo
@@ -58,6 +58,8 @@ from reports.inputs.paths import Path
 from reports.states.selection import Selection
 from stream_core.attribute_values import Item
 from stream_core.history_row import time_text
+
+_RANGE = ("since", "until")
 
 
 @click.command(cls=KeyedCommand, short_help="Take back one bad job, and lose no good write.")
@@ -137,7 +139,9 @@ def undo(  # noqa: PLR0913 - an option each
     if kept is not None and not plan.apply:
         return show_kept(kept, form, is_each=is_each)
     if kept is not None:
-        order = _kept_order(kept, target, form, rate, is_each=is_each)
+        deployment, _ = planned_tables(kept, "undo", target)
+        period = Period(*(datetime.fromisoformat(kept.header.arguments[name]) for name in _RANGE))
+        order = _UndoOrder(deployment, period, form, rate, is_each, Terms())
         status = order.carry_out(kept, Undone(True, (), ()), joins=plan.joins)
         return max(status, report_unplanned(kept))
     require_one_way(key, keys_file)
@@ -169,19 +173,6 @@ def _require_choice(chosen: bool, everything: bool) -> None:  # noqa: FBT001 - t
             " --keys-file, --event, --attribute or --actor, or give --all",
             click.get_current_context(),
         )
-
-
-def _kept_order(
-    plan: Plan, target: OperationTarget, form: str, rate: float | None, *, is_each: bool
-) -> "_UndoOrder":
-    """What a plan that was kept was asked for, on the table that it was made for."""
-    deployment, _ = target.find()
-    table = describe(deployment.dynamodb, deployment.source_table)
-    require_fit(plan, "undo", table, deployment)
-    since, until = (
-        datetime.fromisoformat(plan.header.arguments[name]) for name in ("since", "until")
-    )
-    return _UndoOrder(deployment, Period(since, until), form, rate, is_each, Terms())
 
 
 def _selected(
@@ -240,7 +231,7 @@ class _UndoOrder:
 
     def plan(self, planned: Undone) -> Plan:
         """The same as a plan, which can be kept."""
-        times = dict(zip(("since", "until"), map(time_text, self.period), strict=True))
+        times = dict(zip(_RANGE, map(time_text, self.period), strict=True))
         arguments = resolved_arguments() | times
         header = plan_maker().header(self.deployment, "undo", arguments, self._table(), Pace())
         header = replace(header, counts=unplanned_undo(planned))
@@ -251,10 +242,9 @@ class _UndoOrder:
         if not choice.apply and choice.plan_out is None:
             return self.give(planned, planned.items)
         plan = self.plan(planned)
-        if choice.apply:
-            self.require_approval(planned, plan, choice.approval)
-        if choice.plan_out is not None:
-            keep(choice.plan_out, plan)
+        keep_and_ask(
+            lambda: plan, choice, lambda: self.require_approval(planned, plan, choice.approval)
+        )
         if not choice.apply:
             return self.give(planned, planned.items)
         return self.carry_out(plan, planned, is_kept=choice.plan_out is not None)

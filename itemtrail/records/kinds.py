@@ -196,7 +196,7 @@ PLAN = RecordKind(
     "plan",
     {"digest": _TEXT, "command": _TEXT, "arguments": _WIRE, "table": _WIRE, "history": _TEXT}
     | {"stream_arn": _TEXT, "watermark": _TIME, "made_at": _TIME, "made_by": _TEXT}
-    | {"tool": _TEXT, "counts": _WIRE, "deletes": _INTEGER, "items": _WIRE},
+    | {"tool": _TEXT, "counts": _WIRE, "totals": _WIRE, "deletes": _INTEGER, "items": _WIRE},
 )
 PLAN_ITEM = RecordKind(
     "plan item",

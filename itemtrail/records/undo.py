@@ -5,10 +5,8 @@ from collections.abc import Iterable, Iterator
 from itemtrail.records.items import difference_record
 from itemtrail.records.kinds import UNDO, Record, record_of
 from itemtrail.records.restore import conflict_record
-from operations.recovery.bad_changes import Undecided
+from operations.recovery.bad_changes import UNDECIDED, Undecided
 from operations.recovery.undo import ItemUndone
-
-UNDECIDED = "the history does not say who made the change: it is not taken back"
 
 
 def undo_records(items: Iterable[ItemUndone], undecided: Iterable[Undecided]) -> Iterator[Record]:

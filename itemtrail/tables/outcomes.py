@@ -90,8 +90,15 @@ def outcome_blocks(
     title: str, rows: Iterable[OutcomeRow], *, is_each: bool = False
 ) -> Iterator[RenderableType]:
     """What is done to items, or would be: to each, or to those alike to which the same is done."""
-    lines = map(_line, rows) if is_each else _grouped(rows)
     yield titled(title)
+    yield from outcome_listing(rows, is_each=is_each)
+
+
+def outcome_listing(
+    rows: Iterable[OutcomeRow], *, is_each: bool = False
+) -> Iterator[RenderableType]:
+    """The same without a title."""
+    lines = map(_line, rows) if is_each else _grouped(rows)
     yield from listing(outcome_columns("what changes"), map(outcome_cells, lines))
 
 

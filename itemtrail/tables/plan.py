@@ -7,14 +7,16 @@ from rich.text import Text
 
 from itemtrail.tables import cells
 from itemtrail.tables.outcomes import outcome_blocks, outcome_row
-from operations.execution.plan_file import Plan
+from operations.execution.plan_file import Plan, PlanAction, PlanItem
+
+_FROM_SOURCE = "as it is in the source when this is carried out"
 
 
 def plan_blocks(plan: Plan, *, is_each: bool = False) -> Iterator[RenderableType]:
     """What is done to items, and on what that rests."""
     header = plan.header
     rows = (
-        outcome_row(item.keys, item.action.value, item.edits, notes=item.notes)
+        outcome_row(item.keys, item.action.value, item.edits, notes=item.notes or _values(item))
         for item in plan.items
     )
     yield from outcome_blocks(
@@ -22,10 +24,16 @@ def plan_blocks(plan: Plan, *, is_each: bool = False) -> Iterator[RenderableType
     )
     for name, value in header.arguments.items():
         yield Text.assemble((f"{name}: ", "dim"), cells.plain(str(value)))
-    for name, count in header.counts.items():
-        yield Text.assemble((f"{name}: ", "dim"), f"{count:,}")
+    for name, reasons in header.counts.items():
+        for reason, count in reasons.items():
+            yield Text.assemble((f"{name}: ", "dim"), f"{count:,}, {cells.printable(reason)}")
     made = f"made {cells.zoned(header.made_at)} by {header.made_by} with {header.tool}"
     yield Text(cells.printable(made), style="dim")
     if header.watermark is not None:
         yield Text(f"the history was complete until {cells.zoned(header.watermark)}", style="dim")
     yield ""
+
+
+def _values(item: PlanItem) -> tuple[str, ...]:
+    """Where the values are from, of an item that a plan has none of."""
+    return () if item.edits or item.action is PlanAction.DELETE else (_FROM_SOURCE,)

@@ -17,6 +17,8 @@ from itemtrail.tables.layout import (
     listing,
     titled,
 )
+from itemtrail.tables.outcomes import outcome_listing, outcome_row
+from operations.execution.plan_file import PlanAction
 from operations.replica.discrepancies import Discrepancy, DiscrepancyKind
 from operations.replica.reasons import Reason
 from operations.replica.repair import Repaired
@@ -34,6 +36,11 @@ _DISCREPANCY_COLUMNS = (
     folded("key", 2),
     folded("source → replica", 4),
 )
+_ACTIONS = {
+    PlanAction.UPDATE: "made as it is in the source",
+    PlanAction.PUT: "written as it is in the source",
+    PlanAction.DELETE: "deleted from the replica: the source does not have it",
+}
 _UNHEALED_COLUMNS = (folded("key", 2), folded("not as in the source", 5))
 
 
@@ -54,8 +61,10 @@ def discrepancy_blocks(
     yield ""
 
 
-def repair_blocks(repaired: Repaired, title: str) -> Iterator[RenderableType]:
-    """What a repair did, or would do."""
+def repair_blocks(
+    repaired: Repaired, title: str, *, is_each: bool = False
+) -> Iterator[RenderableType]:
+    """What a repair did, or would do: to each item, or to those to which the same is done."""
     lines = [
         CountLine(repaired.looked_at, "items looked at"),
         CountLine(repaired.equal, "equal already"),
@@ -68,6 +77,12 @@ def repair_blocks(repaired: Repaired, title: str) -> Iterator[RenderableType]:
         lines.append(CountLine(repaired.healed, "as in the source now", "green"))
         lines.append(CountLine(repaired.deleted, "of these deleted from the replica", "magenta"))
     yield titled(title, count_table(lines), "")
+    if repaired.plan and not repaired.applied:
+        rows = (
+            outcome_row(item.keys, item.action.value, (), reason=_ACTIONS[item.action])
+            for item in repaired.plan
+        )
+        yield from outcome_listing(rows, is_each=is_each)
     unhealed = list(unhealed_records(repaired))
     if unhealed:
         yield capped(

@@ -5,9 +5,9 @@ from itertools import chain
 
 from rich.console import RenderableType
 
-from itemtrail.records.undo import UNDECIDED, undo_outcome
+from itemtrail.records.undo import undo_outcome
 from itemtrail.tables.outcomes import OutcomeRow, outcome_blocks, outcome_row
-from operations.recovery.bad_changes import Undecided
+from operations.recovery.bad_changes import UNDECIDED, Undecided
 from operations.recovery.undo import ItemUndone
 
 

@@ -66,7 +66,10 @@ class PlanHeader:
         made_at: when it was made, UTC.
         made_by: who made it.
         tool: name and version of the program.
-        counts: how much has no line in the plan though it is not as it should be, by what it is.
+        counts: how much has no line in the plan though it is not as it should be, by what it is
+            and why.
+        totals: how much is written all the same without a line each, by what it is: of a whole
+            table, about which an order says all there is to say.
     """
 
     command: str
@@ -78,7 +81,8 @@ class PlanHeader:
     made_at: datetime
     made_by: str
     tool: str
-    counts: Mapping[str, int] = field(default_factory=dict)
+    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    totals: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -248,6 +252,7 @@ def _header_line(header: PlanHeader) -> bytes:
             "made_by": header.made_by,
             "tool": header.tool,
             "counts": header.counts,
+            "totals": header.totals,
         }
     )
 
@@ -265,6 +270,7 @@ def _read_header(content: dict[str, Any]) -> PlanHeader:
         content["made_by"],
         content["tool"],
         content["counts"],
+        content["totals"],
     )
 
 

@@ -25,6 +25,7 @@ from stream_core.change import EventName
 from stream_core.history_row import HistoryRow
 from stream_core.item_id import item_id
 
+UNDECIDED = "the history does not say who made the change: it is not taken back"
 _WHOLE_ITEMS = (EventName.INSERT, EventName.REMOVE)
 
 

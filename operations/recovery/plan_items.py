@@ -8,6 +8,7 @@ from itertools import count
 from operations.execution.item_runner import ItemRun
 from operations.execution.item_writer import WriteOutcome
 from operations.execution.plan_file import PlanAction, PlanItem, action_on, state_digest
+from operations.recovery.bad_changes import UNDECIDED
 from operations.recovery.conditions import edits_at, is_guarded_in_part
 from operations.recovery.conflicts import as_value
 from operations.recovery.restore_items import ItemPlan, ItemResult
@@ -17,6 +18,8 @@ from stream_core.attribute_values import Item, same_value
 from stream_core.item_id import item_id
 
 _UNNEEDED = "it is what it was"
+_OTHER_VALUE = "another value is there"
+_MOST_REASONS, _OTHER_REASONS = 20, "other reasons"
 GUARDED_IN_PART = (
     "guarded in part: it has more than a condition can name, and what another writer changes at "
     "the same moment is put back"
@@ -62,28 +65,44 @@ def undone_items(items: Iterable[ItemUndone]) -> tuple[PlanItem, ...]:
     )
 
 
-def unplanned_undo(undone: Undone) -> dict[str, int]:
-    """How much of an undo is in no plan, though it is not as it should be, by what it is."""
-    refused = Counter(
-        item.outcome.value for item in undone.items if item.outcome and not item.is_clean
+def unplanned_undo(undone: Undone) -> dict[str, dict[str, int]]:
+    """How much of an undo is in no plan though it is not as it should be: what it is, and why."""
+    refused = (
+        (item.outcome.value, item.reason)
+        for item in undone.items
+        if item.outcome and not item.is_clean
     )
-    more = {
-        "conflict": len(undone.conflicts),
-        "undecided": len(undone.undecided),
-        "unknown": len(undone.unknown),
-    }
-    return {name: number for name, number in (refused | Counter(more)).items() if number}
+    conflicts = (("conflict", conflict.reason or _OTHER_VALUE) for conflict in undone.conflicts)
+    undecided = (("undecided", UNDECIDED) for _ in undone.undecided)
+    unknown = (("unknown", sentence) for sentence in undone.unknown)
+    return _by_reason([*refused, *conflicts, *undecided, *unknown])
 
 
-def unplanned_restore(plans: Iterable[ItemPlan]) -> dict[str, int]:
+def unplanned_restore(plans: Iterable[ItemPlan]) -> dict[str, dict[str, int]]:
     """The same of a restore: the items that it must not write, or does not know."""
-    refused = sum(bool(plan.refusal) for plan in plans)
-    return {"refused": refused} if refused else {}
+    return _by_reason(("refused", plan.refusal) for plan in plans if plan.refusal)
 
 
-def unplanned_text(counts: Mapping[str, int]) -> str:
+def _by_reason(unplanned: Iterable[tuple[str, str]]) -> dict[str, dict[str, int]]:
+    """Counts by what it is and why; of more reasons than a person reads, the most frequent ones."""
+    counts: dict[str, Counter[str]] = {}
+    for name, reason in unplanned:
+        counts.setdefault(name, Counter())[reason] += 1
+    by_reason: dict[str, dict[str, int]] = {}
+    for name, reasons in counts.items():
+        by_reason[name] = dict(reasons.most_common(_MOST_REASONS))
+        if remaining := reasons.total() - sum(by_reason[name].values()):
+            by_reason[name][_OTHER_REASONS] = remaining
+    return by_reason
+
+
+def unplanned_text(counts: Mapping[str, Mapping[str, int]]) -> str:
     """The same in words; empty: nothing is left out."""
-    unplanned = ", ".join(f"{number:,} {name}" for name, number in counts.items())
+    unplanned = "; ".join(
+        f"{number:,} {name}: {reason}"
+        for name, reasons in counts.items()
+        for reason, number in reasons.items()
+    )
     return unplanned and f"left out of the plan: {unplanned}"
 
 

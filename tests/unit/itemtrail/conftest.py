@@ -59,7 +59,7 @@ def run_on(monkeypatch, tmp_path):
     monkeypatch.setattr(
         "operations.execution.plan_header.describe", lambda _, name: described[name]
     )
-    for command in ("undo", "restore", "replica"):
+    for command in ("undo", "restore", "replica", "kept_plan"):
         monkeypatch.setattr(f"itemtrail.commands.{command}.describe", lambda *_: description)
 
     def run_on(*arguments, trail=None, library=None, **answers):

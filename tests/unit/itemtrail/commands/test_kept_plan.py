@@ -8,13 +8,16 @@ import pytest
 from itemtrail.commands.kept_plan import carried_out
 from itemtrail.records.kinds import PLAN, PLAN_ITEM, RESTORE, UNDO
 from operations.execution.pace import Pace
-from operations.execution.plan_file import Plan, read_plan, write_plan
+from operations.execution.plan_file import Plan, PlanAction, PlanItem, read_plan, write_plan
+from operations.recovery.bad_changes import UNDECIDED
+from tests.factories import text
 from tests.unit.itemtrail.library import (
     AGO,
     EVERY_ORDER,
     HEADER,
     PLANNED,
     RANGE,
+    REFUSED,
     REPAIRED,
     UNDONE,
     WRITTEN,
@@ -256,29 +259,66 @@ def test_a_repair_that_is_approved_does_what_it_has_shown(run):
 @pytest.mark.parametrize("how", ["--show", "--apply"])
 def test_what_a_plan_leaves_out_is_told_wherever_it_is_used(run, tmp_path, command, how):
     """A conflict that it had when it was made is no success later."""
-    counts = {"conflict": 2, "refused": 1}
+    counts = {"conflict": {"written since": 2, "shifted": 1}, "refused": {"unknown key": 1}}
     write_plan(tmp_path / "the.plan", Plan(replace(HEADER, command=command, counts=counts), ()))
     library = Library(write_undone=[], write_restored=[])
 
     status, _, err = run(command, "--plan", "the.plan", how, library=library)
 
     assert status == 1
-    assert "left out of the plan: 2 conflict, 1 refused, when the plan was made" in err
+    assert (
+        "left out of the plan: 2 conflict: written since; 1 conflict: shifted; 1 refused: unknown "
+        "key, when the plan was made"
+    ) in err
 
 
 @COMMANDS
 @pytest.mark.usefixtures("kept")
 def test_a_plan_says_what_has_no_line_in_it(tmp_path, command):
-    """The conflicts of an undo, what a restore may not write."""
+    """The conflicts of an undo, what a restore may not write, and why."""
     counts = read_plan(tmp_path / "the.plan").header.counts
 
     assert (
         counts
         == {
-            "undo": {"conflict": len(UNDONE.conflicts), "undecided": 1},
-            "restore": {"refused": 1},
+            "undo": {"conflict": {"again": len(UNDONE.conflicts)}, "undecided": {UNDECIDED: 1}},
+            "restore": {"refused": {REFUSED.refusal: 1}},
         }[command]
     )
+
+
+@pytest.mark.parametrize("command", ["undo", "restore", "repair"])
+def test_a_plan_stays_kept_whatever_is_answered(run, tmp_path, command):
+    """It is in its file before the question is asked, and the refusal says where."""
+    library = Library(repair=replace(REPAIRED, plan=PLANNED))
+
+    status, _, err = run(
+        *EVERY_ORDER[command], "--plan-out", "the.plan", "--apply", library=library
+    )
+
+    plan = read_plan(tmp_path / "the.plan")
+    assert (status, plan.header.command) == (2, command)
+    assert {"write_undone", "write_restored"} & set(library.order) == set()
+    *_, kept, refused = err.splitlines()
+    assert kept == "the plan is still in the.plan"
+    assert "nothing was written: without a terminal --apply needs --yes" in refused
+
+
+@pytest.mark.parametrize("words", [("repair", "1"), ("repair", "--plan", "the.plan", "--show")])
+def test_a_repair_lists_what_is_done_to_many_as_one(run, tmp_path, words):
+    """With three examples; each with --each."""
+    items = tuple(
+        PlanItem(n, {"Id": text(f"k{n}")}, PlanAction.DELETE, (), "01", None) for n in range(1, 6)
+    )
+    write_plan(tmp_path / "the.plan", Plan(replace(HEADER, command="repair"), items))
+    library = Library(repair=replace(REPAIRED, plan=items))
+
+    _, grouped, _ = run(*words, "--output", "table", library=library)
+    _, each, _ = run(*words, "--output", "table", "--each", library=library)
+
+    assert any("5 items: Id=k1, Id=k2, Id=k3, …" in line for line in lines_of(grouped))
+    assert [f"k{n}" in grouped for n in range(1, 6)] == [True] * 3 + [False] * 2
+    assert all(f"k{n}" in each for n in range(1, 6))
 
 
 def test_an_empty_plan_is_no_run(tmp_path, monkeypatch):

@@ -88,7 +88,9 @@ def content(path):
     [
         PLAN,
         Plan(replace(HEADER, history=None, stream_arn=None, watermark=None), ITEMS[:1]),
-        Plan(replace(HEADER, counts={"scanned": 3, "baselines": 2}), ()),
+        Plan(
+            replace(HEADER, counts={"conflict": {"written since": 2}}, totals={"baselines": 3}), ()
+        ),
     ],
 )
 def test_what_is_kept_is_read(path, plan):

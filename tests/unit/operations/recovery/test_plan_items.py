@@ -1,10 +1,11 @@
-"""What no condition can guard as a whole is noted in the plan."""
+"""What a plan says of its items, and of what it leaves out."""
 
 import pytest
 
 from operations.execution.plan_file import PlanAction, state_digest
-from operations.recovery.plan_items import GUARDED_IN_PART, undone_items
-from operations.recovery.undo import ItemUndone
+from operations.recovery.conflicts import Conflict
+from operations.recovery.plan_items import GUARDED_IN_PART, undone_items, unplanned_undo
+from operations.recovery.undo import ItemUndone, Undone
 from reports.states.differences import Difference, differences
 from tests.factories import item, number
 
@@ -37,3 +38,19 @@ def test_an_item_beyond_a_condition_is_noted(before, after, is_noted):
 
     assert (GUARDED_IN_PART in planned.notes) is is_noted
     assert planned.action in PlanAction
+
+
+def test_what_is_left_out_is_counted_by_reason():
+    """The most frequent reasons by name, of however many there are: a line is read by a person."""
+    reasons = ["written since", *(f"reason {n:02d}" for n in range(25)), "written since", ""]
+    conflicts = tuple(Conflict({}, ("A",), None, None, None, reason) for reason in reasons)
+
+    counts = unplanned_undo(Undone(False, (ItemUndone({}, (), (), conflicts),), ()))
+
+    (by_reason,) = counts.values()
+    assert list(counts) == ["conflict"]
+    assert sum(by_reason.values()) == len(conflicts)
+    assert (by_reason["written since"], by_reason["other reasons"]) == (2, 7)
+    assert unplanned_undo(Undone(False, (ItemUndone({}, (), (), conflicts[-1:]),), ())) == {
+        "conflict": {"another value is there": 1}
+    }
