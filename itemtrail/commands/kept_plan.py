@@ -17,12 +17,12 @@ from itemtrail.tables.layout import summary_line
 from itemtrail.tables.plan import plan_blocks
 from operations.deployed_tables import DeployedTables
 from operations.errors import RefusedError
-from operations.execution.item_runner import ItemRun
+from operations.execution.item_run import ItemRun
 from operations.execution.operator_name import operator_name
 from operations.execution.pace import Pace
 from operations.execution.plan_file import Plan, read_plan, write_plan
 from operations.execution.plan_header import PlanMaker, require_fit
-from operations.execution.run import PlanRun
+from operations.execution.run import PlanRun, RunChoice
 from operations.recovery.plan_items import unplanned_text
 from reports.access.table_description import describe
 from reports.deployment.stack import Stack
@@ -116,13 +116,8 @@ def carried_out(
     """
     if not plan.items:
         return
-    maker = plan_maker()
-    run = PlanRun(
-        *(deployment, plan, pace, maker.who, maker.tool),
-        is_kept=is_kept,
-        may_join=joins,
-        tell=tell,
-    )
+    choice = RunChoice(is_kept=is_kept, may_join=joins, tell=tell)
+    run = PlanRun(deployment, plan, pace, plan_maker(), choice)
     tell(f"run {run.run}")
     try:
         with closing(run.results()) as results:

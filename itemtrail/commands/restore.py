@@ -49,7 +49,7 @@ from itemtrail.tables.restore import (
     table_restore_blocks,
 )
 from operations.deployed_tables import DeployedTables
-from operations.execution.item_runner import ItemRun
+from operations.execution.item_run import ItemRun
 from operations.execution.pace import Pace
 from operations.execution.plan_file import Plan
 from operations.recovery.plan_items import restored_items, restored_results, unplanned_restore

@@ -12,7 +12,7 @@ from itemtrail.records.kinds import (
     Record,
     record_of,
 )
-from operations.execution.item_runner import ItemRun
+from operations.execution.item_run import ItemRun
 from operations.execution.item_writer import WriteOutcome
 from operations.recovery.conflicts import Conflict
 from operations.recovery.restore_items import ItemResult

@@ -15,7 +15,7 @@ from itemtrail.tables.outcomes import (
     outcome_columns,
     outcome_row,
 )
-from operations.execution.item_runner import ItemRun
+from operations.execution.item_run import ItemRun
 from operations.recovery.restore_items import ItemPlan, ItemResult
 from operations.recovery.restore_table import TableRestored
 from reports.states.differences import Difference

@@ -18,14 +18,18 @@ from more_itertools import chunked
 from operations.deployed_tables import DeployedTables
 from operations.errors import OperationError, RefusedError, RunEndedError
 from operations.execution.announcer import Announcer
+from operations.execution.attempts import Attempts
 from operations.execution.guard import require_followed
-from operations.execution.item_runner import ItemRun, ItemRunner, Unproven
+from operations.execution.item_run import ItemRun, Unproven
+from operations.execution.item_runner import ItemRunner
 from operations.execution.item_writer import WriteOutcome
 from operations.execution.journal import RunJournal, journal_path
 from operations.execution.pace import USUAL_PATIENCE_S, Pace
 from operations.execution.plan_file import Plan, PlanItem
+from operations.execution.plan_header import PlanMaker
 from operations.execution.service_clock import ServiceClock
 from operations.execution.standstill import Standstill
+from operations.execution.write_proof import without_proof
 from reports.access.parallel import in_order
 from stream_core.attribute_values import wire_json
 from stream_core.control_row import RunRow
@@ -45,29 +49,37 @@ def run_id(plan: Plan) -> str:
     return plan.digest.partition(":")[2][:_RUN_DIGITS]
 
 
-@dataclass
-class PlanRun:
-    """Carries a plan out; used once.
+@dataclass(frozen=True, slots=True)
+class RunChoice:
+    """How a plan is carried out, beside what is in it.
 
     Attributes:
-        who: who runs it, for whoever finds its changes later.
-        tool: name and version of this program.
-        journal_file: where it keeps what it did; by default in the current folder.
+        journal_file: where the run keeps what it did; by default in the current folder.
         is_kept: whether the plan is in a file; a plan made anew is another run.
         may_join: also where somebody else has begun it.
         tell: called with what there is to know, a line each, before anything is written.
     """
 
-    deployment: DeployedTables
-    plan: Plan
-    pace: Pace
-    who: str
-    tool: str
     journal_file: Path | None = None
     is_kept: bool = True
     may_join: bool = False
     tell: Callable[[str], object] = lambda _line: None
-    unsent: int = field(default=0, init=False)
+
+
+@dataclass
+class PlanRun:
+    """Carries a plan out; used once.
+
+    Attributes:
+        maker: who runs it, and with what program, for whoever finds its changes later.
+        choice: how it is run.
+    """
+
+    deployment: DeployedTables
+    plan: Plan
+    pace: Pace
+    maker: PlanMaker
+    choice: RunChoice = RunChoice()
     journal: RunJournal | None = field(default=None, init=False)
 
     @property
@@ -99,7 +111,7 @@ class PlanRun:
         return f"run {self.run}: {', '.join(parts)}; {self._how_to_go_on()}"
 
     def _how_to_go_on(self) -> str:
-        if self.is_kept:
+        if self.choice.is_kept:
             return f"{self.plan.header.command} --plan FILE --apply goes on with it"
         return (
             "the same command plans the rest anew, which is another run: "
@@ -134,27 +146,21 @@ class PlanRun:
         machine, deployment = self.pace.machine, self.deployment
         standstill = Standstill(machine, self.pace.wait_s(USUAL_PATIENCE_S))
         clock = ServiceClock(machine.now)
-        path = self.journal_file or journal_path(self.run)
+        path = self.choice.journal_file or journal_path(self.run)
         with RunJournal.opened(path, self.run, self.plan.digest) as journal:
             self.journal = journal
             clock.ask(lambda: deployment.dynamodb.describe_table(TableName=deployment.source_table))
             require_followed(deployment, self.pace)
             announcer = Announcer(deployment.dynamodb, deployment.reader, self._row(clock))
-            may_go_on = self.may_join or journal.is_begun
+            may_go_on = self.choice.may_join or journal.is_begun
             announcer.begin(standstill.patience(), may_go_on=may_go_on)
             journal.begun()
             if announcer.problem:
-                self.tell(announcer.problem)
+                self.choice.tell(announcer.problem)
             try:
-                yield ItemRunner(
-                    deployment,
-                    announcer,
-                    journal,
-                    clock,
-                    standstill,
-                    self.pace.rate,
-                    self.plan.header.command in _STRICT,
-                )
+                attempts = Attempts(deployment.reader, announcer, journal, clock)
+                is_strict = self.plan.header.command in _STRICT
+                yield ItemRunner(deployment, attempts, standstill, self.pace.rate, is_strict)
             except RefusedError:
                 raise
             except OperationError as error:
@@ -167,8 +173,8 @@ class PlanRun:
             header.command,
             wire_json(header.arguments).decode("utf-8"),
             self.plan.digest,
-            self.who,
-            self.tool,
+            self.maker.who,
+            self.maker.tool,
             header.stream_arn or header.table.arn,
             header.table.table_id,
             clock.earliest(),
@@ -192,7 +198,7 @@ class PlanRun:
         while unproven and machine.clock() < given_up:
             machine.sleep(_PROOF_PAUSE_S)
             unproven = yield from _proven(runner, unproven)
-        yield from map(runner.unproven, unproven)
+        yield from map(without_proof, unproven)
 
 
 def _proven(

@@ -4,8 +4,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import count
+from typing import TypeVar
 
-from operations.execution.item_runner import ItemRun
+from more_itertools import partition
+
+from operations.execution.item_run import ItemRun
 from operations.execution.item_writer import WriteOutcome
 from operations.execution.plan_file import PlanAction, PlanItem, action_on, state_digest
 from operations.recovery.bad_changes import UNDECIDED
@@ -17,6 +20,7 @@ from reports.states.differences import Difference
 from stream_core.attribute_values import Item, same_value
 from stream_core.item_id import item_id
 
+_Planned = TypeVar("_Planned", ItemPlan, ItemUndone)
 _UNNEEDED = "it is what it was"
 _OTHER_VALUE = "another value is there"
 _MOST_REASONS, _OTHER_REASONS = 20, "other reasons"
@@ -113,34 +117,32 @@ def restored_results(plans: Iterable[ItemPlan], results: Iterable[ItemRun]) -> I
         plans: all of its items.
         results: what became of those of `restored_items`, in any order.
     """
-    planned: dict[str, ItemPlan] = {}
-    for plan in plans:
-        if plan.is_in_plan:
-            planned[item_id(plan.keys)] = plan
-        else:
-            reason = plan.refusal or plan.doubt or ("" if plan.is_needed else _UNNEEDED)
-            yield ItemResult(plan, reason=reason)
+    planned, unwritten = _parted(plans)
+    for plan in unwritten:
+        reason = plan.refusal or plan.doubt or ("" if plan.is_needed else _UNNEEDED)
+        yield ItemResult(plan, reason=reason)
     for result in results:
         plan = planned[item_id(result.item.keys)]
-        reason = result.reason or plan.doubt
-        yield ItemResult(plan, result.outcome, reason, result.conflicts)
+        yield ItemResult(plan, result.outcome, result.reason or plan.doubt, result.conflicts)
 
 
 def undone_results(items: Iterable[ItemUndone], results: Iterable[ItemRun]) -> Iterator[ItemUndone]:
     """What became of each item of an undo; first those of which nothing was to be written.
 
     Args:
-        items: all of its items.
+        items: all of its items; of a plan that was kept, none is known.
         results: what became of those of `undone_items`, in any order.
     """
-    planned: dict[str, ItemUndone] = {}
-    for item in items:
-        if item.is_in_plan:
-            planned[item_id(item.keys)] = item
-        else:
-            yield item
+    planned, unwritten = _parted(items)
+    yield from unwritten
     for result in results:
         yield _undone(result, planned.get(item_id(result.item.keys)))
+
+
+def _parted(items: Iterable[_Planned]) -> tuple[dict[str, _Planned], list[_Planned]]:
+    """The items that are to be written, by id, and the others."""
+    unwritten, planned = partition(lambda item: item.is_in_plan, items)
+    return {item_id(item.keys): item for item in planned}, list(unwritten)
 
 
 def _undone(result: ItemRun, planned: ItemUndone | None) -> ItemUndone:

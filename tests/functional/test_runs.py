@@ -19,8 +19,7 @@ from operations.deployed_tables import DeployedTables
 from operations.execution.item_writer import WriteOutcome
 from operations.execution.pace import Pace
 from operations.execution.plan_file import Plan, write_plan
-from operations.execution.plan_header import PlanMaker
-from operations.execution.run import PlanRun, run_id
+from operations.execution.run import PlanRun, RunChoice, run_id
 from operations.recovery.run_changes import select_run
 from operations.recovery.undo import plan_undo
 from reports.access.own_writes import find_own_writes
@@ -30,7 +29,7 @@ from stream_core.item_id import item_id
 from tests.factories import complete, item, number, text
 from tests.fault_proxy import FaultProxy
 from tests.functional.test_restore_and_undo import trail  # noqa: F401 - a fixture
-from tests.unit.operations.execution.test_run import plan_of
+from tests.unit.operations.execution.test_run import MAKER, plan_of
 
 pytestmark = pytest.mark.functional
 
@@ -64,7 +63,8 @@ def deployment(trail, proxy, local_stack):  # noqa: F811 - the fixture
 
 
 def results_of(deployment, plan, folder, **options):
-    run = PlanRun(deployment, plan, Pace(), "ada", "itemtrail 1", folder / "run.jsonl", **options)
+    choice = RunChoice(folder / "run.jsonl", **options)
+    run = PlanRun(deployment, plan, Pace(), MAKER, choice)
     return {item_id(result.item.keys): result for result in run.results()}
 
 
@@ -172,8 +172,7 @@ def test_a_job_that_does_its_damage_again_is_no_run(trail, deployment, tmp_path)
 def kept_plan(trail, changes, path):  # noqa: F811 - the fixture
     """A plan for the trail's table, in a file."""
     table = describe(trail.dynamodb, trail.names.source)
-    maker = PlanMaker("ada", "itemtrail 1")
-    header = maker.header(trail.deployment, "undo", SOME_RANGE, table, Pace())
+    header = MAKER.header(trail.deployment, "undo", SOME_RANGE, table, Pace())
     plan = Plan(header, plan_of(*changes).items)
     write_plan(path, plan)
     return plan

@@ -10,7 +10,7 @@ from operations.backfill.mark import MarkOutcome, MarkResult
 from operations.backfill.plan import Backfill
 from operations.backfill.results import Counts, Problem
 from operations.enable import Stream
-from operations.execution.item_runner import ItemRun
+from operations.execution.item_run import ItemRun
 from operations.execution.item_writer import WriteOutcome
 from operations.execution.plan_file import PlanHeader, PlanTable
 from operations.recovery.bad_changes import BadItem, Selected, Undecided

@@ -14,7 +14,7 @@ from itemtrail.records import kinds as record_kinds
 from itemtrail.records.kinds import FieldKind
 from operations.enable import Stream
 from operations.errors import RefusedError
-from operations.execution.item_runner import ItemRun
+from operations.execution.item_run import ItemRun
 from operations.execution.item_writer import WriteOutcome
 from operations.recovery.plan_items import restored_items
 from operations.recovery.undo import Undone

@@ -19,7 +19,8 @@ from operations.execution.plan_file import (
     action_on,
     state_digest,
 )
-from operations.execution.run import PlanRun
+from operations.execution.plan_header import PlanMaker
+from operations.execution.run import PlanRun, RunChoice
 from reports.access.machine import Machine
 from reports.access.own_writes import find_own_writes
 from reports.states.differences import Difference, differences
@@ -37,6 +38,7 @@ CHANGES = {
 }
 """An item to update, one to delete, one to put: each before and after."""
 MADE = datetime(2026, 11, 30, tzinfo=UTC)
+MAKER = PlanMaker("ada", "itemtrail 1")
 
 
 def plan_item(place, identifier, old, new):
@@ -69,7 +71,7 @@ def world(session, tmp_path):
 def a_run(table, plan, **options):
     journal = options.pop("journal_file", table.folder / "run.jsonl")
     pace = options.pop("pace", None) or table.pace()
-    return PlanRun(table.deployment, plan, pace, "ada", "itemtrail 1", journal, **options)
+    return PlanRun(table.deployment, plan, pace, MAKER, RunChoice(journal, **options))
 
 
 def outcomes(run):

@@ -1,0 +1,119 @@
+"""The writes that a run was about to make, and what the history shows of them.
+
+A run that goes on has them from its journal, and one that goes on elsewhere from the history.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from operations.execution.announcer import Announcer
+from operations.execution.decision import Write
+from operations.execution.item_writer import WriteOutcome
+from operations.execution.journal import RunJournal
+from operations.execution.moments import Moments
+from operations.execution.plan_file import PlanItem
+from operations.execution.service_clock import ServiceClock
+from reports.access.row_reader import RowReader
+from reports.states.own_writes import state_digest
+from stream_core.control_row import OwnWrite, item_hash
+from stream_core.history_row import HistoryRow, time_text
+from stream_core.item_id import item_id
+from stream_core.retry import Patience
+
+# Stamps are whole seconds.
+_ROUNDING = timedelta(seconds=2)
+# API reference, TransactWriteItems: a token is known for ten minutes after its request.
+_TOKEN_LASTS = timedelta(minutes=10)
+# A repeat is tried for some time itself.
+_REPEATABLE = timedelta(minutes=8)
+_MAYBE_NOT_MADE = frozenset({WriteOutcome.CONFLICT, WriteOutcome.REFUSED})
+# A slow rate, or a laptop that slept: a change long after its announcement is another writer's.
+_ANNOUNCED_ANEW_AFTER = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """The attempts of a run at the items of its plan; may be asked side by side."""
+
+    reader: RowReader
+    announcer: Announcer
+    journal: RunJournal
+    clock: ServiceClock
+    _moments: Moments = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_moments", Moments(self.clock))
+
+    def announce(
+        self, writes: Iterable[tuple[PlanItem, Write]], patience: Patience
+    ) -> dict[int, OwnWrite]:
+        """Have writes kept and announced, in this order; nothing is written before.
+
+        Returns:
+            The attempts, by the number of their item.
+        """
+        now, row = self._moments.next(), self.announcer.row
+        attempts = {
+            item.number: OwnWrite(
+                row.run,
+                item.number,
+                item_hash(item_id(item.keys)),
+                state_digest(step.before),
+                state_digest(step.after),
+                step.repeats or now,
+                row.stream_arn,
+            )
+            for item, step in writes
+        }
+        if attempts:
+            self.journal.about_to_write(attempts.values())
+            self.announcer.announce(list(attempts.values()), patience)
+        return attempts
+
+    def at_item(self, item: PlanItem) -> list[OwnWrite]:
+        """The writes of an item that this run, here or elsewhere, was about to make."""
+        row, identifier = self.announcer.row, item_id(item.keys)
+        hashed = item_hash(identifier)
+        here = [
+            OwnWrite(
+                *(row.run, item.number, hashed, tried.before, tried.after, tried.at, row.stream_arn)
+            )
+            for tried in self.journal.attempts.get(item.number, [])
+        ]
+        return here + (self.announcer.announced(identifier) if self.announcer.is_known else [])
+
+    def rows_since(self, attempts: Sequence[OwnWrite], item: PlanItem) -> list[HistoryRow]:
+        """The rows of an item since this run was first about to write it."""
+        since = min(attempt.at for attempt in attempts) - _ROUNDING
+        return list(self.reader.rows(item_id(item.keys), after=time_text(since)))
+
+    def own_rows(
+        self, attempts: Sequence[OwnWrite], rows: Sequence[HistoryRow]
+    ) -> list[HistoryRow]:
+        """Those of an item's rows that this run has made."""
+        own = self.announcer.own(attempts, rows)
+        return [row for row in rows if own.run_of(row) is not None]
+
+    def is_open(self, attempts: Sequence[OwnWrite], item: PlanItem) -> bool:
+        """Whether the latest attempt may have been carried out without being in the history."""
+        outcome, _ = self.journal.done.get(item.number, (None, ""))
+        if outcome in _MAYBE_NOT_MADE:
+            # It was answered.
+            return False
+        ended = max(attempt.at for attempt in attempts) + _TOKEN_LASTS
+        is_long_ago = ended < self.clock.earliest()
+        return not (is_long_ago and self.reader.watermark.covers(ended))
+
+    def is_repeatable(self, attempt: OwnWrite) -> bool:
+        """Whether the service still knows a request by the name of an attempt."""
+        return self.clock.latest() - attempt.at < _REPEATABLE
+
+    def is_stale(self, attempt: OwnWrite) -> bool:
+        """Whether a write would come too long after its announcement to be known by it."""
+        return self.clock.earliest() - attempt.at > _ANNOUNCED_ANEW_AFTER
+
+
+def latest_of(attempts: Iterable[OwnWrite]) -> OwnWrite:
+    """The attempt that was announced last."""
+    return max(attempts, key=lambda attempt: attempt.at)

@@ -1,0 +1,95 @@
+"""What became of writes whose answer does not tell it: what the history shows of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from operations.execution.attempts import Attempts, latest_of
+from operations.execution.decision import Decided, conflicts_of_plan, decide
+from operations.execution.item_run import ItemRun, Unproven
+from operations.execution.item_writer import ItemWriter, WriteOutcome, has_all
+from operations.execution.plan_file import PlanItem
+from reports.states.differences import differences
+from stream_core.attribute_values import Item, own_attributes, same_item
+from stream_core.change import EventName
+from stream_core.control_row import OwnWrite
+from stream_core.errors import IntegrityError
+from stream_core.history_row import HistoryRow
+
+_NOT_RECORDED = (
+    "its write is not in the history yet: whether something was added to it at the last moment is "
+    "known only then; the same command looks again"
+)
+_PERHAPS_TAKEN = (
+    "it was deleted with more in it than the plan saw, perhaps by this run, whose answer was lost: "
+    "see its history"
+)
+
+
+@dataclass(frozen=True)
+class WriteProof:
+    """Looks for the writes of a run in the history; may be asked side by side."""
+
+    attempts: Attempts
+    writer: ItemWriter
+
+    def of_item(self, unproven: Unproven) -> ItemRun | None:
+        """What became of an item; None: the history does not show it yet."""
+        item, result, seen = unproven.result.item, unproven.result, unproven.seen
+        try:
+            attempts = self.attempts.at_item(item)
+            rows = self.attempts.rows_since(attempts, item)
+            is_own = bool(self.attempts.own_rows(attempts, rows))
+            live = own_attributes(self.writer.read(item.keys)) if is_own else None
+        except (ClientError, BotoCoreError, IntegrityError):
+            return None
+        if is_own:
+            is_set_back = result.outcome is WriteOutcome.CONFLICT
+            written = replace(result, outcome=WriteOutcome.WRITTEN, reason="")
+            return of_recorded(item, live) if is_set_back else written
+        return None if seen is None else self._with_taken(unproven, seen, attempts, rows)
+
+    def _with_taken(
+        self,
+        unproven: Unproven,
+        seen: Item,
+        attempts: Sequence[OwnWrite],
+        rows: Sequence[HistoryRow],
+    ) -> ItemRun | None:
+        """What a delete came to that the history shows with all that it took."""
+        item, last = unproven.result.item, _last_delete(attempts, rows)
+        if last is None or not has_all(last, differences({}, seen)):
+            return None
+        if same_item(own_attributes(last), seen):
+            return unproven.result
+        if not unproven.is_answered:
+            return ItemRun(item, WriteOutcome.CONFLICT, _PERHAPS_TAKEN)
+        back = self.writer.put_back(item.keys, last)
+        return ItemRun(item, back.outcome, back.reason, conflicts_of_plan(item, back.item))
+
+
+def without_proof(unproven: Unproven) -> ItemRun:
+    """What is said of an item of which the history shows nothing in time.
+
+    It is not kept as done: the run looks again when it is run again.
+    """
+    if unproven.seen is None:
+        return unproven.result
+    return replace(unproven.result, reason=_NOT_RECORDED, is_proven=False)
+
+
+def of_recorded(item: PlanItem, live: Item | None) -> ItemRun:
+    """What is said of an item that this run has written, as it is by now."""
+    step = decide(item, live, is_tried=True, is_recorded=True, is_strict=False)
+    assert isinstance(step, Decided)  # noqa: S101 - what is recorded is not written again
+    return ItemRun(item, step.outcome, step.reason, step.conflicts)
+
+
+def _last_delete(attempts: Sequence[OwnWrite], rows: Sequence[HistoryRow]) -> Item | None:
+    """The item as its delete took it, if that is the last change and may be this run's."""
+    if not rows:
+        return None
+    change = rows[-1].change
+    is_before = change.created_at < latest_of(attempts).at.replace(microsecond=0)
+    return None if is_before or change.event_name is not EventName.REMOVE else change.old_image
