@@ -17,8 +17,9 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from itemtrail.commands.backfill import backfill, enable
+from itemtrail.commands.backfill import backfill
 from itemtrail.commands.deployment import doctor, status
+from itemtrail.commands.enable import enable
 from itemtrail.commands.items import as_of, blame, diff, history, timeline
 from itemtrail.commands.many_items import between, changes, table_as_of
 from itemtrail.commands.redrive import redrive

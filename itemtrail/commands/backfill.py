@@ -1,82 +1,56 @@
-"""The commands that start on a living table: enable, backfill."""
+"""The command that brings the items of a living table in: backfill."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import click
+from rich.console import RenderableType
 
+from itemtrail.commands.kept_plan import (
+    keep_and_ask,
+    kept_plan,
+    plan_maker,
+    planned_tables,
+    report_unplanned,
+    show_kept,
+)
 from itemtrail.exit_status import CLEAN, FINDINGS
 from itemtrail.options.operation_target import (
     OperationTarget,
-    apply_option,
     backfill_target_options,
     consumers_meant,
     consumers_there,
     default_state,
-    place_options,
     rate_option,
     segments_option,
 )
-from itemtrail.options.plan import approval_options
-from itemtrail.options.target import Target, output_option
+from itemtrail.options.plan import PlanChoice, plan_options
+from itemtrail.options.target import output_option
 from itemtrail.output.answer import Answer, chosen_form, give, tell
 from itemtrail.output.approval import Approval, Stakes, require_approval
 from itemtrail.output.dry_run import dry_run
 from itemtrail.output.progress import ProgressBar
-from itemtrail.records.backfill import backfill_record, problem_records, stream_record
-from itemtrail.records.kinds import PROBLEM, STREAM
+from itemtrail.records.backfill import backfill_record, problem_records
+from itemtrail.records.kinds import PROBLEM
 from itemtrail.tables import cells
-from itemtrail.tables.backfill import backfill_blocks, gap_text, stream_blocks
-from itemtrail.tables.layout import summary_line, titled
+from itemtrail.tables.backfill import backfill_blocks, gap_text, outline_blocks
+from itemtrail.tables.layout import summary_line
 from operations.backfill.mark import MarkOutcome, MarkResult
 from operations.backfill.plan import Backfill
 from operations.backfill.plan import backfill as backfill_table
 from operations.deployed_tables import DeployedTables
-from operations.enable import Stream
-from operations.enable import enable as enable_stream
+from operations.errors import RefusedError
 from operations.execution.pace import Pace
+from operations.execution.plan_file import Plan
+from operations.execution.plan_header import by_reason, require_same_table
 from reports.access.clients import CONCURRENCY
-from reports.deployment.stack import Consumer
+from reports.access.table_description import TableDescription, describe
+from reports.deployment.stack import Consumer, Stack
 from stream_core.history_row import time_text
 
 _MOST_SEGMENTS = 256
-
-
-@click.command(short_help="Turn a table's stream on, with both images.")
-@click.argument("table")
-@click.option(
-    "--history-table",
-    metavar="NAME",
-    help="Its history, where there is one already: told that the stream is of this very table.",
-)
-@apply_option
-@place_options
-@output_option
-def enable(table: str, output: str | None, target: Target, *, apply: bool) -> int:
-    """Turn the stream of TABLE on, with old and new images, as the deployment needs it.
-
-    A dry run unless --apply. A stream that is on with another view type has readers that need to
-    know first: it is left as it is, and the message says what to do instead (exit 2). Where the
-    stream of a table was off that has a history already, name that with --history-table.
-
-    \b
-    Example:
-      itemtrail enable Employee
-      itemtrail enable Employee --apply
-    """  # noqa: D301
-    form, session = chosen_form(output), target.session()
-    stream = enable_stream(
-        session,
-        target.endpoint_url,
-        table,
-        history_table=target.history_table,
-        apply=apply,
-        pace=Pace(),
-    )
-    record = stream_record(stream)
-    summary = summary_line(_stream_summary(stream), good=stream.was_on or stream.applied)
-    give(Answer(STREAM, [record], stream_blocks(stream), lambda: record, [summary]), form)
-    return CLEAN
 
 
 @click.command(short_help="Existing items into the history and the replica.")
@@ -98,7 +72,7 @@ def enable(table: str, output: str | None, target: Target, *, apply: bool) -> in
     help="Take the items from a full export in DYNAMODB_JSON, s3://BUCKET/PREFIX/AWSDynamoDB/ID or "
     "a copy of that folder, which takes no capacity of the table.",
 )
-@approval_options("deletes")
+@plan_options("deletes")
 @backfill_target_options
 @output_option
 def backfill(  # noqa: PLR0913 - an option each
@@ -111,8 +85,7 @@ def backfill(  # noqa: PLR0913 - an option each
     target: OperationTarget,
     no_history: bool,
     no_replica: bool,
-    apply: bool,
-    approval: Approval,
+    plan: PlanChoice,
 ) -> int:
     """Bring the items of a table that is in use into its history and its replica.
 
@@ -126,64 +99,186 @@ def backfill(  # noqa: PLR0913 - an option each
       itemtrail backfill --stack employee-trail
       itemtrail backfill --stack employee-trail --rate 500 --state backfill.json --apply --yes
       itemtrail backfill --no-replica --stack employee-trail --apply --yes --output json
+      itemtrail backfill --stack employee-trail --plan-out backfill.plan
+      itemtrail backfill --plan backfill.plan --apply --stack employee-trail
       itemtrail backfill --from-export ./export/AWSDynamoDB/01693685827463-2d8752fd \\
         --stack employee-trail
     """  # noqa: D301
-    if no_history and no_replica:
+    form, kept = chosen_form(output), kept_plan(plan)
+    if kept is not None and not plan.apply:
+        return show_kept(kept, form, is_each=False)
+    if kept is None:
+        deployment, stack = target.find()
+        what = _what(no_history=no_history, no_replica=no_replica, segments=segments, export=export)
+    else:
+        deployment, stack = planned_tables(kept, "backfill", target)
+        what = kept.header.arguments
+    order = _BackfillOrder(
+        deployment,
+        stack,
+        consumers_meant(
+            list(map(Consumer, what["consumers"])), consumers_there(deployment, stack), stack
+        ),
+        what,
+        state_path or default_state("backfill", deployment.source_table),
+        rate,
+        plan.approval.deletes,
+    )
+    result = order.follow(plan, form) if kept is None else order.follow_kept(kept)
+    _give_backfill(result, order.consumers, deployment.source_table, form)
+    status = CLEAN if _is_clean(result) else FINDINGS
+    return status if kept is None else max(status, report_unplanned(kept))
+
+
+def _what(
+    *, no_history: bool, no_replica: bool, segments: int, export: str | None
+) -> Mapping[str, Any]:
+    """What is asked for, as the arguments of a plan."""
+    left_out = {Consumer.HISTORY_WRITER: no_history, Consumer.REPLICA_WRITER: no_replica}
+    if all(left_out.values()):
         raise click.UsageError(
             "--no-history and --no-replica leave nothing to do: give one of them at most",
             click.get_current_context(),
         )
-    form, (deployment, stack) = chosen_form(output), target.find()
-    left_out = {Consumer.HISTORY_WRITER: no_history, Consumer.REPLICA_WRITER: no_replica}
-    requested = (
-        [consumer for consumer in Consumer if not left_out[consumer]]
-        if any(left_out.values())
-        else []
-    )
-    consumers = consumers_meant(requested, consumers_there(deployment, stack), stack)
-    state = state_path or default_state("backfill", deployment.source_table)
-    if apply:
-        _require_approval(deployment, consumers, form, approval)
-    try:
-        with ProgressBar() as progress:
-            result = backfill_table(
-                deployment,
-                stack=stack,
-                export=export,
-                segments=segments,
-                apply=apply,
-                state_path=state,
-                deletes=approval.deletes,
-                history=Consumer.HISTORY_WRITER in consumers,
-                replica=Consumer.REPLICA_WRITER in consumers,
-                pace=Pace(rate, progress=progress),
-            )
-    except KeyboardInterrupt:
-        if apply and state.exists():
-            tell(f"interrupted: run the same command again, it goes on from {state}")
-        raise
-    _give_backfill(result, consumers, deployment.source_table, form)
-    return CLEAN if _is_clean(result) else FINDINGS
+    asked_for = [consumer for consumer in Consumer if not left_out[consumer]]
+    if export is not None and "://" not in export:
+        # The same place from wherever the plan is carried out.
+        export = str(Path(export).absolute())
+    consumers = asked_for if any(left_out.values()) else []
+    what = {"consumers": consumers, "segments": segments, "export": export}
+    return {name: value for name, value in what.items() if value is not None}
 
 
-def _require_approval(
-    deployment: DeployedTables, consumers: Collection[Consumer], form: str, approval: Approval
-) -> None:
-    """Show what a backfill would do, and return only if it is approved.
+@dataclass(frozen=True)
+class _BackfillOrder:
+    """What was asked for.
 
-    It is not counted first: to count is to read the whole table, as to do it is.
+    Attributes:
+        consumers: for which the items are brought in.
+        what: the same, the segments and the export, as the arguments of a plan.
     """
-    source, replica = deployment.source_table, deployment.replica_table
-    parts = {
-        Consumer.HISTORY_WRITER: f"baselines would be added to the history "
-        f"{deployment.history_table}",
-        Consumer.REPLICA_WRITER: f"its items would be written into the replica {replica} where "
-        "they differ",
-    }
-    text = " and ".join(parts[consumer] for consumer in consumers)
-    plan = [titled(f"Plan: backfill of {source}")]
-    require_approval(plan, form, Stakes(source, f"of {source} {text}"), approval)
+
+    deployment: DeployedTables
+    stack: Stack | None
+    consumers: Collection[Consumer]
+    what: Mapping[str, Any]
+    state: Path
+    rate: float | None
+    deletes: str | None
+
+    def follow(self, choice: PlanChoice, form: str) -> Backfill:
+        """Count what would be done, keep it as a plan, or do it, as was asked.
+
+        It is not counted only to be asked for: to count is to read the whole table, as to do it is.
+        """
+        if choice.apply and choice.plan_out is None:
+            self._require_approval(self._outline(), form, choice.approval)
+            return self._carried_out(apply=True)
+        counted = self._carried_out(apply=False)
+        blocks = backfill_blocks(counted, self.consumers, self.deployment.source_table)
+        keep_and_ask(
+            lambda: self._plan(counted),
+            choice,
+            lambda: self._require_approval(blocks, form, choice.approval),
+        )
+        return self._carried_out(apply=True) if choice.apply else counted
+
+    def follow_kept(self, plan: Plan) -> Backfill:
+        """Do what a plan says that was kept.
+
+        Raises:
+            RefusedError: it is for another replica.
+        """
+        if Consumer.REPLICA_WRITER in self.consumers:
+            planned = plan.header.arguments["replica"]
+            require_same_table(planned["arn"], planned["id"], self._replica())
+        return self._carried_out(apply=True)
+
+    def _carried_out(self, *, apply: bool) -> Backfill:
+        try:
+            with ProgressBar() as progress:
+                return backfill_table(
+                    self.deployment,
+                    stack=self.stack,
+                    export=self.what.get("export"),
+                    segments=self.what["segments"],
+                    apply=apply,
+                    state_path=self.state,
+                    deletes=self.deletes,
+                    history=Consumer.HISTORY_WRITER in self.consumers,
+                    replica=Consumer.REPLICA_WRITER in self.consumers,
+                    pace=Pace(self.rate, progress=progress),
+                )
+        except KeyboardInterrupt:
+            if apply and self.state.exists():
+                tell(f"interrupted: run the same command again, it goes on from {self.state}")
+            raise
+
+    def _plan(self, counted: Backfill) -> Plan:
+        """The plan of what was counted.
+
+        Raises:
+            RefusedError: not all of the table was.
+        """
+        if not counted.finished:
+            raise RefusedError(
+                "no plan was kept: not all of the table could be read"
+                + ("" if counted.ended is None else f" ({counted.ended})")
+            )
+        arguments = {**self.what, "consumers": list(self.consumers)}
+        if Consumer.REPLICA_WRITER in self.consumers:
+            replica = self._replica()
+            arguments["replica"] = {"arn": replica.arn, "id": replica.table_id}
+        header = plan_maker().header(self.deployment, "backfill", arguments, self._source(), Pace())
+        totals = {
+            Consumer.HISTORY_WRITER: ("baselines in the history", counted.counts.baselines),
+            Consumer.REPLICA_WRITER: ("items settled in the replica", counted.counts.settled),
+        }
+        refused = (("refused", problem.reason) for problem in counted.problems)
+        return Plan(
+            replace(
+                header,
+                counts=by_reason(refused),
+                totals=dict(totals[consumer] for consumer in self.consumers),
+            ),
+            (),
+        )
+
+    def _outline(self) -> Iterator[RenderableType]:
+        """What would be done, uncounted."""
+        deployment = self.deployment
+        tables = {
+            Consumer.HISTORY_WRITER: deployment.history_table,
+            Consumer.REPLICA_WRITER: deployment.replica_table,
+        }
+        return outline_blocks(
+            deployment.source_table,
+            self.what.get("export"),
+            self._source().items,
+            {consumer: str(tables[consumer]) for consumer in self.consumers},
+        )
+
+    def _require_approval(
+        self, blocks: Iterable[RenderableType], form: str, approval: Approval
+    ) -> None:
+        """Show what would be done, and return only if it is approved."""
+        source, parts = (
+            self.deployment.source_table,
+            {
+                Consumer.HISTORY_WRITER: "baselines would be added to the history "
+                f"{self.deployment.history_table}",
+                Consumer.REPLICA_WRITER: "its items would be written into the replica "
+                f"{self.deployment.replica_table} where they differ",
+            },
+        )
+        text = " and ".join(parts[consumer] for consumer in self.consumers)
+        require_approval(blocks, form, Stakes(source, f"of {source} {text}"), approval)
+
+    def _source(self) -> TableDescription:
+        return describe(self.deployment.dynamodb, self.deployment.source_table)
+
+    def _replica(self) -> TableDescription:
+        return describe(self.deployment.replica_client, str(self.deployment.replica_table))
 
 
 def _is_clean(result: Backfill) -> bool:
@@ -243,13 +338,3 @@ def _mark_text(mark: MarkResult) -> str:
         MarkOutcome.THERE: f"the history is marked as complete since {since} already",
         MarkOutcome.REFUSED: f"the history gets no mark that it is complete: {mark.reason}",
     }[mark.outcome]
-
-
-def _stream_summary(stream: Stream) -> str:
-    if stream.was_on:
-        return f"the stream of {stream.table} is on already, with both images: nothing was changed"
-    if stream.applied:
-        return f"the stream of {stream.table} is on now, with both images"
-    if stream.arn is not None:
-        return f"another program has just turned the stream of {stream.table} on, with both images"
-    return dry_run(f"the stream of {stream.table}, which is off, would be on with both images")

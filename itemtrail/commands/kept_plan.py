@@ -21,9 +21,8 @@ from operations.execution.item_run import ItemRun
 from operations.execution.operator_name import operator_name
 from operations.execution.pace import Pace
 from operations.execution.plan_file import Plan, read_plan, write_plan
-from operations.execution.plan_header import PlanMaker, require_fit
+from operations.execution.plan_header import PlanMaker, require_fit, unplanned_text
 from operations.execution.run import PlanRun, RunChoice
-from operations.recovery.plan_items import unplanned_text
 from reports.access.table_description import describe
 from reports.deployment.stack import Stack
 
@@ -156,6 +155,7 @@ def _would(plan: Plan) -> str:
     """What would be done, of which a whole table has no line an item."""
     totals = plan.header.totals
     if totals:
-        return " and ".join(f"{number:,} {what}" for what, number in totals.items())
+        parts = " and ".join(f"{number:,} {what}" for what, number in totals.items())
+        return f"there would be {parts}"
     writes = len(plan.items) - plan.deletes
     return f"{cells.count_of(writes, 'item')} would be written and {plan.deletes:,} deleted"

@@ -100,7 +100,7 @@ from stream_core.history_row import time_text
 @set_option
 @each_option
 @rate_option
-@plan_options("most")
+@plan_options("most", has_run=True)
 @source_target_options
 @output_option
 def restore(  # noqa: PLR0913 - an option each

@@ -91,7 +91,7 @@ _RANGE = ("since", "until")
 )
 @each_option
 @rate_option
-@plan_options("most")
+@plan_options("most", has_run=True)
 @source_target_options
 @output_option
 def undo(  # noqa: PLR0913 - an option each

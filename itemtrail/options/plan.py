@@ -55,21 +55,22 @@ _PLAN_FILE = (
     ),
     click.option("--show", is_flag=True, help="With --plan: show it."),
     click.option(
-        "--join",
-        "joins",
-        is_flag=True,
-        help="With --plan --apply: go on with it also where somebody else has begun to.",
-    ),
-    click.option(
         "--approve",
         metavar="DIGEST",
         help="With --plan: only if this is its digest (sha256:…).",
     ),
 )
-_BRAKES = {"most": _MOST, "deletes": _DELETES}
+_JOIN = click.option(
+    "--join",
+    "joins",
+    is_flag=True,
+    help="With --plan --apply: go on with it also where somebody else has begun to.",
+)
+_APPROVALS = {"yes": _YES, "most": _MOST, "deletes": _DELETES}
 # What says how, and not what; the plan says what.
-_ABOUT_A_PLAN = {"plan_file", "show", "apply", "approve", "joins", "yes", "is_each", *_BRAKES}
-_BESIDE_A_PLAN = {*_ABOUT_A_PLAN, "rate", "output", "tz", *OperationTarget.__dataclass_fields__}
+_ABOUT_A_PLAN = {"plan_file", "show", "apply", "approve", "joins", "is_each", *_APPROVALS}
+_ABOUT_A_RUN = {"rate", "state_path", "output", "tz"}
+_BESIDE_A_PLAN = {*_ABOUT_A_PLAN, *_ABOUT_A_RUN, *OperationTarget.__dataclass_fields__}
 
 
 @dataclass(frozen=True)
@@ -93,51 +94,35 @@ class PlanChoice:
     joins: bool = False
 
 
-def plan_options(*brakes: str) -> Callable[[Command], Command]:
+def plan_options(*brakes: str, has_run: bool = False) -> Callable[[Command], Command]:
     """Add `--apply`, and the options about a plan; they arrive as `plan`.
 
     Args:
         brakes: which of `most` and `deletes` there is beside `yes`.
+        has_run: whether to carry it out is a run, which somebody else may have begun.
     """
+    names = ("yes", *brakes)
+    options = [
+        *(_APPROVALS[name] for name in _APPROVALS if name in names),
+        *_PLAN_FILE,
+        *([_JOIN] if has_run else []),
+    ]
 
     def add(command: Command) -> Command:
         @functools.wraps(command)
-        def with_plan(approval: Approval, **values: Any) -> Any:
+        def with_plan(**values: Any) -> Any:
             plan = PlanChoice(
                 values.pop("apply"),
-                approval,
+                Approval(**{name: values.pop(name) for name in names}),
                 values.pop("plan_out"),
                 values.pop("plan_file"),
                 values.pop("approve"),
-                values.pop("joins"),
+                values.pop("joins", False),
             )
             _require_sense(plan, is_shown=values.pop("show"))
             return command(plan=plan, **values)
 
         wrapped: Any = with_plan
-        for option in reversed(_PLAN_FILE):
-            wrapped = option(wrapped)
-        return approval_options(*brakes)(wrapped)  # type: ignore[no-any-return]
-
-    return add
-
-
-def approval_options(*brakes: str) -> Callable[[Command], Command]:
-    """Add `--apply` and the options that say what is approved; they arrive as `approval`.
-
-    Args:
-        brakes: which of `most` and `deletes` there is beside `yes`.
-    """
-    options = [_YES, *(option for name, option in _BRAKES.items() if name in brakes)]
-
-    def add(command: Command) -> Command:
-        @functools.wraps(command)
-        def with_approval(**values: Any) -> Any:
-            names = {"yes", *brakes}
-            approval = Approval(**{name: values.pop(name) for name in names})
-            return command(approval=approval, **values)
-
-        wrapped: Any = with_approval
         for option in reversed(options):
             wrapped = option(wrapped)
         return apply_option(wrapped)  # type: ignore[no-any-return]
@@ -185,8 +170,10 @@ def _resolved(value: Any, parameter: click.Parameter) -> Any:
 def _require_sense(plan: PlanChoice, *, is_shown: bool) -> None:
     context = click.get_current_context()
     if plan.plan_file is None:
-        if is_shown or plan.digest is not None or plan.joins:
-            raise click.UsageError("--show, --approve and --join are for --plan FILE", context)
+        beside = {"--show": is_shown, "--approve": plan.digest is not None, "--join": plan.joins}
+        for option, is_given in beside.items():
+            if is_given:
+                raise click.UsageError(f"{option} is for --plan FILE", context)
         return
     if is_shown == plan.apply:
         raise click.UsageError(

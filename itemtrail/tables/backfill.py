@@ -1,7 +1,7 @@
 """What `enable` and `backfill` show."""
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from rich.console import Group, RenderableType
 from rich.table import Column
@@ -22,6 +22,26 @@ def stream_blocks(stream: Stream) -> Iterator[RenderableType]:
     if stream.arn is not None:
         yield _to_copy(stream.arn)
         yield ""
+
+
+def outline_blocks(
+    source: str, export: str | None, items: int | None, tables: Mapping[Consumer, str]
+) -> Iterator[RenderableType]:
+    """What a backfill would do, without the counts that only reading all of it gives.
+
+    Args:
+        source: the table.
+        export: where its items are taken from instead; None: from the table.
+        items: about how many it has; None: the engine does not say.
+        tables: what is written, for each consumer that is worked for.
+    """
+    begun = f"from the export {export}" if export else f"about {items or 0:,} items"
+    texts = {
+        Consumer.HISTORY_WRITER: "a baseline of each without a beginning there, into the history ",
+        Consumer.REPLICA_WRITER: "each that differs there, into the replica ",
+    }
+    lines = (f"{texts[consumer]}{table}" for consumer, table in tables.items())
+    yield titled(f"Plan: backfill of {source}", *map(cells.plain, [begun, *lines]), "")
 
 
 def backfill_blocks(

@@ -8,6 +8,7 @@ from rich.text import Text
 from itemtrail.tables import cells
 from itemtrail.tables.outcomes import outcome_blocks, outcome_row
 from operations.execution.plan_file import Plan, PlanAction, PlanItem
+from stream_core.attribute_values import wire_json
 
 _FROM_SOURCE = "as it is in the source when this is carried out"
 
@@ -23,7 +24,7 @@ def plan_blocks(plan: Plan, *, is_each: bool = False) -> Iterator[RenderableType
         f"Plan: {header.command} of {header.table.arn}", rows, is_each=is_each
     )
     for name, value in header.arguments.items():
-        yield Text.assemble((f"{name}: ", "dim"), cells.plain(str(value)))
+        yield Text.assemble((f"{name}: ", "dim"), cells.plain(_text(value)))
     for name, reasons in header.counts.items():
         for reason, count in reasons.items():
             yield Text.assemble((f"{name}: ", "dim"), f"{count:,}, {cells.printable(reason)}")
@@ -37,3 +38,7 @@ def plan_blocks(plan: Plan, *, is_each: bool = False) -> Iterator[RenderableType
 def _values(item: PlanItem) -> tuple[str, ...]:
     """Where the values are from, of an item that a plan has none of."""
     return () if item.edits or item.action is PlanAction.DELETE else (_FROM_SOURCE,)
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else wire_json(value).decode("utf-8")

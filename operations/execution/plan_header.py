@@ -1,6 +1,7 @@
 """For which table a plan was made, and whether that is the one it would be carried out on."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,8 @@ from operations.execution.pace import Pace
 from operations.execution.plan_file import Plan, PlanHeader, PlanTable
 from reports.access.table_description import TableDescription, describe
 from reports.states.watermark import Watermark
+
+_MOST_REASONS, _OTHER_REASONS = 20, "other reasons"
 
 
 @dataclass(frozen=True)
@@ -82,20 +85,28 @@ def require_fit(
         raise RefusedError(
             f"the plan is of itemtrail {header.command}, not of {command}: give it to that command"
         )
-    planned = header.table
-    if planned.arn != table.arn:
-        raise RefusedError(f"the plan is for {planned.arn}, not for {table.arn or table.name}")
-    if planned.table_id != table.table_id:
-        raise RefusedError(
-            f"the plan is for an older table of the name '{table.name}', which was deleted: make "
-            "the plan anew"
-        )
+    require_same_table(header.table.arn, header.table.table_id, table)
     _require_same_history(header, deployment)
     source = describe(deployment.dynamodb, deployment.source_table)
     if header.stream_arn != source.stream_arn:
         raise RefusedError(
             f"the stream of '{source.name}' was switched since the plan was made, and what was "
             "written in between may be in no history: make the plan anew"
+        )
+
+
+def require_same_table(arn: str, table_id: str, table: TableDescription) -> None:
+    """See that a table is the one of a plan.
+
+    Raises:
+        RefusedError: it is another one, be it of the same name.
+    """
+    if arn != table.arn:
+        raise RefusedError(f"the plan is for {arn}, not for {table.arn or table.name}")
+    if table_id != table.table_id:
+        raise RefusedError(
+            f"the plan is for an older table of the name '{table.name}', which was deleted: make "
+            "the plan anew"
         )
 
 
@@ -112,3 +123,27 @@ def _name_of(deployment: DeployedTables, table: str) -> str:
     """The name of a table that no other one has, where the engine gives it."""
     described = describe(deployment.dynamodb, table)
     return described.arn or described.name
+
+
+def by_reason(unplanned: Iterable[tuple[str, str]]) -> dict[str, dict[str, int]]:
+    """Counts by what it is and why; of more reasons than a person reads, the most frequent ones."""
+    counts: dict[str, Counter[str]] = {}
+    for name, reason in unplanned:
+        counts.setdefault(name, Counter())[reason] += 1
+    return {name: _most_frequent(reasons) for name, reasons in counts.items()}
+
+
+def _most_frequent(reasons: Counter[str]) -> dict[str, int]:
+    frequent = dict(reasons.most_common(_MOST_REASONS))
+    remaining = reasons.total() - sum(frequent.values())
+    return frequent | ({_OTHER_REASONS: remaining} if remaining else {})
+
+
+def unplanned_text(counts: Mapping[str, Mapping[str, int]]) -> str:
+    """What a plan leaves out, in words; empty: nothing."""
+    unplanned = "; ".join(
+        f"{number:,} {name}: {reason}"
+        for name, reasons in counts.items()
+        for reason, number in reasons.items()
+    )
+    return unplanned and f"left out of the plan: {unplanned}"

@@ -1,7 +1,6 @@
 """What a restore or an undo would write, as items of a plan, and what came of those. Pure."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import count
 from typing import TypeVar
@@ -11,6 +10,7 @@ from more_itertools import partition
 from operations.execution.item_run import ItemRun
 from operations.execution.item_writer import WriteOutcome
 from operations.execution.plan_file import PlanAction, PlanItem, action_on, state_digest
+from operations.execution.plan_header import by_reason
 from operations.recovery.bad_changes import UNDECIDED
 from operations.recovery.conditions import edits_at, is_guarded_in_part
 from operations.recovery.conflicts import as_value
@@ -23,7 +23,6 @@ from stream_core.item_id import item_id
 _Planned = TypeVar("_Planned", ItemPlan, ItemUndone)
 _UNNEEDED = "it is what it was"
 _OTHER_VALUE = "another value is there"
-_MOST_REASONS, _OTHER_REASONS = 20, "other reasons"
 GUARDED_IN_PART = (
     "guarded in part: it has more than a condition can name, and what another writer changes at "
     "the same moment is put back"
@@ -79,35 +78,12 @@ def unplanned_undo(undone: Undone) -> dict[str, dict[str, int]]:
     conflicts = (("conflict", conflict.reason or _OTHER_VALUE) for conflict in undone.conflicts)
     undecided = (("undecided", UNDECIDED) for _ in undone.undecided)
     unknown = (("unknown", sentence) for sentence in undone.unknown)
-    return _by_reason([*refused, *conflicts, *undecided, *unknown])
+    return by_reason([*refused, *conflicts, *undecided, *unknown])
 
 
 def unplanned_restore(plans: Iterable[ItemPlan]) -> dict[str, dict[str, int]]:
     """The same of a restore: the items that it must not write, or does not know."""
-    return _by_reason(("refused", plan.refusal) for plan in plans if plan.refusal)
-
-
-def _by_reason(unplanned: Iterable[tuple[str, str]]) -> dict[str, dict[str, int]]:
-    """Counts by what it is and why; of more reasons than a person reads, the most frequent ones."""
-    counts: dict[str, Counter[str]] = {}
-    for name, reason in unplanned:
-        counts.setdefault(name, Counter())[reason] += 1
-    by_reason: dict[str, dict[str, int]] = {}
-    for name, reasons in counts.items():
-        by_reason[name] = dict(reasons.most_common(_MOST_REASONS))
-        if remaining := reasons.total() - sum(by_reason[name].values()):
-            by_reason[name][_OTHER_REASONS] = remaining
-    return by_reason
-
-
-def unplanned_text(counts: Mapping[str, Mapping[str, int]]) -> str:
-    """The same in words; empty: nothing is left out."""
-    unplanned = "; ".join(
-        f"{number:,} {name}: {reason}"
-        for name, reasons in counts.items()
-        for reason, number in reasons.items()
-    )
-    return unplanned and f"left out of the plan: {unplanned}"
+    return by_reason(("refused", plan.refusal) for plan in plans if plan.refusal)
 
 
 def restored_results(plans: Iterable[ItemPlan], results: Iterable[ItemRun]) -> Iterator[ItemResult]:

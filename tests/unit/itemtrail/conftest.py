@@ -49,6 +49,7 @@ def run_on(monkeypatch, tmp_path):
             "TableName": "Employee",
             "TableArn": HEADER.table.arn,
             "TableId": HEADER.table.table_id,
+            "ItemCount": 1234,
             "LatestStreamArn": HEADER.stream_arn,
         }
     )
@@ -59,7 +60,7 @@ def run_on(monkeypatch, tmp_path):
     monkeypatch.setattr(
         "operations.execution.plan_header.describe", lambda _, name: described[name]
     )
-    for command in ("undo", "restore", "replica", "kept_plan"):
+    for command in ("undo", "restore", "replica", "kept_plan", "backfill"):
         monkeypatch.setattr(f"itemtrail.commands.{command}.describe", lambda *_: description)
 
     def run_on(*arguments, trail=None, library=None, **answers):

@@ -218,7 +218,7 @@ class Library:
 SESSION = boto3.Session("test", "test", region_name="us-east-1")
 PLACES = {
     "backfill": "itemtrail.commands.backfill.backfill_table",
-    "enable": "itemtrail.commands.backfill.enable_stream",
+    "enable": "itemtrail.commands.enable.enable_stream",
     "compare": "itemtrail.commands.replica.compare_tables",
     "repair": "itemtrail.commands.replica.repair_items",
     "redrive": "itemtrail.commands.redrive.redrive_failures",

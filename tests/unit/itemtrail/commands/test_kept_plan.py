@@ -13,6 +13,7 @@ from operations.recovery.bad_changes import UNDECIDED
 from tests.factories import text
 from tests.unit.itemtrail.library import (
     AGO,
+    BACKFILLED,
     EVERY_ORDER,
     HEADER,
     PLANNED,
@@ -188,11 +189,9 @@ def test_a_plan_for_something_else_is_refused(run, tmp_path, header, expected):
     [
         (("--plan", "the.plan"), "give just one of --show and --apply"),
         (("--plan", "the.plan", "--show", "--apply"), "give just one of --show and --apply"),
-        (("--show", *RANGE, "--all"), "--show, --approve and --join are for --plan FILE"),
-        (
-            ("--approve", "sha256:0", *RANGE, "--all"),
-            "--show, --approve and --join are for --plan FILE",
-        ),
+        (("--show", *RANGE, "--all"), "--show is for --plan FILE"),
+        (("--join", *RANGE, "--all"), "--join is for --plan FILE"),
+        (("--approve", "sha256:0", *RANGE, "--all"), "--approve is for --plan FILE"),
         (("1", "--plan", "the.plan", "--apply"), "]...' is in the plan, or is not"),
         (("--plan", "the.plan", "--show", "--since", AGO), "'--since' is in the plan, or is not"),
         (("--plan", "the.plan", "--show", "--all"), "'--all' is in the plan, or is not"),
@@ -235,13 +234,14 @@ def test_a_repair_by_a_plan_is_told_which_items_it_may_write(run, tmp_path):
 
 
 def test_a_repair_keeps_its_plan(run, tmp_path):
-    """A line an item, by what is done to it; nothing is written."""
+    """A line an item, by what is done to it; nothing is written. Where the state is, is no plan."""
     library = Library(repair=replace(REPAIRED, plan=PLANNED))
 
-    run("repair", "1", "--plan-out", "the.plan", library=library)
+    run("repair", "1", "--state", "a.json", "--plan-out", "the.plan", library=library)
+    again, _, _ = run("repair", "--plan", "the.plan", "--state", "b.json", "--show")
 
     plan = read_plan(tmp_path / "the.plan")
-    assert (plan.header.command, plan.items) == ("repair", PLANNED)
+    assert (again, plan.header.command, plan.items) == (0, "repair", PLANNED)
     assert library.asked["repair"][1]["apply"] is False
 
 
@@ -287,10 +287,12 @@ def test_a_plan_says_what_has_no_line_in_it(tmp_path, command):
     )
 
 
-@pytest.mark.parametrize("command", ["undo", "restore", "repair"])
+@pytest.mark.parametrize("command", ["undo", "restore", "repair", "backfill"])
 def test_a_plan_stays_kept_whatever_is_answered(run, tmp_path, command):
     """It is in its file before the question is asked, and the refusal says where."""
-    library = Library(repair=replace(REPAIRED, plan=PLANNED))
+    library = Library(
+        repair=replace(REPAIRED, plan=PLANNED), backfill=replace(BACKFILLED, finished=True)
+    )
 
     status, _, err = run(
         *EVERY_ORDER[command], "--plan-out", "the.plan", "--apply", library=library
