@@ -10,7 +10,9 @@ from rich.console import Console
 
 from benchmarks import history
 
-_BENCHMARKS = ("writers", "cold_start", "memory", "as_of", "reports", "operations", "warehouse")
+_BENCHMARKS = (
+    *("writers", "cold_start", "memory", "as_of", "reports", "operations", "undo", "warehouse"),
+)
 _REPORTS_ROWS, _WAREHOUSE_ROWS = 1_000_000, 10_000_000
 
 

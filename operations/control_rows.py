@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import BatchStatementRequestTypeDef
 
-# API reference, BatchExecuteStatement.
-_MOST_STATEMENTS = 25
+MOST_STATEMENTS = 25
+"""Of one call, by the API reference of BatchExecuteStatement."""
 _DUPLICATE = frozenset({"DuplicateItem", "DuplicateItemException"})
 
 
@@ -46,7 +46,7 @@ def write_control_rows(
         OperationError: the history does not answer; go on later.
         ClientError: one is refused.
     """
-    for some in chunked(rows, _MOST_STATEMENTS):
+    for some in chunked(rows, MOST_STATEMENTS):
         for row in insert_control_rows(dynamodb, history_table, some, patience):
             stored = stored_control_row(dynamodb, history_table, row, patience)
             if stored.get(DIGEST) != row.to_item()[DIGEST]:

@@ -4,14 +4,23 @@ Where the history may not be written, that is told once, and the run goes on wit
 nothing in the history tells then which changes were the run's.
 """
 
+from collections import deque
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
+from more_itertools import chunked
 
-from operations.control_rows import insert_control_rows, stored_control_row, write_control_rows
+from operations.control_rows import (
+    MOST_STATEMENTS,
+    insert_control_rows,
+    stored_control_row,
+    write_control_rows,
+)
 from operations.errors import RefusedError
+from reports.access.parallel import in_order
 from reports.access.row_reader import RowReader
 from reports.states.own_writes import OwnWrites
 from stream_core.control_row import OWN_PREFIX, OwnWrite, RunRow, item_hash, read_control_row
@@ -77,8 +86,13 @@ class Announcer:
         """
         if self.problem:
             return
+
+        def write(some: list[OwnWrite]) -> None:
+            write_control_rows(self.client, self.reader.history_table, some, patience)
+
         try:
-            write_control_rows(self.client, self.reader.history_table, writes, patience)
+            with closing(in_order(write, chunked(writes, MOST_STATEMENTS))) as written:
+                deque(written, maxlen=0)
         except ClientError as error:
             self._go_on_without(error)
 

@@ -1,7 +1,9 @@
 """What a run did, kept on this machine as it happens: who is killed knows what was under way.
 
-JSON Lines: a header, then a line before each write and a line after it, each on the disk before
-the run goes on. It holds digests and places in the plan, and no item data but its reasons.
+JSON Lines: a header, then a line before each write and a line after it. What is about to be written
+is on the disk before the run goes on. What became of it survives the process at once, and the
+machine with the next line of the first kind, or at the end: where it is lost, the run looks at the
+item once more. It holds digests and places in the plan, and no item data but its reasons.
 """
 
 import contextlib
@@ -94,6 +96,7 @@ class RunJournal:
         if not self.is_begun:
             self.is_begun = True
             self._append([{"begun": True}])
+            self.flush()
 
     def about_to_write(self, writes: Iterable[OwnWrite]) -> None:
         """Keep that some items are about to be written."""
@@ -112,6 +115,16 @@ class RunJournal:
                     }
                 )
             self._append(lines)
+        self.flush()
+
+    def flush(self) -> None:
+        """See that all of it is on the disk.
+
+        Raises:
+            JournalError: it cannot be written.
+        """
+        with _reported(self.path):
+            os.fsync(self._file.fileno())
 
     def settle(self, number: int, outcome: WriteOutcome, reason: str) -> None:
         """Keep what became of an item."""
@@ -155,12 +168,18 @@ class RunJournal:
         self.done.pop(line["n"], None)
 
     def _append(self, lines: Iterable[dict[str, Any]]) -> None:
-        try:
+        with _reported(self.path):
             self._file.write(b"".join(wire_json(line, sort_keys=False) + b"\n" for line in lines))
             self._file.flush()
-            os.fsync(self._file.fileno())
-        except OSError as error:
-            raise JournalError(f"the journal {self.path} cannot be written: {error}") from error
+
+
+@contextlib.contextmanager
+def _reported(path: Path) -> Iterator[None]:
+    """Have a file that cannot be written reported as such."""
+    try:
+        yield
+    except OSError as error:
+        raise JournalError(f"the journal {path} cannot be written: {error}") from error
 
 
 def _private_file(path: Path) -> BinaryIO:

@@ -140,6 +140,7 @@ class PlanRun:
                             yield result
                 unproven = yield from _proven(runner, unproven)
             yield from self._proven_in_time(runner, unproven)
+            runner.attempts.journal.flush()
 
     @contextmanager
     def _begun(self) -> Iterator[ItemRunner]:

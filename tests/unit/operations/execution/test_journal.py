@@ -10,6 +10,7 @@ from operations.errors import JournalError, RefusedError
 from operations.execution.item_writer import WriteOutcome
 from operations.execution.journal import RunJournal
 from stream_core.control_row import OwnWrite, item_hash
+from tests.disk import recorded_steps
 from tests.factories import STREAM_ARN
 
 AT = datetime(2026, 11, 30, 12, tzinfo=UTC)
@@ -125,6 +126,21 @@ def test_a_full_disk_is_told_once(path, monkeypatch):
     with pytest.raises(JournalError, match="No space left"):
         settle()
     assert disk.closed
+
+
+def test_only_what_is_about_to_be_written_waits_for_the_disk(path, monkeypatch):
+    """What became of an item outlives the process at once; it may be looked at once more."""
+    with opened(path) as journal:
+        journal.begun()
+        steps = recorded_steps(monkeypatch)
+        journal.about_to_write(WRITES)
+        assert len(steps) == 1
+        for number in (1, 2):
+            journal.settle(number, WriteOutcome.WRITTEN, "")
+        assert len(steps) == 1
+        assert path.read_bytes().count(b'"written"') == 2
+        journal.about_to_write(WRITES[:1])
+        assert len(steps) == 2
 
 
 def test_another_process_is_kept_out(path):

@@ -26,6 +26,7 @@ from reports.access.own_writes import find_own_writes
 from reports.states.differences import Difference, differences
 from reports.states.watermark import NoWatermark
 from stream_core.control_row import OwnWrite, RunRow
+from tests.disk import full_disk
 from tests.factories import TABLE_ARN, item, number, text
 from tests.fakes import DENIED, THROTTLED, client_error, read_timeout
 from tests.followed_table import FollowedTable, Killed, LostAnswer
@@ -131,6 +132,16 @@ def test_what_is_about_to_be_written_is_kept_and_announced_before(world):
 
     assert outcomes(run)
     assert seen == [(3, 4)]
+
+
+def test_what_was_done_is_on_the_disk_at_the_end(world, monkeypatch):
+    """Or that is told, with what was done."""
+    plan = planned(world, "1")
+    world.racing.script("transact_write_items", lambda: full_disk(monkeypatch))
+
+    with pytest.raises(RunEndedError, match=r"No space left.*: 1 of 1 items written"):
+        outcomes(a_run(world, plan))
+    assert states(world) == world.wanted
 
 
 def test_the_same_run_again_writes_nothing(world):
