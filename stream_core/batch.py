@@ -122,6 +122,8 @@ def consume(  # noqa: PLR0913, PLR0917 - what an invocation is made of
         outcome.refused, lambda refusals: _quarantine(refusals, quarantine, patience, outcome)
     )
     outcome.unstored += [refusal.record for refusal in pending]
+    if outcome.unstored:
+        outcome.counts["Unstored"] += len(outcome.unstored)
     newest = max((delivery.change.created_at for delivery in deliveries), default=None)
     return Summary(_response(outcome.unstored), outcome, newest)
 

@@ -104,6 +104,12 @@ class DeployedPolicies:
             bucket = f"arn:aws:s3:::{bucket_policy['Properties']['Bucket']}"
             self._resources[bucket] = bucket_policy["Properties"]["PolicyDocument"]
 
+    def policies(self):
+        """All of them, those of roles first."""
+        return [policy for own in self._identities.values() for policy in own] + [
+            *self._resources.values()
+        ]
+
     @staticmethod
     def arn(evaluation, name):
         """The ARN of a resource, evaluated with `real=True`."""

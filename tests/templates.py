@@ -112,7 +112,15 @@ class Evaluation:
     _NOTHING = object()
 
     def __init__(  # noqa: PLR0913 - where a stack is, and how to show it, is in no parameter
-        self, template, parameters, *, stack=STACK, region=REGION, account=ACCOUNT, real=False
+        self,
+        template,
+        parameters,
+        *,
+        stack=STACK,
+        region=REGION,
+        account=ACCOUNT,
+        partition="aws",
+        real=False,
     ):
         self._template = template
         self._values = _parameters(template["Parameters"], parameters) | {
@@ -120,7 +128,7 @@ class Evaluation:
             "AWS::Region": region,
             "AWS::StackName": stack,
             "AWS::StackId": f"arn:aws:cloudformation:{region}:{account}:stack/{stack}/1c2fa620",
-            "AWS::Partition": "aws",
+            "AWS::Partition": partition,
             "AWS::URLSuffix": "amazonaws.com",
             "AWS::NoValue": self._NOTHING,
         }
@@ -227,6 +235,10 @@ class Evaluation:
     def _select(self, argument):
         index, parts = argument
         return self.evaluate(parts)[index]
+
+    def _findinmap(self, argument):
+        name, first, second = self.evaluate(argument)
+        return self._template["Mappings"][name][first][second]
 
     def _join(self, argument):
         delimiter, parts = argument

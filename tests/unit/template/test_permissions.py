@@ -19,7 +19,7 @@ from tests.deployed_policies import (
     operations_of,
     writes_of,
 )
-from tests.iam import Decision
+from tests.iam import Decision, Request, decide
 from tests.templates import (
     ACCOUNT,
     BREAK_GLASS,
@@ -91,6 +91,8 @@ MAPPINGS = {
 }
 LOGS = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/lambda/{STACK}-{{}}-writer:log-stream:a"
 
+# Whose the bucket of that name is by now.
+OURS, THEIRS = {"s3:ResourceAccount": ACCOUNT}, {"s3:ResourceAccount": OTHER}
 READ_WHOLE = {"dynamodb:Select": "ALL_ATTRIBUTES"}
 READ_SOME = {"dynamodb:Select": "SPECIFIC_ATTRIBUTES"}
 DIGEST = ["Id", "ApproximateCreationDateTime", "Digest"]
@@ -113,7 +115,8 @@ OF_EITHER_WRITER = [
     (f"{SOURCE}/stream/2020", {}, {"ListStreams"}),
     (f"{OTHER_TABLE}/stream/2026", {}, set()),
     (OTHER_TABLE, {}, set()),
-    (f"{QUARANTINE}/aws/lambda/mapping/shard/batch", {}, {"PutObject"}),
+    (f"{QUARANTINE}/aws/lambda/mapping/shard/batch", OURS, {"PutObject"}),
+    (f"{QUARANTINE}/aws/lambda/mapping/shard/batch", THEIRS, set()),
     (f"{QUARANTINE}/done/quarantine/history_writer/1.json", {}, set()),
     (f"{QUARANTINE}/quarantine/1.json", {}, set()),
     (QUARANTINE, {}, {"ListBucket"}),
@@ -135,13 +138,18 @@ OF_HISTORY_WRITER = [
     (HISTORY, READ_SOME | {"dynamodb:Attributes": ["Id"]}, {"PartiQLInsert", "BatchGetItem"}),
     (HISTORY, READ_IMAGE, {"PartiQLInsert"}),
     (HISTORY, READ_WHOLE, {"PartiQLInsert"}),
+    # What names no attributes asks for all of them.
+    (HISTORY, {}, {"PartiQLInsert"}),
+    (HISTORY, READ_SOME, {"PartiQLInsert"}),
     (f"{HISTORY}/index/ByTime", READ_DIGEST, set()),
     (f"{TABLES}/{STACK}-histor", READ_DIGEST, set()),
     (SOURCE, READ_DIGEST, set()),
     (REPLICA, READ_DIGEST, set()),
-    (f"{OVERFLOW}/overflow/a", {}, {"PutObject"}),
-    (f"{QUARANTINE}/quarantine/history_writer/1.json", {}, {"PutObject"}),
-    (f"{QUARANTINE}/quarantine/replica_writer/1.json", {}, set()),
+    (f"{OVERFLOW}/overflow/a", OURS, {"PutObject"}),
+    (f"{OVERFLOW}/overflow/a", THEIRS, set()),
+    (f"{QUARANTINE}/quarantine/history_writer/1.json", OURS, {"PutObject"}),
+    (f"{QUARANTINE}/quarantine/history_writer/1.json", THEIRS, set()),
+    (f"{QUARANTINE}/quarantine/replica_writer/1.json", OURS, set()),
     (LOGS.format("history"), {}, WRITE_LOG),
     (LOGS.format("replica"), {}, set()),
 ]
@@ -153,8 +161,9 @@ OF_REPLICA_WRITER = [
     (SOURCE, READ_WHOLE, {"BatchGetItem"}),
     (REPLICA, READ_WHOLE, {"BatchWriteItem"}),
     (f"{OVERFLOW}/overflow/a", {}, set()),
-    (f"{QUARANTINE}/quarantine/replica_writer/1.json", {}, {"PutObject"}),
-    (f"{QUARANTINE}/quarantine/history_writer/1.json", {}, set()),
+    (f"{QUARANTINE}/quarantine/replica_writer/1.json", OURS, {"PutObject"}),
+    (f"{QUARANTINE}/quarantine/replica_writer/1.json", THEIRS, set()),
+    (f"{QUARANTINE}/quarantine/history_writer/1.json", OURS, set()),
     (LOGS.format("replica"), {}, WRITE_LOG),
     (LOGS.format("history"), {}, set()),
 ]
@@ -217,7 +226,7 @@ def test_buckets_take_nothing_without_tls(who):
     request = who, "s3:PutObject", f"{QUARANTINE}/quarantine/{name}/1.json"
     bare = {"aws:SecureTransport": "false"}
 
-    assert _world("plain").asks(*request) is ALLOWED
+    assert _world("plain").asks(*request, OURS) is ALLOWED
     assert _world("plain").asks(*request, bare) is EXPLICIT_DENY
     assert _world("plain").asks(*request, bare, [EVERYTHING]) is EXPLICIT_DENY
 
@@ -235,6 +244,81 @@ def test_writer_of_a_replica_in_another_account_assumes_one_role():
     stranger = "arn:aws:iam::777788889999:role/writer"
     assert world.asks(ADMINISTRATOR, *request, more=[EVERYTHING]) is ALLOWED
     assert world.asks(stranger, *request, more=[EVERYTHING]) is IMPLICIT_DENY
+
+
+# ---- A condition key that a request lacks ---------------------------------------------------
+
+# Statements that hold for a request without one of their keys, and why that is right.
+WITHOUT_KEY = {
+    ("CompareDigests", "dynamodb:Select"): "a request that names attributes need not say Select",
+    # What it would deny is an INSERT, which has a partition key: an account tells, see `accept`.
+    ("ControlRowsAreNotOfTheWriter", "dynamodb:LeadingKeys"): "an INSERT always has a key",
+    ("NoControlRows", "dynamodb:LeadingKeys"): "an INSERT always has a key",
+}
+
+
+def _statements():
+    """Every statement with a condition in both templates, by its Sid and the keys of it."""
+    policies = [
+        policy
+        for evaluation in (deployed("every option", real=True), ACROSS, STANDBY)
+        for policy in DeployedPolicies(evaluation).policies()
+    ]
+    return {
+        (statement["Sid"], str(statement["Condition"])): statement
+        for policy in policies
+        for statement in policy["Statement"]
+        if "Condition" in statement
+    }
+
+
+def _meeting(conditions):
+    """A request's context that meets conditions."""
+    context = {}
+    for name, wanted in conditions.items():
+        for key, values in wanted.items():
+            first = values if isinstance(values, list) else [values]
+            if name == "Null":
+                continue
+            if "Not" in name:
+                context[key] = "arn:aws:iam::111122223333:role/another"
+            elif name == "ArnLike":
+                context[key] = first[0].replace("*", "1")
+            else:
+                context[key] = first if name.startswith("For") else first[0]
+    return context
+
+
+# A request always says these, see `tests/iam.py`; who asks is no part of a context.
+SAID = {"aws:SecureTransport", "aws:PrincipalArn"}
+LACKING = [
+    (statement, key)
+    for statement in _statements().values()
+    for wanted in statement["Condition"].values()
+    for key in wanted
+    if key not in SAID
+]
+
+
+@pytest.mark.parametrize(
+    ("statement", "key"), LACKING, ids=[f"{one['Sid']}-{key}" for one, key in LACKING]
+)
+def test_no_statement_opens_for_want_of_a_key(statement, key):
+    """A request that lacks a condition's key is refused, unless its reason is listed."""
+    context = _meeting(statement["Condition"])
+    principal = context.pop("aws:PrincipalArn", ADMINISTRATOR)
+    bare = {"Effect": statement["Effect"], "Action": "*", "Resource": "*"}
+    policy = bare | {"Condition": statement["Condition"]}
+    lacking = {name: value for name, value in context.items() if name != key}
+
+    def is_allowed(given):
+        more = [EVERYTHING] if statement["Effect"] == "Deny" else []
+        policies = [{"Version": "2012-10-17", "Statement": [policy]}, *more]
+        request = Request(principal, "dynamodb:BatchGetItem", SOURCE, given)
+        return decide(request, policies) is ALLOWED
+
+    assert is_allowed(context) is (statement["Effect"] == "Allow")
+    assert is_allowed(lacking) is ((statement["Sid"], key) in WITHOUT_KEY)
 
 
 # ---- Rows are never changed ----------------------------------------------------------------
@@ -262,7 +346,7 @@ UNHARMFUL = {
     "UpdateGlobalTableVersion": _REPLICATES,
     "UpdateTableReplicaAutoScaling": _SETTINGS,
     "UpdateTable": _SETTINGS,
-    "UpdateContinuousBackups": _SETTINGS,
+    "UpdateContinuousBackups": "CloudFormation itself turns recovery on after the policy is there",
     "UpdateContributorInsights": _SETTINGS,
     "DisableKinesisStreamingDestination": _SETTINGS,
     "EnableKinesisStreamingDestination": _SETTINGS,

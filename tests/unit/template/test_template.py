@@ -122,6 +122,7 @@ HISTORY = {
     "HistoryWriterErrorsAlarm",
     "HistoryWriterThrottlesAlarm",
     "HistoryQuarantineAlarm",
+    "HistoryUnstoredAlarm",
     "DigestConflictAlarm",
     "HistoryFailedBatchesAlarm",
     "HistoryLostBatchesAlarm",
@@ -135,6 +136,7 @@ REPLICA = {
     "ReplicaLagAlarm",
     "ReplicaWriterLagAlarm",
     "ReplicaStalledAlarm",
+    "ReplicaUnstoredAlarm",
     "ReplicaWriterErrorsAlarm",
     "ReplicaWriterThrottlesAlarm",
     "ReplicaQuarantineAlarm",
@@ -193,9 +195,10 @@ OUTPUTS = {
     "AlarmTopicArn": "<AlarmTopic>",
     "ReportReaderRoleArn": "<ReportReaderRole.Arn>",
     "DashboardUrl": (
-        f"https://{REGION}.console.aws.amazon.com/cloudwatch/home"
+        f"https://console.aws.amazon.com/cloudwatch/home?region={REGION}"
         "#dashboards:name=<WatchingDashboard>"
     ),
+    "Emulator": "false",
 }
 HISTORY_OUTPUTS = {
     "HistoryTableName": "<HistoryTable>",
@@ -263,7 +266,7 @@ def test_mapping_drops_nothing(writer):
         "StartingPosition": "TRIM_HORIZON",
         "BatchSize": 100,
         "MaximumBatchingWindowInSeconds": 0,
-        "ParallelizationFactor": 2,
+        "ParallelizationFactor": 1,
         "FunctionResponseTypes": ["ReportBatchItemFailures"],
         "BisectBatchOnFunctionError": True,
         "MaximumRetryAttempts": -1,

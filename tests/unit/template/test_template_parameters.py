@@ -76,7 +76,11 @@ ROOT = "arn:aws:iam::111122223333:root"
         ("ReplicaRoleArn", ["", ROLE], ["replica", ROOT]),
         ("ReplicaKmsKeyArn", ["", KEY], [ALIAS, "1234"]),
         ("KmsKeyArn", ["", KEY, KEY.replace("arn:aws:", "arn:aws-us-gov:")], [ALIAS, "1234"]),
-        ("BreakGlassRoleArn", ["", BREAK_GLASS], ["break-glass", ROOT, "*"]),
+        (
+            "BreakGlassRoleArn",
+            ["", BREAK_GLASS, BREAK_GLASS.replace("/", "/of/the/law/")],
+            ["break-glass", ROOT, "*", f"{BREAK_GLASS}*", BREAK_GLASS.replace("break-glass", "*")],
+        ),
         ("AlarmTopicArn", ["", TOPIC], ["alarms", ROLE]),
         ("PartitionKeyName", ["Id", "an odd name"], ["", "x" * 256]),
         ("SortKeyName", ["", "At"], ["x" * 256]),
@@ -120,8 +124,8 @@ def test_parameter_choices(parameter, values):
     [
         # The mapping's and the function's own limits, or narrower.
         ("BatchSize", 1, 100, 10_000),
-        ("MaximumBatchingWindowInSeconds", 0, 0, 300),
-        ("ParallelizationFactor", 1, 2, 10),
+        ("MaximumBatchingWindowInSeconds", 0, 0, 120),
+        ("ParallelizationFactor", 1, 1, 10),
         ("MaximumRecordAgeInSeconds", 7_200, 12 * 3600, 23 * 3600),
         ("MemorySize", 128, 256, 10_240),
         ("Timeout", 20, 60, 900),
@@ -156,6 +160,7 @@ def test_logs_are_kept_as_long_as_cloudwatch_can():
         (PLAIN | {"ReplicaRegion": "eu-west-1"}, "Name the replica"),
         (PLAIN | {"ReplicaRoleArn": ROLE}, "Name the replica"),
         (SAMPLE | {"ReplicaTableName": "Employee"}, "is the source table itself"),
+        (PLAIN | {"PartitionKeyName": "Id", "SortKeyName": "Id"}, "SortKeyName is Partition"),
     ],
 )
 def test_impossible_parameters_are_refused(given, told):

@@ -98,7 +98,14 @@ def _trail_key(key=TRAIL_KEY):
     return _grants("kms:Decrypt", key) | _grants(USE_KEY, key, _via(*services))
 
 
-FAILED_BATCHES = _grants("s3:PutObject", "<QuarantineBucket.Arn>/aws/lambda/*") | _grants(
+OWN_BUCKET = {"StringEquals": {"s3:ResourceAccount": ACCOUNT}}
+
+
+def _puts(objects):
+    return _grants("s3:PutObject", objects, OWN_BUCKET)
+
+
+FAILED_BATCHES = _puts("<QuarantineBucket.Arn>/aws/lambda/*") | _grants(
     "s3:ListBucket", "<QuarantineBucket.Arn>"
 )
 ONLY_THE_DIGEST = {
@@ -106,20 +113,21 @@ ONLY_THE_DIGEST = {
         "dynamodb:Attributes": ["Id", "ApproximateCreationDateTime", "Digest"]
     },
     "StringEqualsIfExists": {"dynamodb:Select": "SPECIFIC_ATTRIBUTES"},
+    "Null": {"dynamodb:Attributes": "false"},
 }
 OF_CONTROL_ROWS = {"ForAnyValue:StringEquals": {"dynamodb:LeadingKeys": ["!itemtrail"]}}
 HISTORY_WRITER = (
     FAILED_BATCHES
     | _grants("dynamodb:PartiQLInsert", "<HistoryTable.Arn>")
     | _grants("dynamodb:BatchGetItem", "<HistoryTable.Arn>", ONLY_THE_DIGEST)
-    | _grants("s3:PutObject", "<OverflowBucket.Arn>/overflow/*")
+    | _puts("<OverflowBucket.Arn>/overflow/*")
     | _grants("s3:ListBucketVersions", "<OverflowBucket.Arn>")
-    | _grants("s3:PutObject", "<QuarantineBucket.Arn>/quarantine/history_writer/*")
+    | _puts("<QuarantineBucket.Arn>/quarantine/history_writer/*")
     | _grants(["logs:CreateLogStream", "logs:PutLogEvents"], "<HistoryWriterLogGroup.Arn>")
 )
 REPLICA_WRITER = (
     FAILED_BATCHES
-    | _grants("s3:PutObject", "<QuarantineBucket.Arn>/quarantine/replica_writer/*")
+    | _puts("<QuarantineBucket.Arn>/quarantine/replica_writer/*")
     | _grants(["logs:CreateLogStream", "logs:PutLogEvents"], "<ReplicaWriterLogGroup.Arn>")
 )
 DECRYPT_SOURCE = _grants("kms:Decrypt", KEY)

@@ -158,6 +158,7 @@ HISTORY_ALARMS = {
     ),
     "HistoryWriterErrorsAlarm": _alarm("AWS/Lambda", "Errors", OF_HISTORY, **TWICE),
     "HistoryWriterThrottlesAlarm": _alarm("AWS/Lambda", "Throttles", OF_HISTORY, **TWICE),
+    "HistoryUnstoredAlarm": _alarm("itemtrail", "Unstored", HISTORY_SERVICE, EvaluationPeriods=2),
     "HistoryQuarantineAlarm": _alarm("itemtrail", "Quarantined", HISTORY_SERVICE),
     "DigestConflictAlarm": _alarm("itemtrail", "DigestConflicts", HISTORY_SERVICE),
     "HistoryFailedBatchesAlarm": _alarm("AWS/Lambda", GIVEN_UP, HISTORY_MAPPING),
@@ -178,6 +179,7 @@ REPLICA_ALARMS = {
     ),
     "ReplicaWriterErrorsAlarm": _alarm("AWS/Lambda", "Errors", OF_REPLICA, **TWICE),
     "ReplicaWriterThrottlesAlarm": _alarm("AWS/Lambda", "Throttles", OF_REPLICA, **TWICE),
+    "ReplicaUnstoredAlarm": _alarm("itemtrail", "Unstored", REPLICA_SERVICE, EvaluationPeriods=2),
     "ReplicaQuarantineAlarm": _alarm("itemtrail", "Quarantined", REPLICA_SERVICE),
     "ReplicaFailedBatchesAlarm": _alarm("AWS/Lambda", GIVEN_UP, REPLICA_MAPPING),
     "ReplicaLostBatchesAlarm": _alarm("AWS/Lambda", "DroppedEventCount", REPLICA_MAPPING),
@@ -206,6 +208,7 @@ ENDING = (
     "ErrorsAlarm",
     "ThrottlesAlarm",
     "StalledAlarm",
+    "UnstoredAlarm",
 )
 
 
@@ -233,7 +236,7 @@ def _stalled(mapping):
             ),
             hourly("read", "AWS/Lambda", "PolledEventCount", {"Name": name, "Value": value}),
         ],
-        "EvaluationPeriods": 1,
+        "EvaluationPeriods": 2,
         "Threshold": 0,
         "ComparisonOperator": "GreaterThanThreshold",
         "TreatMissingData": "notBreaching",
@@ -423,7 +426,7 @@ GRAPHS = {
         ("ReplicaWrites", _R),
         ("Healed", _L),
     ],
-    "Kept aside, lost, in conflict": [
+    "Tried in vain, kept aside, lost, in conflict": [
         ("Quarantined", _H),
         ("Quarantined", _R),
         (GIVEN_UP, _HM),
@@ -431,6 +434,8 @@ GRAPHS = {
         ("DroppedEventCount", _HM),
         ("DroppedEventCount", _RM),
         ("DigestConflicts", _H),
+        ("Unstored", _H),
+        ("Unstored", _R),
     ],
     "Invocations that failed or were throttled": [
         ("Errors", _H),
