@@ -1,6 +1,7 @@
 """Keeping the plan of a command in a file, and coming back to it."""
 
-from collections.abc import Callable, Generator
+from collections import Counter
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
@@ -104,7 +105,8 @@ def carried_out(
 ) -> Generator[ItemRun, None, None]:
     """Carry a plan out; what became of each item, as it comes.
 
-    Who interrupts it, or ends it early, is told how it stands. A plan without items is no run.
+    Who interrupts it, or ends it early, is told how it stands; the journal stays where it is, so
+    that the same plan says again what became of it. A plan without items is no run.
 
     Args:
         deployment: the table that is written, and its history.
@@ -123,6 +125,8 @@ def carried_out(
             for done, result in enumerate(results, 1):
                 pace.progress("items", done, len(plan.items))
                 yield result
+        if run.journal is not None:
+            tell(f"run {run.run} has ended; its journal is {run.journal.path}")
     except (KeyboardInterrupt, GeneratorExit):
         tell(f"interrupted: {run.how_it_stands()}")
         raise
@@ -159,3 +163,20 @@ def _would(plan: Plan) -> str:
         return f"there would be {parts}"
     writes = len(plan.items) - plan.deletes
     return f"{cells.count_of(writes, 'item')} would be written and {plan.deletes:,} deleted"
+
+
+def outcome_summary(outcomes: Sequence[tuple[str, bool]], *, applied: bool) -> str:
+    """How many items came to what.
+
+    Args:
+        outcomes: a word for each item, and whether it is deleted.
+        applied: whether anything was written; else it would be.
+    """
+    done = "written" if applied else "planned"
+    writes, deletes = (outcomes.count((done, is_delete)) for is_delete in (False, True))
+    words = Counter(outcome for outcome, _ in outcomes if outcome != done)
+    rest = [f"{number:,} {outcome}" for outcome, number in sorted(words.items())]
+    would = "" if applied else "would be "
+    text = f"{cells.count_of(writes, 'item')} {would}written"
+    text += f" and {deletes:,} deleted" if deletes else ""
+    return ", ".join([text if applied else dry_run(text), *rest])

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from itemtrail.exit_status import CLEAN, FINDINGS
 from itemtrail.options.operation_target import (
+    GOES_ON,
     OperationTarget,
     apply_option,
     consumers_meant,
@@ -18,7 +19,7 @@ from itemtrail.options.operation_target import (
     state_option,
 )
 from itemtrail.options.target import output_option
-from itemtrail.output.answer import Answer, chosen_form, give
+from itemtrail.output.answer import Answer, chosen_form, give, tell
 from itemtrail.output.dry_run import dry_run
 from itemtrail.output.progress import ProgressBar
 from itemtrail.records.kinds import REDRIVE_LINE
@@ -83,17 +84,22 @@ def redrive(  # noqa: PLR0913 - an option each
     """  # noqa: D301
     form, (deployment, stack) = chosen_form(output), target.find()
     there = consumers_there(deployment, stack)
-    with ProgressBar() as progress:
-        redriven = redrive_failures(
-            deployment,
-            apply=apply,
-            consumers=consumers_meant(tuple(map(Consumer, consumers)), there, stack),
-            deployed=there,
-            names=names_of(stack) if stack else None,
-            files=files,
-            state_path=state_path or default_state("redrive", deployment.source_table),
-            pace=Pace(rate, progress=progress),
-        )
+    try:
+        with ProgressBar() as progress:
+            redriven = redrive_failures(
+                deployment,
+                apply=apply,
+                consumers=consumers_meant(tuple(map(Consumer, consumers)), there, stack),
+                deployed=there,
+                names=names_of(stack) if stack else None,
+                files=files,
+                state_path=state_path or default_state("redrive", deployment.source_table),
+                pace=Pace(rate, progress=progress),
+            )
+    except KeyboardInterrupt:
+        if apply:
+            tell(GOES_ON)
+        raise
     good = redriven.applied and redriven.is_clean
     lost = redriven.lost[:_MOST_LISTED] if form != "table" else ()
     answer = Answer(

@@ -15,6 +15,7 @@ from itemtrail.exit_status import CLEAN, FINDINGS
 from itemtrail.options.keys import KeyedCommand, given_keys, keys_file_option, require_one_way
 from itemtrail.options.kinds import ShareType
 from itemtrail.options.operation_target import (
+    GOES_ON,
     OperationTarget,
     default_state,
     rate_option,
@@ -163,14 +164,13 @@ def repair(  # noqa: PLR0913 - an option each
     require_one_way(key, keys_file)
     deployment, _ = target.find()
     if kept is None:
-        keys = given_keys(source_key_schema(deployment), key, keys_file)
-        if keys is None:
-            keys = _compared(deployment, segments, rate, form)
+        named = given_keys(source_key_schema(deployment), key, keys_file)
+        keys = _compared(deployment, segments, rate, form) if named is None else named
     else:
         require_fit(kept, "repair", _replica(deployment), deployment)
-        keys = [item.keys for item in kept.items]
+        named, keys = None, [item.keys for item in kept.items]
     state = state_path or default_state("repair", str(deployment.replica_table))
-    order = _RepairOrder(deployment, keys, rate, state, plan.approval.deletes)
+    order = _RepairOrder(deployment, keys, named is not None, rate, state, plan.approval.deletes)
     if kept is None:
         repaired = _planned(order, form, plan, is_each=is_each)
     else:
@@ -240,26 +240,37 @@ def _compared(
 
 @dataclass(frozen=True)
 class _RepairOrder:
-    """What was asked for."""
+    """What was asked for.
+
+    Attributes:
+        are_named: somebody has named the keys.
+    """
 
     deployment: DeployedTables
     keys: list[Item]
+    are_named: bool
     rate: float | None
     state: Path
     deletes: str | None
 
     def carried_out(self, *, apply: bool, planned: Iterable[PlanItem] | None = None) -> Repaired:
         """Repair, or plan to; of a plan only what it says."""
-        with ProgressBar() as progress:
-            return repair_items(
-                self.deployment,
-                self.keys,
-                apply=apply,
-                deletes=self.deletes,
-                state_path=self.state,
-                planned=planned,
-                pace=Pace(self.rate, progress=progress),
-            )
+        try:
+            with ProgressBar() as progress:
+                return repair_items(
+                    self.deployment,
+                    self.keys,
+                    apply=apply,
+                    deletes=self.deletes,
+                    state_path=self.state,
+                    planned=planned,
+                    are_named=self.are_named,
+                    pace=Pace(self.rate, progress=progress),
+                )
+        except KeyboardInterrupt:
+            if apply:
+                tell(GOES_ON)
+            raise
 
 
 def _require_approval(

@@ -13,6 +13,7 @@ from itemtrail.commands.kept_plan import (
     carried_out,
     keep_and_ask,
     kept_plan,
+    outcome_summary,
     plan_maker,
     planned_tables,
     report_unplanned,
@@ -51,7 +52,7 @@ from itemtrail.tables.restore import (
 from operations.deployed_tables import DeployedTables
 from operations.execution.item_run import ItemRun
 from operations.execution.pace import Pace
-from operations.execution.plan_file import Plan
+from operations.execution.plan_file import Plan, PlanAction
 from operations.recovery.plan_items import restored_items, restored_results, unplanned_restore
 from operations.recovery.restore_items import (
     ItemPlan,
@@ -246,7 +247,9 @@ class _RestoreOrder:
         passed = list[ItemRun]()
 
         def summary() -> Iterator[Text]:
-            outcomes = [result.outcome.value for result in passed]
+            outcomes = [
+                (result.outcome.value, result.item.action is PlanAction.DELETE) for result in passed
+            ]
             good = all(result.is_clean for result in passed)
             yield summary_line(outcome_summary(outcomes, applied=True), good=good)
 
@@ -273,7 +276,8 @@ class _RestoreOrder:
         passing = noted(items, passed)
 
         def summary() -> Iterator[Text]:
-            text = outcome_summary(list(map(restore_outcome, passed)), applied=is_applied)
+            outcomes = [(restore_outcome(item), item.plan.is_delete) for item in passed]
+            text = outcome_summary(outcomes, applied=is_applied)
             good = is_applied and all(item.is_clean for item in passed)
             yield summary_line(text, good=good)
 
@@ -316,7 +320,7 @@ class _RestoreOrder:
 
     def _require_approval(self, planned: Sequence[ItemResult], approval: Approval) -> None:
         plans = [item.plan for item in planned if item.plan.is_in_plan]
-        deletes = sum(not plan.then.exists for plan in plans)
+        deletes = sum(plan.is_delete for plan in plans)
         stakes = Stakes.of_items(
             self.deployment.source_table, len(plans) - deletes, deletes, size=self._size
         )
@@ -337,20 +341,6 @@ class _RestoreOrder:
 
     def _title(self, count: int) -> str:
         return f"{cells.count_of(count, 'item')} back to {cells.zoned(self.at)}"
-
-
-def outcome_summary(outcomes: list[str], *, applied: bool) -> str:
-    """How many items came to what."""
-    rest = [
-        f"{outcomes.count(outcome):,} {outcome}"
-        for outcome in dict.fromkeys(sorted(outcomes))
-        if outcome not in ("planned", "written")
-    ]
-    if applied:
-        written = f"{cells.count_of(outcomes.count('written'), 'item')} written"
-        return ", ".join([written, *rest])
-    items = cells.count_of(outcomes.count("planned"), "item")
-    return ", ".join([dry_run(f"{items} would be written"), *rest])
 
 
 def _table_summary(restored: TableRestored) -> str:

@@ -13,12 +13,12 @@ from itemtrail.commands.kept_plan import (
     carried_out,
     keep_and_ask,
     kept_plan,
+    outcome_summary,
     plan_maker,
     planned_tables,
     report_unplanned,
     show_kept,
 )
-from itemtrail.commands.restore import outcome_summary
 from itemtrail.exit_status import CLEAN, FINDINGS
 from itemtrail.options.keys import KeyedCommand, given_keys, keys_file_option, require_one_way
 from itemtrail.options.kinds import PathType
@@ -40,7 +40,7 @@ from itemtrail.output.answer import Answer, chosen_form, give, noted, span
 from itemtrail.output.approval import Approval, Stakes, require_approval
 from itemtrail.output.progress import ProgressBar
 from itemtrail.records.kinds import UNDO
-from itemtrail.records.undo import undo_records
+from itemtrail.records.undo import undo_outcome, undo_records
 from itemtrail.tables import cells
 from itemtrail.tables.layout import summary_line
 from itemtrail.tables.undo import undo_blocks
@@ -312,8 +312,8 @@ class _UndoOrder:
         return f"Undo of changes from {cells.when(since)} to {cells.zoned(until)}"
 
     def _summary(self, undone: Undone) -> str:
-        records = undo_records(undone.items, undone.undecided)
-        outcomes = [str(record["outcome"]) for record in records]
+        outcomes = [(undo_outcome(item), item.is_delete) for item in undone.items]
+        outcomes += [("undecided", False)] * len(undone.undecided)
         if not outcomes:
             nothing = "there is no such change: nothing to take back"
             return "; ".join([nothing, *self._notes(undone)])

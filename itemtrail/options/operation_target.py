@@ -34,6 +34,10 @@ _OUTPUTS = {
     "quarantine_bucket": "QuarantineBucketName",
     "time_shards": "TimeShards",
 }
+GOES_ON = (
+    "interrupted: what is settled stays so; the same command goes on, and first settles what was "
+    "under way"
+)
 
 
 @dataclass(frozen=True)

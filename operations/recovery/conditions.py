@@ -17,6 +17,11 @@ _MOST_BYTES = 4096
 # What an update sets must fit into an item, with what the update itself is reckoned at.
 _MOST_SET_BYTES = MAX_ITEM_BYTES - 1024
 
+GUARDED_IN_PART = (
+    "guarded in part: it has more than a condition can name, and what another writer changes at "
+    "the same moment is put back"
+)
+
 
 class UnwritableError(OperationError):
     """One conditional write cannot express so many changes."""
@@ -152,6 +157,13 @@ def is_guarded_in_part(
     except UnwritableError:
         return True
     return False
+
+
+def guard_notes(
+    keys: Item, edits: Sequence[Difference], before: Item | None, after: Item | None
+) -> tuple[str, ...]:
+    """What is to be known of a write before it is approved, as far as its condition goes."""
+    return (GUARDED_IN_PART,) if is_guarded_in_part(keys, edits, before, after) else ()
 
 
 def _require_place(expressions: _Expressions, edit: Difference) -> None:

@@ -15,14 +15,15 @@ from operations.execution.guard import require_followed
 from operations.execution.item_writer import WriteOutcome
 from operations.execution.pace import Pace
 from operations.execution.rate import Rate
-from operations.recovery.conflicts import Conflict
+from operations.recovery.conditions import edits_at, guard_notes
+from operations.recovery.conflicts import Conflict, as_value
 from operations.recovery.expiry import TimeToLive
 from operations.recovery.stamps import StampError, Stamps, stamped
 from reports.access.parallel import in_order
 from reports.access.row_reader import RowReader
 from reports.states.differences import Difference, differences
 from reports.states.timeline import Certainty, ItemState, judge
-from stream_core.attribute_values import Item, own_attributes, same_item
+from stream_core.attribute_values import Item, own_attributes, same_item, same_value
 from stream_core.errors import IntegrityError
 from stream_core.item_id import item_id
 
@@ -60,6 +61,20 @@ class ItemPlan:
     def is_in_plan(self) -> bool:
         """Whether it is to be written, and may be."""
         return self.is_needed and self.refusal is None
+
+    @property
+    def is_delete(self) -> bool:
+        """Whether the item is to be deleted."""
+        return self.now.exists and not self.then.exists
+
+    @property
+    def edits(self) -> tuple[Difference, ...]:
+        """What is written, by attribute, and what it takes the place of; the whole of an item."""
+        before, after = self.now.image, self.wanted
+        if before is None or after is None:
+            return (Difference((), as_value(before), as_value(after)),)
+        edits = edits_at(((name,) for name in {**before, **after}), before, after)
+        return tuple(edit for edit in edits if not same_value(edit.old, edit.new))
 
     @property
     def doubt(self) -> str:
@@ -162,7 +177,8 @@ class _Planner:
         item_plan = ItemPlan(keys, then, current, changes, notes=notes, wanted=wanted)
         if item_plan.doubt and not self.allow_uncertain:
             return replace(item_plan, refusal=item_plan.doubt)
-        return item_plan
+        guards = guard_notes(keys, item_plan.edits, live, wanted) if item_plan.is_needed else ()
+        return replace(item_plan, notes=(*notes, *guards))
 
     def _notes(self, then: ItemState, live: Item | None) -> tuple[str, ...]:
         """What becomes of an item that is brought back."""

@@ -21,6 +21,7 @@ from operations.execution.pace import Pace
 from operations.execution.plan_file import state_digest
 from operations.recovery.bad_changes import BadItem, Selected, Undecided
 from operations.recovery.compensation import Compensation, Terms, compensate
+from operations.recovery.conditions import guard_notes
 from operations.recovery.conflicts import Conflict
 from operations.recovery.expiry import TimeToLive
 from operations.recovery.recorded import BehindError, Lag
@@ -72,6 +73,11 @@ class ItemUndone:
     def is_clean(self) -> bool:
         """Whether nothing of the changes is left, or, in a dry run, need be."""
         return not self.conflicts and self.outcome in _CLEAN
+
+    @property
+    def is_delete(self) -> bool:
+        """Whether the item is deleted, or to be."""
+        return any(not edit.path and edit.new is None for edit in self.edits)
 
     @property
     def is_in_plan(self) -> bool:
@@ -171,15 +177,17 @@ class _Planner:
             compensation.conflicts,
             before=state_digest(compensation.before),
             after=state_digest(compensation.after),
-            notes=tuple(self._notes(compensation)),
+            notes=tuple(self._notes(bad.keys, compensation)),
         )
 
-    def _notes(self, compensation: Compensation) -> Iterator[str]:
-        """What becomes of an item that is brought back."""
-        if compensation.before is None and compensation.after is not None:
-            note = self.time_to_live.note(compensation.after)
+    def _notes(self, keys: Item, compensation: Compensation) -> Iterator[str]:
+        """What becomes of an item that is brought back, and what no condition can guard."""
+        before, after = compensation.before, compensation.after
+        if before is None and after is not None:
+            note = self.time_to_live.note(after)
             if note is not None:
                 yield note
+        yield from guard_notes(keys, compensation.edits, before, after)
 
     def _without_changes(self, bad: BadItem) -> ItemUndone:
         """What is to be said of an item that was named, and that had no such change."""

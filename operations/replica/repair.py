@@ -41,6 +41,7 @@ _DIFFERS_AGAIN = (
     f"it differed again {_MOST_ATTEMPTS} times after it had been made equal: something else writes "
     "to the replica, or its writer puts old states back (is Settle off?)"
 )
+_UNKNOWN_KEY = "neither table has such an item, nor its history, if there is one: is the key right?"
 # To settle an item is to read the source, to write the replica and to read the source again.
 _TOUCHES = 3
 
@@ -95,6 +96,7 @@ def repair(  # noqa: PLR0913 - the whole order, as it is given
     deletes: str | None = None,
     state_path: str | Path | None = None,
     planned: Iterable[PlanItem] | None = None,
+    are_named: bool = False,
     pace: Pace,
 ) -> Repaired:
     """Heal items of the replica by settling them; harmless to repeat, and to interrupt.
@@ -108,6 +110,7 @@ def repair(  # noqa: PLR0913 - the whole order, as it is given
             again if this one is killed; None: nowhere.
         planned: what may be done, item by item: one to which something else would be done now is
             left as it is; None: whatever has to be.
+        are_named: somebody has named the keys, and is to know of one that is nowhere.
         pace: how many items a second, of both tables together; for how long an item that still
             differs afterwards has to do so; what is called with the items done.
 
@@ -133,6 +136,8 @@ def repair(  # noqa: PLR0913 - the whole order, as it is given
         run = _RepairRun(tables, settler, watch, kept.under_way, actions)
         for portion in map(by_id, chunked(checked, KEYS_A_CALL)):
             run.look_at(portion)
+            if are_named:
+                run.ask_of_absent(portion, deployment)
             pace.progress("items", run.looked_at, None)
         if apply:
             run.heal(brake, pace)
@@ -171,6 +176,7 @@ class _RepairRun:
         self._standstill = Standstill(self._pace.machine)
         self._attempts: Counter[str] = Counter()
         self._seen: set[str] = set()
+        self._absent: set[str] = set()
         self._equal = self._healed = self._deleted = 0
         self._differing: Counter[DiscrepancyKind] = Counter()
         self._waiting: dict[str, Item] = {}
@@ -190,9 +196,22 @@ class _RepairRun:
         for identifier, states in self._tables.states(keys).items():
             if equal(*states):
                 self._equal += 1
+                if states == (None, None):
+                    self._absent.add(identifier)
             else:
                 self._differing[DiscrepancyKind.between(*states)] += 1
                 self._note(identifier, keys[identifier], *states)
+
+    def ask_of_absent(self, keys: Keys, deployment: DeployedTables) -> None:
+        """Tell of items that neither table has, nor the history, if there is one."""
+        for identifier in sorted(self._absent - self._half_way):
+            is_known = deployment.history_table is not None and any(
+                True for _ in deployment.reader.items(identifier, limit=1)
+            )
+            if not is_known:
+                self._equal -= 1
+                self._unhealed.append(Unhealed(keys[identifier], _UNKNOWN_KEY))
+        self._absent.clear()
 
     def _note(self, identifier: str, key: Item, source: Item | None, replica: Item | None) -> None:
         """Have an item settled that differs, if that is what was planned."""

@@ -6,8 +6,21 @@ from pathlib import Path
 
 import pytest
 
+from operations.execution.plan_file import Plan, write_plan
 from tests.factories import text
-from tests.unit.itemtrail.library import CLEAN, NEW, OLD, ONE, REPAIRED, THREE, TWO, Library
+from tests.unit.itemtrail.library import (
+    CLEAN,
+    EVERY_ORDER,
+    HEADER,
+    NEW,
+    OLD,
+    ONE,
+    PLANNED,
+    REPAIRED,
+    THREE,
+    TWO,
+    Library,
+)
 from tests.unit.itemtrail.outputs import lines_of
 
 
@@ -77,6 +90,7 @@ def test_repair_without_a_key_heals_what_a_comparison_finds(run):
     assert status == 1
     assert library.order == ["compare", "repair", "repair"]
     assert library.asked["repair"][0][1] == [ONE, TWO, THREE, {"Id": text("9")}]
+    assert library.asked["repair"][1]["are_named"] is False
     lines = lines_of(out)
     assert lines.index("extraneous CORRUPT ³ Id=3 A: \\x1b[2J") < lines.index(
         "2 as in the source now"
@@ -111,6 +125,7 @@ def test_repair_of_given_keys_compares_nothing_else(run, tmp_path):
         "deletes": None,
         "state_path": Path("kept"),
         "planned": None,
+        "are_named": True,
         "rate": 5.0,
     }
 
@@ -124,3 +139,18 @@ def test_deletes_that_were_held_back_are_carried_out_by_name_only(run):
 
     assert why in " ".join(err.split())
     assert library.asked["repair"][1]["deletes"] == "Employee-replica"
+
+
+@pytest.mark.parametrize("command", ["repair", "redrive"])
+def test_who_interrupts_is_told_how_to_go_on(run, tmp_path, command):
+    """What was settled stays so; of a dry run there is nothing to tell."""
+    library = Library(**{command: KeyboardInterrupt()})
+    write_plan(tmp_path / "the.plan", Plan(replace(HEADER, command="repair"), PLANNED))
+    what = {"repair": ("--plan", "the.plan"), "redrive": ()}[command]
+
+    status, _, err = run(command, *what, "--apply", library=library)
+    _, _, dry = run(*EVERY_ORDER[command], library=library)
+
+    assert status == 130
+    assert "interrupted: what is settled stays so; the same command goes on, and" in err
+    assert "interrupted" not in dry

@@ -90,7 +90,8 @@ def test_undo_says_how_to_have_the_same_range_again(run):
     _, _, err = run("undo", "1", *RANGE)
 
     assert err.splitlines()[1] == (
-        "dry run, nothing was written: with --apply 2 items would be written, 1 undecided; "
+        "dry run, nothing was written: with --apply 1 item would be written and 1 deleted, "
+        "1 undecided; "
         "1 place in conflict; the same range again: --since "
         "2018-03-01T00:00:00.000000Z --until 2018-04-01T23:59:59.999999Z"
     )
@@ -196,7 +197,7 @@ def test_joining_is_for_a_plan_that_was_kept(run):
     """Another plan is another run, which nobody else has begun."""
     status, _, err = run("undo", "1", *RANGE, "--apply", "--yes", "--join")
     assert status == 2
-    assert "--join are for --plan FILE" in err
+    assert "--join is for --plan FILE" in err
 
     library = Library()
     run("undo", "1", *RANGE, "--plan-out", "the.plan")

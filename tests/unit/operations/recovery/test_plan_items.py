@@ -2,9 +2,9 @@
 
 import pytest
 
-from operations.execution.plan_file import PlanAction, state_digest
+from operations.recovery.conditions import GUARDED_IN_PART, guard_notes
 from operations.recovery.conflicts import Conflict
-from operations.recovery.plan_items import GUARDED_IN_PART, undone_items, unplanned_undo
+from operations.recovery.plan_items import unplanned_undo
 from operations.recovery.undo import ItemUndone, Undone
 from reports.states.differences import Difference, differences
 from tests.factories import item, number
@@ -31,13 +31,10 @@ def test_an_item_beyond_a_condition_is_noted(before, after, is_noted):
         edits = (Difference((), before and {"M": before}, after and {"M": after}),)
     else:
         edits = tuple(differences(before, after))
-    keys, states = {"Id": item("1")["Id"]}, (state_digest(before), state_digest(after))
-    undone = ItemUndone(keys, ("key",), edits, (), before=states[0], after=states[1])
 
-    (planned,) = undone_items([undone])
+    notes = guard_notes({"Id": item("1")["Id"]}, edits, before, after)
 
-    assert (GUARDED_IN_PART in planned.notes) is is_noted
-    assert planned.action in PlanAction
+    assert notes == ((GUARDED_IN_PART,) if is_noted else ())
 
 
 def test_what_is_left_out_is_counted_by_reason():

@@ -5,12 +5,14 @@ import pytest
 from operations.execution.item_writer import WriteOutcome
 from operations.execution.pace import Pace
 from operations.recovery.conditions import (
+    GUARDED_IN_PART,
     UnwritableError,
     delete_request,
     replace_request,
     update_request,
 )
 from operations.recovery.conflicts import Conflict
+from operations.recovery.plan_items import restored_items
 from operations.recovery.restore_items import plan_restore
 from reports.access.machine import Machine
 from reports.states.differences import Difference, differences
@@ -587,3 +589,13 @@ def test_an_item_that_expired_comes_back_with_a_word_about_it(world):
 
     assert [note.partition(":")[0] for note in gone.notes] == ["it will expire again"]
     assert there.notes == ()
+
+
+def test_what_no_condition_can_guard_is_said_before_it_is_approved(world):
+    """Of an item that is deleted with more in it than that; a plan that is kept says the same."""
+    world.live(None, many(200, 1))
+
+    (plan,) = world.plans()
+    (planned,) = restored_items([plan])
+
+    assert plan.notes == planned.notes == (GUARDED_IN_PART,)

@@ -10,7 +10,9 @@ from operations.execution.item_writer import WriteOutcome
 from operations.execution.pace import Pace
 from operations.recovery.bad_changes import Undecided, select_bad
 from operations.recovery.compensation import Terms, compensate
+from operations.recovery.conditions import GUARDED_IN_PART
 from operations.recovery.conflicts import Conflict
+from operations.recovery.plan_items import undone_items
 from operations.recovery.touches import touch_of
 from operations.recovery.undo import plan_undo
 from reports.access.machine import Machine
@@ -994,3 +996,14 @@ def test_a_change_made_while_an_item_is_looked_at_is_known_by_its_row(world):
 
     assert [conflict.reason for conflict in undone.conflicts] == [PERHAPS_A_COUNTER]
     assert world.item() == item("1", Price=number(50))
+
+
+def test_what_no_condition_can_guard_is_said_before_it_is_approved(world):
+    """Of a delete of more than that; a plan that is kept says the same."""
+    many = {f"attribute {n}": number(n) for n in range(200)}
+    world.write(item("1", **many), bad=True)
+
+    planned = world.plan()
+
+    assert planned.items[0].notes == (GUARDED_IN_PART,)
+    assert undone_items(planned.items)[0].notes == (GUARDED_IN_PART,)

@@ -552,3 +552,20 @@ def test_a_state_file_of_another_replica_is_refused(world, tmp_path):
 
     with pytest.raises(StateFileError, match="left by another run"):
         repaired(world, "1", state_path=state)
+
+
+@pytest.mark.parametrize("history", [True, False])
+def test_a_key_that_nothing_knows_is_no_success(history):
+    """Named by hand it is mostly misspelt; what the history knows was deleted, and is equal."""
+    with a_world(history=history) as world:
+        world.write(version("known", 1))
+        world.delete("known")
+
+        named = repaired(world, "known", "misspelt", apply=False, are_named=True)
+        compared = repaired(world, "known", "misspelt")
+
+    told = {one.keys["Id"]["S"]: one.why for one in named.unhealed}
+    assert told.keys() == ({"misspelt"} if history else {"known", "misspelt"})
+    assert all("neither table has such an item" in why for why in told.values())
+    assert (named.is_clean, named.equal) == (False, 2 - len(told))
+    assert (compared.is_clean, compared.equal) == (True, 2)
