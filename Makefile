@@ -80,8 +80,9 @@ fix: $(READY) ## Format and repair what ruff can repair
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(READY) ## Make docs/cli.md anew
+docs: $(READY) ## Make docs/cli.md and docs/deployer-policy.json anew
 	$(BIN)/python -m itemtrail.reference > docs/cli.md
+	$(BIN)/python -m tests.deployer_policy > docs/deployer-policy.json
 
 build: $(READY) ## Build the Lambda packages into .aws-sam/
 	PATH="$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 sam build

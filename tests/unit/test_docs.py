@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import itemtrail
+from benchmarks.cost import PRICES, rows
 from itemtrail.cli import commands
 from itemtrail.records import kinds as record_kinds
 from itemtrail.records.kinds import RecordKind
@@ -103,6 +104,13 @@ def _documented(section):
             fields, kinds, _ = line.strip("| ").split(" | ", 2)
             names = re.findall(r"`(\w+)`", fields)
             yield from zip(names, kinds.split(", ") * len(names), strict=False)
+
+
+def test_the_costs_are_those_worked_out():
+    """The table of docs/deployment.md is what `python -m benchmarks.cost` prints."""
+    page = (ROOT / "docs/deployment.md").read_text("utf-8")
+
+    assert [row for row in rows(PRICES) if row not in page] == []
 
 
 def test_the_commands_of_the_readme_are_targets_of_the_makefile():
