@@ -34,6 +34,8 @@ BEGAN = datetime(2026, 11, 25, 12, tzinfo=UTC)
 ENDED = BEGAN + timedelta(minutes=10)
 BEFORE = BEGAN - timedelta(hours=1)
 """A moment at which every item was as it is to be."""
+PRESENT = BEGAN + timedelta(hours=4)
+"""When it is taken back."""
 _INSERTED, _LATER = BEGAN - timedelta(days=1), BEGAN + timedelta(hours=2)
 _SHARDS = 4
 _SOME = 10

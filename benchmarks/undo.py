@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ import boto3
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.bad_job_endpoint import BEFORE, BEGAN, ENDED, keys_of
+from benchmarks.bad_job_endpoint import BEFORE, BEGAN, ENDED, PRESENT, keys_of
 from benchmarks.processes import Served, ask, serving
 from benchmarks.spent import Clock
 from operations.deployed_tables import DeployedTables
@@ -35,6 +35,7 @@ from operations.recovery.bad_changes import select_bad
 from operations.recovery.plan_items import restored_items, undone_items
 from operations.recovery.restore_items import plan_restore
 from operations.recovery.undo import plan_undo
+from reports.access.machine import Machine
 from reports.access.table_description import describe
 from reports.states.watermark import Basis, Watermark
 from stream_core.history_row import sort_key_after, time_text
@@ -130,17 +131,23 @@ def _require(actual: object, expected: object, what: str) -> None:
         raise AssertionError(f"{what}: {actual}, not {expected}")
 
 
+def _pace() -> Pace:
+    """A pace at which it is some hours after the bad job."""
+    begun = time.monotonic()
+    return Pace(machine=Machine(now=lambda: PRESENT + timedelta(seconds=time.monotonic() - begun)))
+
+
 def _undone(items: int) -> tuple[float, int]:
     deployment, begun = _deployment(items), time.perf_counter()
-    selected = select_bad(deployment, since=BEGAN, until=ENDED, pace=Pace())
-    planned = plan_undo(deployment, selected, pace=Pace())
+    selected = select_bad(deployment, since=BEGAN, until=ENDED, pace=_pace())
+    planned = plan_undo(deployment, selected, pace=_pace())
     return _carried_out(deployment, "undo", undone_items(planned.items), begun)
 
 
 def _restored(items: int) -> tuple[float, int]:
     deployment, begun = _deployment(items), time.perf_counter()
     keys = map(keys_of, range(items))
-    plans = plan_restore(deployment, keys, BEFORE, pace=Pace())
+    plans = plan_restore(deployment, keys, BEFORE, pace=_pace())
     return _carried_out(deployment, "restore", restored_items(plans), begun)
 
 
@@ -150,10 +157,10 @@ def _carried_out(
     """How long it took to plan, and how many items were written."""
     maker = PlanMaker("benchmark", "itemtrail")
     table = describe(deployment.dynamodb, deployment.source_table)
-    plan = Plan(maker.header(deployment, command, {}, table, Pace()), items)
+    plan = Plan(maker.header(deployment, command, {}, table, _pace()), items)
     planned_s = time.perf_counter() - begun
     with tempfile.TemporaryDirectory() as folder:
-        run = PlanRun(deployment, plan, Pace(), maker, RunChoice(Path(folder, "journal")))
+        run = PlanRun(deployment, plan, _pace(), maker, RunChoice(Path(folder, "journal")))
         with closing(run.results()) as results:
             written = sum(result.outcome is WriteOutcome.WRITTEN for result in results)
     return planned_s, written
@@ -215,7 +222,7 @@ def _deployment(items: int) -> DeployedTables:
         endpoint_url=os.environ["AWS_ENDPOINT_URL"],
         history_table=f"history-{items}",
         time_shards=4,
-        declared=Watermark(datetime.now(UTC), Basis.DECLARED, "declared by the benchmark"),
+        declared=Watermark(PRESENT, Basis.DECLARED, "declared by the benchmark"),
     )
 
 

@@ -156,10 +156,10 @@ def undo(  # noqa: PLR0913 - an option each
     stamps = _stamps(stamps, where.actor_path, by)
     require_no_key(stamps, deployment.reader.key_schema)
     if period is None:
-        changes = _changes_of_run(deployment, str(run))
+        changes = _changes_of_run(deployment, str(run), rate)
         period, selected = Period(changes.since, changes.until), changes.selected
     else:
-        selected = _selected(deployment, period, where, keys, wait=wait)
+        selected = _selected(deployment, period, where, keys, rate, wait=wait)
     order = _UndoOrder(deployment, period, form, rate, is_each, Terms(counters, stamps), run)
     return order.follow(plan, order.planned(selected))
 
@@ -175,11 +175,12 @@ def _require_choice(chosen: bool, everything: bool) -> None:  # noqa: FBT001 - t
         )
 
 
-def _selected(
+def _selected(  # noqa: PLR0913 - all that chooses
     deployment: DeployedTables,
     period: Period,
     where: Selection,
     keys: list[Item] | None,
+    rate: float | None,
     *,
     wait: bool,
 ) -> Selected:
@@ -191,13 +192,13 @@ def _selected(
             where=where,
             keys=keys,
             wait=wait,
-            pace=Pace(progress=progress),
+            pace=Pace(rate, progress=progress),
         )
 
 
-def _changes_of_run(deployment: DeployedTables, run: str) -> RunChanges:
+def _changes_of_run(deployment: DeployedTables, run: str, rate: float | None) -> RunChanges:
     with ProgressBar() as progress:
-        return select_run(deployment, run, pace=Pace(progress=progress))
+        return select_run(deployment, run, pace=Pace(rate, progress=progress))
 
 
 def _stamps(stamps: Stamps, actor_path: Path | None, by: str) -> Stamps:

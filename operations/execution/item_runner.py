@@ -3,7 +3,6 @@
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any
 
 from operations.deployed_tables import DeployedTables
 from operations.errors import RunEndedError
@@ -19,9 +18,9 @@ from operations.execution.decision import (
 )
 from operations.execution.item_run import ItemRun, Unproven
 from operations.execution.item_writer import ItemWrite, ItemWriter, WriteOutcome, WriteResult
+from operations.execution.live_items import live_items
 from operations.execution.plan_file import PlanAction, PlanItem
 from operations.execution.rate import Rate
-from operations.execution.request import answer_to
 from operations.execution.standstill import Standstill
 from operations.execution.write_proof import WriteProof, of_recorded
 from operations.recovery.conditions import is_guarded_in_part
@@ -85,27 +84,14 @@ class ItemRunner:
 
     def _live(self, items: Sequence[PlanItem]) -> dict[str, Item]:
         """The own attributes of items that are there, by id."""
-        table, client = self.deployment.source_table, self.deployment.dynamodb
-        live: dict[str, Item] = {}
-        patience = self.standstill.patience()
-
-        def attempt(keys: list[Item]) -> list[Item]:
-            request: Any = {table: {"Keys": keys, "ConsistentRead": True}}
-            answer, _, _ = self.attempts.clock.ask(
-                lambda: answer_to(
-                    lambda: client.batch_get_item(RequestItems=request), patience, table
-                )
-            )
-            for image in answer["Responses"].get(table, []):
-                own = own_attributes(image) or {}
-                live[item_id({name: image[name] for name in items[0].keys})] = own
-            unprocessed: Any = answer.get("UnprocessedKeys", {}).get(table, {"Keys": []})
-            return list(unprocessed["Keys"])
-
-        if patience.work_off([item.keys for item in items], attempt):
-            raise RunEndedError(f"'{table}' does not answer (UnprocessedKeys)")
+        deployment, patience = self.deployment, self.standstill.patience()
+        images = live_items(
+            *(deployment.dynamodb, deployment.source_table, [item.keys for item in items]),
+            patience,
+            lambda request: self.attempts.clock.ask(request)[0],
+        )
         self.standstill.moved()
-        return live
+        return {identifier: own_attributes(image) or {} for identifier, image in images.items()}
 
     def _live_item(self, item: PlanItem) -> Item | None:
         return own_attributes(self.deployment.reader.live(item.keys))

@@ -19,6 +19,7 @@ from reports.access.parallel import in_order
 from reports.inputs.paths import Path
 from reports.states.named_paths import NamedPaths
 from reports.states.selection import Selection
+from reports.states.stream_order import earliest_before
 from reports.table.changes import changed_rows
 from stream_core.attribute_values import Item
 from stream_core.change import EventName
@@ -49,6 +50,12 @@ class BadItem:
 
     keys: Item
     changes: tuple[str, ...]
+
+    @property
+    def since(self) -> datetime:
+        """When what was made after its first bad change may be stamped, at the earliest."""
+        # What was made before that, and is stamped later, is no obstacle.
+        return earliest_before(datetime.fromisoformat(min(self.changes).partition("#")[0]))
 
 
 @dataclass(frozen=True)
@@ -90,7 +97,8 @@ def select_bad(  # noqa: PLR0913 - the whole selection
             attribute, inserts and deletes are selected only where they are asked for by name.
         keys: only of these items.
         wait: wait until every change of the range is known to be recorded.
-        pace: what is called with the changes selected, and while it waits.
+        pace: how many rows a second are read, of items that are named how many items; what is
+            called with the changes selected, and while it waits.
 
     Raises:
         RefusedError: a table is not named, changes of the range may not be recorded yet, or the
@@ -106,7 +114,8 @@ def select_bad(  # noqa: PLR0913 - the whole selection
         sieve.items = {identifier: (key, []) for identifier, key in distinct.items()}
     # What the range knows at all is asked too, so that a name that is in none of it is noticed.
     any_change = Selection(sieve.where.event_names)
-    search = partial(changed_rows, deployment.reader, since, until, any_change)
+    paced = partial(pace.rate.take, 1)
+    search = partial(changed_rows, deployment.reader, since, until, any_change, paced=paced)
     rows = search(progress=pace.progress) if distinct is None else _of_each(search, distinct)
     with closing(rows):
         for row in rows:

@@ -7,6 +7,7 @@ history need not be complete for that, and an announced write that it does not s
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from operations.deployed_tables import DeployedTables
 from operations.errors import RefusedError
@@ -40,7 +41,8 @@ def select_run(deployment: DeployedTables, run: str, *, pace: Pace) -> RunChange
     Args:
         deployment: the source table and its history.
         run: the run's id.
-        pace: says what time it is; what is called with the changes selected.
+        pace: how many rows a second are read; says what time it is; what is called with the
+            changes selected.
 
     Raises:
         RefusedError: the history knows no such run.
@@ -60,7 +62,8 @@ def select_run(deployment: DeployedTables, run: str, *, pace: Pace) -> RunChange
     since = row.started - _ROUNDING
     until = min(max([row.started, *announced.values()]) + _LATEST, pace.machine.now())
     items: dict[str, BadItem] = {}
-    changes = changed_rows(reader, since, until, Selection(), progress=pace.progress)
+    paced = partial(pace.rate.take, 1)
+    changes = changed_rows(reader, since, until, Selection(), progress=pace.progress, paced=paced)
     with closing(changes):
         for change in changes:
             if change.run == run:

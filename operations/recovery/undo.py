@@ -9,7 +9,6 @@ Repeating it does no harm. A change that is not recorded yet, or at all, is not 
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -26,6 +25,7 @@ from operations.recovery.conflicts import Conflict
 from operations.recovery.expiry import TimeToLive
 from operations.recovery.recorded import BehindError, Lag
 from operations.recovery.restore_items import UNKNOWN_KEY
+from operations.recovery.seen_items import SeenItem, SeenItems, is_settled
 from operations.recovery.stamps import StampError
 from operations.recovery.touches import touch_of
 from reports.access.own_writes import find_own_writes
@@ -34,8 +34,8 @@ from reports.access.row_reader import RowReader
 from reports.inputs.paths import Path
 from reports.states.differences import Difference
 from reports.states.evidence import Evidence
-from reports.states.stream_order import earliest_before, in_stream_order
-from stream_core.attribute_values import Item, own_attributes, same_item
+from reports.states.stream_order import in_stream_order
+from stream_core.attribute_values import Item
 from stream_core.change import EventName
 from stream_core.errors import IntegrityError
 from stream_core.history_row import HistoryRow, time_text
@@ -130,13 +130,14 @@ def plan_undo(
     """
     require_followed(deployment, pace)
     reader = deployment.reader
+    seen = SeenItems(reader, deployment.source_table, pace).of_each(selected.items)
     planner = _Planner(
         *(reader, pace, Lag(pace), selected.attribute, terms or Terms()),
         noted=find_own_writes(reader).noted,
         time_to_live=TimeToLive(deployment.dynamodb, deployment.source_table, pace.machine.now()),
     )
     results: list[ItemUndone] = []
-    with closing(in_order(planner.plan, selected.items)) as items:
+    with closing(seen), closing(in_order(lambda pair: planner.plan(*pair), seen)) as items:
         for item in items:
             results.append(item)
             pace.progress("items", len(results), len(selected.items))
@@ -155,11 +156,10 @@ class _Planner:
     noted: Callable[[HistoryRow], HistoryRow]
     time_to_live: TimeToLive
 
-    def plan(self, bad: BadItem) -> ItemUndone:
+    def plan(self, bad: BadItem, seen: SeenItem | None) -> ItemUndone:
         """What would be done to an item, or why nothing can be."""
-        self.pace.rate.take(1)
         try:
-            return self._planned(bad) if bad.changes else self._without_changes(bad)
+            return self._planned(bad, seen) if bad.changes else self._without_changes(bad)
         except (BehindError, StampError) as error:
             outcome, reason = WriteOutcome.REFUSED, str(error)
         except IntegrityError as error:
@@ -168,8 +168,8 @@ class _Planner:
             outcome, reason = WriteOutcome.UNSENT, f"the table answers {error_code(error)}"
         return ItemUndone(bad.keys, bad.changes, (), (), outcome, reason)
 
-    def _planned(self, bad: BadItem) -> ItemUndone:
-        compensation = self._compensation(bad)
+    def _planned(self, bad: BadItem, seen: SeenItem | None) -> ItemUndone:
+        compensation = self._compensation(bad, seen)
         return ItemUndone(
             bad.keys,
             bad.changes,
@@ -202,9 +202,9 @@ class _Planner:
             return ItemUndone(bad.keys, (), (), (), WriteOutcome.REFUSED, UNKNOWN_KEY)
         return ItemUndone(bad.keys, (), (), ())
 
-    def _compensation(self, bad: BadItem) -> Compensation:
+    def _compensation(self, bad: BadItem, seen: SeenItem | None) -> Compensation:
         changes = set(bad.changes)
-        live, rows = self.lag.settled(partial(self._read, bad))
+        live, rows = self._settled(bad, seen)
         touches = [
             touch_of(row, is_bad=row.sort_key in changes, attribute=self.attribute)
             for row in map(self.noted, rows)
@@ -212,15 +212,24 @@ class _Planner:
         ]
         return compensate(bad.keys, live, touches, self.terms)
 
+    def _settled(self, bad: BadItem, seen: SeenItem | None) -> tuple[Item | None, list[HistoryRow]]:
+        """An item and its rows since its first bad change, the last of which left it so."""
+        if seen is not None:
+            rows = self._rows(bad) if seen.rows is None else seen.rows
+            if is_settled(seen.live, rows):
+                return seen.live, rows
+        return self.lag.settled(partial(self._read, bad))
+
     def _read(self, bad: BadItem) -> tuple[bool, tuple[Item | None, list[HistoryRow]]]:
-        """An item and its rows since its first bad change; whether the last one left it so."""
+        """The same as they are now; whether the last row left the item so."""
         # In this order: a row may then say more than the item shows, and never less.
         live = self.reader.live(bad.keys)
-        # Later changes may be stamped earlier; what was made before the first one is no obstacle.
-        since = earliest_before(datetime.fromisoformat(min(bad.changes).partition("#")[0]))
-        by_time = self.reader.rows(item_id(bad.keys), after=time_text(since))
+        rows = self._rows(bad)
+        return is_settled(live, rows), (live, rows)
+
+    def _rows(self, bad: BadItem) -> list[HistoryRow]:
+        by_time = self.reader.rows(item_id(bad.keys), after=time_text(bad.since))
         rows = list(in_stream_order(by_time))
         if not {row.sort_key for row in rows}.issuperset(bad.changes):
             raise IntegrityError("rows of changes to be taken back are gone")
-        last = own_attributes(rows[-1].change.new_image)
-        return same_item(own_attributes(live), last), (live, rows)
+        return rows

@@ -1,6 +1,6 @@
 """The changes made in a range of time, to one item or to all of them."""
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from datetime import datetime
 from functools import partial
@@ -24,6 +24,7 @@ def changed_rows(  # noqa: PLR0913 - the whole question, as it is asked
     progress: Progress = silent,
     undecided: Callable[[HistoryRow], object] = lambda _row: None,
     examined: Callable[[HistoryRow], object] = lambda _row: None,
+    paced: Callable[[], object] = lambda: None,
 ) -> Generator[HistoryRow, None, None]:
     """The changes made from `start` to `end`, both included, in the order of time, streamed.
 
@@ -39,6 +40,7 @@ def changed_rows(  # noqa: PLR0913 - the whole question, as it is asked
         undecided: is called with every change that `where` leaves out only because nothing names
             who made it: all deletes, where an actor is asked for.
         examined: is called with every row that is read, asked for or not.
+        paced: is called before each row that the index shows is read, and before an item's own are.
 
     Raises:
         ReportError: the range ends before it starts.
@@ -46,21 +48,29 @@ def changed_rows(  # noqa: PLR0913 - the whole question, as it is asked
     """
     check_range(start, end)
     if identifier is None:
-        rows = _rows_of_all(reader, reader.by_time.entries(start, end, progress), where)
+        entries = reader.by_time.entries(start, end, progress)
+        rows = _rows_of_all(reader, entries, where, paced)
     else:
+        paced()
         rows = _rows_of_one(reader, identifier, start, end)
     noted = partial(find_own_writes(reader).noted_in_order, since=start)
     return _accepted(rows, noted, where, undecided, examined)
 
 
 def _rows_of_all(
-    reader: RowReader, entries: Generator[IndexEntry, None, None], where: Selection
+    reader: RowReader,
+    entries: Generator[IndexEntry, None, None],
+    where: Selection,
+    paced: Callable[[], object],
 ) -> Generator[HistoryRow, None, None]:
-    keys = (
-        (entry.identifier, entry.sort_key) for entry in entries if where.takes(entry.event_name)
-    )
+    def keys() -> Iterator[tuple[str, str]]:
+        for entry in entries:
+            if where.takes(entry.event_name):
+                paced()
+                yield entry.identifier, entry.sort_key
+
     # Closed by hand, here and below: left to the interpreter, threads might outlive an error.
-    with closing(entries), closing(in_order(reader.fetch, batches(keys, MOST_A_CALL))) as fetched:
+    with closing(entries), closing(in_order(reader.fetch, batches(keys(), MOST_A_CALL))) as fetched:
         for rows in fetched:
             yield from rows
 

@@ -110,6 +110,10 @@ class MemoryTables:
             raise client_error("ResourceNotFoundException")
         return {"Table": self.descriptions[TableName]}
 
+    def describe_time_to_live(self, TableName):  # noqa: N803
+        self._note("describe_time_to_live", TableName=TableName)
+        return {"TimeToLiveDescription": {"TimeToLiveStatus": "DISABLED"}}
+
     def list_tags_of_resource(self, ResourceArn):  # noqa: N803
         self._note("list_tags_of_resource", ResourceArn=ResourceArn)
         return {"Tags": []}

@@ -1,0 +1,167 @@
+"""What items with bad changes are, and what was done to them since: many of them by few calls.
+
+Items are read a hundred a call. Their rows since the first bad change are found through the index
+`ByTime` where that takes fewer calls than to ask each of them, and are then read by their keys.
+
+The index may lag behind the table. What it does not show yet is as if it were not recorded yet, and
+no plan rests on that: an item is asked itself, by a consistent Query, unless its bad changes are
+among the rows, each row begins with what the one before left, and the last one left what the item
+is now. So what was missed can only be changes that led back to where they began. If these were the
+last ones, the plan is the one of a moment before them, and a plan has to bear what is written after
+it. If another that is seen followed them, they are old: of whoever has a row of the last minutes,
+no row is taken from the index. That it shows what the table has had for minutes, everything that
+answers by time relies on; `verify` says where it does not.
+"""
+
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from itertools import pairwise
+
+from botocore.exceptions import BotoCoreError, ClientError
+from more_itertools import chunked
+
+from operations.execution.live_items import live_items
+from operations.execution.pace import Pace
+from operations.recovery.bad_changes import BadItem
+from reports.access.by_time import MOST_SHARDS, count_hours
+from reports.access.parallel import in_order
+from reports.access.row_reader import MOST_A_CALL, RowReader
+from reports.states.stream_order import in_stream_order
+from stream_core.attribute_values import Item, own_attributes, same_item
+from stream_core.change import EventName
+from stream_core.errors import IntegrityError
+from stream_core.history_row import HistoryRow, time_text
+from stream_core.item_id import item_id
+
+# Index entries come within a second or so; clocks differ.
+_LAG = timedelta(minutes=10)
+# A busy table has changed very much else since: each item is asked then.
+_MOST_ENTRIES_AN_ITEM = 20
+
+
+@dataclass(frozen=True, slots=True)
+class SeenItem:
+    """An item, and what was done to it.
+
+    Attributes:
+        live: the item as it is, None if it is not there.
+        rows: its rows since its first bad change, in the order in which they were made; None: it
+            has to be asked for them itself.
+    """
+
+    live: Item | None
+    rows: list[HistoryRow] | None
+
+
+@dataclass(frozen=True)
+class SeenItems:
+    """Reads items with bad changes, and their rows.
+
+    Attributes:
+        table: the table of the items.
+        pace: how many items a second are read, and how long a table may refuse to answer.
+    """
+
+    reader: RowReader
+    table: str
+    pace: Pace
+
+    def of_each(
+        self, items: Sequence[BadItem]
+    ) -> Generator[tuple[BadItem, SeenItem | None], None, None]:
+        """Each item with what is seen of it; None: nothing yet, it has to be asked itself.
+
+        Raises:
+            NoAnswerError: the table does not answer any more.
+        """
+        changed = [item for item in items if item.changes]
+        read = partial(self._read, self._places(changed) if self._is_many(changed) else None)
+        # No more at once than a second's worth.
+        most = min(MOST_A_CALL, int(self.pace.per_second or MOST_A_CALL) or 1)
+        with closing(in_order(read, chunked(items, most))) as portions:
+            for portion in portions:
+                yield from portion
+
+    def _is_many(self, items: Sequence[BadItem]) -> bool:
+        """Whether to ask every partition of the time since takes fewer calls than every item."""
+        if not items:
+            return False
+        hours = count_hours(min(item.since for item in items), self.pace.machine.now())
+        return hours * MOST_SHARDS < len(items)
+
+    def _places(self, items: Sequence[BadItem]) -> Mapping[str, list[str]] | None:
+        """The sort keys of the items' rows, by id; None: there is too much else to look through."""
+        since, now = min(item.since for item in items), self.pace.machine.now()
+        places: dict[str, list[str]] = {item_id(item.keys): [] for item in items}
+        entries = self.reader.by_time.entries(since, max(since, now) + _LAG, self.pace.progress)
+        with closing(entries):
+            for number, entry in enumerate(entries):
+                if number >= _MOST_ENTRIES_AN_ITEM * len(items):
+                    return None
+                if entry.identifier in places:
+                    places[entry.identifier].append(entry.sort_key)
+        return places
+
+    def _read(
+        self, places: Mapping[str, list[str]] | None, items: Sequence[BadItem]
+    ) -> list[tuple[BadItem, SeenItem | None]]:
+        """What is seen of at most a hundred items."""
+        self.pace.rate.take(len(items))
+        keys = [item.keys for item in items if item.changes]
+        try:
+            live = live_items(self.reader.dynamodb, self.table, keys, self.pace.patience())
+        except (ClientError, BotoCoreError):
+            # One of them may be the reason: each is told by itself.
+            return [(item, None) for item in items]
+        rows = {} if places is None else self._rows(places, items)
+
+        def seen(item: BadItem) -> SeenItem | None:
+            if not item.changes:
+                return None
+            identifier = item_id(item.keys)
+            own, image = rows.get(identifier, []), live.get(identifier)
+            return SeenItem(image, own if _are_all(own, item, image) else None)
+
+        return [(item, seen(item)) for item in items]
+
+    def _rows(
+        self, places: Mapping[str, list[str]], items: Sequence[BadItem]
+    ) -> dict[str, list[HistoryRow]]:
+        """The rows at their places, by id, in the order in which they were made."""
+        recent = time_text(self.pace.machine.now() - _LAG)
+        wanted = [
+            (identifier, sort_key)
+            for item in items
+            for identifier in (item_id(item.keys),)
+            for sort_key in places.get(identifier, ())
+            if sort_key >= time_text(item.since) and places[identifier][-1] < recent
+        ]
+        by_item: dict[str, list[HistoryRow]] = {}
+        try:
+            for some in chunked(wanted, MOST_A_CALL):
+                for row in self.reader.fetch(some):
+                    by_item.setdefault(row.id, []).append(row)
+        except (ClientError, BotoCoreError, IntegrityError):
+            # As above.
+            return {}
+        return {identifier: list(in_stream_order(rows)) for identifier, rows in by_item.items()}
+
+
+def _are_all(rows: Sequence[HistoryRow], item: BadItem, live: Item | None) -> bool:
+    """Whether rows show how an item became what it is, with all of its bad changes."""
+    if not {row.sort_key for row in rows}.issuperset(item.changes):
+        return False
+    changes = [row.change for row in rows if row.change.event_name is not EventName.SNAPSHOT]
+    return is_settled(live, rows) and all(
+        same_item(own_attributes(change.new_image), own_attributes(following.old_image))
+        for change, following in pairwise(changes)
+    )
+
+
+def is_settled(live: Item | None, rows: Sequence[HistoryRow]) -> bool:
+    """Whether an item is what the last of its rows left."""
+    last = own_attributes(rows[-1].change.new_image)
+    return same_item(own_attributes(live), last)
