@@ -13,6 +13,9 @@ TEMPLATE_VENV := .venv-templates
 TEMPLATE_BIN := $(TEMPLATE_VENV)/bin
 TEMPLATE_READY := $(TEMPLATE_VENV)/.ready
 
+# Where it is set, every worker and every program that a test starts compiles all sources anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test banks test-spark bench histories simulate worlds mutations lint lint-templates check fix docs build lock clean
 

@@ -1,12 +1,16 @@
 """Fixtures of every kind of test: profiles, and an emulator with tables of one's own."""
 
 import contextlib
+import functools
+import gc
 import os
 import uuid
 from dataclasses import dataclass
 
+import botocore.session
 import pytest
 from hypothesis import HealthCheck, Phase, settings
+from xdist.scheduler import LoadFileScheduling
 
 from itemtrail.local.local_stack import EMULATED, REPLICA_TEMPLATE, LocalStack
 from stream_core.clients import CLIENT_CONFIG, dynamodb_client
@@ -28,6 +32,35 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 _FOREIGN = ("AWS_", "POWERTOOLS_", "ITEMTRAIL_")
 for _name in [name for name in os.environ if name.startswith(_FOREIGN)]:
     del os.environ[_name]
+
+# Every session would read the models of its services anew: a tenth of a second for each client.
+botocore.session.create_loader = functools.cache(botocore.session.create_loader)
+
+# A sixth of the time went into looking for garbage among what lives as long as the session.
+gc.set_threshold(50_000, 20, 20)
+
+
+def pytest_collection_finish():
+    """Leave modules and collected tests to no collector: they stay."""
+    gc.collect()
+    gc.freeze()
+
+
+class _OneEmulator(LoadFileScheduling):
+    """Files go to any worker, but those with an emulator to one: it is started and filled once."""
+
+    def _split_scope(self, nodeid):
+        file = super()._split_scope(nodeid)
+        return _FUNCTIONAL if file.startswith(_FUNCTIONAL) else file
+
+
+_FUNCTIONAL = "tests/functional/"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """How tests are given to the workers, unless another way was asked for."""
+    return _OneEmulator(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,7 @@ from botocore.exceptions import ClientError
 from rich.console import Console
 
 import itemtrail.local.demo
+from itemtrail.cli import main
 from tests.deployed_stack import DeployedStack, key_of
 from tests.eventually import eventually
 from tests.factories import lambda_form, sets_sorted
@@ -341,7 +342,7 @@ def test_deployed_settings_are_the_outputs(deployed, name, own):
     assert mapping["DestinationConfig"]["OnFailure"]["Destination"].endswith(
         f":{deployed.outputs['QuarantineBucketName']}"
     )
-    assert not mapping.get("FilterCriteria")
+    assert not mapping.get("FilterCriteria", {}).get("Filters")
 
 
 def test_deployed_tables_and_buckets_are_protected(deployed):
@@ -406,35 +407,34 @@ def test_no_item_data_reaches_a_log(deployed, local_stack):
     assert [one for one in canaries if one in logged] == []
 
 
-# ---- The command line, as a program --------------------------------------------------------
+# ---- The command line ----------------------------------------------------------------------
 
 
 @pytest.fixture
-def itemtrail_program(local_stack):
-    """Run `itemtrail` against the deployed system, by `--endpoint-url` alone."""
-    environment = local_stack.environment()
-    del environment["AWS_ENDPOINT_URL"]
+def run_itemtrail(local_stack, monkeypatch, capsys):
+    """Run `itemtrail` against the deployed system, by `--endpoint-url` alone.
+
+    As a program of its own it runs in test_terminal.py and test_wheel.py.
+    """
+    for name, value in local_stack.environment().items():
+        if name.startswith("AWS_") and name != "AWS_ENDPOINT_URL":
+            monkeypatch.setenv(name, value)
 
     def run(*arguments, endpoint_url=local_stack.endpoint_url):
-        return subprocess.run(
-            [PROGRAM, *map(str, arguments), "--endpoint-url", endpoint_url],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        with pytest.raises(SystemExit) as ended:
+            main([*map(str, arguments), "--endpoint-url", endpoint_url])
+        return subprocess.CompletedProcess(arguments, ended.value.code, *capsys.readouterr())
 
     return run
 
 
-def test_history_command_lists_every_version(deployed, itemtrail_program, identifier):
+def test_history_command_lists_every_version(deployed, run_itemtrail, identifier):
     """`itemtrail history` in a pipe gives every version as JSON, deletion and all, and exits 0."""
     item = deployed.put(identifier, Name={"S": "Murali"}, Badge={"B": b"\x00\xff"})
     deployed.delete(identifier)
     deployed.caught_up(identifier, changes=2)
 
-    ran = itemtrail_program("history", identifier, "--stack", STACK)
+    ran = run_itemtrail("history", identifier, "--stack", STACK)
 
     assert (ran.returncode, ran.stderr) == (0, "")
     first, second = json.loads(ran.stdout)
@@ -445,7 +445,7 @@ def test_history_command_lists_every_version(deployed, itemtrail_program, identi
     assert (second["old_image"], second["is_current"]) == (lambda_form(item), False)
 
 
-def test_as_of_command_tells_state_and_certainty(deployed, itemtrail_program, identifier):
+def test_as_of_command_tells_state_and_certainty(deployed, run_itemtrail, identifier):
     """`itemtrail as-of` gives the state at a second, and says that it is exact and why."""
     item = deployed.put(identifier, Name={"S": "Murali"})
     (row,) = deployed.caught_up(identifier, changes=1)
@@ -454,8 +454,8 @@ def test_as_of_command_tells_state_and_certainty(deployed, itemtrail_program, id
     eventually(lambda: time.time() > later)
     question = ("as-of", identifier, "--at", stamp, "--stack", STACK)
 
-    ran = itemtrail_program(*question, "--certain", "--recorded-until", "now")
-    unsure = itemtrail_program(*question, "--certain")
+    ran = run_itemtrail(*question, "--certain", "--recorded-until", "now")
+    unsure = run_itemtrail(*question, "--certain")
 
     assert (ran.returncode, ran.stderr) == (0, "")
     told = json.loads(ran.stdout)
@@ -467,13 +467,13 @@ def test_as_of_command_tells_state_and_certainty(deployed, itemtrail_program, id
     assert told["row"]["sequence_number"] == row["SequenceNumber"]["S"]
 
 
-def test_as_of_command_before_the_history_is_not_certain(deployed, itemtrail_program, identifier):
+def test_as_of_command_before_the_history_is_not_certain(deployed, run_itemtrail, identifier):
     """A time before the history began is answered as unknown, and refused with `--certain`."""
     deployed.put(identifier, Name={"S": "Murali"})
     deployed.caught_up(identifier, changes=1)
     question = ("as-of", f"Id={identifier}", "--at", "2018-03-03", "--stack", STACK)
 
-    ran, certain = itemtrail_program(*question), itemtrail_program(*question, "--certain")
+    ran, certain = run_itemtrail(*question), run_itemtrail(*question, "--certain")
 
     assert json.loads(ran.stdout)["certainty"] == "unknown"
     assert ran.returncode == 1
@@ -481,7 +481,7 @@ def test_as_of_command_before_the_history_is_not_certain(deployed, itemtrail_pro
     assert len(certain.stderr.splitlines()) == 1
 
 
-def test_diff_command_shows_what_differs(deployed, itemtrail_program, identifier):
+def test_diff_command_shows_what_differs(deployed, run_itemtrail, identifier):
     """`itemtrail diff` gives the net difference between two instants by attribute path."""
     deployed.put(identifier, Name={"S": "a"}, Gone={"N": "1"}, Same={"N": "1"})
     (row,) = deployed.caught_up(identifier, changes=1)
@@ -493,7 +493,7 @@ def test_diff_command_shows_what_differs(deployed, itemtrail_program, identifier
     deployed.caught_up(identifier, changes=2)
 
     question = ("diff", identifier, "--from", second, "--stack", STACK)
-    ran = itemtrail_program(*question, "--recorded-until", "now")
+    ran = run_itemtrail(*question, "--recorded-until", "now")
 
     assert (ran.returncode, ran.stderr) == (0, "")
     told = json.loads(ran.stdout)
@@ -507,11 +507,11 @@ def test_diff_command_shows_what_differs(deployed, itemtrail_program, identifier
     }
 
 
-def test_question_about_nothing_is_a_finding(deployed, itemtrail_program, identifier):
+def test_question_about_nothing_is_a_finding(deployed, run_itemtrail, identifier):
     """The history of an item that never was is empty JSON and exit 1, so that a script can tell."""
     assert deployed.source_item(identifier) is None
 
-    ran = itemtrail_program("history", identifier, "--stack", STACK)
+    ran = run_itemtrail("history", identifier, "--stack", STACK)
 
     assert (ran.returncode, json.loads(ran.stdout)) == (1, [])
     assert len(ran.stderr.splitlines()) == 1
@@ -530,13 +530,13 @@ def test_question_about_nothing_is_a_finding(deployed, itemtrail_program, identi
     ids=lambda value: value[0] if isinstance(value, tuple) else None,
 )
 def test_every_question_about_nothing_is_answered(
-    deployed, itemtrail_program, identifier, command, status
+    deployed, run_itemtrail, identifier, command, status
 ):
     """An engine refuses a range that ends before it starts: of no rows there is none to ask."""
     assert deployed.source_item(identifier) is None
     name, *options = command
 
-    ran = itemtrail_program(name, identifier, *options, "--stack", STACK)
+    ran = run_itemtrail(name, identifier, *options, "--stack", STACK)
 
     assert ran.returncode == status, ran.stderr
     json.loads(ran.stdout)
@@ -555,30 +555,30 @@ def test_every_question_about_nothing_is_answered(
     ],
 )
 @pytest.mark.usefixtures("deployed")
-def test_bad_input_is_one_line_and_exit_2(itemtrail_program, arguments, told):
+def test_bad_input_is_one_line_and_exit_2(run_itemtrail, arguments, told):
     """What cannot be answered is one line that names what is wrong, and exit 2."""
-    ran = itemtrail_program(*arguments)
+    ran = run_itemtrail(*arguments)
 
     _assert_one_line(ran, told)
 
 
-def test_unreachable_endpoint_is_one_line_and_exit_2(itemtrail_program):
+def test_unreachable_endpoint_is_one_line_and_exit_2(run_itemtrail):
     """An endpoint where nobody listens is named in one line, with exit 2."""
     with socket.socket() as held:
         # Bound and not listening: nobody else can take the port, and it answers nobody.
         held.bind(("127.0.0.1", 0))
         port = held.getsockname()[1]
 
-        ran = itemtrail_program(
+        ran = run_itemtrail(
             "history", "1", "--stack", STACK, endpoint_url=f"http://127.0.0.1:{port}"
         )
 
     _assert_one_line(ran, str(port))
 
 
-def test_malformed_endpoint_is_one_line_and_exit_2(itemtrail_program):
+def test_malformed_endpoint_is_one_line_and_exit_2(run_itemtrail):
     """An endpoint that is no URL is named in one line, with exit 2."""
-    ran = itemtrail_program("history", "1", "--stack", STACK, endpoint_url="localhost:8000")
+    ran = run_itemtrail("history", "1", "--stack", STACK, endpoint_url="localhost:8000")
 
     _assert_one_line(ran, "localhost:8000")
 
@@ -649,6 +649,8 @@ def test_demo_fails_when_something_does_not_hold(sabotaged_demo):
     assert "rows for" in output
 
 
+# Eight programs and a whole demo.
+@pytest.mark.bank
 def test_kept_demo_prints_commands_that_work(sabotaged_demo, local_stack, tmp_path):
     """The commands that `demo --keep` prints can be run as they are, and answer."""
     _, output = sabotaged_demo

@@ -38,7 +38,7 @@ def spelled(tree: exp.Expr, dialect: str) -> str:
         name = "CAST" if isinstance(node, exp.Cast) else node.name.upper()
         if name in rules:
             node.replace(rules[name](node))
-    return tree.sql(dialect=dialect, comments=False)
+    return tree.sql(dialect=dialect, copy=False, comments=False)
 
 
 def _call(name: str, *arguments: exp.Expr | str | int) -> exp.Expr:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -193,5 +194,7 @@ def path_literal(path: Path) -> exp.Expr:
     return text_literal(json.dumps(path))
 
 
+@cache
 def _parsed(sql: str) -> exp.Expr:
+    """The tree of a text of ours: to be copied, never changed."""
     return parse_one(sql, dialect="duckdb")

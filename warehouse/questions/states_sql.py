@@ -352,10 +352,10 @@ def _verdicts(meanings: dict[str, tuple[str, str]], bounds: Bounds) -> dict[str,
     certainty, basis, reason = (exp.case(exp.column("verdict")) for _ in range(3))
     named = bounds.watermark.basis if isinstance(bounds.watermark, Watermark) else None
     for verdict, (how_sure, why) in meanings.items():
-        certainty = certainty.when(text_literal(verdict), text_literal(how_sure))
-        reason = reason.when(text_literal(verdict), _words(why))
+        certainty.when(text_literal(verdict), text_literal(how_sure), copy=False)
+        reason.when(text_literal(verdict), _words(why), copy=False)
         if how_sure == "exact" and named is not None:
-            basis = basis.when(text_literal(verdict), text_literal(named))
+            basis.when(text_literal(verdict), text_literal(named), copy=False)
     unnamed = exp.cast(exp.null(), exp.DataType.Type.TEXT)
     return {
         "certainty": certainty,
