@@ -1,13 +1,24 @@
-"""An endpoint in front of another one that loses the answers it is told to lose.
+"""An endpoint in front of another one that loses answers, and refuses what it is told to refuse.
 
 What a cut connection leaves its client in doubt about is what matters here: the request was carried
 out, and nobody says so.
 """
 
 import http.client
+import json
+import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
 from urllib.parse import urlsplit
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        """A client that was killed has cut its connection: nobody has to be told."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class FaultProxy:
@@ -22,9 +33,9 @@ class FaultProxy:
         self._upstream = urlsplit(upstream)
         self._lock = Lock()
         self._faults = []
+        self._refused = {}
         self.requests = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), self._handler())
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self):
@@ -46,6 +57,30 @@ class FaultProxy:
             after: so many calls of it pass undisturbed.
         """
         self._faults.append([operation, after, then])
+
+    def refuse(self, operation, code="ThrottlingException", *, times=None):
+        """Answer an operation with an error instead of passing it on.
+
+        Args:
+            operation: the name of the service's operation.
+            code: of the error.
+            times: so many calls of it; None: until it is accepted again.
+        """
+        self._refused[operation] = [code, times]
+
+    def accept(self, operation):
+        """Pass an operation on again."""
+        del self._refused[operation]
+
+    def _refusal(self, operation):
+        with self._lock:
+            code, times = self._refused.get(operation, (None, 0))
+            if times == 0:
+                return None
+            if times is not None:
+                self._refused[operation][1] = times - 1
+            self.requests.append(operation)
+            return code
 
     def _fault(self, operation):
         with self._lock:
@@ -70,6 +105,10 @@ class FaultProxy:
             def _pass_on(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 operation = (self.headers.get("X-Amz-Target") or self.command).rpartition(".")[2]
+                code = proxy._refusal(operation)
+                if code is not None:
+                    self._answer(400, [], json.dumps({"__type": code}).encode())
+                    return
                 then = proxy._fault(operation)
                 upstream = proxy._upstream
                 connection = http.client.HTTPConnection(
@@ -87,8 +126,11 @@ class FaultProxy:
                     self.close_connection = True
                     self.connection.close()
                     return
-                self.send_response(answer.status)
-                for name, value in answer.getheaders():
+                self._answer(answer.status, answer.getheaders(), content)
+
+            def _answer(self, status, headers, content):
+                self.send_response(status)
+                for name, value in headers:
                     if name.lower() not in ("content-length", "transfer-encoding", "connection"):
                         self.send_header(name, value)
                 self.send_header("Content-Length", str(len(content)))

@@ -69,6 +69,9 @@ class Announcer:
         except ClientError as error:
             self._go_on_without(error)
             return
+        if stored == self.row:
+            # The answer to the first request for it was lost.
+            return
         self.is_known = True
         if isinstance(stored, RunRow):
             if not may_go_on:

@@ -1,10 +1,14 @@
 """A run's rows in the history."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
+import pytest
+
+from operations.errors import RefusedError
 from operations.execution.announcer import Announcer
-from stream_core.control_row import OwnWrite, item_hash
+from stream_core.control_row import OwnWrite, RunRow, item_hash
 from stream_core.retry import Patience
 from tests.factories import STREAM_ARN
 from tests.fakes import hold_until_side_by_side
@@ -31,3 +35,25 @@ def test_what_is_about_to_be_written_is_announced_side_by_side(monkeypatch):
     Announcer(client, reader, None).announce(writes, Patience(lambda: 60_000))
 
     assert announced == [25] * 4
+
+
+def test_a_run_that_is_announced_twice_for_a_lost_answer_is_no_other_run():
+    """Its row is there, and is its own; another's, begun at another time, is not."""
+    row = RunRow(
+        *("0123456789ab", "undo", "{}", "sha256:00", "ada", "itemtrail 1", STREAM_ARN, "id", AT)
+    )
+    client = SimpleNamespace(
+        batch_execute_statement=lambda Statements: {  # noqa: N803 - the API's name
+            "Responses": [{"Error": {"Code": "DuplicateItem"}} for _ in Statements]
+        },
+        get_item=lambda **_: {"Item": row.to_item()},
+    )
+    reader = SimpleNamespace(history_table="history")
+    own = Announcer(client, reader, row)
+    later = Announcer(client, reader, replace(row, started=AT.replace(hour=13)))
+
+    own.begin(Patience(lambda: 60_000), may_go_on=False)
+
+    assert not own.is_known
+    with pytest.raises(RefusedError, match="was begun by ada at 2026-11-30T12"):
+        later.begin(Patience(lambda: 60_000), may_go_on=False)

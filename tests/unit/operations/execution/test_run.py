@@ -561,6 +561,7 @@ def test_two_processes_of_one_plan_exclude_each_other(world):
     with pytest.raises(RefusedError, match="carried out by another process here"):
         outcomes(a_run(world, plan))
     elsewhere = {"journal_file": world.folder / "other.jsonl"}
+    world.later(seconds=0.000001)
     with pytest.raises(RefusedError, match=r"begun by ada at .*--join"):
         outcomes(a_run(world, plan, **elsewhere))
     with pytest.raises(RefusedError, match="--join"):
