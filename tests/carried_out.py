@@ -37,9 +37,10 @@ def carried_out_restore(deployment, plans, pace):
         return Restored(list(restored_results(plans, results)))
 
 
-def carried_out_undo(deployment, planned, pace):
+def carried_out_undo(deployment, planned, pace, stamps=None):
     """What became of each item of an undo."""
-    with closing(_results(deployment, "undo", undone_items(planned.items), pace)) as results:
+    items = undone_items(planned.items)
+    with closing(_results(deployment, "undo", items, pace, stamps)) as results:
         items = tuple(undone_results(planned.items, results))
     return replace(planned, applied=True, items=items)
 
@@ -49,7 +50,8 @@ def outcomes_of(result):
     return Counter(item.outcome for item in result.items if item.outcome is not None)
 
 
-def _results(deployment, command, items, pace):
+def _results(deployment, command, items, pace, stamps=None):
     table = describe(deployment.dynamodb, deployment.source_table)
     header = plan_maker().header(deployment, command, {}, table, Pace())
+    header = replace(header, stamps=stamps or {})
     return carried_out(deployment, Plan(header, items), pace=pace)

@@ -235,7 +235,7 @@ class _UndoOrder:
         times = dict(zip(_RANGE, map(time_text, self.period), strict=True))
         arguments = resolved_arguments() | times
         header = plan_maker().header(self.deployment, "undo", arguments, self._table(), Pace())
-        header = replace(header, counts=unplanned_undo(planned))
+        header = replace(header, counts=unplanned_undo(planned), stamps=self.terms.stamps)
         return Plan(header, undone_items(planned.items))
 
     def follow(self, choice: PlanChoice, planned: Undone) -> int:

@@ -25,6 +25,7 @@ from stream_core.retry import Patience
 _ROUNDING = timedelta(seconds=2)
 # API reference, TransactWriteItems: a token is known for ten minutes after its request.
 _TOKEN_LASTS = timedelta(minutes=10)
+_CLOCK_ERROR = timedelta(seconds=30)
 # A repeat is tried for some time itself.
 _REPEATABLE = timedelta(minutes=8)
 _MAYBE_NOT_MADE = frozenset({WriteOutcome.CONFLICT, WriteOutcome.REFUSED})
@@ -105,8 +106,12 @@ class Attempts:
         is_long_ago = ended < self.clock.earliest()
         return not (is_long_ago and self.reader.watermark.covers(ended))
 
+    def is_still_known(self, attempt: OwnWrite) -> bool:
+        """Whether the service surely knows a request by the name of an attempt, if it had one."""
+        return self.clock.latest() - attempt.at < _TOKEN_LASTS - _CLOCK_ERROR
+
     def is_repeatable(self, attempt: OwnWrite) -> bool:
-        """Whether the service still knows a request by the name of an attempt."""
+        """Whether a repeat may be tried, with some time left for it."""
         return self.clock.latest() - attempt.at < _REPEATABLE
 
     def is_stale(self, attempt: OwnWrite) -> bool:

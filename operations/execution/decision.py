@@ -4,17 +4,20 @@ DECISIONS D3: a write that is recorded is not made again, whatever became of the
 that may have been made is at most repeated by its name. Else, an item that is what was wanted is
 done; one that is what the plan saw is written; every other one is a conflict. A plan that is not
 strict writes where its places still hold what the plan saw in them: the rest of the item belongs to
-others.
+others. What is written beside, such as who undoes, is written over whatever is there, and never
+alone.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from operations.execution.item_writer import WriteOutcome
 from operations.execution.plan_file import PlanAction, PlanItem, state_digest
 from operations.recovery.conditions import is_guarded_in_part
 from operations.recovery.conflicts import Conflict
+from operations.recovery.stamps import StampError, Stamps, is_stamped, stamped
+from operations.recovery.touches import is_within, steps_between
 from reports.inputs.paths import Path, value_at
 from reports.states.differences import Difference
 from reports.states.own_writes import state_digest as own_digest
@@ -25,11 +28,36 @@ _SET_BACK = "this run wrote it, and another writer has set it back since"
 _CHANGED_SINCE = "written by this run, and changed by another writer since"
 _AS_WANTED = "it was what was wanted already"
 _OTHER = "it is no longer what the plan saw"
-_MAY_BE_WRITTEN = (
+MAY_BE_WRITTEN = (
     "this run may have written it, which the history does not show yet: the same command looks "
     "again"
 )
 NO_PROOF = "it is what was wanted; nothing shows yet that this run made it so"
+
+
+@dataclass(frozen=True)
+class PlanTerms:
+    """On what terms the items of a plan are written.
+
+    Attributes:
+        is_strict: nothing of an item may have changed since the plan was made.
+        stamps: what is written beside, to items that are changed.
+    """
+
+    is_strict: bool = False
+    stamps: Stamps = field(default_factory=dict)
+
+    def is_stamp(self, edit: Difference) -> bool:
+        """Whether an edit writes nothing but what is written beside."""
+        if is_stamped(edit.path, self.stamps):
+            return True
+        inner = {
+            path[len(edit.path) :]: value
+            for path, value in self.stamps.items()
+            if edit.path and is_within(path, edit.path)
+        }
+        is_made = edit.old is None and edit.new is not None and "M" in edit.new
+        return bool(inner) and is_made and same_value({"M": stamped({}, inner)}, edit.new)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +93,20 @@ class Decided:
 
 
 def decide(
-    item: PlanItem, live: Item | None, *, is_tried: bool, is_recorded: bool, is_strict: bool
+    item: PlanItem, live: Item | None, terms: PlanTerms, *, is_tried: bool, is_recorded: bool
 ) -> Write | Decided:
     """What is to be done with an item.
 
     Args:
         item: the item of the plan.
         live: its own attributes as they are.
+        terms: on what terms the plan is carried out.
         is_tried: whether this run was about to write it before.
         is_recorded: whether the history shows that it did.
-        is_strict: nothing of the item may have changed since the plan was made.
     """
     now = state_digest(live)
     if is_recorded:
-        return _of_recorded(item, live, now)
+        return decided_of_recorded(item, live)
     if now == item.after:
         reason = NO_PROOF if is_tried else _AS_WANTED
         return Decided(WriteOutcome.UNNEEDED, reason, needs_proof=is_tried)
@@ -87,9 +115,9 @@ def decide(
         if state_digest(after) == item.after:
             return Write(item.edits, live, after)
         return Decided(WriteOutcome.REFUSED, "the plan's edits do not lead to what it shows")
-    if is_strict or item.action is not PlanAction.UPDATE or live is None:
+    if terms.is_strict or item.action is not PlanAction.UPDATE or live is None:
         return Decided(WriteOutcome.CONFLICT, _OTHER, conflicts_of_plan(item, live))
-    return _where_it_holds(item, live)
+    return _where_it_holds(item, live, terms)
 
 
 def after_attempt(
@@ -109,7 +137,7 @@ def after_attempt(
     if is_repeatable and states == (attempt.before, attempt.after):
         return replace(step, repeats=attempt.at)
     conflicts = conflicts_of_plan(item, step.before)
-    return Decided(WriteOutcome.CONFLICT, _MAY_BE_WRITTEN, conflicts, needs_proof=True)
+    return Decided(WriteOutcome.CONFLICT, MAY_BE_WRITTEN, conflicts, needs_proof=True)
 
 
 def taken_at_least(item: PlanItem, attempts: Iterable[OwnWrite]) -> Item | None:
@@ -128,20 +156,58 @@ def planned_delete(item: PlanItem, attempts: Iterable[OwnWrite]) -> Item | None:
     return seen if latest.before == own_digest(seen) else None
 
 
-def _of_recorded(item: PlanItem, live: Item | None, now: str | None) -> Decided:
+def decided_of_recorded(item: PlanItem, live: Item | None) -> Decided:
+    """What is said of an item that this run has written, by what it is now."""
+    now = state_digest(live)
     if now == item.before:
         return Decided(WriteOutcome.CONFLICT, _SET_BACK, conflicts_of_plan(item, live))
     return Decided(WriteOutcome.WRITTEN, "" if now == item.after else _CHANGED_SINCE)
 
 
-def _where_it_holds(item: PlanItem, live: Item) -> Write | Decided:
-    edits = tuple(edit for edit in item.edits if _holds(live, edit))
-    stuck = conflicts_of_plan(item, live)
-    if edits:
-        return Write(edits, live, edited(live, edits), stuck)
-    if stuck:
-        return Decided(WriteOutcome.CONFLICT, _OTHER, stuck)
-    return Decided(WriteOutcome.UNNEEDED, _AS_WANTED)
+def _where_it_holds(item: PlanItem, live: Item, terms: PlanTerms) -> Write | Decided:
+    edits = [edit for edit in item.edits if _holds(live, edit)]
+    asked_for = replace(item, edits=_asked_for(item.edits, item, terms))
+    return write_of(item, live, edits, conflicts_of_plan(asked_for, live), terms)
+
+
+def write_of(
+    item: PlanItem,
+    live: Item | None,
+    edits: Sequence[Difference],
+    conflicts: tuple[Conflict, ...],
+    terms: PlanTerms,
+) -> Write | Decided:
+    """The write of a part of an item's edits, with what is written beside.
+
+    Args:
+        item: the item of the plan.
+        live: its own attributes as they are.
+        edits: the part that can be written.
+        conflicts: where the others are stuck.
+        terms: on what terms the plan is carried out.
+    """
+    asked_for = _asked_for(edits, item, terms)
+    if not asked_for:
+        if conflicts:
+            return Decided(WriteOutcome.CONFLICT, _OTHER, conflicts)
+        return Decided(WriteOutcome.UNNEEDED, _AS_WANTED)
+    changed = edited(live, asked_for)
+    try:
+        after = stamped(changed, terms.stamps)
+    except StampError:
+        # What it was in is gone since.
+        after = changed
+    beside = [replace(step, old=_value(live, step.path)) for step in steps_between(changed, after)]
+    return Write((*asked_for, *beside), live, after, conflicts)
+
+
+def _asked_for(
+    edits: Iterable[Difference], item: PlanItem, terms: PlanTerms
+) -> tuple[Difference, ...]:
+    """Edits but for what is written beside, unless that is all that was asked for."""
+    if all(map(terms.is_stamp, item.edits)):
+        return tuple(edits)
+    return tuple(edit for edit in edits if not terms.is_stamp(edit))
 
 
 def conflicts_of_plan(item: PlanItem, live: Item | None) -> tuple[Conflict, ...]:

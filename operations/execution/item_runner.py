@@ -1,32 +1,40 @@
 """How a run writes the items of its plan, one by one, and what each of them came to."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
 
 from operations.deployed_tables import DeployedTables
 from operations.errors import RunEndedError
 from operations.execution.attempts import Attempts, latest_of
 from operations.execution.decision import (
     Decided,
+    PlanTerms,
     Write,
     after_attempt,
     conflicts_of_plan,
     decide,
+    decided_of_recorded,
     planned_delete,
     taken_at_least,
 )
+from operations.execution.item_history import ItemHistory
 from operations.execution.item_run import ItemRun, Unproven
 from operations.execution.item_writer import ItemWrite, ItemWriter, WriteOutcome, WriteResult
 from operations.execution.live_items import live_items
+from operations.execution.pace import Pace
 from operations.execution.plan_file import PlanAction, PlanItem
-from operations.execution.rate import Rate
+from operations.execution.since_plan import is_behind, pending_reason, undisturbed
 from operations.execution.standstill import Standstill
 from operations.execution.write_proof import WriteProof, of_recorded
 from operations.recovery.conditions import is_guarded_in_part
+from operations.recovery.recorded import BEHIND, Lag
 from reports.access.parallel import in_order
 from stream_core.attribute_values import Item, own_attributes
 from stream_core.control_row import OwnWrite
+from stream_core.errors import IntegrityError
 from stream_core.history_row import time_text
 from stream_core.item_id import item_id
 
@@ -40,14 +48,16 @@ class ItemRunner:
 
     Attributes:
         attempts: the writes that the run has begun.
-        is_strict: nothing of an item may have changed since the plan was made.
+        history: what others did since the plan was made.
     """
 
     deployment: DeployedTables
     attempts: Attempts
+    history: ItemHistory
     standstill: Standstill
-    rate: Rate
-    is_strict: bool
+    pace: Pace
+    terms: PlanTerms
+    _lag: Lag = field(init=False)
     _writer: ItemWriter = field(init=False)
     _proof: WriteProof = field(init=False)
 
@@ -57,19 +67,29 @@ class ItemRunner:
             *(deployment.dynamodb, deployment.source_table, deployment.reader.live),
             self.standstill.patience,
         )
+        object.__setattr__(self, "_lag", Lag(self.pace))
         object.__setattr__(self, "_writer", writer)
         object.__setattr__(self, "_proof", WriteProof(self.attempts, writer))
 
     def carry_out(self, items: Sequence[PlanItem]) -> Generator[ItemRun | Unproven, None, None]:
         """Write at most 100 items, and say what became of each, in their order.
 
+        All waiting for the rate is done before any of them is looked at: what was found out is true
+        for some seconds, and the name of a repeat is known for minutes.
+
         Raises:
             RunEndedError: nothing was answered for too long.
             OperationError: the journal or the history cannot be written.
             ClientError: the table may not be read.
         """
+        self.pace.rate.take(len(items))
+        self.history.look_anew()
         live = self._live(items)
-        with closing(in_order(lambda item: self._step(item, live), items)) as steps:
+
+        def step_of(item: PlanItem) -> Write | Decided:
+            return self._step(item, live.get(item_id(item.keys)))
+
+        with closing(in_order(step_of, items)) as steps:
             pairs = [(item, step) for item, step in zip(items, steps, strict=True)]
         writes = [(item, step) for item, step in pairs if isinstance(step, Write)]
         attempts = self.attempts.announce(writes, self.standstill.patience())
@@ -93,23 +113,62 @@ class ItemRunner:
         self.standstill.moved()
         return {identifier: own_attributes(image) or {} for identifier, image in images.items()}
 
+    def _read_again(self, item: PlanItem) -> Iterator[Item | None]:
+        while True:
+            yield self._live_item(item)
+
     def _live_item(self, item: PlanItem) -> Item | None:
         return own_attributes(self.deployment.reader.live(item.keys))
 
-    def _step(self, item: PlanItem, live: dict[str, Item]) -> Write | Decided:
+    def _step(
+        self, item: PlanItem, live: Item | None, *, is_answered: bool = False
+    ) -> Write | Decided:
+        """What is to be done with an item, once its history is as far as the item itself.
+
+        Args:
+            item: the item of the plan.
+            live: its own attributes, as they were read.
+            is_answered: what this run was about to write to it was not carried out.
+        """
+        reads: Iterator[Item | None] = chain([live], self._read_again(item))
+
+        def look() -> tuple[bool, Write | Decided]:
+            image = next(reads)
+            return self._looked_at(item, image, is_answered=is_answered)
+
+        try:
+            return self._lag.waited_for(look)[1]
+        except IntegrityError as error:
+            return Decided(WriteOutcome.REFUSED, f"its history is not intact: {error}")
+
+    def _looked_at(
+        self, item: PlanItem, live: Item | None, *, is_answered: bool
+    ) -> tuple[bool, Write | Decided]:
+        """What is to be done with an item that was read, and whether the history is as far."""
+        step = self._decided(item, live, is_answered=is_answered)
+        if isinstance(step, Decided) or (step.repeats is not None and live is None):
+            return True, step
+        since = self.history.since_plan(item)
+        if since.has_run(self.attempts.announcer.row.run):
+            # Another process of this run was quicker.
+            return True, decided_of_recorded(item, live)
+        if since.pending is not None:
+            return False, Decided(WriteOutcome.REFUSED, pending_reason(since.pending))
+        if not self.terms.is_strict and is_behind(item, live, since.rows):
+            return False, Decided(WriteOutcome.REFUSED, BEHIND)
+        return True, undisturbed(item, step, since.changes, self.terms)
+
+    def _decided(self, item: PlanItem, live: Item | None, *, is_answered: bool) -> Write | Decided:
+        """What is to be done with an item, by what it is and what this run did before."""
+        if is_answered:
+            return decide(item, live, self.terms, is_tried=False, is_recorded=False)
         attempts, is_recorded, is_open = self.attempts.at_item(item), False, False
         if attempts:
             # Before the rows: what it says of them has to hold for those that are read.
             is_open = self.attempts.is_open(attempts, item)
             rows = self.attempts.rows_since(attempts, item)
             is_recorded = bool(self.attempts.own_rows(attempts, rows))
-        step = decide(
-            item,
-            live.get(item_id(item.keys)),
-            is_tried=bool(attempts),
-            is_recorded=is_recorded,
-            is_strict=self.is_strict,
-        )
+        step = decide(item, live, self.terms, is_tried=bool(attempts), is_recorded=is_recorded)
         if not is_open:
             return step
         latest = latest_of(attempts)
@@ -139,10 +198,10 @@ class ItemRunner:
             is_last = number == _MOST_ATTEMPTS
             result = self._once(item, step, attempt, guards_rest=not is_last)
             is_in_the_way = isinstance(result, ItemRun) and result.outcome is WriteOutcome.CONFLICT
-            if not is_in_the_way or self.is_strict or is_last:
+            if not is_in_the_way or self.terms.is_strict or is_last:
                 return result
-            live = self._live_item(item)
-            step = decide(item, live, is_tried=False, is_recorded=False, is_strict=False)
+            self.pace.rate.take(1)
+            step = self._step(item, self._live_item(item), is_answered=True)
             if isinstance(step, Write):
                 attempt = self._announced(item, step)
         raise AssertionError("unreachable")
@@ -163,7 +222,6 @@ class ItemRunner:
         if self.standstill.reason is not None:
             table = self.deployment.source_table
             raise RunEndedError(f"'{table}' has answered nothing for too long")
-        self.rate.take(1)
         if step.repeats is None and self.attempts.is_stale(attempt):
             attempt = self._announced(item, step)
         since = self.standstill.now()
@@ -174,7 +232,9 @@ class ItemRunner:
             step.after,
             f"{attempt.run}/{attempt.number}/{time_text(attempt.at)}",
             guards_rest=guards_rest,
-            tells_rest=self.is_strict,
+            tells_rest=self.terms.is_strict,
+            is_repeat=step.repeats is not None,
+            is_still_known=partial(self.attempts.is_still_known, attempt),
         )
         written = self._writer.write(write)
         if written.outcome is WriteOutcome.UNSENT:

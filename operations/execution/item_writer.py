@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
 
@@ -41,6 +42,10 @@ from stream_core.retry import CallError, Patience, Retry, classify, error_code
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+_FORGOTTEN = (
+    "whether it was written is not known, and it is too late to ask by repeating it: the same "
+    "command looks again"
+)
 _UNMET = frozenset({"ConditionalCheckFailed", "ConditionalCheckFailedException"})
 _CANCELLED = "TransactionCanceledException"
 # Any fixed UUID will do: it keeps our tokens apart from those of others.
@@ -90,6 +95,8 @@ class ItemWrite:
         name: what tells this write from all others, and is the same when it is repeated.
         guards_rest: an update is made only if what it does not change is as it was seen, too.
         tells_rest: should there be more in the item after an update than was seen, that is told.
+        is_repeat: it may have been made already, by the same name.
+        is_still_known: whether the service knows it by that name, if it was made.
     """
 
     keys: Item
@@ -99,6 +106,8 @@ class ItemWrite:
     name: str
     guards_rest: bool = True
     tells_rest: bool = False
+    is_repeat: bool = False
+    is_still_known: Callable[[], bool] = lambda: True
 
     @property
     def token(self) -> str:
@@ -162,8 +171,16 @@ class ItemWriter:
         write: ItemWrite,
         is_as_wanted: Callable[[Item | None], bool],
     ) -> WriteResult:
+        sent = count(int(write.is_repeat))
+
+        def transact(**request: Any) -> object:
+            # A machine that slept goes on as if no time had passed.
+            if next(sent) and not write.is_still_known():
+                return WriteResult(WriteOutcome.UNSENT, reason=_FORGOTTEN)
+            return self.client.transact_write_items(**request)
+
         answer = self._send(
-            self.client.transact_write_items,
+            transact,
             TransactItems=[{kind: {"TableName": self.table, **action}}],
             ClientRequestToken=write.token,
         )

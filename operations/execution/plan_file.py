@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from operations.errors import PlanFileError
+from operations.recovery.stamps import Stamps
 from reports.access.durable_file import replacing_file
 from reports.states.differences import Difference
 from stream_core.attribute_values import AttributeValue, Item, digest, read_item, wire_json
@@ -70,6 +71,7 @@ class PlanHeader:
             and why.
         totals: how much is written all the same without a line each, by what it is: of a whole
             table, about which an order says all there is to say.
+        stamps: what is written beside what is taken back, and only there.
     """
 
     command: str
@@ -83,6 +85,7 @@ class PlanHeader:
     tool: str
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     totals: Mapping[str, int] = field(default_factory=dict)
+    stamps: Stamps = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,7 @@ class PlanItem:
         after: the same of what it is going to be.
         because: sort keys of the history rows that it rests on.
         notes: what to know before it is approved: how sure its state is, what becomes of it.
+        seen: sort key of the last row of its history when the plan was made; None: it had none.
     """
 
     number: int
@@ -107,6 +111,7 @@ class PlanItem:
     after: str | None
     because: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    seen: str | None = None
 
 
 @dataclass(frozen=True)
@@ -203,7 +208,7 @@ def _header_of(path: Path, line: bytes) -> PlanHeader:
     try:
         header = _read_header(content)
         is_as_written = _header_line(header) == line
-    except _UNREADABLE:
+    except (*_UNREADABLE, MalformedRecordError):
         is_as_written = False
     if not is_as_written:
         raise _edited(path)
@@ -253,6 +258,7 @@ def _header_line(header: PlanHeader) -> bytes:
             "tool": header.tool,
             "counts": header.counts,
             "totals": header.totals,
+            "stamps": [{"path": path, "value": value} for path, value in header.stamps.items()],
         }
     )
 
@@ -271,6 +277,10 @@ def _read_header(content: dict[str, Any]) -> PlanHeader:
         content["tool"],
         content["counts"],
         content["totals"],
+        {
+            tuple(stamp["path"]): read_item({"value": stamp["value"]})["value"]
+            for stamp in content["stamps"]
+        },
     )
 
 
@@ -285,6 +295,7 @@ def _item_line(item: PlanItem) -> bytes:
             "after": item.after,
             "because": item.because,
             "notes": item.notes,
+            "seen": item.seen,
         }
     )
 
@@ -300,6 +311,7 @@ def _read_item_line(content: dict[str, Any], number: int) -> PlanItem:
         after,
         tuple(content["because"]),
         tuple(content["notes"]),
+        content["seen"],
     )
 
 

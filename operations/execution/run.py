@@ -19,7 +19,9 @@ from operations.deployed_tables import DeployedTables
 from operations.errors import OperationError, RefusedError, RunEndedError
 from operations.execution.announcer import Announcer
 from operations.execution.attempts import Attempts
+from operations.execution.decision import PlanTerms
 from operations.execution.guard import require_followed
+from operations.execution.item_history import ItemHistory
 from operations.execution.item_run import ItemRun, Unproven
 from operations.execution.item_runner import ItemRunner
 from operations.execution.item_writer import WriteOutcome
@@ -129,7 +131,7 @@ class PlanRun:
         """
         with self._begun() as runner:
             unproven: list[Unproven] = []
-            for portion in chunked(self.plan.items, _MOST_READ):
+            for portion in chunked(self.plan.items, self._portion):
                 yield from self._done_before(portion)
                 to_do = [item for item in portion if not self._is_done(item)]
                 with closing(runner.carry_out(to_do)) as results:
@@ -160,12 +162,25 @@ class PlanRun:
                 self.choice.tell(announcer.problem)
             try:
                 attempts = Attempts(deployment.reader, announcer, journal, clock)
-                is_strict = self.plan.header.command in _STRICT
-                yield ItemRunner(deployment, attempts, standstill, self.pace.rate, is_strict)
+                yield ItemRunner(
+                    deployment,
+                    attempts,
+                    ItemHistory(
+                        deployment.reader, self.run, self.plan.header.made_at, standstill.patience
+                    ),
+                    standstill,
+                    self.pace,
+                    self._terms,
+                )
             except RefusedError:
                 raise
             except OperationError as error:
                 raise RunEndedError(f"{error}; {self.how_it_stands()}") from error
+
+    @property
+    def _terms(self) -> PlanTerms:
+        header = self.plan.header
+        return PlanTerms(header.command in _STRICT, header.stamps)
 
     def _row(self, clock: ServiceClock) -> RunRow:
         header = self.plan.header
@@ -180,6 +195,12 @@ class PlanRun:
             header.table.table_id,
             clock.earliest(),
         )
+
+    @property
+    def _portion(self) -> int:
+        """How many items are looked at together: what is written a second, as far as that goes."""
+        per_second = self.pace.per_second
+        return _MOST_READ if per_second is None else max(1, min(_MOST_READ, int(per_second)))
 
     def _is_done(self, item: PlanItem) -> bool:
         done = {} if self.journal is None else self.journal.done

@@ -33,7 +33,9 @@ def restored_items(plans: Iterable[ItemPlan]) -> tuple[PlanItem, ...]:
 def _planned(number: int, plan: ItemPlan, before: str | None, after: str | None) -> PlanItem:
     notes = (*filter(None, [plan.doubt]), *plan.notes)
     action = action_on(before, after)
-    return PlanItem(number, plan.keys, action, plan.edits, before, after, notes=notes)
+    return PlanItem(
+        number, plan.keys, action, plan.edits, before, after, notes=notes, seen=plan.seen
+    )
 
 
 def undone_items(items: Iterable[ItemUndone]) -> tuple[PlanItem, ...]:
@@ -49,6 +51,7 @@ def undone_items(items: Iterable[ItemUndone]) -> tuple[PlanItem, ...]:
             item.after,
             item.changes,
             item.notes,
+            item.seen,
         )
         for item in items
         if item.is_in_plan

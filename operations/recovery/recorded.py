@@ -20,6 +20,12 @@ _MOST_READS = 5
 _MOST_PAUSED_S = 60.0
 
 
+BEHIND = (
+    "the item is not what its last row left it: the change that made it so is still on its way, or "
+    "is missing; try again later, and see what verify says of it"
+)
+
+
 class BehindError(OperationError):
     """An item is not what its last row left it."""
 
@@ -82,15 +88,17 @@ class Lag:
         Raises:
             BehindError: they are not.
         """
-        for attempt in range(_MOST_READS):
+        is_settled, value = self.waited_for(read)
+        if not is_settled:
+            raise BehindError(BEHIND)
+        return value
+
+    def waited_for(self, read: Callable[[], tuple[bool, T]]) -> tuple[bool, T]:
+        """What was read last, and whether that is settled; read again while it is not."""
+        for _ in range(_MOST_READS - 1):
             is_settled, value = read()
-            if is_settled:
-                return value
-            if attempt == _MOST_READS - 1 or self.remaining_s <= 0:
-                break
+            if is_settled or self.remaining_s <= 0:
+                return is_settled, value
             self.remaining_s -= _PAUSE_S
             self._sleep(_PAUSE_S)
-        raise BehindError(
-            "the item is not what its last row left it: the change that made it so is still on its "
-            "way, or is missing; try again later, and see what verify says of it"
-        )
+        return read()

@@ -25,6 +25,7 @@ from reports.states.differences import Difference, differences
 from reports.states.timeline import Certainty, ItemState, judge
 from stream_core.attribute_values import Item, own_attributes, same_item, same_value
 from stream_core.errors import IntegrityError
+from stream_core.history_row import SORT_KEY
 from stream_core.item_id import item_id
 
 _CLEAN = frozenset({None, WriteOutcome.WRITTEN, WriteOutcome.UNNEEDED})
@@ -42,6 +43,7 @@ class ItemPlan:
         refusal: why nothing will be done to it; None if it can be.
         notes: what else to know before it is done, as that it will expire again.
         wanted: the item as it is to be: as it was, with what is written beside that.
+        seen: sort key of the last row of its history, from before it was read; None: it had none.
     """
 
     keys: Item
@@ -51,6 +53,7 @@ class ItemPlan:
     refusal: str | None = None
     notes: tuple[str, ...] = ()
     wanted: Item | None = None
+    seen: str | None = None
 
     @property
     def is_needed(self) -> bool:
@@ -157,6 +160,8 @@ class _Planner:
 
     def plan(self, keys: Item) -> ItemPlan:
         self.rate.take(1)
+        # In this order: what is recorded later was written since, or led to what the item is.
+        seen = _newest_key(self.reader, item_id(keys))
         live = own_attributes(self.reader.live(keys))
         current = ItemState(keys, self.now, live, Certainty.EXACT, "the live item")
         try:
@@ -174,7 +179,7 @@ class _Planner:
             except StampError as error:
                 return ItemPlan(keys, then, current, (), str(error))
         changes = tuple(differences(live, wanted))
-        item_plan = ItemPlan(keys, then, current, changes, notes=notes, wanted=wanted)
+        item_plan = ItemPlan(keys, then, current, changes, notes=notes, wanted=wanted, seen=seen)
         if item_plan.doubt and not self.allow_uncertain:
             return replace(item_plan, refusal=item_plan.doubt)
         guards = guard_notes(keys, item_plan.edits, live, wanted) if item_plan.is_needed else ()
@@ -186,3 +191,9 @@ class _Planner:
             return ()
         note = self.time_to_live.note(then.image)
         return () if note is None else (note,)
+
+
+def _newest_key(reader: RowReader, identifier: str) -> str | None:
+    """The sort key of an item's newest row; None: it has none."""
+    rows = reader.items(identifier, newest_first=True, limit=1)
+    return next((str(row[SORT_KEY]["S"]) for row in rows), None)

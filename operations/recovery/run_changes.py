@@ -14,12 +14,13 @@ from operations.errors import RefusedError
 from operations.execution.pace import Pace
 from operations.recovery.bad_changes import BadItem, Selected
 from reports.access.own_writes import find_own_writes
+from reports.states.own_writes import LATEST
 from reports.states.selection import Selection
 from reports.table.changes import changed_rows
 from stream_core.control_row import OWN_PREFIX, OwnWrite, item_hash
 
-# As in `own_writes`: from when to when an announced write can be made, and how it is stamped.
-_ROUNDING, _LATEST = timedelta(seconds=2), timedelta(minutes=17)
+# As in `own_writes`: stamps are whole seconds.
+_ROUNDING = timedelta(seconds=2)
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def select_run(deployment: DeployedTables, run: str, *, pace: Pace) -> RunChange
         if isinstance(write, OwnWrite) and write.run == run
     }
     since = row.started - _ROUNDING
-    until = min(max([row.started, *announced.values()]) + _LATEST, pace.machine.now())
+    until = min(max([row.started, *announced.values()]) + LATEST, pace.machine.now())
     items: dict[str, BadItem] = {}
     paced = partial(pace.rate.take, 1)
     changes = changed_rows(reader, since, until, Selection(), progress=pace.progress, paced=paced)

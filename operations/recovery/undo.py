@@ -56,6 +56,7 @@ class ItemUndone:
         outcome: of the write; None where none was made.
         reason: why it was not carried out.
         before, after: digests of the item as it was seen, and with the edits; None: there is none.
+        seen: sort key of its last history row.
         notes: what else to know before it is done, as that it will expire again.
     """
 
@@ -68,6 +69,7 @@ class ItemUndone:
     before: str | None = None
     after: str | None = None
     notes: tuple[str, ...] = ()
+    seen: str | None = None
 
     @property
     def is_clean(self) -> bool:
@@ -169,7 +171,14 @@ class _Planner:
         return ItemUndone(bad.keys, bad.changes, (), (), outcome, reason)
 
     def _planned(self, bad: BadItem, seen: SeenItem | None) -> ItemUndone:
-        compensation = self._compensation(bad, seen)
+        changes = set(bad.changes)
+        live, rows = self._settled(bad, seen)
+        touches = [
+            touch_of(row, is_bad=row.sort_key in changes, attribute=self.attribute)
+            for row in map(self.noted, rows)
+            if row.change.event_name is not EventName.SNAPSHOT
+        ]
+        compensation = compensate(bad.keys, live, touches, self.terms)
         return ItemUndone(
             bad.keys,
             bad.changes,
@@ -178,6 +187,7 @@ class _Planner:
             before=state_digest(compensation.before),
             after=state_digest(compensation.after),
             notes=tuple(self._notes(bad.keys, compensation)),
+            seen=rows[-1].sort_key,
         )
 
     def _notes(self, keys: Item, compensation: Compensation) -> Iterator[str]:
@@ -201,16 +211,6 @@ class _Planner:
         if evidence.before is None and evidence.live is None:
             return ItemUndone(bad.keys, (), (), (), WriteOutcome.REFUSED, UNKNOWN_KEY)
         return ItemUndone(bad.keys, (), (), ())
-
-    def _compensation(self, bad: BadItem, seen: SeenItem | None) -> Compensation:
-        changes = set(bad.changes)
-        live, rows = self._settled(bad, seen)
-        touches = [
-            touch_of(row, is_bad=row.sort_key in changes, attribute=self.attribute)
-            for row in map(self.noted, rows)
-            if row.change.event_name is not EventName.SNAPSHOT
-        ]
-        return compensate(bad.keys, live, touches, self.terms)
 
     def _settled(self, bad: BadItem, seen: SeenItem | None) -> tuple[Item | None, list[HistoryRow]]:
         """An item and its rows since its first bad change, the last of which left it so."""

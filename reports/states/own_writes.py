@@ -20,7 +20,8 @@ from stream_core.history_row import HistoryRow, sort_key_after, time_text
 # A change is stamped with its second, rounded down, by a clock that may be a little off.
 _CLOCK_ERROR = timedelta(seconds=2)
 # A request is refused a quarter of an hour after it was signed; later it cannot take effect.
-_LATEST = timedelta(minutes=17)
+LATEST = timedelta(minutes=17)
+"""How long after its announcement a change can be made, at most."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def state_digest(image: Item | None) -> bytes | None:
 
 
 def _is_in_time(write: OwnWrite, row: HistoryRow) -> bool:
-    return write.at - _CLOCK_ERROR <= row.change.created_at <= write.at + _LATEST
+    return write.at - _CLOCK_ERROR <= row.change.created_at <= write.at + LATEST
 
 
 def _is_after(row: HistoryRow, write: OwnWrite) -> bool:

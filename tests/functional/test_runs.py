@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -173,7 +174,12 @@ def kept_plan(trail, changes, path):  # noqa: F811 - the fixture
     """A plan for the trail's table, in a file."""
     table = describe(trail.dynamodb, trail.names.source)
     header = MAKER.header(trail.deployment, "undo", SOME_RANGE, table, Pace())
-    plan = Plan(header, plan_of(*changes).items)
+    rows = trail.deployment.reader.rows
+    items = (
+        replace(item, seen=[row.sort_key for row in rows(item_id(item.keys))][-1])
+        for item in plan_of(*changes).items
+    )
+    plan = Plan(header, tuple(items))
     write_plan(path, plan)
     return plan
 

@@ -42,6 +42,8 @@ HEADERS = st.builds(
     texts,
     texts,
     st.dictionaries(texts, st.integers(0), max_size=2),
+    st.dictionaries(texts, st.integers(0), max_size=2),
+    st.dictionaries(st.lists(names, min_size=1, max_size=3).map(tuple), values, max_size=2),
 )
 PATHS = st.lists(names | st.integers(0, 99), min_size=1, max_size=3).map(tuple)
 EDITS = st.builds(Difference, PATHS, st.none() | values, st.none() | values)
@@ -60,7 +62,8 @@ def planned_items(draw):
     digests = state_digest(before), state_digest(after)
     notes = tuple(draw(st.lists(texts, max_size=2)))
     because = tuple(draw(st.lists(texts, max_size=2)))
-    return PlanItem(1, draw(items), action_on(*digests), edits, *digests, because, notes)
+    seen = draw(st.none() | texts)
+    return PlanItem(1, draw(items), action_on(*digests), edits, *digests, because, notes, seen)
 
 
 PLANS = st.builds(

@@ -477,8 +477,22 @@ def test_somebody_who_is_always_in_the_way_does_not_stop_it(world):
     assert world.item("1")["V"] == GOOD
 
 
+def nothing():
+    """What happens to a call that is none of the test's."""
+
+
 def test_what_is_written_long_after_it_was_announced_is_announced_anew(world):
-    """At a slow rate: the history would take it for another writer's."""
+    """A laptop slept in between: the history would take it for another writer's."""
+    plan = planned(world, "1")
+    world.racing.script("batch_execute_statement", nothing, lambda: world.later(minutes=20))
+
+    assert outcomes(a_run(world, plan)) == {"1": "written"}
+    (row,) = world.rows("1")
+    assert find_own_writes(world.deployment.reader).run_of(row) is not None
+
+
+def test_a_slow_rate_is_waited_for_before_an_item_is_looked_at(world):
+    """What was found out, and announced, is true for some seconds only."""
 
     def sleep(seconds):
         world.now += timedelta(seconds=seconds)
@@ -495,6 +509,57 @@ def test_what_is_written_long_after_it_was_announced_is_announced_anew(world):
     (row,) = world.rows("1")
     assert row.change.created_at >= world.at(30) + timedelta(minutes=20)
     assert find_own_writes(world.deployment.reader).run_of(row) is not None
+    (announced,) = (row for row in world.control_rows() if isinstance(row, OwnWrite))
+    assert row.change.created_at <= announced.at + timedelta(seconds=2)
+
+
+@pytest.mark.parametrize(("per_second", "calls"), [(None, 1), (2.5, 2), (0.1, 3)])
+def test_no_more_items_are_looked_at_together_than_are_written_in_a_second(
+    world, per_second, calls
+):
+    """The last one would else be written long after it was looked at."""
+    run = a_run(world, three(world), pace=world.pace(per_second=per_second))
+
+    assert outcomes(run) == dict.fromkeys("123", "written")
+    assert world.racing.steps.count("batch_get_item") == calls
+
+
+def test_a_run_whose_beginning_had_no_answer_is_not_taken_for_anothers(world):
+    """Tried again, its row is there already, and is its own."""
+    plan = planned(world, "1")
+    world.racing.script("batch_execute_statement", LostAnswer(read_timeout()))
+
+    assert outcomes(a_run(world, plan)) == {"1": "written"}
+
+
+def test_a_repeat_is_not_made_when_its_name_is_forgotten(world):
+    """It waited too long: it would be carried out a second time."""
+    plan = planned(world, "1")
+    killed(world, plan, lambda: world.other_writer("1", CHANGES["1"][0]))
+    world.racing.script("batch_execute_statement", nothing, lambda: world.later(minutes=11))
+
+    (one,) = a_run(world, plan).results()
+
+    assert one.outcome is WriteOutcome.UNSENT
+    assert "too late to ask" in one.reason
+    assert world.item("1") == CHANGES["1"][0]
+    assert world.writes["1"] == 1
+
+
+def test_a_lost_answer_is_not_asked_for_again_the_next_morning(world):
+    """The machine slept between a request and its repeat, and nothing of it felt the time."""
+    plan = planned(world, "1")
+
+    def meanwhile():
+        world.other_writer("1", CHANGES["1"][0])
+        world.later(hours=8)
+
+    lost(world, read_timeout(), meanwhile)
+
+    assert outcomes(a_run(world, plan)) == {"1": "unsent"}
+    assert world.item("1") == CHANGES["1"][0]
+    assert world.writes["1"] == 1
+    assert outcomes(a_run(world, plan)) == {"1": "conflict"}
 
 
 def test_a_table_that_refuses_for_good_ends_the_run_after_a_minute(world):

@@ -1,0 +1,305 @@
+"""What was written between a plan and its run is not written over, whatever is there by now."""
+
+import pytest
+
+from operations.execution.item_writer import WriteOutcome
+from operations.execution.plan_file import Plan, PlanHeader, PlanTable
+from operations.execution.plan_header import PlanMaker
+from operations.execution.run import PlanRun, RunChoice, run_id
+from operations.recovery.bad_changes import select_bad
+from operations.recovery.compensation import Terms
+from operations.recovery.plan_items import restored_items, undone_items
+from operations.recovery.restore_items import plan_restore
+from operations.recovery.undo import plan_undo
+from reports.states.selection import Selection
+from tests.factories import TABLE_ARN, item, number, text
+from tests.followed_table import FollowedTable
+from tests.recorded_table import HISTORY
+
+MAKER = PlanMaker("ada", "itemtrail 1")
+JOB = Selection(actor="job", actor_attribute=("By",))
+STAMP = {("By",): text("ada")}
+
+
+class PlannedTable(FollowedTable):
+    """Where plans are made, and carried out later; every write is a second after the last."""
+
+    def write(self, **attributes):
+        """Somebody writes the item; without attributes it is deleted."""
+        self.later(seconds=1)
+        self.other_writer("1", item("1", **attributes) if attributes else None)
+
+    def undo(self, *, counters=(), stamps=STAMP):
+        """A plan that takes back what the job did."""
+        selected = select_bad(
+            self.deployment,
+            since=self.began,
+            until=self.now,
+            where=JOB,
+            pace=self.pace(),
+        )
+        terms = Terms(set(counters), stamps)
+        planned = plan_undo(self.deployment, selected, terms=terms, pace=self.pace())
+        return self._plan("undo", undone_items(planned.items), terms.stamps)
+
+    def restore(self, at):
+        """A plan that brings the item back to what it was."""
+        plans = plan_restore(
+            self.deployment, [{"Id": text("1")}], at, allow_uncertain=True, pace=self.pace()
+        )
+        return self._plan("restore", restored_items(plans))
+
+    def _plan(self, command, items, stamps=None):
+        self.later(seconds=1)
+        table = PlanTable(TABLE_ARN, "12345a12", self.began)
+        header = PlanHeader(
+            *(command, {"at": str(self.now)}, table, "history", None, None, self.now),
+            *("ada", "itemtrail 1"),
+            stamps=stamps or {},
+        )
+        return Plan(header, items)
+
+    def carry_out(self, plan):
+        """What became of the item."""
+        self.later(seconds=1)
+        choice = RunChoice(self.folder / f"{run_id(plan)}.jsonl")
+        (result,) = PlanRun(self.deployment, plan, self.pace(), MAKER, choice).results()
+        return result
+
+
+@pytest.fixture
+def world(session, tmp_path):
+    table = PlannedTable(session)
+    table.folder = tmp_path
+    return table
+
+
+def damaged(world, **more):
+    """A counter to which a job has added ten."""
+    world.write(N=number(10), By=text("app"), **more)
+    world.write(N=number(20), By=text("job"), **more)
+
+
+@pytest.mark.parametrize("counters", [(), [("N",)]])
+def test_a_second_plan_of_one_bad_job_takes_no_good_change_back(world, counters):
+    """The first one is carried out, and a good change brings the same number again."""
+    damaged(world)
+    first, second = world.undo(counters=counters), world.undo(counters=counters)
+    assert world.carry_out(first).outcome is WriteOutcome.WRITTEN
+    world.write(N=number(20), By=text("job"))
+
+    result = world.carry_out(second)
+
+    assert result.outcome is WriteOutcome.CONFLICT
+    (number_conflict, *_) = [one for one in result.conflicts if one.path == ("N",)]
+    assert number_conflict.reason == (
+        f"taken back by run {run_id(first)} of ada since the plan was made"
+    )
+    assert world.item()["N"] == number(20)
+
+
+def test_nor_does_it_while_the_history_is_behind(world):
+    """What the first one has announced is known before any row is."""
+    damaged(world)
+    first, second = world.undo(), world.undo()
+    world.is_late = True
+    world.carry_out(first)
+    world.write(N=number(20), By=text("job"))
+
+    result = world.carry_out(second)
+
+    assert result.outcome is WriteOutcome.REFUSED
+    assert f"run {run_id(first)} was about to write it" in result.reason
+    world.deliver()
+    assert world.carry_out(second).outcome is WriteOutcome.CONFLICT
+    assert world.item()["N"] == number(20)
+
+
+def test_an_announcement_that_came_to_nothing_is_in_the_way_of_older_plans_alone(world):
+    """A plan that is made when it can no longer be carried out need not mind it."""
+    damaged(world)
+    first, second = world.undo(), world.undo()
+    # Its condition fails for good, after it was announced.
+    world.racing.script("transact_write_items", lambda: world.write(N=number(5), By=text("app")))
+    world.carry_out(first)
+    world.write(N=number(10), By=text("app"))
+    world.write(N=number(20), By=text("job"))
+
+    assert world.carry_out(second).outcome is WriteOutcome.REFUSED
+    world.later(minutes=18)
+    anew = world.undo()
+    assert world.carry_out(anew).outcome is WriteOutcome.WRITTEN
+
+
+def test_a_value_that_came_back_is_not_taken_for_the_one_that_was_seen(world):
+    """Set to something else and back, by writers that know nothing of runs."""
+    damaged(world)
+    plan = world.undo()
+    world.write(N=number(10), By=text("job"))
+    world.write(N=number(20), By=text("job"))
+
+    result = world.carry_out(plan)
+
+    assert result.outcome is WriteOutcome.CONFLICT
+    assert {one.reason for one in result.conflicts if one.path == ("N",)} == {
+        "it was written since the plan was made, and is again what it was"
+    }
+    assert world.item()["N"] == number(20)
+
+
+def test_an_item_that_was_made_anew_is_another_one(world):
+    """Though it is the same to the last digit."""
+    damaged(world)
+    plan = world.undo()
+    world.write()
+    world.write(N=number(20), By=text("job"))
+
+    assert world.carry_out(plan).outcome is WriteOutcome.CONFLICT
+    assert world.item()["N"] == number(20)
+
+
+def test_what_others_write_elsewhere_is_no_obstacle(world):
+    """Be it there and back."""
+    damaged(world, Beside=number(1))
+    plan = world.undo()
+    world.write(N=number(20), By=text("job"), Beside=number(2))
+    world.write(N=number(20), By=text("job"), Beside=number(1))
+
+    result = world.carry_out(plan)
+
+    assert (result.outcome, result.conflicts) == (WriteOutcome.WRITTEN, ())
+    assert world.item() == item("1", N=number(10), By=text("ada"), Beside=number(1))
+
+
+def test_the_places_that_nobody_has_touched_are_written(world):
+    """The other one is listed with its reason."""
+    world.write(N=number(10), M=number(1), By=text("app"))
+    world.write(N=number(20), M=number(2), By=text("job"))
+    plan = world.undo()
+    world.write(N=number(10), M=number(2), By=text("job"))
+    world.write(N=number(20), M=number(2), By=text("job"))
+
+    result = world.carry_out(plan)
+
+    assert result.outcome is WriteOutcome.WRITTEN
+    assert [one.path for one in result.conflicts] == [("N",)]
+    assert world.item() == item("1", N=number(20), M=number(1), By=text("ada"))
+
+
+def test_a_restore_writes_over_nothing_that_came_back(world):
+    """All of the item is what it takes back."""
+    world.write(A=number(1))
+    at = world.now
+    world.write(A=number(2))
+    plan = world.restore(at)
+    world.write(A=number(3))
+    world.write(A=number(2))
+
+    result = world.carry_out(plan)
+
+    assert result.outcome is WriteOutcome.CONFLICT
+    assert result.reason == "it was written since the plan was made, and is again what it was"
+    assert world.item() == item("1", A=number(2))
+
+
+def test_what_was_on_its_way_when_a_restore_was_planned_is_no_later_change(world):
+    """It has led to what the plan saw."""
+    world.write(A=number(1))
+    at = world.now
+    world.is_late = True
+    world.write(A=number(2))
+    world.write(A=number(3))
+    plan = world.restore(at)
+    world.deliver()
+
+    assert world.carry_out(plan).outcome is WriteOutcome.WRITTEN
+    assert world.item() == item("1", A=number(1))
+
+
+def test_an_item_that_no_row_explains_is_not_written(world):
+    """As in planning: who knows what else is on its way."""
+    damaged(world)
+    plan = world.undo()
+    world.is_late = True
+    world.write(N=number(20), By=text("job"), Beside=number(2))
+
+    result = world.carry_out(plan)
+
+    assert result.outcome is WriteOutcome.REFUSED
+    assert "is not what its last row left it" in result.reason
+    world.deliver()
+    assert world.carry_out(plan).outcome is WriteOutcome.WRITTEN
+    assert world.item()["Beside"] == number(2)
+
+
+def test_a_row_is_waited_for_as_long_as_one_takes(world):
+    """And the item is looked at once more then."""
+    damaged(world)
+    plan = world.undo()
+    world.is_late = True
+    world.write(N=number(20), By=text("job"), Beside=number(2))
+    # The first look is at many items at once, the next one at this alone.
+    world.racing.script("get_item", world.deliver)
+
+    assert world.carry_out(plan).outcome is WriteOutcome.WRITTEN
+
+
+def test_a_history_of_which_rows_are_gone_is_not_relied_on(world):
+    """What happened since cannot be told then."""
+    damaged(world)
+    plan = world.undo()
+    world.write(N=number(20), By=text("job"), Beside=number(2))
+    key = {"Id": text("1"), "ApproximateCreationDateTime": text(plan.items[0].seen)}
+    world.client.delete_item(TableName=HISTORY, Key=key)
+
+    result = world.carry_out(plan)
+
+    assert result.outcome is WriteOutcome.REFUSED
+    assert "its history is not intact" in result.reason
+    assert world.item()["N"] == number(20)
+
+
+def test_who_undoes_is_not_written_where_nothing_is_undone(world):
+    """A name beside a change that was not made."""
+    damaged(world)
+    plan = world.undo()
+    world.write(N=number(30), By=text("job"))
+
+    result = world.carry_out(plan)
+
+    assert result.outcome is WriteOutcome.CONFLICT
+    assert [one.path for one in result.conflicts] == [("N",)]
+    assert world.item() == item("1", N=number(30), By=text("job"))
+
+
+def test_who_undoes_is_written_over_whoever_wrote_last(world):
+    """Else the undo would go under their name."""
+    damaged(world)
+    plan = world.undo()
+    world.write(N=number(20), By=text("clerk"), Beside=number(1))
+
+    result = world.carry_out(plan)
+
+    assert result.is_clean
+    assert world.item() == item("1", N=number(10), By=text("ada"), Beside=number(1))
+
+
+def test_a_name_is_written_beside_into_the_map_that_others_have_made_since(world):
+    """Of the map the plan would have made, only the name is its own."""
+    damaged(world)
+    plan = world.undo(stamps={("Meta", "by"): text("ada")})
+    theirs = {"M": {"seen": number(1)}}
+    world.write(N=number(20), By=text("job"), Meta=theirs)
+
+    assert world.carry_out(plan).is_clean
+    assert world.item()["Meta"] == {"M": {"seen": number(1), "by": text("ada")}}
+
+
+def test_a_name_that_was_asked_for_alone_is_written(world):
+    """The value that is taken back is the one that is written beside."""
+    world.write(By=text("app"))
+    world.write(By=text("job"))
+    plan = world.undo()
+
+    assert world.carry_out(plan).is_clean
+    assert world.item() == item("1", By=text("ada"))
