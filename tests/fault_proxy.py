@@ -58,15 +58,16 @@ class FaultProxy:
         """
         self._faults.append([operation, after, then])
 
-    def refuse(self, operation, code="ThrottlingException", *, times=None):
+    def refuse(self, operation, code="ThrottlingException", *, after=0, times=None):
         """Answer an operation with an error instead of passing it on.
 
         Args:
             operation: the name of the service's operation.
             code: of the error.
+            after: so many calls of it pass undisturbed.
             times: so many calls of it; None: until it is accepted again.
         """
-        self._refused[operation] = [code, times]
+        self._refused[operation] = [code, after, times]
 
     def accept(self, operation):
         """Pass an operation on again."""
@@ -74,13 +75,16 @@ class FaultProxy:
 
     def _refusal(self, operation):
         with self._lock:
-            code, times = self._refused.get(operation, (None, 0))
-            if times == 0:
+            refused = self._refused.get(operation)
+            if refused is None or refused[2] == 0:
                 return None
-            if times is not None:
-                self._refused[operation][1] = times - 1
+            if refused[1]:
+                refused[1] -= 1
+                return None
+            if refused[2] is not None:
+                refused[2] -= 1
             self.requests.append(operation)
-            return code
+            return refused[0]
 
     def _fault(self, operation):
         with self._lock:

@@ -1,10 +1,12 @@
 """Keeping the plan of a command in a file, and coming back to it."""
 
 from collections import Counter
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
+
+from rich.console import RenderableType
 
 from itemtrail.exit_status import CLEAN, FINDINGS
 from itemtrail.options.operation_target import OperationTarget
@@ -141,13 +143,26 @@ def report_unplanned(plan: Plan) -> int:
     return FINDINGS
 
 
-def show_kept(plan: Plan, form: str, *, is_each: bool) -> int:
-    """Show a plan that was kept; returns the exit status."""
+def show_kept(
+    plan: Plan,
+    form: str,
+    blocks: Iterable[RenderableType] | None = None,
+    *,
+    is_each: bool = False,
+) -> int:
+    """Show a plan that was kept; returns the exit status.
+
+    Args:
+        plan: what to show.
+        form: of the answer.
+        blocks: it as tables for people; None: an item a line.
+        is_each: list every item.
+    """
     text = f"{dry_run(_would(plan))}; the plan is {plan.digest}"
     answer = Answer(
         PLAN_ITEM,
         plan_item_records(plan),
-        plan_blocks(plan, is_each=is_each),
+        plan_blocks(plan, is_each=is_each) if blocks is None else blocks,
         lambda: plan_record(plan),
         [summary_line(text, good=not plan.header.counts)],
     )

@@ -19,6 +19,7 @@ from itemtrail.commands.kept_plan import (
     report_unplanned,
     show_kept,
 )
+from itemtrail.commands.restore_table import is_table_plan, kept_table, restored_table
 from itemtrail.exit_status import CLEAN, FINDINGS
 from itemtrail.options.keys import KeyedCommand, given_keys, keys_file_option, require_one_way
 from itemtrail.options.kinds import TimeType
@@ -29,25 +30,22 @@ from itemtrail.options.operation_target import (
 )
 from itemtrail.options.plan import PlanChoice, each_option, plan_options, resolved_arguments
 from itemtrail.options.stamps import require_no_key, set_option
+from itemtrail.options.table_order import TableChoice, table_options
 from itemtrail.options.target import key_argument, output_option
 from itemtrail.output.answer import Answer, chosen_form, give, instant, noted
 from itemtrail.output.approval import Approval, Stakes, require_approval
-from itemtrail.output.dry_run import dry_run
 from itemtrail.output.progress import ProgressBar
-from itemtrail.records.kinds import RESTORE, TABLE_RESTORE_LINE
+from itemtrail.records.kinds import RESTORE
 from itemtrail.records.restore import (
     planned_restore_records,
     restore_outcome,
     restore_records,
-    table_restore_line_records,
-    table_restore_record,
 )
 from itemtrail.tables import cells
-from itemtrail.tables.layout import summary_line, titled
+from itemtrail.tables.layout import summary_line
 from itemtrail.tables.restore import (
     planned_restore_blocks,
     restore_blocks,
-    table_restore_blocks,
 )
 from operations.deployed_tables import DeployedTables
 from operations.execution.item_run import ItemRun
@@ -59,10 +57,8 @@ from operations.recovery.restore_items import (
     ItemResult,
     plan_restore,
 )
-from operations.recovery.restore_table import TableRestored, restore_table
 from operations.recovery.stamps import Stamps
 from reports.access.table_description import TableDescription, describe
-from reports.inputs.keys import KeySchema
 from reports.inputs.times import TimeRole
 from stream_core.attribute_values import Item
 from stream_core.history_row import time_text
@@ -82,19 +78,7 @@ from stream_core.history_row import time_text
     help="Instead of --at: without the changes of this second, as undo has them; a day is its "
     "start.",
 )
-@click.option(
-    "--into",
-    "new_table",
-    metavar="TABLE",
-    help="Restore the whole table, into this new one; the source is only read.",
-)
-@click.option(
-    "--key-attribute",
-    "key_attributes",
-    metavar="NAME:TYPE",
-    multiple=True,
-    help="With --into, where the source is gone: its key, e.g. Id:N; the partition key first.",
-)
+@table_options
 @click.option(
     "--allow-uncertain", is_flag=True, help="Also where it is not certain what an item was."
 )
@@ -110,8 +94,7 @@ def restore(  # noqa: PLR0913 - an option each
     keys_file: TextIO | None,
     at: datetime | None,
     before: datetime | None,
-    new_table: str | None,
-    key_attributes: tuple[str, ...],
+    into: TableChoice | None,
     rate: float | None,
     output: str | None,
     target: OperationTarget,
@@ -138,8 +121,12 @@ def restore(  # noqa: PLR0913 - an option each
       itemtrail restore --plan restore.plan --apply --stack employee-trail
       itemtrail restore --into Employee-march --at 2026-03-03T18:40Z --stack employee-trail \\
         --apply --yes
+      itemtrail restore --into Employee-open --where status = open --at 2026-03-03T18:40Z \\
+        --stack employee-trail
     """  # noqa: D301
     form, kept = chosen_form(output), kept_plan(plan)
+    if kept is not None and is_table_plan(kept):
+        return kept_table(kept, target, plan, form, rate)
     if kept is not None and not plan.apply:
         return show_kept(kept, form, is_each=is_each)
     if kept is not None:
@@ -149,34 +136,32 @@ def restore(  # noqa: PLR0913 - an option each
         return max(order.carry_out(kept, joins=plan.joins), report_unplanned(kept))
     moment = _instant(at, before)
     require_one_way(key, keys_file)
-    if (new_table is not None) == bool(key or keys_file):
+    if into is not None:
+        _require_of_table(key, stamps, allow_uncertain=allow_uncertain)
+        return restored_table(target, into, moment, keys_file, plan, form, rate)
+    if not (key or keys_file):
         raise click.UsageError(
-            "restore what? give just one of KEY, --keys-file, and --into for the whole table",
+            "restore what? give KEY or --keys-file, or --into for the whole table",
             click.get_current_context(),
         )
-    if stamps and new_table is not None:
-        raise click.UsageError(
-            "--set is for items: with --into all is restored as it was", click.get_current_context()
-        )
-    if allow_uncertain and new_table is not None:
-        raise click.UsageError(
-            "--allow-uncertain is for items: with --into all is restored, and what is not certain "
-            "is listed",
-            click.get_current_context(),
-        )
-    if plan.plan_out is not None and new_table is not None:
-        raise click.UsageError(
-            "--plan-out is for items: with --into a plan has no line for each",
-            click.get_current_context(),
-        )
-    schema = _schema(key_attributes, new_table)
     deployment, _ = target.find()
     order = _RestoreOrder(deployment, moment, form, rate, is_each, plan)
-    if new_table is not None:
-        return order.whole_table(new_table, schema)
     require_no_key(stamps, deployment.reader.key_schema)
     keys = given_keys(deployment.reader.key_schema, key, keys_file) or []
     return order.items(keys, stamps, allow_uncertain=allow_uncertain)
+
+
+def _require_of_table(key: tuple[str, ...], stamps: Stamps, *, allow_uncertain: bool) -> None:
+    """Refuse what is for items, beside what is for a table."""
+    problems = {
+        "KEY is for an item: with --into a file names them (--keys-file)": bool(key),
+        "--set is for items: with --into all is restored as it was": bool(stamps),
+        "--allow-uncertain is for items: with --into all is restored, and what is not certain is "
+        "listed": allow_uncertain,
+    }
+    for problem, is_so in problems.items():
+        if is_so:
+            raise click.UsageError(problem, click.get_current_context())
 
 
 def _instant(at: datetime | None, before: datetime | None) -> datetime:
@@ -188,21 +173,6 @@ def _instant(at: datetime | None, before: datetime | None) -> datetime:
     raise click.UsageError(
         "as of when? give just one of --at and --before", click.get_current_context()
     )
-
-
-def _schema(attributes: tuple[str, ...], new_table: str | None) -> KeySchema | None:
-    if not attributes:
-        return None
-    if new_table is None:
-        raise click.UsageError("--key-attribute is for --into", click.get_current_context())
-    types = dict(attribute.rpartition(":")[::2] for attribute in attributes)
-    if "" in types or not set(types.values()) <= {"S", "N", "B"} or len(types) > 2:  # noqa: PLR2004
-        raise click.UsageError(
-            f"'{' '.join(attributes)}' is no key: write e.g. --key-attribute Id:N, and a second "
-            "one for the sort key; types are S, N and B",
-            click.get_current_context(),
-        )
-    return KeySchema(types)
 
 
 @dataclass(frozen=True)
@@ -291,33 +261,6 @@ class _RestoreOrder:
         give(answer, self.form, progress)
         return CLEAN if all(item.is_clean for item in passed) else FINDINGS
 
-    def whole_table(self, new_table: str, schema: KeySchema | None) -> int:
-        """Restore the whole table; returns the exit status."""
-        what = f"{self.deployment.source_table} as of {cells.zoned(self.at)}"
-        if self.choice.apply:
-            stakes = Stakes(new_table, f"{what} would be written into the new table {new_table}")
-            require_approval([titled(f"Plan: {what}")], self.form, stakes, self.choice.approval)
-        with ProgressBar() as progress:
-            restored = restore_table(
-                self.deployment,
-                self.at,
-                new_table,
-                apply=self.choice.apply,
-                key_schema=schema,
-                pace=Pace(self.rate, progress=progress),
-            )
-        good = restored.applied and restored.is_clean
-        answer = Answer(
-            TABLE_RESTORE_LINE,
-            table_restore_line_records(restored),
-            table_restore_blocks(restored, f"{what} into {restored.new_table}"),
-            lambda: table_restore_record(restored, self.at),
-            [summary_line(_table_summary(restored), good=good)],
-            times=instant(self.at),
-        )
-        give(answer, self.form)
-        return CLEAN if restored.is_clean else FINDINGS
-
     def _require_approval(self, planned: Sequence[ItemResult], approval: Approval) -> None:
         plans = [item.plan for item in planned if item.plan.is_in_plan]
         deletes = sum(plan.is_delete for plan in plans)
@@ -341,19 +284,3 @@ class _RestoreOrder:
 
     def _title(self, count: int) -> str:
         return f"{cells.count_of(count, 'item')} back to {cells.zoned(self.at)}"
-
-
-def _table_summary(restored: TableRestored) -> str:
-    items = cells.count_of(restored.items, "item")
-    weak = restored.uncertain.total()
-    problems = [
-        f"{number:,} {what}"
-        for number, what in ((len(restored.unwritten), "not taken"), (weak, "uncertain"))
-        if number
-    ]
-    text = (
-        f"{items} in {restored.new_table}"
-        if restored.applied
-        else dry_run(f"{items} would be in {restored.new_table}")
-    )
-    return ", ".join([text, *problems])

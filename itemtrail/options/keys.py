@@ -33,8 +33,8 @@ class KeyedCommand(click.Command):
 
     def _parted(self, args: list[str]) -> tuple[list[str], list[str]]:
         """What may hold options, and what is none: numbers below zero, and all behind `--`."""
-        with_value = {
-            name
+        values = {
+            name: option.nargs
             for option in self.params
             if isinstance(option, click.Option) and not option.is_flag
             for name in option.opts
@@ -46,8 +46,7 @@ class KeyedCommand(click.Command):
             if word == "--":
                 break
             (numbers if _NUMBER.fullmatch(word) else words).append(word)
-            if word in with_value:
-                words.extend(islice(arriving, 1))
+            words.extend(islice(arriving, values.get(word, 0)))
         return words, [*numbers, *arriving]
 
 

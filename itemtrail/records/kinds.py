@@ -214,9 +214,11 @@ RESTORE = RecordKind(
 )
 TABLE_RESTORE = RecordKind(
     "table restore",
-    {"applied": _FLAG, "clean": _FLAG, "new_table": _TEXT, "at": _TIME, "method": _TEXT}
-    | {"reason": _TEXT, "items": _INTEGER, "uncertain": _INTEGER, "unwritten": _INTEGER}
-    | {"reasons": _WIRE, "problems": _WIRE, "notes": _WIRE},
+    {"applied": _FLAG, "clean": _FLAG, "finished": _FLAG, "new_table": _TEXT, "at": _TIME}
+    | {"method": _TEXT, "reason": _TEXT, "items": _INTEGER, "already_there": _INTEGER}
+    | {"uncertain": _INTEGER, "unwritten": _INTEGER, "unknown": _INTEGER, "extraneous": _INTEGER}
+    | {"reasons": _WIRE, "problems": _WIRE, "settings": _WIRE, "left_out": _WIRE, "notes": _WIRE}
+    | {"ended": _TEXT, "go_on": _TEXT},
 )
 TABLE_RESTORE_LINE = RecordKind(
     "table restore line",

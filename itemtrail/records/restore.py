@@ -7,8 +7,6 @@ from itemtrail.records.items import difference_record
 from itemtrail.records.kinds import (
     CONFLICT,
     RESTORE,
-    TABLE_RESTORE,
-    TABLE_RESTORE_LINE,
     Record,
     record_of,
 )
@@ -16,7 +14,6 @@ from operations.execution.item_run import ItemRun
 from operations.execution.item_writer import WriteOutcome
 from operations.recovery.conflicts import Conflict
 from operations.recovery.restore_items import ItemResult
-from operations.recovery.restore_table import TableRestored
 from reports.inputs.paths import path_text
 
 
@@ -77,38 +74,3 @@ def conflict_record(conflict: Conflict) -> Record:
         **{"found": conflict.actual},  # noqa: PIE804 - the field's name
         reason=conflict.reason or None,
     )
-
-
-def table_restore_record(restored: TableRestored, at: datetime) -> Record:
-    """What a restore of a table did, or would do."""
-    return record_of(
-        TABLE_RESTORE,
-        restored,
-        clean=restored.is_clean,
-        at=at,
-        uncertain=restored.uncertain.total(),
-        unwritten=len(restored.unwritten),
-        reasons=dict(restored.uncertain.most_common()),
-        problems=list(table_restore_line_records(restored)),
-    )
-
-
-def table_restore_line_records(restored: TableRestored) -> Iterator[Record]:
-    """The items that the new table lacks, and those of which it is not sure."""
-    for unwritten in restored.unwritten:
-        yield record_of(
-            TABLE_RESTORE_LINE,
-            unwritten,
-            problem="unwritten",
-            key=unwritten.keys,
-            existed=True,
-            certainty=None,
-        )
-    for uncertain in restored.listed:
-        yield record_of(
-            TABLE_RESTORE_LINE,
-            uncertain,
-            problem="uncertain",
-            key=uncertain.keys,
-            existed=uncertain.exists,
-        )

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from itemtrail.tables import cells
 from itemtrail.tables.outcomes import outcome_blocks, outcome_row
-from operations.execution.plan_file import Plan, PlanAction, PlanItem
+from operations.execution.plan_file import Plan, PlanAction, PlanHeader, PlanItem
 from stream_core.attribute_values import wire_json
 
 _FROM_SOURCE = "as it is in the source when this is carried out"
@@ -25,6 +25,11 @@ def plan_blocks(plan: Plan, *, is_each: bool = False) -> Iterator[RenderableType
     )
     for name, value in header.arguments.items():
         yield Text.assemble((f"{name}: ", "dim"), cells.plain(_text(value)))
+    yield from made_lines(header)
+
+
+def made_lines(header: PlanHeader) -> Iterator[RenderableType]:
+    """What has no line in a plan and why, who made it, and on what it rests."""
     for name, reasons in header.counts.items():
         for reason, count in reasons.items():
             yield Text.assemble((f"{name}: ", "dim"), f"{count:,}, {cells.printable(reason)}")

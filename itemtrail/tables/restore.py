@@ -3,24 +3,12 @@
 from collections.abc import Iterable, Iterator
 
 from rich.console import RenderableType
-from rich.text import Text
 
 from itemtrail.records.restore import restore_outcome
-from itemtrail.tables import cells
-from itemtrail.tables.layout import CountLine, count_table, notes, table_of, titled
-from itemtrail.tables.outcomes import (
-    OutcomeRow,
-    outcome_blocks,
-    outcome_cells,
-    outcome_columns,
-    outcome_row,
-)
+from itemtrail.tables.outcomes import OutcomeRow, outcome_blocks, outcome_row
 from operations.execution.item_run import ItemRun
 from operations.recovery.restore_items import ItemPlan, ItemResult
-from operations.recovery.restore_table import TableRestored
 from reports.states.differences import Difference
-
-_MOST_LISTED = 20
 
 
 def restore_blocks(
@@ -41,36 +29,6 @@ def _planned_row(result: ItemRun) -> OutcomeRow:
     item, outcome = result.item, result.outcome.value
     reason, notes = result.reason, item.notes
     return outcome_row(item.keys, outcome, item.edits, result.conflicts, reason=reason, notes=notes)
-
-
-def table_restore_blocks(restored: TableRestored, title: str) -> Iterator[RenderableType]:
-    """What a new table has, or would have."""
-    would = "" if restored.applied else "would be "
-    uncertain = restored.uncertain
-    lines = [
-        CountLine(restored.items, f"items {would}in the new table", "green"),
-        CountLine(len(restored.unwritten), "items that it did not take", "red"),
-        CountLine(uncertain.total(), "items of which it is not certain what they were", "yellow"),
-    ]
-    yield titled(title, count_table(lines), "")
-    if uncertain:
-        reasons = [CountLine(number, reason) for reason, number in uncertain.most_common()]
-        yield from (Text("not certain, because", style="yellow"), count_table(reasons), "")
-    rows = [
-        *((item.keys, "unwritten", item.reason) for item in restored.unwritten),
-        *((item.keys, "uncertain", item.reason) for item in restored.listed),
-    ]
-    if rows:
-        listed = (
-            outcome_cells((cells.key_cell(keys), outcome, cells.plain(reason)))
-            for keys, outcome, reason in rows[:_MOST_LISTED]
-        )
-        yield table_of(outcome_columns("why"), listed)
-        if len(rows) > _MOST_LISTED:
-            yield cells.more(len(rows) - _MOST_LISTED)
-        yield ""
-    yield Text(f"by {restored.method}: {restored.reason}", style="dim")
-    yield from notes(restored.notes)
 
 
 def _outcome_row(result: ItemResult) -> OutcomeRow:

@@ -10,6 +10,7 @@ from operations.errors import RefusedError
 from operations.execution.pace import Pace
 from operations.execution.plan_file import Plan, PlanHeader, PlanTable
 from reports.access.table_description import TableDescription, describe
+from reports.errors import TableNotFoundError
 from reports.states.watermark import Watermark
 
 _MOST_REASONS, _OTHER_REASONS = 20, "other reasons"
@@ -51,13 +52,12 @@ class PlanMaker:
         if deployment.history_table is not None:
             history = _name_of(deployment, deployment.history_table)
             watermark = deployment.reader.watermark
-        source = describe(deployment.dynamodb, deployment.source_table)
         return PlanHeader(
             command,
             arguments,
             PlanTable(table.arn, table.table_id, table.created_at),
             history,
-            source.stream_arn,
+            _stream_of(deployment),
             watermark.at if isinstance(watermark, Watermark) else None,
             pace.machine.now(),
             self.who,
@@ -87,11 +87,10 @@ def require_fit(
         )
     require_same_table(header.table.arn, header.table.table_id, table)
     _require_same_history(header, deployment)
-    source = describe(deployment.dynamodb, deployment.source_table)
-    if header.stream_arn != source.stream_arn:
+    if header.stream_arn != _stream_of(deployment):
         raise RefusedError(
-            f"the stream of '{source.name}' was switched since the plan was made, and what was "
-            "written in between may be in no history: make the plan anew"
+            f"the stream of '{deployment.source_table}' was switched since the plan was made, and "
+            "what was written in between may be in no history: make the plan anew"
         )
 
 
@@ -117,6 +116,14 @@ def _require_same_history(header: PlanHeader, deployment: DeployedTables) -> Non
     history = _name_of(deployment, deployment.history_table)
     if header.history != history:
         raise RefusedError(f"the plan rests on the history {header.history}, not on {history}")
+
+
+def _stream_of(deployment: DeployedTables) -> str | None:
+    """The stream of the source; None: it never had one, or is gone."""
+    try:
+        return describe(deployment.dynamodb, deployment.source_table).stream_arn
+    except TableNotFoundError:
+        return None
 
 
 def _name_of(deployment: DeployedTables, table: str) -> str:

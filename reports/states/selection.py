@@ -92,11 +92,11 @@ class Selection:
 
     @cached_property
     def _fits_old(self) -> _Test:
-        return _test_for(self.old)
+        return value_test(self.old)
 
     @cached_property
     def _fits_new(self) -> _Test:
-        return _test_for(self.new)
+        return value_test(self.new)
 
     def _fits(self, row: HistoryRow) -> bool:
         if not self.takes(row.change.event_name):
@@ -108,7 +108,12 @@ class Selection:
         return not same_value(old, new) and self._fits_old(old) and self._fits_new(new)
 
 
-def _test_for(expected: str | Mapping[str, Any] | None) -> _Test:
+def value_test(expected: str | Mapping[str, Any] | None) -> _Test:
+    """Tells whether a value is the one expected, as `Selection` has them; None: any is.
+
+    Raises:
+        ReportError: it has the form of a wire value, and is none.
+    """
     if expected is None:
         return lambda _value: True
     exact = wire_value(expected)

@@ -18,7 +18,8 @@ from operations.execution.pace import Pace
 from operations.recovery.bad_changes import Selected, select_bad
 from operations.recovery.compensation import Terms
 from operations.recovery.restore_items import plan_restore
-from operations.recovery.restore_table import restore_table
+from operations.recovery.table.order import TableOrder
+from operations.recovery.table.plan import plan_table
 from operations.recovery.undo import plan_undo
 from reports.states.selection import Selection
 from reports.states.watermark import Basis, Watermark
@@ -458,34 +459,6 @@ def test_a_full_item_is_restored(trail):
     assert trail.items()["1"] == then
 
 
-def test_a_whole_table_is_restored_into_a_new_one(trail):
-    """As it was, every type, while the source goes on."""
-    for n in range(60):
-        trail.put(item(f"{n}", **EVERYTHING, Version=number(n)))
-    then = trail.items()
-    at = trail.moment()
-    for n in range(0, 60, 3):
-        trail.delete(f"{n}")
-        trail.set(f"{n + 1}", {"Version": text("other")})
-        trail.put(item(f"new-{n}"))
-    trail.moment()
-    now, new_table = trail.items(), f"{trail.names.source}-then"
-
-    planned = restore_table(trail.deployment, at, new_table, pace=Pace())
-    result = restore_table(trail.deployment, at, new_table, apply=True, pace=Pace())
-
-    assert (planned.items, result.items) == (60, 60)
-    assert result.is_clean
-    found = trail.items(new_table)
-    assert found.keys() == then.keys()
-    assert all(same_item(found[one], then[one]) for one in then)
-    assert trail.items() == now
-    table = trail.dynamodb.describe_table(TableName=new_table)["Table"]
-    assert table["DeletionProtectionEnabled"]
-    trail.dynamodb.update_table(TableName=new_table, DeletionProtectionEnabled=False)
-    trail.dynamodb.delete_table(TableName=new_table)
-
-
 def test_the_history_of_another_table_changes_nothing(trail, dynamodb, make_tables):
     """Undo and restore refuse it in one line, and so does a restore into a new table."""
     trail.put(item("1", Version=number(1)))
@@ -506,7 +479,7 @@ def test_the_history_of_another_table_changes_nothing(trail, dynamodb, make_tabl
     with refused:
         trail.plans([{"Id": text("1")}], at)
     with refused:
-        restore_table(trail.deployment, at, f"{other.source}-then", apply=True, pace=Pace())
+        plan_table(trail.deployment, TableOrder(f"{other.source}-then", at), pace=Pace())
 
     assert trail.items(other.source)["1"] == item("1", Version=number(9))
 

@@ -62,6 +62,9 @@ def run_on(monkeypatch, tmp_path):
     )
     for command in ("undo", "restore", "replica", "kept_plan", "backfill"):
         monkeypatch.setattr(f"itemtrail.commands.{command}.describe", lambda *_: description)
+    into = "itemtrail.commands.restore_table"
+    monkeypatch.setattr(f"{into}.read_table", lambda _deployment: description)
+    monkeypatch.setattr(f"{into}.table_key", lambda *_: KeySchema({"Id": "S"}))
 
     def run_on(*arguments, trail=None, library=None, **answers):
         stand_in, operations = trail or Trail(), library or Library(**answers)

@@ -17,8 +17,12 @@ from operations.recovery.bad_changes import BadItem, Selected, Undecided
 from operations.recovery.conflicts import Conflict
 from operations.recovery.plan_items import restored_items, undone_items
 from operations.recovery.restore_items import ItemPlan
-from operations.recovery.restore_table import TableRestored, Uncertain, Unwritten
 from operations.recovery.run_changes import RunChanges
+from operations.recovery.table.new_table import Standing
+from operations.recovery.table.order import OrderTag, TableOrder
+from operations.recovery.table.plan import TablePlan
+from operations.recovery.table.results import TableRestored, Uncertain, Unwritten
+from operations.recovery.table.settings import TableSettings
 from operations.recovery.undo import ItemUndone, Undone
 from operations.redrive.contents import Leftover, Lost
 from operations.redrive.delivery import Cause
@@ -28,6 +32,7 @@ from operations.replica.discrepancies import ComparisonSummary, Discrepancy, Dis
 from operations.replica.reasons import Explanation, Reason
 from operations.replica.repair import Repaired, Unhealed
 from reports.deployment.stack import Consumer
+from reports.inputs.keys import KeySchema
 from reports.states.differences import Difference, differences
 from reports.states.timeline import Certainty, ItemState
 from stream_core.change import EventName
@@ -111,6 +116,25 @@ REFUSED = ItemPlan(
 )
 NEEDLESS = ItemPlan(THREE, state(THREE, None), state(THREE, None), ())
 CONFLICT = Conflict(ONE, ("Name",), text("Murali Allada"), text("Grace"), text("Murali"), "again")
+SETTINGS = TableSettings(
+    {
+        "KeySchema": [{"AttributeName": "Id", "KeyType": "HASH"}],
+        "AttributeDefinitions": [{"AttributeName": "Id", "AttributeType": "S"}],
+        "BillingMode": "PAY_PER_REQUEST",
+        "Tags": [{"Key": "team", "Value": "payroll"}],
+    },
+    "Expires",
+    7,
+    ("a resource policy: it has one",),
+)
+TABLE_PLAN = TablePlan(
+    TableOrder("Employee-march", AT),
+    KeySchema({"Id": "S"}),
+    SETTINGS,
+    Standing(),
+    OrderTag(AGO, "3f1f2a60", "4a5b", "all"),
+    None,
+)
 WHOLE = TableRestored(
     applied=True,
     new_table="Employee-march",
@@ -121,6 +145,13 @@ WHOLE = TableRestored(
     listed=(Uncertain(ONE, True, Certainty.BOUNDED, "a change is missing"),),
     unwritten=(Unwritten(TWO, "the table answers ValidationException"),),
     notes=("deletion protection is not on",),
+    settings=SETTINGS,
+    already_there=3,
+    unknown=(THREE,),
+    extraneous=1,
+    left_out=("a resource policy: it has one",),
+    ended="the table answers nothing",
+    may_go_on=True,
 )
 SELECTED = Selected((BadItem(ONE, (SORT_KEY,)),), (Undecided(TWO, SORT_KEY, EventName.REMOVE),))
 UNDONE = Undone(
@@ -186,6 +217,7 @@ class Library:
             "repair": REPAIRED,
             "redrive": REDRIVEN,
             "plan_restore": [PLAN, REFUSED, NEEDLESS],
+            "plan_table": TABLE_PLAN,
             "restore_table": WHOLE,
             "select_bad": SELECTED,
             "select_run": RunChanges(SELECTED, AT, AT),
@@ -206,6 +238,9 @@ class Library:
                 raise answer
             if isinstance(answer, list) and name.startswith("write_"):
                 return (result for result in answer)
+            if name == "plan_table":
+                _, order, *settings = given
+                return replace(answer, order=order, settings=(*settings, answer.settings)[0])
             if name == "compare":
                 return Comparison(*answer)
             if "apply" in named and hasattr(answer, "applied"):
@@ -223,7 +258,8 @@ PLACES = {
     "repair": "itemtrail.commands.replica.repair_items",
     "redrive": "itemtrail.commands.redrive.redrive_failures",
     "plan_restore": "itemtrail.commands.restore.plan_restore",
-    "restore_table": "itemtrail.commands.restore.restore_table",
+    "plan_table": "itemtrail.commands.restore_table.plan_table",
+    "restore_table": "itemtrail.commands.restore_table.restore_table",
     "select_bad": "itemtrail.commands.undo.select_bad",
     "select_run": "itemtrail.commands.undo.select_run",
     "plan_undo": "itemtrail.commands.undo.plan_undo",

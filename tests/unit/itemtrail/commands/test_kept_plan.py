@@ -210,14 +210,6 @@ def test_beside_a_plan_nothing_else_says_what_to_do(run, tmp_path, words, expect
     assert expected in only_line(err)
 
 
-def test_a_plan_of_a_whole_table_has_no_file(run):
-    """It has no line for each item: it would say nothing that the command does not."""
-    status, _, err = run(*EVERY_ORDER["restore --into"], "--plan-out", "the.plan")
-
-    assert status == 2
-    assert "--plan-out is for items" in only_line(err)
-
-
 def test_a_repair_by_a_plan_is_told_which_items_it_may_write(run, tmp_path):
     """Their keys and no others, each with what was planned for it; nothing is compared."""
     replica = replace(HEADER, command="repair")

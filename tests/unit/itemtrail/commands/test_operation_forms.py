@@ -61,6 +61,9 @@ NESTED = {
     ("undo", "edits"): record_kinds.DIFFERENCE,
     ("undo", "conflicts"): record_kinds.CONFLICT,
 }
+DONE = replace(
+    WHOLE, uncertain=Counter(), unwritten=(), unknown=(), extraneous=0, ended=None, may_go_on=False
+)
 EVERY_COMMAND = pytest.mark.parametrize("command", EVERY_ORDER)
 # These only add what is missing, and ask nobody.
 APPLY = dict.fromkeys(EVERY_ORDER, ("--apply", "--yes"))
@@ -179,7 +182,7 @@ def test_a_comparison_has_nothing_to_apply(run):
                 "write_restored": [ItemRun(restored_items([PLAN])[0], WriteOutcome.WRITTEN)],
             },
         ),
-        ("restore --into", {"restore_table": replace(WHOLE, uncertain=Counter(), unwritten=())}),
+        ("restore --into", {"restore_table": DONE}),
         ("undo", {"plan_undo": Undone(False, (), ()), "write_undone": []}),
     ],
 )
@@ -229,13 +232,24 @@ def test_a_refusal_is_one_line_and_exit_2(run, command):
         (["redrive", "--consumer", "writer"], "'writer' is not one of 'history_writer'"),
         (["redrive", "--pointers", "nowhere.json"], "File 'nowhere.json' does not exist"),
         (["restore", "1"], "as of when? give just one of --at and --before. Try: itemtrail"),
-        (["restore", "--at", AGO], "restore what? give just one of KEY, --keys-file, and --into"),
-        (["restore", "1", "--into", "t", "--at", AGO], "restore what? give just one of KEY"),
+        (["restore", "--at", AGO], "restore what? give KEY or --keys-file, or --into"),
+        (["restore", "1", "--into", "t", "--at", AGO], "with --into a file names them"),
         (
             ["restore", "--into", "t", "--at", AGO, "--allow-uncertain"],
             "--allow-uncertain is for items: with --into all is restored",
         ),
         (["restore", "1", "--at", AGO, "--key-attribute", "Id:N"], "--key-attribute is for --into"),
+        (["restore", "1", "--at", AGO, "--ttl"], "--ttl is for --into"),
+        (["restore", "1", "--at", AGO, "--key-prefix", "a"], "--key-prefix is for --into"),
+        (["restore", "1", "--at", AGO, "--where", "a", "=", "1"], "--where is for --into"),
+        (
+            ["restore", "--into", "t", "--at", AGO, "--where", "a", "~", "1"],
+            "'~' is not one of '=', '!=', '<'",
+        ),
+        (
+            ["restore", "--into", "t", "--at", AGO, "--where", "a", "=", '{"N": "x"}'],
+            "not an attribute value",
+        ),
         (
             ["restore", "--into", "t", "--at", AGO, "--key-attribute", "Id"],
             "'Id' is no key: write e.g. --key-attribute Id:N",

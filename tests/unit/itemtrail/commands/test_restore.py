@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from itemtrail.output import approval
-from tests.unit.itemtrail.library import AGO, AT, EVERY_ORDER, ONE, RANGE, REFUSED, TWO, Library
+from tests.unit.itemtrail.library import AGO, AT, ONE, RANGE, REFUSED, TWO, Library
 from tests.unit.itemtrail.outputs import lines_of, only_line
 
 
@@ -81,32 +81,6 @@ def test_restore_is_asked_for_by_what_the_options_say(run, tmp_path):
         AT,
         {"allow_uncertain": True, "stamps": {}, "rate": 5.0},
     )
-
-
-def test_restore_into_a_new_table(run):
-    """The key is given where the source is gone; what is uncertain is told, and why."""
-    library = Library()
-    gone = ("--key-attribute", "Id:N", "--key-attribute", "a:b:S")
-
-    status, out, _ = run(
-        *EVERY_ORDER["restore --into"],
-        *gone,
-        "--output",
-        "table",
-        "--apply",
-        "--yes",
-        library=library,
-    )
-
-    (_, at, new_table), named = library.asked["restore_table"]
-    assert (at, new_table, named["apply"]) == (AT, "Employee-march", True)
-    assert list(named["key_schema"].types.items()) == [("Id", "N"), ("a:b", "S")]
-    lines = lines_of(out)
-    assert status == 1
-    assert "2 a change is missing" in lines
-    assert "Id=2 unwritten the table answers ValidationException" in lines
-    assert "note deletion protection is not on" in lines
-    assert lines[-1] == "7 items in Employee-march, 1 not taken, 2 uncertain"
 
 
 def test_restore_to_before_a_second_leaves_its_changes_out(run):

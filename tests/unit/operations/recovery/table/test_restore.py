@@ -2,56 +2,23 @@
 
 from collections import Counter
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
 from operations.deployed_tables import DeployedTables
 from operations.errors import RefusedError
 from operations.execution.pace import Pace
-from operations.recovery.new_table import NewTable, encryption_of
-from operations.recovery.restore_table import Uncertain, Unwritten, restore_table
-from reports.access.machine import Machine
-from reports.access.table_description import TableDescription
+from operations.recovery.table.order import TableOrder
+from operations.recovery.table.plan import plan_table
+from operations.recovery.table.results import Uncertain, Unwritten
 from reports.errors import TableNotFoundError
 from reports.inputs.keys import KeySchema
 from reports.states.timeline import Certainty
 from tests.factories import item, number, text
 from tests.fakes import client_error
-from tests.recorded_table import HISTORY, SOURCE, RecordedTable
-from tests.tables import create_table, key_schema
-
-NEW = "EmployeeThen"
-
-
-class WholeTable(RecordedTable):
-    """Which is restored as a whole; the first state of an item is of minute 1."""
-
-    def __init__(self, session):
-        super().__init__(session, recorded_for=timedelta(0))
-
-    def live(self, identifier, *states, missing=()):
-        self.record_states(*states, identifier=identifier, missing=missing, first_minute=1)
-
-    def items(self, name=NEW):
-        found = self.client.scan(TableName=name)["Items"]
-        return sorted(found, key=lambda one: one["Id"]["S"])
-
-    def exists(self, name=NEW):
-        return name in self.client.list_tables()["TableNames"]
-
-    def restore(self, minute, new_table=NEW, **options):
-        options = {"apply": True, "pace": Pace(patience_s=0)} | options
-        return restore_table(self.deployment, self.at(minute), new_table, **options)
-
-
-@pytest.fixture
-def world(session):
-    return WholeTable(session)
-
-
-def version(identifier, n):
-    return item(identifier, Version=number(n), Data={"B": b"\x00\xff"}, Tags={"SS": ["b", "a"]})
+from tests.recorded_table import HISTORY, SOURCE
+from tests.tables import create_table
+from tests.unit.operations.recovery.table.world import NEW, version
 
 
 def test_every_item_is_in_the_new_table_as_it_was(world):
@@ -71,22 +38,6 @@ def test_every_item_is_in_the_new_table_as_it_was(world):
     assert [one["Id"]["S"] for one in world.items()] == expected
     assert {one["Version"]["N"] for one in world.items()} == {"1"}
     assert world.items(SOURCE) == before
-
-
-def test_the_new_table_is_like_the_source_and_protected(world):
-    """The same key, on demand, recoverable, and not to be deleted by accident."""
-    world.live("1", version("1", 1))
-
-    world.restore(1)
-
-    table = world.client.describe_table(TableName=NEW)["Table"]
-    assert table["KeySchema"] == key_schema(["Id"])
-    assert table["AttributeDefinitions"] == [{"AttributeName": "Id", "AttributeType": "S"}]
-    assert table["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
-    assert table["DeletionProtectionEnabled"]
-    backups = world.client.describe_continuous_backups(TableName=NEW)
-    recovery = backups["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"]
-    assert recovery["PointInTimeRecoveryStatus"] == "ENABLED"
 
 
 def test_a_dry_run_counts_and_makes_nothing(world):
@@ -133,7 +84,7 @@ def test_a_table_with_items_is_refused(world):
     world.client.put_item(TableName="Other", Item=item("theirs"))
 
     for apply in (True, False):
-        with pytest.raises(RefusedError, match="'Other' is not empty: name a table that"):
+        with pytest.raises(RefusedError, match="'Other' is not empty, and no restore has begun it"):
             world.restore(1, "Other", apply=apply)
 
     assert world.items("Other") == [item("theirs")]
@@ -178,25 +129,6 @@ def test_an_engine_without_recovery_is_told(world, monkeypatch):
     )
 
 
-def test_an_interrupted_table_is_not_protected(world):
-    """So it can be deleted, and begun anew."""
-    for n in range(26):
-        world.live(str(n), version(str(n), 1))
-
-    def interrupt(what, _done, _total):
-        if what == "items restored":
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        world.restore(1, pace=Pace(progress=interrupt))
-
-    assert not world.client.describe_table(TableName=NEW)["Table"]["DeletionProtectionEnabled"]
-    with pytest.raises(RefusedError, match="may be deleted"):
-        world.restore(1)
-    world.client.delete_table(TableName=NEW)
-    assert world.restore(1).items == 26
-
-
 def test_what_the_new_table_does_not_take_is_listed(world, monkeypatch):
     """With its key and the table's code; the others are written."""
     for n in range(3):
@@ -216,17 +148,6 @@ def test_what_the_new_table_does_not_take_is_listed(world, monkeypatch):
         Unwritten({"Id": text("1")}, "the table answers ValidationException"),
     )
     assert (result.items, len(world.items()), result.is_clean) == (2, 2, False)
-
-
-def test_it_keeps_to_a_rate(world):
-    """So many items a second."""
-    for n in range(30):
-        world.live(str(n), version(str(n), 1))
-    pauses = []
-    pace = Pace(10, machine=Machine(clock=lambda: sum(pauses), sleep=pauses.append))
-
-    assert world.restore(1, pace=pace).items == 30
-    assert sum(pauses) > 0
 
 
 def test_a_source_that_is_gone_is_restored_from_its_history(world):
@@ -251,23 +172,7 @@ def test_a_wrong_history_table_is_named(world):
     deployment = DeployedTables(SOURCE, world.session, history_table="Nothing", time_shards=4)
 
     with pytest.raises(TableNotFoundError, match="Nothing"):
-        restore_table(deployment, world.at(1), NEW, pace=Pace())
-
-
-@pytest.mark.parametrize(
-    ("described", "expected"),
-    [
-        ({}, None),
-        ({"SSEDescription": {"Status": "ENABLED"}}, None),
-        (
-            {"SSEDescription": {"SSEType": "KMS", "KMSMasterKeyArn": "arn:key"}},
-            {"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": "arn:key"},
-        ),
-    ],
-)
-def test_the_new_table_is_encrypted_as_the_source_is(described, expected):
-    """With the owner's key, if the source is; else with one of DynamoDB's own."""
-    assert encryption_of(TableDescription(described)) == expected
+        plan_table(deployment, TableOrder(NEW, world.at(1)), pace=Pace())
 
 
 def test_the_replica_is_not_restored_into(world):
@@ -305,16 +210,6 @@ def test_a_new_table_is_waited_for(world):
 
     following = calls[calls.index(("CreateTable", NEW)) + 1]
     assert following == ("DescribeTable", NEW)
-
-
-def test_a_new_table_is_made_with_the_key_of_its_owner(world):
-    """Not with one of DynamoDB's own, which the source's owner does not hold."""
-    encryption = {"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": "alias/of-the-owner"}
-
-    NewTable(world.client, NEW).create(KeySchema({"Id": "S"}), encryption)
-
-    described = world.client.describe_table(TableName=NEW)["Table"]
-    assert described["SSEDescription"]["SSEType"] == "KMS"
 
 
 def test_what_global_tables_add_is_not_restored(world):

@@ -1,0 +1,94 @@
+"""What `restore --into` shows: how the new table is set up, and what is in it."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from itemtrail.tables import cells
+from itemtrail.tables.layout import CountLine, count_table, notes, table_of, titled
+from itemtrail.tables.outcomes import outcome_cells, outcome_columns
+from operations.recovery.restore_items import UNKNOWN_KEY
+from operations.recovery.table.results import TableRestored
+from operations.recovery.table.settings import TableSettings
+
+_MOST_LISTED = 20
+_INDEXES = {"GlobalSecondaryIndexes": "index", "LocalSecondaryIndexes": "local index"}
+
+
+def setup_blocks(settings: TableSettings, left_out: Iterable[str]) -> Iterator[RenderableType]:
+    """How a new table is set up, and what it does not get of the source's."""
+    for line in _setup_lines(settings.request):
+        yield Text(cells.printable(f"set up with {line}"), style="dim")
+    yield Text("protected against deletion, and recoverable, once all is there", style="dim")
+    for text in left_out:
+        yield Text.assemble(("left out: ", "yellow"), cells.printable(text))
+    yield ""
+
+
+def _setup_lines(request: Mapping[str, Any]) -> Iterator[str]:
+    yield f"key {_key(request)}, {_capacity(request)}"
+    for kind, word in _INDEXES.items():
+        for index in request.get(kind, ()):
+            projection = index["Projection"]["ProjectionType"]
+            yield f"{word} {index['IndexName']}: {_key(index)}, {projection}"
+    if "StreamSpecification" in request:
+        yield f"stream {request['StreamSpecification']['StreamViewType']}"
+    if "SSESpecification" in request:
+        yield f"encryption key {request['SSESpecification']['KMSMasterKeyId']}"
+    if "TableClass" in request:
+        yield f"table class {request['TableClass']}"
+    if tags := [tag["Key"] for tag in request.get("Tags", ())]:
+        yield f"tags {', '.join(tags)}"
+
+
+def _key(owner: Mapping[str, Any]) -> str:
+    return ", ".join(part["AttributeName"] for part in owner["KeySchema"])
+
+
+def _capacity(request: Mapping[str, Any]) -> str:
+    units = request.get("ProvisionedThroughput")
+    if units is None:
+        limits = request.get("OnDemandThroughput", {})
+        most = "".join(f", {name} {limit:,}" for name, limit in limits.items())
+        return f"billed on demand{most}"
+    reads, writes = units["ReadCapacityUnits"], units["WriteCapacityUnits"]
+    return f"{reads:,} read and {writes:,} write units a second, which filling it keeps to"
+
+
+def table_restore_blocks(restored: TableRestored, title: str) -> Iterator[RenderableType]:
+    """What a new table has, or would have."""
+    would = "" if restored.applied else "would be "
+    uncertain = restored.uncertain
+    lines = [
+        CountLine(restored.items, f"items {would}in the new table", "green"),
+        CountLine(restored.already_there, "of them, which were there before"),
+        CountLine(len(restored.unwritten), "items that it did not take, or has otherwise", "red"),
+        CountLine(restored.extraneous, "items that it has, and that are not in the order", "red"),
+        CountLine(len(restored.unknown), "keys that nothing knows", "red"),
+        CountLine(uncertain.total(), "items of which it is not certain what they were", "yellow"),
+    ]
+    rarely = lines[1:5]
+    shown = [line for line in lines if line.count or line not in rarely]
+    yield titled(title, count_table(shown), "")
+    if uncertain:
+        reasons = [CountLine(number, reason) for reason, number in uncertain.most_common()]
+        yield from (Text("not certain, because", style="yellow"), count_table(reasons), "")
+    rows = [
+        *((item.keys, "unwritten", item.reason) for item in restored.unwritten),
+        *((keys, "unknown", UNKNOWN_KEY) for keys in restored.unknown),
+        *((item.keys, "uncertain", item.reason) for item in restored.listed),
+    ]
+    if rows:
+        listed = (
+            outcome_cells((cells.key_cell(keys), outcome, cells.plain(reason)))
+            for keys, outcome, reason in rows[:_MOST_LISTED]
+        )
+        yield table_of(outcome_columns("why"), listed)
+        if len(rows) > _MOST_LISTED:
+            yield cells.more(len(rows) - _MOST_LISTED)
+        yield ""
+    yield from setup_blocks(restored.settings, restored.left_out)
+    yield Text(f"by {restored.method}: {restored.reason}", style="dim")
+    yield from notes(restored.notes)

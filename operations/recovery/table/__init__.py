@@ -1,0 +1,1 @@
+"""A whole table, or a part of it, made anew as it was at an instant."""

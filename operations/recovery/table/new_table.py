@@ -1,0 +1,225 @@
+"""A table made for a restore: its tag says so, until everything is in it and it is protected."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from operations.errors import RefusedError
+from operations.execution.pace import Pace
+from operations.recovery.table.order import TAG, OrderTag
+from operations.recovery.table.settings import TableSettings
+from operations.recovery.table.settings_reader import tags_of, time_to_live_of
+from reports.access.table_description import TableDescription, describe
+from reports.errors import TableNotFoundError
+from reports.inputs.keys import KeySchema
+from stream_core.retry import Retry, classify, error_code
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+_ANOTHER_NAME = "name a table that does not exist"
+# Developer Guide, "Tagging": a tag may show only some seconds after it was set.
+_TAG_SHOWS_WITHIN_S = 10.0
+_IN_USE = "ResourceInUseException"
+# A table that was just made, or is changed at the moment, answers so.
+_BUSY = frozenset({_IN_USE, "ContinuousBackupsUnavailableException"})
+_Step: TypeAlias = tuple[str, str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far the new table is before a run.
+
+    Attributes:
+        is_there: there is such a table, with nothing in it or with what an earlier run wrote.
+        tag: the tag that it has of this order; None: it was not begun.
+    """
+
+    is_there: bool = False
+    tag: OrderTag | None = None
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether an earlier run of the same order may have written to it."""
+        return self.tag is not None
+
+    @property
+    def is_made_for_it(self) -> bool:
+        """Whether its settings are this order's to choose."""
+        return not self.is_there or (self.tag is not None and self.tag.was_made)
+
+
+@dataclass(frozen=True)
+class NewTable:
+    """A table that is not there yet, is empty, or is one that the same order has begun."""
+
+    client: "DynamoDBClient"
+    name: str
+    pace: Pace
+
+    def standing(self, keys: KeySchema, tag: OrderTag) -> Standing:
+        """How far it is.
+
+        Args:
+            keys: the key that it has to have.
+            tag: of the order.
+
+        Raises:
+            RefusedError: something would be overwritten or would not fit, it was begun by another
+                order, or it is finished.
+        """
+        try:
+            table = describe(self.client, self.name)
+        except TableNotFoundError:
+            return Standing()
+        if table.status == "DELETING":
+            raise RefusedError(f"table '{self.name}' is being deleted: wait, or {_ANOTHER_NAME}")
+        if table.key != tuple(keys.types.items()):
+            raise RefusedError(
+                f"table '{self.name}' has the key {table.key_schema}, not {keys}: {_ANOTHER_NAME}"
+            )
+        begun, problem = self._tag(table)
+        if begun is not None:
+            self._require_same(begun, tag)
+            self._wait()
+            return Standing(is_there=True, tag=begun)
+        self._wait()
+        if self.client.scan(TableName=self.name, Limit=1, ConsistentRead=True)["Items"]:
+            raise RefusedError(f"table '{self.name}' is not empty, and {problem}: {_ANOTHER_NAME}")
+        return Standing(is_there=True)
+
+    def _tag(self, table: TableDescription) -> tuple[OrderTag | None, str]:
+        """The tag of the order that was begun, and why there is none, in words."""
+        try:
+            text = tags_of(self.client, table).get(TAG)
+        except (ClientError, BotoCoreError) as error:
+            return None, f"whether a restore began it is not known ({error_code(error)})"
+        return (
+            None if text is None else OrderTag.read(text),
+            f"no restore has begun it (it has no tag {TAG})",
+        )
+
+    def _require_same(self, begun: OrderTag, tag: OrderTag) -> None:
+        if differences := ", ".join(begun.differences(tag)):
+            raise RefusedError(
+                f"table '{self.name}' was begun by another restore; what differs is {differences}: "
+                f"give that order to go on with it, or {_ANOTHER_NAME}"
+            )
+        if begun.is_finished:
+            raise RefusedError(
+                f"table '{self.name}' was restored as of {begun.at} and is finished, so it is "
+                f"anyone's to write to: {_ANOTHER_NAME}"
+            )
+
+    def create(self, settings: TableSettings, tag: OrderTag) -> Iterator[str]:
+        """Make it with its tag, and wait until it can be written; gives what else to know.
+
+        Raises:
+            RefusedError: it cannot be made now.
+        """
+        request = dict(settings.request)
+        request["Tags"] = [*request.get("Tags", ()), {"Key": TAG, "Value": str(tag)}]
+        try:
+            self.client.create_table(TableName=self.name, **request)
+        except ClientError as error:
+            # The answer to an earlier try may have been lost.
+            if error_code(error) != _IN_USE or not self._is_ours(tag):
+                raise RefusedError(self._not_made(error)) from error
+        self._wait()
+        yield from self._untagged(tag)
+
+    def set_tag(self, tag: OrderTag) -> Iterator[str]:
+        """Have its tag say how far it is; gives what else to know."""
+        try:
+            arn = describe(self.client, self.name).arn
+            self.client.tag_resource(ResourceArn=arn, Tags=[{"Key": TAG, "Value": str(tag)}])
+        except (ClientError, BotoCoreError) as error:
+            yield self._without_tag(error_code(error))
+
+    def protect(self, settings: TableSettings, *, with_ttl: bool) -> Iterator[str]:
+        """Turn on what it has once everything is in it; gives what could not be, and why."""
+        recovery: dict[str, Any] = {"PointInTimeRecoveryEnabled": True}
+        if settings.recovery_days is not None:
+            recovery["RecoveryPeriodInDays"] = settings.recovery_days
+        steps: list[_Step] = [
+            (
+                "point-in-time recovery",
+                "update_continuous_backups",
+                {"PointInTimeRecoverySpecification": recovery},
+            ),
+            ("deletion protection", "update_table", {"DeletionProtectionEnabled": True}),
+        ]
+        if with_ttl and settings.ttl_attribute is not None and not self._expires():
+            ttl = {"Enabled": True, "AttributeName": settings.ttl_attribute}
+            steps.append(
+                ("the time to live", "update_time_to_live", {"TimeToLiveSpecification": ttl})
+            )
+        for what, operation, request in steps:
+            if problem := self._problem(partial(getattr(self.client, operation), **request)):
+                yield f"{what} of '{self.name}' is not on ({problem}): turn it on"
+
+    def _expires(self) -> bool:
+        """Whether an earlier run got so far: what is on already is refused."""
+        try:
+            return time_to_live_of(self.client, self.name) is not None
+        except (ClientError, BotoCoreError):
+            return False
+
+    def _problem(self, request: Callable[..., object]) -> str:
+        """Why a setting cannot be changed, if so; while the table is busy it is waited for."""
+        problems: list[str] = []
+
+        def attempt(pending: list[None]) -> list[None]:
+            problems.clear()
+            try:
+                request(TableName=self.name)
+            except (ClientError, BotoCoreError) as error:
+                problems.append(error_code(error))
+                is_passing = problems[0] in _BUSY or classify(error) is Retry.TRANSIENT
+                return pending if is_passing else []
+            return []
+
+        self.pace.patience().work_off([None], attempt)
+        return "".join(problems)
+
+    def _untagged(self, tag: OrderTag) -> Iterator[str]:
+        """Why it has not the tag that it was made with, if so."""
+        problems: list[str] = []
+
+        def look(pending: list[None]) -> list[None]:
+            try:
+                is_tagged = self._is_ours(tag)
+            except (ClientError, BotoCoreError) as error:
+                problems.append(error_code(error))
+                return []
+            return [] if is_tagged else pending
+
+        if self.pace.machine.patience(_TAG_SHOWS_WITHIN_S).work_off([None], look):
+            problems.append("tags are not kept")
+        yield from map(self._without_tag, problems)
+
+    def _without_tag(self, why: str) -> str:
+        return (
+            f"'{self.name}' has no tag that says what it is restored from ({why}): an interrupted "
+            "restore cannot be gone on with"
+        )
+
+    def _is_ours(self, tag: OrderTag) -> bool:
+        return tags_of(self.client, describe(self.client, self.name)).get(TAG) == str(tag)
+
+    def _not_made(self, error: ClientError) -> str:
+        code = error_code(error)
+        match code:
+            case "ResourceInUseException":
+                return f"table '{self.name}' is just being made by somebody else: {_ANOTHER_NAME}"
+            case "LimitExceededException":
+                why = "the account has as many tables, or makes as many at once, as it may"
+                return f"table '{self.name}' cannot be made now, for {why}: try again later"
+        message = error.response.get("Error", {}).get("Message", "")
+        return f"table '{self.name}' cannot be made ({code}): {message}"
+
+    def _wait(self) -> None:
+        self.client.get_waiter("table_exists").wait(TableName=self.name)
