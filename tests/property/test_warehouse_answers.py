@@ -24,7 +24,7 @@ def engine_of(world):
 
 
 # Each asks fourteen questions.
-@settings(max_examples=25)
+@settings(max_examples=settings.default.max_examples // 4)
 @given(worlds(), st.data())
 def test_every_answer_is_that_of_the_live_reports(world, data):
     """Several changes a second, deletes, rebirths, baselines, lost rows, odd names and values."""

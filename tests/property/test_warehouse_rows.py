@@ -177,7 +177,7 @@ class Objects:
         return {"Body": io.BytesIO(self._bodies[Key])}
 
 
-@settings(max_examples=25)
+@settings(max_examples=settings.default.max_examples // 4)
 @given(st.lists(history_rows(), max_size=6).map(unlike))
 def test_rows_come_back_from_a_dataset_as_they_were(rows):
     """From the history table through its export and DuckDB, in files of their month, in order."""
