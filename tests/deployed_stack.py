@@ -16,13 +16,19 @@ from tests.eventually import eventually
 from tests.factories import lambda_form, sets_sorted
 
 # MiniStack ignores point-in-time recovery, resource policies and Object Lock in a template, and
-# never gives the state of an index.
-UNTRUE_HERE = {
-    "point-in-time recovery": False,
-    "index ByTime": None,
-    "append-only": False,
-    "object lock": False,
-}
+# never gives the state of an index, nor does it keep a mapping's metrics; nobody subscribes to
+# alarms here.
+UNTRUE_HERE = dict.fromkeys(
+    (
+        "emulator",
+        "mapping metrics",
+        "point-in-time recovery",
+        "index ByTime",
+        "append-only",
+        "object lock",
+        "alarm topic",
+    )
+)
 
 
 class DeployedStack:

@@ -22,6 +22,7 @@ STACK, REGION, REPLICA_REGION = "employee-trail", "eu-west-1", "eu-central-1"
 SOURCE, HISTORY, REPLICA = "Employee", "employee-trail-history", "employee-trail-replica"
 QUARANTINE, OVERFLOW = "quarantine-bucket", "overflow-bucket"
 STREAM = f"arn:aws:dynamodb:{REGION}:123456789012:table/{SOURCE}/stream/2026-11-01T10:00:00.000"
+TOPIC = f"arn:aws:sns:{REGION}:123456789012:{STACK}-AlarmTopic-1A2B3C"
 # UUIDs have 36 characters, and botocore minds.
 WRITERS = {
     name: f"1a6c762d-128b-4020-84fa-d86ae77f49d{number}"
@@ -44,7 +45,9 @@ OUTPUTS = {
     "ReplicaWriterFunctionName": f"{STACK}-replica-writer",
     "HistoryWriterMappingId": WRITERS["history_writer"],
     "ReplicaWriterMappingId": WRITERS["replica_writer"],
+    "AlarmTopicArn": TOPIC,
 }
+PARAMETERS = {"OverflowLockMode": "GOVERNANCE", "OverflowLockDays": "365"}
 
 
 # What only a stack with the consumer has.
@@ -73,7 +76,7 @@ def outputs_with_only(consumer):
 
 def a_stack(**changes):
     """The stack itself, as read."""
-    return Stack(STACK, OUTPUTS | changes)
+    return Stack(STACK, OUTPUTS | changes, dict(PARAMETERS))
 
 
 def table(name, key, **more):
@@ -115,6 +118,7 @@ def mapping(writer, stack=STACK, **changes):
         "MaximumRetryAttempts": -1,
         "MaximumRecordAgeInSeconds": 43_200,
         "DestinationConfig": {"OnFailure": {"Destination": f"arn:aws:s3:::{QUARANTINE}"}},
+        "MetricsConfig": {"Metrics": ["EventCount"]},
     } | changes
 
 
@@ -134,7 +138,8 @@ def append_only(*, spared=None, without=()):
         )
         if operation not in without
     ]
-    statement = {"Effect": "Deny", "Principal": "*", "Action": actions, "Resource": "*"}
+    arn = table(HISTORY, {})["TableArn"]
+    statement = {"Effect": "Deny", "Principal": "*", "Action": actions, "Resource": arn}
     if spared:
         statement["Condition"] = {"ArnNotEquals": {"aws:PrincipalArn": spared}}
     return {"Version": "2012-10-17", "Statement": [statement]}
@@ -143,6 +148,12 @@ def append_only(*, spared=None, without=()):
 def history_row(arn, identifier='{"Id":{"N":"1"}}'):
     """What a scan for the provenance of rows gives of one."""
     return {"Id": {"S": identifier}, "EventSourceARN": {"S": arn}}
+
+
+def alarm(name, stack=STACK, **changes):
+    """An alarm as the template makes it."""
+    full = {"AlarmName": f"{stack}-{name}Alarm-1A2B3C", "ActionsEnabled": True}
+    return full | {"AlarmActions": [TOPIC]} | changes
 
 
 @dataclass
@@ -184,7 +195,7 @@ class Facts:
     )
     rows: list[dict] = field(default_factory=lambda: [history_row(STREAM), history_row(STREAM)])
     stack_outputs: dict[str, str] = field(default_factory=lambda: dict(OUTPUTS))
-    stack_parameters: dict[str, str] = field(default_factory=dict)
+    stack_parameters: dict[str, str] = field(default_factory=lambda: dict(PARAMETERS))
     recovery: dict[str, str] = field(
         default_factory=lambda: dict.fromkeys((SOURCE, HISTORY, REPLICA), "ENABLED")
     )
@@ -203,6 +214,10 @@ class Facts:
     retention: dict | None = field(default_factory=lambda: {"Mode": "GOVERNANCE", "Days": 365})
     versioning: dict = field(default_factory=lambda: {"Status": "Enabled"})
     lifecycle: list[dict] = field(default_factory=list)
+    alarms: list[dict] = field(default_factory=lambda: [alarm("HistoryLag"), alarm("ReplicaLag")])
+    subscriptions: list[str] = field(
+        default_factory=lambda: [f"{TOPIC}:9abc", "PendingConfirmation"]
+    )
 
 
 class FakeAws:
@@ -229,7 +244,7 @@ class FakeAws:
         (other,) = OUTPUTS_OF.keys() - {consumer}
         facts = self.facts
         facts.stack_outputs = outputs_with_only(consumer)
-        facts.stack_parameters = {"Consumers": consumer.table.value}
+        facts.stack_parameters |= {"Consumers": consumer.table.value}
         del facts.tables[{"history": HISTORY, "replica": REPLICA}[other.table]]
         facts.mappings = [entry for entry in facts.mappings if entry["UUID"] == WRITERS[consumer]]
         return Stack(STACK, facts.stack_outputs, facts.stack_parameters)
@@ -346,6 +361,16 @@ class FakeAws:
                 if query["MetricStat"]["Metric"]["MetricName"] not in facts.metrics_absent
             ]
         }
+
+    def DescribeAlarms(self, AlarmNamePrefix):  # noqa: N802, N803
+        names = [one["AlarmName"] for one in self.facts.alarms]
+        assert all(name.startswith(AlarmNamePrefix) for name in names)
+        return {"MetricAlarms": self.facts.alarms}
+
+    def ListSubscriptionsByTopic(self, TopicArn):  # noqa: N802, N803
+        assert TopicArn == TOPIC
+        found = [{"SubscriptionArn": arn, "TopicArn": TOPIC} for arn in self.facts.subscriptions]
+        return {"Subscriptions": found}
 
     def ListTagsOfResource(self, ResourceArn):  # noqa: N802, N803
         assert ResourceArn.endswith(f"table/{HISTORY}")

@@ -126,8 +126,9 @@ class _Comparison:
 def doctor(output: str | None, target: Target) -> int:
     """Look for what would lose changes or make answers wrong, and say what to do about it.
 
-    Looks at the stream, its readers, the mappings' settings, the tables' keys and protection, and
-    the buckets; changes nothing. Exits with 1 unless everything is as it must be.
+    Looks at the stream, its readers, the mappings' settings, the tables' keys and protection, the
+    buckets, and whether alarms are heard; changes nothing. Policy and lock are held against what
+    the stack was given. Exits with 1 unless everything is as it must be.
 
     \b
     Example:

@@ -182,6 +182,16 @@ class Stack:
         shards = self.outputs.get("TimeShards")
         return None if shards is None else int(shards)
 
+    @property
+    def alarm_topic(self) -> str:
+        """ARN of the topic that the alarms tell."""
+        return self._output("AlarmTopicArn")
+
+    @property
+    def is_emulated(self) -> bool:
+        """Whether it was deployed for an emulator, without what emulators refuse."""
+        return self.parameters.get("Emulator") == "true"
+
     def function(self, consumer: Consumer) -> str:
         """The name of a consumer's function."""
         return self._output(f"{_PARTS[consumer]}FunctionName", consumer)

@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self, TypeVar
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -22,6 +23,7 @@ from stream_core.item_id import CONTROL_ID
 from stream_core.retry import error_code
 
 if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch.type_defs import MetricAlarmTypeDef
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import TimeToLiveDescriptionTypeDef
     from mypy_boto3_lambda import LambdaClient
@@ -85,6 +87,7 @@ class StackReader:
         self._lambda: LambdaClient = client("lambda")
         self._s3: S3Client = client("s3")
         self._metrics = client("cloudwatch")
+        self._topics = client("sns")
         self._lock = threading.Lock()
         self._answers: dict[Hashable, Future[Any]] = {}
 
@@ -93,7 +96,8 @@ class StackReader:
 
     def __exit__(self, *exception: object) -> None:
         with contextlib.ExitStack() as clients:
-            for client in {*self._dynamodb.values(), self._lambda, self._s3, self._metrics}:
+            no_tables = (self._lambda, self._s3, self._metrics, self._topics)
+            for client in {*self._dynamodb.values(), *no_tables}:
                 clients.callback(client.close)
 
     def table_name(self, role: TableRole) -> str:
@@ -241,6 +245,31 @@ class StackReader:
         """An object of the quarantine bucket."""
         answer = self._s3.get_object(Bucket=self.stack.quarantine_bucket, Key=key)
         return answer["Body"].read()
+
+    def alarms(self) -> "list[MetricAlarmTypeDef]":
+        """The alarms of the stack."""
+        start = f"{self.stack.name}-"
+        pages = self._metrics.get_paginator("describe_alarms").paginate(AlarmNamePrefix=start)
+        alarms = [alarm for page in pages for alarm in page["MetricAlarms"]]
+        # CloudFormation names them STACK-NAME-XXX; another stack's name may begin as this one's.
+        return [
+            alarm
+            for alarm in alarms
+            if alarm["AlarmName"].removeprefix(start).partition("-")[0].endswith("Alarm")
+        ]
+
+    def subscriptions(self, topic_arn: str) -> list[str]:
+        """The ARNs of a topic's subscriptions; of one that waits to be confirmed another word."""
+        pages = self._topics.get_paginator("list_subscriptions_by_topic").paginate(
+            TopicArn=topic_arn
+        )
+        return [entry["SubscriptionArn"] for page in pages for entry in page["Subscriptions"]]
+
+    def is_on_aws(self) -> bool:
+        """Whether AWS itself is asked, and not another endpoint."""
+        host = urlsplit(self._lambda.meta.endpoint_url).hostname or ""
+        # The partitions' own: amazonaws.com, amazonaws.com.cn, amazonaws.eu.
+        return ".amazonaws." in host
 
     def kept_aside(self, prefix: str) -> Objects:
         """How many objects of the quarantine bucket there are under a prefix."""

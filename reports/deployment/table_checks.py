@@ -13,6 +13,7 @@ from reports.access.table_description import NOT_FOUND
 from reports.deployment.advice import DeploymentCheck, Judgement, failed, passed, unclear
 from reports.deployment.stack import Consumer, TableRole
 from reports.deployment.stack_reader import FAILED_BATCHES, StackReader, reason_of
+from reports.deployment.table_policy import append_only
 from reports.states.provenance import Provenance
 from stream_core.history_row import ID, SORT_KEY
 from stream_core.retry import error_code
@@ -20,20 +21,6 @@ from stream_core.retry import error_code
 _INDEX_KEY = ["TimeBucket", SORT_KEY]
 _INDEX_ATTRIBUTE = "EventName"
 _DEPLOYED = (TableRole.HISTORY, TableRole.REPLICA)
-# What the policy of the history table in template.yaml refuses.
-_REWRITES = frozenset(
-    f"dynamodb:{action}"
-    for action in (
-        "BatchWriteItem",
-        "DeleteItem",
-        "DeleteTable",
-        "PartiQLDelete",
-        "PartiQLUpdate",
-        "PutItem",
-        "UpdateItem",
-        "UpdateTimeToLive",
-    )
-)
 
 
 def table_checks(reader: StackReader) -> Iterator[DeploymentCheck]:
@@ -50,7 +37,7 @@ def table_checks(reader: StackReader) -> Iterator[DeploymentCheck]:
     yield from check("key", _history_key, TableRole.HISTORY)
     yield from check(f"index {INDEX}", _index, TableRole.HISTORY)
     yield from check("provenance", _provenance, TableRole.HISTORY)
-    yield from check("append-only", _append_only, TableRole.HISTORY)
+    yield from check("append-only", append_only, TableRole.HISTORY)
     yield from check("deletion protection", _protection, *_DEPLOYED)
     yield from check("point-in-time recovery", _recovery, *_DEPLOYED, TableRole.SOURCE)
     yield from check("time to live", _expiry, *_DEPLOYED)
@@ -167,40 +154,6 @@ def _provenance(reader: StackReader, role: TableRole) -> Judgement:
     )
 
 
-def _append_only(reader: StackReader, role: TableRole) -> Judgement:
-    policy = reader.resource_policy(role) or {}
-    refused = {
-        action
-        for statement in policy.get("Statement", [])
-        if _refuses_all(statement)
-        for action in statement["Action"]
-    }
-    missing = [action.partition(":")[2] for action in sorted(_REWRITES - refused)]
-    if not missing:
-        return passed("its policy refuses to change or remove rows")
-    return failed(
-        f"its policy does not refuse {', '.join(missing)}: a principal that is allowed them can "
-        "change what was recorded",
-        "Ask CloudTrail who called DeleteResourcePolicy or PutResourcePolicy, then put the policy "
-        "of template.yaml back: aws dynamodb put-resource-policy --policy file://policy.json "
-        f"--resource-arn {reader.table(role).arn}",
-    )
-
-
-def _refuses_all(statement: Any) -> bool:
-    """Whether it is for everybody, but for the one role that may break the glass."""
-    condition = statement.get("Condition", {})
-    return (
-        statement["Effect"] == "Deny"
-        and statement.get("Principal") in ("*", {"AWS": "*"})
-        and not isinstance(statement.get("Action", ""), str)
-        and all(
-            operator == "ArnNotEquals" and list(keys) == ["aws:PrincipalArn"]
-            for operator, keys in condition.items()
-        )
-    )
-
-
 def _protection(reader: StackReader, role: TableRole) -> Judgement:
     # An emulator may give a template's parameter back as the text it was.
     if str(reader.table(role).fields.get("DeletionProtectionEnabled")).lower() == "true":
@@ -259,14 +212,23 @@ def _versioning(reader: StackReader, bucket: str) -> Judgement:
 
 
 def _lock(reader: StackReader, bucket: str) -> Judgement:
-    retention = reader.retention(bucket)
-    if retention is not None:
-        return passed(f"{retention.get('Mode')}, {retention.get('Days')} days")
+    retention: Any = reader.retention(bucket) or {}
+    parameters = reader.stack.parameters
+    # A stack that was deployed long ago says neither.
+    mode, days = parameters.get("OverflowLockMode", ""), int(parameters.get("OverflowLockDays", 0))
+    locked_days = retention.get("Days", 0) + 365 * retention.get("Years", 0)
+    lock = f"{retention.get('Mode')}, {locked_days} days" if retention else "off"
+    if retention and mode in ("", retention.get("Mode")) and locked_days >= max(1, days):
+        return passed(lock)
+    wanted = f"Mode={mode or 'GOVERNANCE'},Days={days or 365}"
     return failed(
-        "off: a principal that may delete object versions can remove the images of rows",
-        "Turn it on, for as long as records have to be kept: aws s3api "
+        f"{lock}, and the stack was given {mode}, {days} days: images of rows can be removed "
+        "sooner, or by others"
+        if retention
+        else "off: a principal that may delete object versions can remove the images of rows",
+        "Set it as the stack has it, for objects to come: aws s3api "
         f"put-object-lock-configuration --bucket {bucket} --object-lock-configuration "
-        "'ObjectLockEnabled=Enabled,Rule={DefaultRetention={Mode=GOVERNANCE,Days=365}}'",
+        f"'ObjectLockEnabled=Enabled,Rule={{DefaultRetention={{{wanted}}}}}'",
     )
 
 

@@ -2,11 +2,15 @@
 
 import contextlib
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from itemtrail.cli import main
-from reports.deployment.stack import Consumer
+from itemtrail.local import sam
+from reports.deployment.stack import Consumer, Stack
 from tests.eventually import eventually
 
 pytestmark = [pytest.mark.functional, pytest.mark.bank]
@@ -152,3 +156,38 @@ def test_the_commands_of_the_other_half_say_so(halves, cli):
 
             assert status == 0, err
     assert cli("verify", "--stack", "audit")[0] == cli("compare", "--stack", "second")[0] == 0
+
+
+def test_values_stay_where_they_are_written_down(deploy, local_stack, tmp_path):
+    """A plain `sam deploy` takes the values of samconfig.toml, and takes back what it has not.
+
+    So docs/deployment.md has values changed there, or with `--save-params`.
+    """
+    stack = deploy("written-down", TimeShards="2")
+    parameters = stack.parameters | {"TimeShards": "2"}
+    config = tmp_path / "samconfig.toml"
+    values = " ".join(f"{name}={value}" for name, value in parameters.items())
+    config.write_text(
+        "version = 0.1\n[default.deploy.parameters]\n"
+        f'stack_name = "{stack.name}"\nparameter_overrides = "{values}"\n'
+        'resolve_s3 = true\nconfirm_changeset = false\ncapabilities = "CAPABILITY_IAM"\n'
+        "fail_on_empty_changeset = false\n"
+    )
+
+    def shards_after(*options):
+        command = [Path(sys.executable).parent / "sam", "deploy", "--config-file", config]
+        subprocess.run(
+            [*command, "--template-file", stack.template, *options],
+            env=sam.environment() | local_stack.environment() | {"SAM_CLI_POLL_DELAY": "0.1"},
+            cwd=tmp_path,
+            check=True,
+            capture_output=True,
+        )
+        return Stack.read(stack.session, stack.name, local_stack.endpoint_url).time_shards
+
+    more = ["--parameter-overrides", values.replace("TimeShards=2", "TimeShards=4")]
+    assert shards_after() == 2
+    assert shards_after(*more) == 4
+    assert shards_after() == 2
+    assert shards_after(*more, "--save-params") == 4
+    assert shards_after() == 4

@@ -92,7 +92,7 @@ def test_recovery_is_found_on_once_it_is_turned_on(watched):
     }
 
     assert told.pop(watched.stack.history_table) is True
-    assert set(told.values()) == {False}
+    assert set(told.values()) == {None}
 
 
 @pytest.fixture

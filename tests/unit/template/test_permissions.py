@@ -466,7 +466,9 @@ CALLS = {
     "get_event_source_mapping": ("lambda:GetEventSourceMapping", "mapping"),
     "list_event_source_mappings": ("lambda:ListEventSourceMappings", "none"),
     "get_metric_statistics": ("cloudwatch:GetMetricStatistics", "none"),
+    "describe_alarms": ("cloudwatch:DescribeAlarms", "none"),
     "get_metric_data": ("cloudwatch:GetMetricData", "none"),
+    "list_subscriptions_by_topic": ("sns:ListSubscriptionsByTopic", "topic"),
     "list_tags_of_resource": ("dynamodb:ListTagsOfResource", "history"),
     "describe_stacks": ("cloudformation:DescribeStacks", "stack"),
 }
@@ -532,6 +534,7 @@ def _reading_resources(case):
         ],
         "mapping": [MAPPING.format(one) for one in ids],
         "stack": [STACK_BY_NAME],
+        "topic": [outputs["AlarmTopicArn"]],
         "none": ["*"],
     }
 

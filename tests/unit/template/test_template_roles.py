@@ -21,6 +21,7 @@ from tests.templates import (
     ROLE,
     STACK,
     STREAM,
+    TOPIC,
     Evaluation,
     deployed,
     load,
@@ -192,6 +193,7 @@ READER = (
     | _grants("cloudformation:DescribeStacks", SEE_STACK)
     | _grants(
         [
+            "cloudwatch:DescribeAlarms",
             "cloudwatch:GetMetricData",
             "cloudwatch:GetMetricStatistics",
             "lambda:ListEventSourceMappings",
@@ -310,7 +312,9 @@ def test_report_reader_is_granted_exactly_the_listed(case):
     """The report reader may read what the case has of tables, buckets and health."""
     role = deployed(case).resources["ReportReaderRole"]
 
-    assert _granted(role) == READER | READER_CASES[case]
+    topic = TOPIC if case == "every option" else "<AlarmTopic>"
+    hears = _grants("sns:ListSubscriptionsByTopic", topic)
+    assert _granted(role) == READER | READER_CASES[case] | hears
 
 
 @pytest.mark.parametrize(("given", "key"), [({}, "<ReplicaKey.Arn>"), ({"KmsKeyArn": KEY}, KEY)])

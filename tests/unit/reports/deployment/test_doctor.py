@@ -17,14 +17,17 @@ from tests.fake_deployment import (
     STACK,
     STREAM,
     THIRD_MAPPING,
+    TOPIC,
     WRITERS,
     FakeAws,
     a_stack,
+    alarm,
     append_only,
     history_row,
     mapping,
     table,
 )
+from tests.iam import Decision, Request, decide
 
 SEARCH = mapping(
     "replica_writer",
@@ -501,18 +504,238 @@ def test_history_that_can_be_rewritten_is_found(aws, policy, missing):
     assert "CloudTrail" in found.to_do
 
 
+GLASS = "arn:aws:iam::123456789012:role/glass"
+
+
+def _given(**parameters):
+    stack = a_stack()
+    stack.parameters.update(parameters)
+    return stack
+
+
 def test_break_glass_role_is_no_finding(aws):
     """The one role that is spared on purpose is what the template provides for."""
-    aws.facts.policies[HISTORY] = append_only(spared="arn:aws:iam::123456789012:role/glass")
+    aws.facts.policies[HISTORY] = append_only(spared=GLASS)
+
+    assert findings(aws, _given(BreakGlassRoleArn=GLASS)) == []
+
+
+@pytest.mark.parametrize("given", ["", GLASS])
+@pytest.mark.parametrize(
+    "spared", ["*", "arn:aws:iam::123456789012:role/*", f"{GLASS}s", ["*"], [GLASS, "*"]]
+)
+def test_a_policy_that_spares_others_is_found(aws, given, spared):
+    """A condition that spares more than the role which the stack was given denies too few."""
+    aws.facts.policies[HISTORY] = append_only(spared=spared)
+
+    (found,) = findings(aws, _given(BreakGlassRoleArn=given))
+
+    assert (found.check, found.ok) == ("append-only", False)
+
+
+def _on_its_index(statement):
+    return statement | {"Resource": f"{statement['Resource']}/index/*"}
+
+
+MUTATIONS = {
+    "as it is": lambda one: one,
+    "listed resource": lambda one: one | {"Resource": [one["Resource"], "arn:aws:s3:::x"]},
+    "listed principal": lambda one: one | {"Principal": {"AWS": ["*"]}},
+    "on its index": _on_its_index,
+    "on another table": lambda one: one | {"Resource": one["Resource"] + "-2"},
+    "on a shorter name": lambda one: one | {"Resource": one["Resource"][:-1]},
+    "allows": lambda one: one | {"Effect": "Allow"},
+    "for one role": lambda one: one | {"Principal": {"AWS": GLASS}},
+    "for an account": lambda one: one | {"Principal": {"AWS": "123456789012"}},
+    "actions short": lambda one: one | {"Action": one["Action"][1:]},
+    "one action": lambda one: one | {"Action": one["Action"][0]},
+    "all other actions": lambda one: _without(one, "Action") | {"NotAction": one["Action"]},
+    "all other resources": lambda one: _without(one, "Resource") | {"NotResource": one["Resource"]},
+    "spares all": lambda one: one | _sparing("arn:*:*:*:*:*"),
+    "spares any role": lambda one: one | _sparing("arn:aws:iam::123456789012:role/*"),
+    "spares another": lambda one: one | _sparing("arn:aws:iam::123456789012:role/alice"),
+    "spares glass": lambda one: one | _sparing(GLASS),
+    "spares glass and another": lambda one: one | _sparing([GLASS, "arn:aws:iam::1:role/alice"]),
+    "only glass": lambda one: one | {"Condition": {"ArnEquals": {"aws:PrincipalArn": GLASS}}},
+    "glass by another operator": lambda one: (
+        one | {"Condition": {"StringNotLike": {"aws:PrincipalArn": "*"}}}
+    ),
+    "if it is from a network": lambda one: (
+        one | {"Condition": {"StringEquals": {"aws:SourceVpc": "vpc-1"}}}
+    ),
+    "unless it is from a network": lambda one: (
+        one | {"Condition": {"StringNotEquals": {"aws:SourceVpc": "vpc-1"}}}
+    ),
+    "if and unless": lambda one: (
+        one
+        | {
+            "Condition": {
+                "ArnNotEquals": {"aws:PrincipalArn": GLASS},
+                "StringEquals": {"aws:SourceVpc": "vpc-1"},
+            }
+        }
+    ),
+}
+
+
+def _without(statement, name):
+    return {key: value for key, value in statement.items() if key != name}
+
+
+def _sparing(who):
+    return {"Condition": {"ArnNotEquals": {"aws:PrincipalArn": who}}}
+
+
+def _rewriters(policy, spared):
+    """Whom of some a policy lets rewrite the history, by the rules of IAM alone."""
+    arn = table(HISTORY, {})["TableArn"]
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    administrator = [{"Version": "2012-10-17", "Statement": [everything]}]
+    roles = [f"arn:aws:iam::123456789012:role/{name}" for name in ("administrator", "alice")]
+    return {
+        (who, action)
+        for who in {*roles, GLASS} - {spared}
+        for action in append_only()["Statement"][0]["Action"]
+        if decide(Request(who, action, arn), administrator, [policy]) is not Decision.EXPLICIT_DENY
+    }
+
+
+@pytest.mark.parametrize("given", ["", GLASS])
+@pytest.mark.parametrize("mutation", MUTATIONS)
+def test_a_policy_passes_only_if_iam_lets_nobody_rewrite(aws, mutation, given):
+    """However a policy was changed: the doctor is content only where IAM's rules refuse all."""
+    policy = append_only()
+    policy["Statement"] = [MUTATIONS[mutation](policy["Statement"][0])]
+    aws.facts.policies[HISTORY] = policy
+
+    is_content = findings(aws, _given(BreakGlassRoleArn=given)) == []
+
+    if is_content:
+        assert _rewriters(policy, given) == set()
+    elif not given:
+        # By the letter of the template: what else comes to the same is looked at by a person.
+        refuses_more = {"unless it is from a network", "for an account"}
+        assert mutation in refuses_more or _rewriters(policy, given)
+    assert is_content or mutation not in ("as it is", "listed resource", "listed principal")
+
+
+@pytest.mark.parametrize(
+    ("retention", "seen"),
+    [
+        (None, "off"),
+        ({"Mode": "GOVERNANCE", "Days": 364}, "GOVERNANCE, 364 days, and the stack"),
+        ({"Mode": "COMPLIANCE", "Days": 1}, "COMPLIANCE, 1 days, and the stack"),
+        ({"Mode": "COMPLIANCE", "Days": 365}, "COMPLIANCE, 365 days, and the stack"),
+        ({}, "off"),
+    ],
+)
+def test_overflow_that_is_not_locked_as_the_stack_says_is_found(aws, retention, seen):
+    """Large images that can be deleted sooner, or by others, than the stack was told are told."""
+    aws.facts.retention = retention
+
+    found = the_finding(aws, "object lock")
+
+    assert found.observation.startswith(seen)
+    assert OVERFLOW in found.to_do
+    assert "Mode=GOVERNANCE,Days=365" in found.to_do
+
+
+def test_a_lock_for_years_is_a_lock_for_days(aws):
+    """A rule may give years."""
+    aws.facts.retention = {"Mode": "GOVERNANCE", "Years": 1}
 
     assert findings(aws) == []
 
 
-def test_unlocked_overflow_is_found(aws):
-    """Large images that anybody may delete are told."""
-    aws.facts.retention = None
+# ---- Alarms ----------------------------------------------------------------------------------
 
-    assert OVERFLOW in the_finding(aws, "object lock").to_do
+
+@pytest.mark.parametrize("consumer", Consumer)
+@pytest.mark.parametrize("metrics", [{}, {"MetricsConfig": {"Metrics": []}}])
+def test_mapping_without_metrics_is_found(aws, consumer, metrics):
+    """Alarms about batches are made of metrics that are off by default."""
+    number = list(WRITERS).index(consumer)
+    del aws.facts.mappings[number]["MetricsConfig"]
+    aws.facts.mappings[number] |= metrics
+
+    found = the_finding(aws, "mapping metrics")
+
+    assert found.subject == consumer
+    assert f"--uuid {WRITERS[consumer]} --metrics-config Metrics=EventCount" in found.to_do
+
+
+@pytest.mark.parametrize(
+    "changes", [{"ActionsEnabled": False}, {"AlarmActions": []}, {"AlarmActions": [f"{TOPIC}2"]}]
+)
+def test_an_alarm_that_tells_nobody_is_found(aws, changes):
+    """Actions disabled for a night and forgotten, or another topic."""
+    aws.facts.alarms.append(alarm("HistoryStalled", **changes))
+
+    found = the_finding(aws, "alarms")
+
+    name = f"{STACK}-HistoryStalledAlarm-1A2B3C"
+    assert found.observation == f"1 of 3 tell nobody of {TOPIC}: {name}"
+    assert f"enable-alarm-actions --region {REGION} --alarm-names {name};" in found.to_do
+
+
+def test_no_alarms_are_a_finding_and_those_of_another_stack_none(aws):
+    """Another stack's name may begin as this one's."""
+    aws.facts.alarms = [alarm("HistoryLag", stack=f"{STACK}-two", ActionsEnabled=False)]
+
+    assert the_finding(aws, "alarms").observation.startswith("there is none")
+
+
+@pytest.mark.parametrize(
+    ("subscriptions", "seen"),
+    [
+        ([], "nobody has subscribed to it"),
+        (["PendingConfirmation"] * 2, "2 subscriptions, none of them confirmed"),
+        (["Deleted"], "1 subscriptions, none of them confirmed"),
+    ],
+)
+def test_a_topic_that_nobody_hears_is_found(aws, subscriptions, seen):
+    """An alarm without a confirmed subscription is heard by nobody."""
+    aws.facts.subscriptions = subscriptions
+
+    found = the_finding(aws, "alarm topic")
+
+    assert found.observation == f"{seen}: no alarm is heard"
+    assert f"--topic-arn {TOPIC}" in found.to_do
+
+
+def test_a_topic_of_another_region_is_found(aws):
+    """CloudWatch tells topics of its own region only."""
+    far = TOPIC.replace(REGION, REPLICA_REGION)
+    aws.facts.alarms = [alarm("HistoryLag", AlarmActions=[far])]
+
+    (found,) = findings(aws, a_stack(AlarmTopicArn=far))
+
+    assert found.check == "alarm topic"
+    assert f"it is in {REPLICA_REGION}, and the alarms are in {REGION}" in found.observation
+
+
+# ---- Emulators -------------------------------------------------------------------------------
+
+
+def test_a_stack_for_an_emulator_on_aws_is_found(aws):
+    """It lacks alarms there that it should have."""
+    (found,) = findings(aws, _given(Emulator="true"))
+
+    assert (found.check, found.ok) == ("emulator", False)
+
+
+def test_what_an_emulator_does_not_keep_cannot_be_told(aws):
+    """No policy, no lock: that is the emulator's, and no finding about the deployment."""
+    aws.facts.policies, aws.facts.retention = {}, None
+    stack = _given(Emulator="true")
+
+    told = [one for one in examine(aws.session, stack, "http://127.0.0.1:4566") if not one.ok]
+
+    assert {one.check: one.ok for one in told} == {
+        "emulator": None,
+        "append-only": None,
+        "object lock": None,
+    }
 
 
 @pytest.mark.parametrize("name", [HISTORY, REPLICA])
