@@ -16,19 +16,19 @@ from botocore.exceptions import ClientError
 
 from operations.control_rows import write_control_row
 from operations.deployed_tables import DeployedTables
-from operations.errors import OperationError, RefusedError
+from operations.errors import RefusedError
 from operations.execution.pace import Pace
 from operations.execution.service_clock import ServiceClock
 from operations.redrive.stream_reader import StreamReader, StreamUnreadableError
+from operations.stored_rows import MOST_ROWS, MissingRecord, RowKey, StoredRows
 from reports.access.parallel import in_order
 from reports.access.row_reader import RowReader
 from reports.access.service_date import date_of
 from reports.states.watermark import TICK, Basis, NoWatermark, Watermark
-from stream_core.attribute_values import Item
 from stream_core.change import Change, read_record
 from stream_core.control_row import ProofMark
 from stream_core.errors import MalformedRecordError
-from stream_core.history_row import ID, SORT_KEY, HistoryRow
+from stream_core.history_row import HistoryRow
 from stream_core.retry import error_code
 
 if TYPE_CHECKING:
@@ -37,28 +37,7 @@ if TYPE_CHECKING:
 _LOOKS, _PAUSE_S = 3, 60.0
 # Stamps may step back a little.
 _MARGIN = timedelta(minutes=1)
-_MOST_RECORDS = 100
-"""So many rows are asked for at once."""
-_KEYS_ALONE = {
-    "ProjectionExpression": "#id, #time",
-    "ExpressionAttributeNames": {"#id": ID, "#time": SORT_KEY},
-}
 _TRIMMED, _EXPIRED = "TrimmedDataAccessException", "ExpiredIteratorException"
-
-
-@dataclass(frozen=True)
-class MissingRecord:
-    """A record of the stream that the history lacks.
-
-    Attributes:
-        keys: the item's key; None where the record cannot be read.
-        created_at: when the change was made; None where the record cannot be read.
-    """
-
-    shard_id: str
-    sequence_number: str
-    keys: Item | None
-    created_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -88,7 +67,7 @@ class _Shard:
     last: str | None = None
     is_done: bool = False
     records: int = 0
-    missing: dict[tuple[str, str], MissingRecord] = field(default_factory=dict)
+    missing: dict[RowKey, MissingRecord] = field(default_factory=dict)
     unreadable: list[MissingRecord] = field(default_factory=list)
 
 
@@ -112,7 +91,8 @@ def prove(
         StreamUnreadableError: the stream cannot be read now.
         OperationError: the history cannot.
     """
-    comparison = _Comparison(StreamReader(streams, pace.patience), stream_arn, reader)
+    rows = StoredRows(reader, pace.patience)
+    comparison = _Comparison(StreamReader(streams, pace.patience), stream_arn, rows)
     shards = comparison.shards(pace.machine.now)
     for look in range(_LOOKS):
         waiting = [shard for shard in shards if not shard.is_done]
@@ -182,7 +162,7 @@ def _watermark(
 class _Comparison:
     stream: StreamReader
     stream_arn: str
-    reader: RowReader
+    rows: StoredRows
     begun: datetime = field(init=False)
 
     def shards(self, now: Callable[[], datetime]) -> list[_Shard]:
@@ -203,8 +183,8 @@ class _Comparison:
         """Read a shard on, up to an empty page, its end, or a change that is later."""
         while not shard.is_done:
             page = self._page(shard)
-            for start in range(0, len(page), _MOST_RECORDS):
-                self._compare(shard, page[start : start + _MOST_RECORDS])
+            for start in range(0, len(page), MOST_ROWS):
+                self._compare(shard, page[start : start + MOST_ROWS])
             if not page:
                 return
 
@@ -214,8 +194,8 @@ class _Comparison:
         keys = list(records)
         absent = {
             key
-            for start in range(0, len(keys), _MOST_RECORDS)
-            for key in self._absent(keys[start : start + _MOST_RECORDS])
+            for start in range(0, len(keys), MOST_ROWS)
+            for key in self._absent(keys[start : start + MOST_ROWS])
         }
         unreadable = [record for shard in shards for record in shard.unreadable]
         return [*(record for key, record in records.items() if key in absent), *unreadable]
@@ -250,7 +230,7 @@ class _Comparison:
         return iterator
 
     def _compare(self, shard: _Shard, records: Sequence[Any]) -> None:
-        rows: dict[tuple[str, str], MissingRecord] = {}
+        rows: dict[RowKey, MissingRecord] = {}
         for record in records:
             shard.records += 1
             shard.last = number = str(record["dynamodb"]["SequenceNumber"])
@@ -270,22 +250,9 @@ class _Comparison:
             absent = self._absent(list(rows))
             shard.missing |= {key: rows[key] for key in absent}
 
-    def _absent(self, keys: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
-        """Which of at most 100 rows, by `Id` and sort key, the history lacks."""
-        table, stored = self.reader.history_table, set()
-
-        def attempt(wanted: list[Item]) -> list[Item]:
-            request: Any = {table: {"Keys": wanted, "ConsistentRead": True, **_KEYS_ALONE}}
-            answer = self.reader.dynamodb.batch_get_item(RequestItems=request)
-            for item in answer["Responses"].get(table, []):
-                stored.add((item[ID]["S"], item[SORT_KEY]["S"]))
-            unprocessed: Any = answer.get("UnprocessedKeys", {}).get(table)
-            return list(unprocessed["Keys"]) if unprocessed else []
-
-        wanted = [{ID: {"S": identifier}, SORT_KEY: {"S": key}} for identifier, key in keys]
-        if self.stream.patience().work_off(wanted, attempt):
-            raise OperationError(f"'{table}' is throttled: try again later, or raise its capacity")
-        return set(keys) - stored
+    def _absent(self, keys: Sequence[RowKey]) -> set[RowKey]:
+        """Which of at most 100 rows the history lacks."""
+        return set(keys) - self.rows.digests(keys).keys()
 
     def _call(self, operation: str, **request: Any) -> Any:
         try:

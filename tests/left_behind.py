@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from operations.redrive.objects import StreamRange
-from tests.factories import STREAM_ARN, api_record, item, number
+from tests.factories import NOON, STREAM_ARN, api_record, item, number
 from tests.fakes import client_error
 
 FUNCTION = "arn:aws:lambda:eu-west-1:123456789012:function:trail-history-writer"
@@ -52,13 +52,14 @@ def invocation(payload=None, place=PLACE, function=FUNCTION):
 
 @dataclass
 class Shard:
-    """One shard: sequence numbers, and how many of them have expired."""
+    """One shard: sequence numbers, how many of them have expired, and when some were made."""
 
     sequences: list
     parent: str | None = None
     closed: bool = True
     trimmed: int = 0
     empty_pages: int = 0
+    made_at: dict = field(default_factory=dict)
 
 
 @dataclass
@@ -94,7 +95,12 @@ class FakeStreams:
             return {"Records": [], "NextShardIterator": (name, place)}
         end = min(place + self.page, len(shard.sequences))
         records = [
-            api_record(None, item(str(sequence), Version=number(sequence)), sequence=sequence)
+            api_record(
+                None,
+                item(str(sequence), Version=number(sequence)),
+                sequence=sequence,
+                at=shard.made_at.get(sequence, NOON),
+            )
             for sequence in shard.sequences[place:end]
         ]
         if shard.closed and end == len(shard.sequences):
@@ -108,7 +114,7 @@ class FakeStreams:
         page = names[start : start + 2]
         description = {
             "Shards": [
-                {"ShardId": name}
+                {"ShardId": name, "SequenceNumberRange": self._range(self.shards[name])}
                 | ({"ParentShardId": self.shards[name].parent} if self.shards[name].parent else {})
                 for name in page
             ]
@@ -116,6 +122,9 @@ class FakeStreams:
         if start + 2 < len(names):
             description["LastEvaluatedShardId"] = page[-1]
         return {"StreamDescription": description}
+
+    def _range(self, shard):
+        return {"EndingSequenceNumber": "9" * 22} if shard.closed else {}
 
     def _shard(self, name):
         if name not in self.shards:

@@ -1,5 +1,6 @@
 """The command that brings failures back: redrive."""
 
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import click
 from rich.text import Text
 
 from itemtrail.exit_status import CLEAN, FINDINGS
+from itemtrail.options.kinds import PastTimeType
 from itemtrail.options.operation_target import (
     GOES_ON,
     OperationTarget,
@@ -29,9 +31,12 @@ from itemtrail.tables.layout import summary_line
 from itemtrail.tables.redrive import redrive_blocks
 from operations.execution.pace import Pace
 from operations.redrive.contents import Lost
-from operations.redrive.run import Redriven, names_of
+from operations.redrive.from_stream import redrive_from_stream
+from operations.redrive.result import Redriven, StreamReading
+from operations.redrive.run import names_of
 from operations.redrive.run import redrive as redrive_failures
 from reports.deployment.stack import Consumer
+from reports.inputs.times import TimeRole
 
 _MOST_LISTED = 10
 
@@ -54,6 +59,23 @@ _MOST_LISTED = 10
     "batches are read again from the stream, or records as `aws dynamodbstreams get-records` "
     "prints them, which are taken for the source's; may be repeated.",
 )
+@click.option(
+    "--from-stream",
+    is_flag=True,
+    help="Instead of what was kept aside, bring back what the table's stream has and the history "
+    "lacks, for as long as it has it: 24 hours.",
+)
+@click.option(
+    "--since",
+    metavar="T",
+    type=PastTimeType(TimeRole.START),
+    help="With --from-stream: only changes made then or later.",
+)
+@click.option(
+    "--stream-arn",
+    metavar="ARN",
+    help="With --from-stream: an older stream of the table, for the history alone.",
+)
 @partial(state_option, operation="redrive")
 @rate_option
 @apply_option
@@ -63,6 +85,9 @@ def redrive(  # noqa: PLR0913 - an option each
     *,
     consumers: tuple[str, ...],
     files: tuple[Path, ...],
+    from_stream: bool,
+    since: datetime | None,
+    stream_arn: str | None,
     state_path: Path | None,
     rate: float | None,
     output: str | None,
@@ -75,34 +100,76 @@ def redrive(  # noqa: PLR0913 - an option each
     succeeded is moved to done/, what still fails is listed with the reason. What the stream has no
     more is listed as lost. A dry run unless --apply. Exits with 1 if anything is left or lost.
 
+    With --from-stream what Lambda gave up on and could not keep: reads the whole stream, slowly, as
+    a third reader, lists the changes that have no row, and with --apply writes them, and makes the
+    replica's items equal to the source. Exits with 1 if a dry run finds any, or anything is left.
+
     \b
     Example:
       itemtrail redrive --stack employee-trail
       itemtrail redrive --stack employee-trail --apply
       itemtrail redrive --consumer history_writer --stack employee-trail --output csv > left.csv
       itemtrail redrive --pointers dead-letters.json --stack employee-trail --output json
+      itemtrail redrive --from-stream --stack employee-trail
+      itemtrail redrive --from-stream --since '6h ago' --stack employee-trail --apply
     """  # noqa: D301
+    _require_one_way(from_stream=from_stream, files=files, since=since, stream_arn=stream_arn)
     form, (deployment, stack) = chosen_form(output), target.find()
     there = consumers_there(deployment, stack)
+    wanted = consumers_meant(tuple(map(Consumer, consumers)), there, stack)
+    state = state_path or default_state("redrive", deployment.source_table)
     try:
         with ProgressBar() as progress:
-            redriven = redrive_failures(
-                deployment,
-                apply=apply,
-                consumers=consumers_meant(tuple(map(Consumer, consumers)), there, stack),
-                deployed=there,
-                names=names_of(stack) if stack else None,
-                files=files,
-                state_path=state_path or default_state("redrive", deployment.source_table),
-                pace=Pace(rate, progress=progress),
-            )
+            pace = Pace(rate, progress=progress)
+            if from_stream:
+                redriven = redrive_from_stream(
+                    deployment,
+                    apply=apply,
+                    consumers=wanted,
+                    stream_arn=stream_arn,
+                    since=since,
+                    state_path=state,
+                    pace=pace,
+                )
+            else:
+                redriven = redrive_failures(
+                    deployment,
+                    apply=apply,
+                    consumers=wanted,
+                    deployed=there,
+                    names=names_of(stack) if stack else None,
+                    files=files,
+                    state_path=state,
+                    pace=pace,
+                )
     except KeyboardInterrupt:
         if apply:
             tell(GOES_ON)
         raise
+    give(_answer(redriven, form), form)
+    return CLEAN if redriven.is_clean else FINDINGS
+
+
+def _require_one_way(
+    *,
+    from_stream: bool,
+    files: tuple[Path, ...],
+    since: datetime | None,
+    stream_arn: str | None,
+) -> None:
+    if from_stream and files:
+        problem = "--pointers names batches, and --from-stream reads the whole stream: use one"
+    elif not from_stream and (since is not None or stream_arn is not None):
+        problem = "--since and --stream-arn are for --from-stream"
+    else:
+        return
+    raise click.UsageError(problem, click.get_current_context())
+
+
+def _answer(redriven: Redriven, form: str) -> Answer:
     good = redriven.applied and redriven.is_clean
     lost = redriven.lost[:_MOST_LISTED] if form != "table" else ()
-    answer = Answer(
+    return Answer(
         REDRIVE_LINE,
         redrive_line_records(redriven),
         redrive_blocks(redriven),
@@ -113,8 +180,6 @@ def redrive(  # noqa: PLR0913 - an option each
             summary_line(_redrive_summary(redriven), good=good),
         ],
     )
-    give(answer, form)
-    return CLEAN if redriven.is_clean else FINDINGS
 
 
 def _lost_line(lost: Lost) -> Text:
@@ -128,6 +193,9 @@ def _redrive_summary(redriven: Redriven) -> str:
         for group, what in ((redriven.leftovers, "left"), (redriven.lost, "LOST"))
         if group
     ]
+    if redriven.stream is not None:
+        done = _stream_summary(redriven, redriven.stream)
+        return ", ".join([done if redriven.applied else dry_run(done), *remaining])
     objects, records = (
         cells.count_of(number, what)
         for number, what in ((redriven.objects, "object"), (redriven.records, "record"))
@@ -136,3 +204,15 @@ def _redrive_summary(redriven: Redriven) -> str:
     if redriven.applied:
         return ", ".join([f"{done} done with", *remaining])
     return ", ".join([dry_run(f"{done} would be done with"), *remaining])
+
+
+def _stream_summary(redriven: Redriven, stream: StreamReading) -> str:
+    records = cells.count_of(redriven.records, "record")
+    written, settled = redriven.counts["RowsWritten"], redriven.counts["Settled"]
+    missing = f"of {stream.missing_records:,} without a row, {records} read"
+    rows = f"{stream.missing_records:,} of {records} would be written, which have no row"
+    items = f"{cells.count_of(stream.items, 'item')} would be settled"
+    if redriven.applied:
+        rows, items = f"{written:,} written {missing}", f"{settled:,} settled"
+    parts = [rows] if stream.stored is not None else []
+    return ", ".join([*parts, *([items] if stream.items else [])]) or records

@@ -182,7 +182,12 @@ _RANGE_FIELDS = {"stream_arn": _TEXT, "shard_id": _TEXT, "start": _TEXT, "end": 
 REDRIVE = RecordKind(
     "redrive",
     {"applied": _FLAG, "clean": _FLAG, "objects": _INTEGER, "records": _INTEGER, "counts": _WIRE}
-    | {"done": _WIRE, "leftovers": _WIRE, "lost": _WIRE, "ended": _TEXT},
+    | {"done": _WIRE, "leftovers": _WIRE, "lost": _WIRE, "ended": _TEXT, "stream": _WIRE},
+)
+STREAM_READING = RecordKind(
+    "stream reading",
+    {"stream_arn": _TEXT, "shards": _INTEGER, "stored": _INTEGER, "missing_records": _INTEGER}
+    | {"items": _INTEGER, "missing": _WIRE},
 )
 LEFTOVER = RecordKind("leftover", _LEFTOVER_FIELDS | _RECORD_FIELDS)
 LOST = RecordKind(
@@ -190,7 +195,12 @@ LOST = RecordKind(
 )
 REDRIVE_LINE = RecordKind(
     "redrive line",
-    {"outcome": _TEXT} | _LEFTOVER_FIELDS | _RECORD_FIELDS | {"found": _INTEGER} | _RANGE_FIELDS,
+    {"outcome": _TEXT}
+    | _LEFTOVER_FIELDS
+    | _RECORD_FIELDS
+    | {"found": _INTEGER}
+    | _RANGE_FIELDS
+    | {"key": _WIRE, "created_at": _TIME},
 )
 PLAN = RecordKind(
     "plan",

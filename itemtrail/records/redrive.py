@@ -2,9 +2,19 @@
 
 from collections.abc import Iterator
 
-from itemtrail.records.kinds import LEFTOVER, LOST, REDRIVE, REDRIVE_LINE, Record, record_of
+from itemtrail.records.kinds import (
+    LEFTOVER,
+    LOST,
+    MISSING_RECORD,
+    REDRIVE,
+    REDRIVE_LINE,
+    STREAM_READING,
+    Record,
+    record_of,
+)
 from operations.redrive.contents import Leftover, Lost
-from operations.redrive.run import Redriven
+from operations.redrive.result import Redriven, StreamReading
+from operations.stored_rows import MissingRecord
 
 
 def redrive_record(redriven: Redriven) -> Record:
@@ -16,6 +26,7 @@ def redrive_record(redriven: Redriven) -> Record:
         counts=dict(sorted(redriven.counts.items())),
         leftovers=list(map(_leftover_record, redriven.leftovers)),
         lost=list(map(_lost_record, redriven.lost)),
+        stream=None if redriven.stream is None else _stream_record(redriven.stream),
     )
 
 
@@ -24,10 +35,20 @@ def redrive_line_records(redriven: Redriven) -> Iterator[Record]:
     blank = dict.fromkeys(REDRIVE_LINE.fields)
     for lost in redriven.lost:
         yield blank | {"outcome": "lost"} | _lost_record(lost)
+    for record in redriven.stream.missing if redriven.stream else ():
+        yield blank | {"outcome": "missing"} | _missing_record(record)
     for leftover in redriven.leftovers:
         yield blank | {"outcome": "left"} | _leftover_record(leftover)
     for key in redriven.done:
         yield blank | {"outcome": "done", "where": key}
+
+
+def _stream_record(stream: StreamReading) -> Record:
+    return record_of(STREAM_READING, stream, missing=list(map(_missing_record, stream.missing)))
+
+
+def _missing_record(record: MissingRecord) -> Record:
+    return record_of(MISSING_RECORD, record, key=record.keys)
 
 
 def _leftover_record(leftover: Leftover) -> Record:

@@ -8,8 +8,9 @@ from rich.table import Column
 from rich.text import Text
 
 from itemtrail.tables import cells
-from itemtrail.tables.layout import Row, capped, folded, table_of, titled
-from operations.proof import MissingRecord, Proof
+from itemtrail.tables.layout import Row, folded, table_of, titled
+from itemtrail.tables.missing_records import missing_table
+from operations.proof import Proof
 from reports.deployment.advice import Advice
 from reports.deployment.stack import extent_of
 from reports.deployment.status import ConsumerStatus, KeptAside, Status, TableStatus
@@ -37,11 +38,6 @@ _KEPT_COLUMNS = (
     Column("count", width=7, justify="right"),
     Column("newest (UTC)", width=cells.WHEN_WIDTH),
     folded("where", 4),
-)
-_MISSING_COLUMNS = (
-    Column("not in the history", width=cells.WHEN_WIDTH),
-    folded("key"),
-    folded("sequence number"),
 )
 _CHECK_COLUMNS = (
     Column("", width=1),
@@ -82,19 +78,11 @@ def _proof_blocks(proof: Proof) -> Iterator[RenderableType]:
         _watermark_line(proof.watermark),
     )
     if proof.missing:
-        yield from ("", capped(_MISSING_COLUMNS, proof.missing, _missing_row))
+        yield from ("", missing_table(proof.missing))
     if isinstance(proof.watermark, Watermark):
         until = time_text(proof.watermark.at)
         yield Text(f"to have answers rest on it: --keep, or --recorded-until {until}", style="dim")
     yield ""
-
-
-def _missing_row(record: MissingRecord) -> Row:
-    return (
-        "not readable" if record.created_at is None else cells.when(record.created_at),
-        "" if record.keys is None else cells.key_cell(record.keys),
-        record.sequence_number,
-    )
 
 
 def advice_blocks(about: str, advice: Sequence[Advice]) -> Iterator[RenderableType]:

@@ -16,9 +16,10 @@ from itemtrail.tables.layout import (
     table_of,
     titled,
 )
+from itemtrail.tables.missing_records import missing_table
 from operations.redrive.contents import Leftover, Lost
 from operations.redrive.delivery import Cause
-from operations.redrive.run import Redriven
+from operations.redrive.result import Redriven, StreamReading
 
 _LOST_COLUMNS = (
     folded("shard and range", 3),
@@ -34,11 +35,9 @@ _LEFTOVER_COLUMNS = (
 
 def redrive_blocks(redriven: Redriven) -> Iterator[RenderableType]:
     """What a redrive did, or would do; what is lost comes first."""
-    would = "" if redriven.applied else "would be "
+    stream = redriven.stream
     lines = [
-        CountLine(redriven.objects, "objects and files"),
-        CountLine(redriven.records, "records in them"),
-        CountLine(len(redriven.done), f"{would}done with, and put away", "green"),
+        *(_object_lines(redriven) if stream is None else _stream_lines(redriven, stream)),
         CountLine(len(redriven.leftovers), "left where they are", "yellow"),
         CountLine(len(redriven.lost), "lost for good", "bold red"),
     ]
@@ -47,8 +46,29 @@ def redrive_blocks(redriven: Redriven) -> Iterator[RenderableType]:
     if redriven.lost:
         yield from (Text("LOST: these are no longer in the stream", style="bold red"), "")
         yield from (table_of(_LOST_COLUMNS, map(_lost_row, redriven.lost)), "")
+    if stream is not None and stream.missing:
+        yield from (missing_table(stream.missing), "")
     if redriven.leftovers:
         yield from (capped(_LEFTOVER_COLUMNS, redriven.leftovers, _leftover_row), "")
+
+
+def _object_lines(redriven: Redriven) -> Iterator[CountLine]:
+    would = "" if redriven.applied else "would be "
+    yield CountLine(redriven.objects, "objects and files")
+    yield CountLine(redriven.records, "records in them")
+    yield CountLine(len(redriven.done), f"{would}done with, and put away", "green")
+
+
+def _stream_lines(redriven: Redriven, stream: StreamReading) -> Iterator[CountLine]:
+    yield CountLine(stream.shards, "shards of the stream")
+    yield CountLine(redriven.records, "records in them")
+    if stream.stored is not None:
+        had = "had" if redriven.applied else "have"
+        yield CountLine(stream.stored, f"{had} their row")
+        yield CountLine(stream.missing_records, f"{had} none", "yellow")
+    if stream.items:
+        would = "" if redriven.applied else " that would be settled"
+        yield CountLine(stream.items, f"items they are about{would}")
 
 
 def _lost_row(lost: Lost) -> Row:

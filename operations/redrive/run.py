@@ -4,10 +4,8 @@ Both consumers are idempotent and indifferent to order, and so is this: in any o
 times, interrupted anywhere. An object leaves its place only when everything in it is delivered.
 """
 
-from collections import Counter
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
-from contextlib import closing, nullcontext
-from dataclasses import dataclass, field
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -16,84 +14,23 @@ from botocore.exceptions import BotoCoreError, ClientError
 from operations.deployed_tables import DeployedTables
 from operations.errors import OperationError, RefusedError
 from operations.execution.guard import require_followed
-from operations.execution.operator_name import operator_name
-from operations.execution.pace import USUAL_PATIENCE_S, Pace
-from operations.execution.settlement import by_id, settle_all
-from operations.execution.standstill import Standstill
-from operations.execution.state_file import StateFile
-from operations.execution.under_way import UnderWay, UnderWayFile
-from operations.redrive.announcement import Announcement
+from operations.execution.pace import Pace
 from operations.redrive.bucket import FailureBucket, UnmovedError
-from operations.redrive.contents import Leftover, Load, Lost, Unpacker
-from operations.redrive.delivery import Cause, Redelivery, to_history, to_replica
+from operations.redrive.contents import Load, Unpacker
+from operations.redrive.courier import Courier, open_courier
+from operations.redrive.delivery import Cause
+from operations.redrive.result import Redriven, RedriveTotals
 from operations.redrive.stream_reader import StreamReader
 from reports.access.clients import CONCURRENCY
 from reports.access.parallel import in_order
 from reports.access.table_description import describe
 from reports.deployment.stack import Consumer, Stack
-from stream_core.batch import Delivery
 from stream_core.clients import CLIENT_CONFIG
 from stream_core.retry import error_code
 
-# A row is written; to settle an item is to read the source, to write, and to read it again.
-_TOUCHES = {Consumer.HISTORY_WRITER: 1, Consumer.REPLICA_WRITER: 3}
 # What is delivered together: enough to keep requests under way side by side.
 _MOST_RECORDS = 100
 _MOST_BYTES = 8 * 1024 * 1024
-
-
-@dataclass(frozen=True)
-class Redriven:
-    """What a redrive did, or, in a dry run, would do.
-
-    Attributes:
-        applied: whether anything was written.
-        objects: objects and files that were for the consumers asked for.
-        records: records in them that could be read.
-        done: keys of the objects that were put away under `done/`, and paths of the files that are
-            finished with; in a dry run, of those that would be if the tables took every record.
-        leftovers: what stays where it is, and why.
-        lost: parts of the stream that have expired.
-        counts: rows written and found (`RowsWritten`, `Duplicates`), items settled (`Settled`).
-        ended: why it ended before all was looked at; None: it did not.
-    """
-
-    applied: bool
-    objects: int
-    records: int
-    done: tuple[str, ...]
-    leftovers: tuple[Leftover, ...]
-    lost: tuple[Lost, ...]
-    counts: Counter[str]
-    ended: str | None = None
-
-    @property
-    def is_clean(self) -> bool:
-        """Whether nothing is left behind."""
-        return not self.leftovers and not self.lost and self.ended is None
-
-
-@dataclass
-class _RedriveTotals:
-    objects: int = 0
-    records: int = 0
-    done: list[str] = field(default_factory=list)
-    leftovers: list[Leftover] = field(default_factory=list)
-    lost: list[Lost] = field(default_factory=list)
-    counts: Counter[str] = field(default_factory=Counter)
-    ended: str | None = None
-
-    def result(self, *, applied: bool) -> Redriven:
-        return Redriven(
-            applied,
-            self.objects,
-            self.records,
-            tuple(self.done),
-            tuple(self.leftovers),
-            tuple(self.lost),
-            self.counts,
-            self.ended,
-        )
 
 
 def names_of(stack: Stack) -> dict[str, Consumer]:
@@ -167,39 +104,21 @@ def redrive(  # noqa: PLR0913 - the whole order, as it is given
     if not apply:
         require_followed(deployment, pace)
         return _totals(loads, None, None, pace).result(applied=False)
-    file = None
-    if state_path is not None and Consumer.REPLICA_WRITER in consumers:
-        file = StateFile(state_path, _about(deployment))
-    with file.alone() if file else nullcontext():
-        kept = UnderWayFile(file)
-        courier = _Courier(deployment, consumers, pace, kept.under_way)
+    with open_courier(deployment, consumers, state_path, pace) as courier:
         require_followed(deployment, pace)
         courier.settle_again()
         totals = _totals(loads, bucket, courier, pace)
-        kept.close()
     return totals.result(applied=True)
-
-
-def _about(deployment: DeployedTables) -> dict[str, object]:
-    return {
-        "operation": "redrive",
-        "source": deployment.source_table,
-        "replica": [
-            deployment.replica_region,
-            deployment.replica_table,
-            deployment.replica_role_arn,
-        ],
-    }
 
 
 def _totals(
     loads: Generator[Load, None, None],
     bucket: FailureBucket | None,
-    courier: "_Courier | None",
+    courier: Courier | None,
     pace: Pace,
-) -> _RedriveTotals:
+) -> RedriveTotals:
     """What becomes of all loads; without a courier nothing does."""
-    totals = _RedriveTotals()
+    totals = RedriveTotals()
     with closing(loads):
         for group in _groups(loads):
             totals.objects += len(group)
@@ -285,80 +204,6 @@ def _groups(loads: Iterable[Load]) -> Iterator[list[Load]]:
             group, records, size = [], 0, 0
     if group:
         yield group
-
-
-class _Courier:
-    """Brings loads to the consumers' tables."""
-
-    def __init__(
-        self,
-        deployment: DeployedTables,
-        consumers: Collection[Consumer],
-        pace: Pace,
-        under_way: UnderWay,
-    ) -> None:
-        self.standstill = standstill = Standstill(pace.machine, pace.wait_s(USUAL_PATIENCE_S))
-        self._rate = pace.rate
-        self._under_way = under_way
-        self._ways: dict[Consumer, Callable[[list[Delivery]], Redelivery]] = {}
-        # Made now, so that what is not named is missed before anything is written.
-        if Consumer.HISTORY_WRITER in consumers:
-            writer = deployment.history_writer
-            announcement = Announcement(
-                deployment.dynamodb,
-                writer.history_table,
-                operator_name(),
-                pace,
-            )
-
-            def announced(deliveries: list[Delivery]) -> Redelivery:
-                announcement.make(deliveries[0].change.event_source_arn)
-                return to_history(writer, deliveries, standstill.patience())
-
-            self._ways[Consumer.HISTORY_WRITER] = announced
-        self._settler = deployment.settler if Consumer.REPLICA_WRITER in consumers else None
-        if (settler := self._settler) is not None:
-            self._ways[Consumer.REPLICA_WRITER] = lambda deliveries: to_replica(
-                settler, deliveries, standstill.patience, under_way
-            )
-
-    def settle_again(self) -> None:
-        """Settle what an earlier redrive may have left half-way; what cannot be now stays kept."""
-        keys = by_id(self._under_way.remaining)
-        if self._settler is not None and keys:
-            self._rate.take(_TOUCHES[Consumer.REPLICA_WRITER] * len(keys))
-            settle_all(self._settler, keys, self.standstill.patience, self._under_way)
-
-    def deliver(self, group: list[Load]) -> Counter[str]:
-        """Bring a group of loads; returns what was written."""
-        counts: Counter[str] = Counter()
-        for consumer, deliver in self._ways.items():
-            deliveries = _for(consumer, group)
-            if deliveries:
-                self._rate.take(_TOUCHES[consumer] * len(deliveries))
-                since = self.standstill.now()
-                redelivery = deliver(deliveries)
-                if redelivery.is_unsent(deliveries):
-                    self.standstill.failed(since)
-                else:
-                    self.standstill.moved()
-                counts += redelivery.counts
-                _leave(redelivery, consumer, group)
-        return counts
-
-
-def _for(consumer: Consumer, group: list[Load]) -> list[Delivery]:
-    return [
-        delivery for load in group for delivery, takers in load.deliveries if consumer in takers
-    ]
-
-
-def _leave(redelivery: Redelivery, consumer: Consumer, group: list[Load]) -> None:
-    for load in group:
-        for delivery, takers in load.deliveries:
-            undelivered = redelivery.failed.get(id(delivery.record))
-            if undelivered and consumer in takers:
-                load.leave_record(delivery.record, undelivered, consumer)
 
 
 def _put_away(bucket: FailureBucket | None, group: list[Load]) -> Iterator[Load]:

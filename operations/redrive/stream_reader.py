@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 
 # API reference, GetRecords.
 _MOST_RECORDS = 1000
-# An open shard at rest gives empty pages for ever; between records there are few.
-_MOST_EMPTY_PAGES = 8
+MOST_EMPTY_PAGES = 8
+"""An open shard at rest gives empty pages for ever; between records there are few."""
 # Fresh iterators for one page. They last 15 minutes, and the horizon moves all the time.
 _MOST_ITERATORS = 5
 _TRIMMED, _EXPIRED = "TrimmedDataAccessException", "ExpiredIteratorException"
-_GONE = "ResourceNotFoundException"
+GONE = "ResourceNotFoundException"
+"""What a stream answers of a shard, or of itself, that is no longer there."""
 
 
 class StreamUnreadableError(OperationError):
@@ -123,34 +124,63 @@ class StreamReader:
         try:
             return any(search.take(page) for page in self._pages(shard_id, search))
         except ClientError as error:
-            if error_code(error) != _GONE:
-                raise _unreadable(error) from error
+            if error_code(error) != GONE:
+                raise unreadable(error) from error
             search.shard_is_gone |= shard_id == search.place.shard_id
             return False
 
     def _pages(self, shard_id: str, search: _RangeSearch) -> Iterator[list[Any]]:
-        cursor = _Cursor(self, search, shard_id)
-        while (page := cursor.page()) is not None:
-            yield page
+        start = search.place.start if shard_id == search.place.shard_id else None
+        cursor = ShardCursor(self, search.place.stream_arn, shard_id, start)
+        try:
+            while (page := self._page(cursor)) is not None:
+                yield page
+        finally:
+            search.is_trimmed |= cursor.is_trimmed
+
+    def _page(self, cursor: "ShardCursor") -> list[Any] | None:
+        """The next records, or None where no more are to be had."""
+        pages: list[list[Any]] = []
+        pauses = 0
+
+        def attempt(pending: list[None]) -> list[None]:
+            nonlocal pauses
+            page = None if cursor.ended else cursor.read()
+            if page:
+                pages.append(page)
+            pauses += 1
+            return [] if page or cursor.ended or pauses > MOST_EMPTY_PAGES else pending
+
+        self.patience().work_off([None], attempt)
+        return pages[0] if pages else None
 
     def _children(self, stream_arn: str, shard_id: str) -> list[str]:
-        children: list[str] = []
-        place: dict[str, Any] = {}
-        while True:
-            try:
-                answer = self.call("describe_stream", StreamArn=stream_arn, **place)
-            except ClientError as error:
-                if error_code(error) != _GONE:
-                    raise _unreadable(error) from error
-                return children
-            description = answer["StreamDescription"]
-            children += [
+        try:
+            return [
                 shard["ShardId"]
-                for shard in description["Shards"]
+                for description in self.descriptions(stream_arn)
+                for shard in description["StreamDescription"]["Shards"]
                 if shard.get("ParentShardId") == shard_id
             ]
+        except ClientError as error:
+            if error_code(error) != GONE:
+                raise unreadable(error) from error
+            return []
+
+    def descriptions(self, stream_arn: str) -> Iterator[Any]:
+        """What DescribeStream answers, page by page.
+
+        Raises:
+            ClientError: it is refused.
+            StreamUnreadableError: it failed for too long.
+        """
+        place: dict[str, Any] = {}
+        while True:
+            answer = self.call("describe_stream", StreamArn=stream_arn, **place)
+            yield answer
+            description = answer["StreamDescription"]
             if "LastEvaluatedShardId" not in description:
-                return children
+                return
             place = {"ExclusiveStartShardId": description["LastEvaluatedShardId"]}
 
     def call(self, operation: str, **request: Any) -> Any:
@@ -168,34 +198,33 @@ class StreamReader:
 
 
 @dataclass
-class _Cursor:
-    """A place in a shard, kept when iterators expire and when the horizon overtakes it."""
+class ShardCursor:
+    """A place in a shard, kept when iterators expire and when the horizon overtakes it.
+
+    Attributes:
+        start: sequence number of the first record to read; None: the oldest that there is.
+        last: sequence number of the last record that was read.
+        ended: whether the shard is closed, and read to its end.
+        is_trimmed: whether records expired before they were read.
+    """
 
     reader: StreamReader
-    search: _RangeSearch
+    stream_arn: str
     shard_id: str
+    start: str | None = None
     last: str | None = None
-    iterator: str | None = None
     ended: bool = False
+    is_trimmed: bool = False
+    _iterator: str | None = None
 
-    def page(self) -> list[Any] | None:
-        """The next records, or None where no more are to be had."""
-        pages: list[list[Any]] = []
-        pauses = 0
+    def read(self) -> list[Any]:
+        """What one request gives, which may be nothing though more is to come.
 
-        def attempt(pending: list[None]) -> list[None]:
-            nonlocal pauses
-            page = None if self.ended else self._read()
-            if page:
-                pages.append(page)
-            pauses += 1
-            return [] if page or self.ended or pauses > _MOST_EMPTY_PAGES else pending
-
-        self.reader.patience().work_off([None], attempt)
-        return pages[0] if pages else None
-
-    def _read(self) -> list[Any]:
-        iterator = self.iterator or self._fresh(self.last)
+        Raises:
+            ClientError: it is refused.
+            StreamUnreadableError: it failed for too long.
+        """
+        iterator = self._iterator or self._fresh()
         for _ in range(_MOST_ITERATORS):
             try:
                 answer = self.reader.call(
@@ -204,8 +233,8 @@ class _Cursor:
             except ClientError as error:
                 iterator = self._after(error)
                 continue
-            self.iterator = answer.get("NextShardIterator")
-            self.ended = self.iterator is None
+            self._iterator = answer.get("NextShardIterator")
+            self.ended = self._iterator is None
             page: list[Any] = answer["Records"]
             if page:
                 self.last = page[-1]["dynamodb"]["SequenceNumber"]
@@ -215,41 +244,38 @@ class _Cursor:
     def _after(self, error: ClientError) -> str:
         """An iterator to go on with after one was refused."""
         if error_code(error) == _EXPIRED:
-            return self._fresh(self.last)
+            return self._fresh()
         if error_code(error) == _TRIMMED:
-            self.search.is_trimmed = True
+            self.is_trimmed = True
             return self._fresh_from_horizon()
         raise error
 
-    def _fresh(self, last: str | None) -> str:
-        place = self.search.place
-        if last is not None:
-            where = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": last}
-        elif self.shard_id == place.shard_id:
-            where = {"ShardIteratorType": "AT_SEQUENCE_NUMBER", "SequenceNumber": place.start}
+    def _fresh(self) -> str:
+        if self.last is not None:
+            where = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": self.last}
+        elif self.start is not None:
+            where = {"ShardIteratorType": "AT_SEQUENCE_NUMBER", "SequenceNumber": self.start}
         else:
             return self._fresh_from_horizon()
         try:
-            return self._iterator(**where)
+            return self._ask(**where)
         except ClientError as error:
             if error_code(error) != _TRIMMED:
                 raise
-            self.search.is_trimmed = True
+            self.is_trimmed = True
             return self._fresh_from_horizon()
 
     def _fresh_from_horizon(self) -> str:
-        return self._iterator(ShardIteratorType="TRIM_HORIZON")
+        return self._ask(ShardIteratorType="TRIM_HORIZON")
 
-    def _iterator(self, **where: str) -> str:
+    def _ask(self, **where: str) -> str:
         answer = self.reader.call(
-            "get_shard_iterator",
-            StreamArn=self.search.place.stream_arn,
-            ShardId=self.shard_id,
-            **where,
+            "get_shard_iterator", StreamArn=self.stream_arn, ShardId=self.shard_id, **where
         )
         iterator: str = answer["ShardIterator"]
         return iterator
 
 
-def _unreadable(error: ClientError) -> StreamUnreadableError:
+def unreadable(error: ClientError) -> StreamUnreadableError:
+    """What a refusal of the stream means: nothing is known of what it holds."""
     return StreamUnreadableError(f"the stream refuses to be read: {error_code(error)}")

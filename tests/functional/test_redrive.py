@@ -11,6 +11,7 @@ from operations.deployed_tables import DeployedTables
 from operations.errors import RefusedError
 from operations.execution.pace import Pace
 from operations.redrive.delivery import Cause
+from operations.redrive.from_stream import redrive_from_stream
 from operations.redrive.objects import StreamRange
 from operations.redrive.run import redrive
 from reports.deployment.stack import Consumer
@@ -128,6 +129,14 @@ class System:
             "pace": Pace(patience_s=GIVEN_UP_AFTER_S),
         } | options
         return redrive(self.deployment, **options)
+
+    def redrive_from_stream(self, *consumers, **options):
+        options = {
+            "apply": True,
+            "consumers": consumers or tuple(Consumer),
+            "pace": Pace(patience_s=GIVEN_UP_AFTER_S),
+        } | options
+        return redrive_from_stream(self.deployment, **options)
 
     def write(self, records, table):
         """Write records as the function would have, had it not failed."""
@@ -252,3 +261,44 @@ def test_records_are_not_redriven_into_another_table_s_history(system, make_tabl
         system.redrive()
 
     assert system.objects() == [key]
+
+
+def test_what_only_the_stream_has_comes_back_from_it(system, make_tables):
+    """A mapping was off, or a batch was dropped: rows and replica are as if nothing had failed."""
+    system.live()
+    records = [system.delivered(record) for record in system.records()]
+    system.write([*records[:5], *records[14:]], system.names.history)
+
+    planned = system.redrive_from_stream(apply=False)
+    untouched = (len(system.rows()), system.scan(system.names.replica))
+    result = system.redrive_from_stream()
+    again = system.redrive_from_stream(apply=False)
+
+    sequences = [record["dynamodb"]["SequenceNumber"] for record in records[5:14]]
+    assert [one.sequence_number for one in planned.stream.missing] == sequences
+    assert (planned.records, planned.stream.stored, planned.is_clean) == (24, 15, False)
+    assert untouched == (15, [])
+    assert (result.counts["RowsWritten"], result.counts["Settled"]) == (9, 3)
+    assert (result.is_clean, again.is_clean, again.stream.missing) == (True, True, ())
+    fault_free = make_tables().history
+    system.write(records, fault_free)
+    assert system.rows() == system.rows(fault_free)
+    assert system.items(system.names.replica) == system.items(system.names.source)
+
+
+def test_a_stream_that_was_switched_off_is_read_for_the_history(system):
+    """What its readers had not read when another one took its place."""
+    system.live()
+    older = system.stream_arn
+    for enabled in ({"StreamEnabled": False}, {"StreamEnabled": True}):
+        view = {"StreamViewType": "NEW_AND_OLD_IMAGES"} if enabled["StreamEnabled"] else {}
+        system.dynamodb.update_table(
+            TableName=system.names.source, StreamSpecification=enabled | view
+        )
+
+    with pytest.raises(RefusedError, match="--consumer history_writer"):
+        system.redrive_from_stream(stream_arn=older)
+    result = system.redrive_from_stream(Consumer.HISTORY_WRITER, stream_arn=older)
+
+    assert (result.is_clean, result.counts["RowsWritten"]) == (True, 24)
+    assert {row["EventSourceARN"]["S"] for row in system.rows()} == {older}

@@ -61,6 +61,8 @@ SECTIONS = {
         record_kinds.REDRIVE,
         record_kinds.LEFTOVER,
         record_kinds.LOST,
+        record_kinds.STREAM_READING,
+        record_kinds.MISSING_RECORD,
         record_kinds.REDRIVE_LINE,
     ],
     "plans": [record_kinds.PLAN, record_kinds.PLAN_ITEM],

@@ -27,10 +27,11 @@ from operations.recovery.undo import ItemUndone, Undone
 from operations.redrive.contents import Leftover, Lost
 from operations.redrive.delivery import Cause
 from operations.redrive.objects import StreamRange
-from operations.redrive.run import Redriven
+from operations.redrive.result import Redriven, StreamReading
 from operations.replica.discrepancies import ComparisonSummary, Discrepancy, DiscrepancyKind
 from operations.replica.reasons import Explanation, Reason
 from operations.replica.repair import Repaired, Unhealed
+from operations.stored_rows import MissingRecord
 from reports.deployment.stack import Consumer
 from reports.inputs.keys import KeySchema
 from reports.states.differences import Difference, differences
@@ -99,6 +100,18 @@ REDRIVEN = Redriven(
     ),
     lost=(Lost("letters.json", StreamRange(ARN, "shard-1", "3", "9", 7), 2, "3 have expired"),),
     counts=Counter(RowsWritten=4, Duplicates=1),
+)
+FROM_STREAM = replace(
+    REDRIVEN,
+    objects=0,
+    records=9,
+    done=(),
+    leftovers=(replace(REDRIVEN.leftovers[0], where="shard-1"),),
+    lost=(replace(REDRIVEN.lost[0], where=ARN, remaining=0),),
+    counts=Counter(RowsWritten=1, Settled=4),
+    stream=StreamReading(
+        ARN, 2, 6, (MissingRecord("shard-1", "4", ONE, AT), MissingRecord("b", "5", TWO, AT)), 2, 4
+    ),
 )
 
 
@@ -216,6 +229,7 @@ class Library:
             "compare": (DISCREPANCIES, SUMMARY),
             "repair": REPAIRED,
             "redrive": REDRIVEN,
+            "redrive_from_stream": FROM_STREAM,
             "plan_restore": [PLAN, REFUSED, NEEDLESS],
             "plan_table": TABLE_PLAN,
             "restore_table": WHOLE,
@@ -257,6 +271,7 @@ PLACES = {
     "compare": "itemtrail.commands.replica.compare_tables",
     "repair": "itemtrail.commands.replica.repair_items",
     "redrive": "itemtrail.commands.redrive.redrive_failures",
+    "redrive_from_stream": "itemtrail.commands.redrive.redrive_from_stream",
     "plan_restore": "itemtrail.commands.restore.plan_restore",
     "plan_table": "itemtrail.commands.restore_table.plan_table",
     "restore_table": "itemtrail.commands.restore_table.restore_table",
@@ -273,6 +288,7 @@ EVERY_ORDER = {
     "compare": ("compare",),
     "repair": ("repair", "1"),
     "redrive": ("redrive",),
+    "redrive --from-stream": ("redrive", "--from-stream"),
     "restore": ("restore", "1", "--at", AGO),
     "restore --into": ("restore", "--into", "Employee-march", "--at", AGO),
     "undo": ("undo", "1", *RANGE),

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from itemtrail.commands import deployment as deployment_commands
-from operations.proof import MissingRecord, Proof
+from operations.proof import Proof
+from operations.stored_rows import MissingRecord
 from reports.deployment.stack import Stack
 from reports.deployment.status import Status
 from reports.states.watermark import Basis, NoWatermark, Watermark

@@ -25,6 +25,7 @@ from tests.unit.itemtrail.library import (
     BACKFILLED,
     CLEAN,
     EVERY_ORDER,
+    FROM_STREAM,
     PLACES,
     PLAN,
     REDRIVEN,
@@ -39,6 +40,7 @@ LINES = {
     "compare": record_kinds.DISCREPANCY,
     "repair": record_kinds.UNHEALED,
     "redrive": record_kinds.REDRIVE_LINE,
+    "redrive --from-stream": record_kinds.REDRIVE_LINE,
     "restore": record_kinds.RESTORE,
     "restore --into": record_kinds.TABLE_RESTORE_LINE,
     "undo": record_kinds.UNDO,
@@ -48,6 +50,7 @@ DOCUMENTS = {
     "backfill": record_kinds.BACKFILL,
     "repair": record_kinds.REPAIR,
     "redrive": record_kinds.REDRIVE,
+    "redrive --from-stream": record_kinds.REDRIVE,
     "restore --into": record_kinds.TABLE_RESTORE,
 }
 NESTED = {
@@ -67,7 +70,7 @@ DONE = replace(
 EVERY_COMMAND = pytest.mark.parametrize("command", EVERY_ORDER)
 # These only add what is missing, and ask nobody.
 APPLY = dict.fromkeys(EVERY_ORDER, ("--apply", "--yes"))
-APPLY |= dict.fromkeys(("enable", "redrive"), ("--apply",))
+APPLY |= dict.fromkeys(("enable", "redrive", "redrive --from-stream"), ("--apply",))
 WRITING = pytest.mark.parametrize("command", sorted(EVERY_ORDER.keys() - {"compare"}))
 
 
@@ -176,6 +179,10 @@ def test_a_comparison_has_nothing_to_apply(run):
         ("repair", {"repair": Repaired(True, 1, 0, {}, 1, 0, (), ())}),
         ("redrive", {"redrive": replace(REDRIVEN, leftovers=(), lost=())}),
         (
+            "redrive --from-stream",
+            {"redrive_from_stream": replace(FROM_STREAM, leftovers=(), lost=())},
+        ),
+        (
             "restore",
             {
                 "plan_restore": [PLAN],
@@ -231,6 +238,9 @@ def test_a_refusal_is_one_line_and_exit_2(run, command):
         (["repair", "1", "2"], "not a key of the table: '1 2' does not make one"),
         (["redrive", "--consumer", "writer"], "'writer' is not one of 'history_writer'"),
         (["redrive", "--pointers", "nowhere.json"], "File 'nowhere.json' does not exist"),
+        (["redrive", "--from-stream", "--pointers", __file__], "reads the whole stream: use one"),
+        (["redrive", "--since", "1h ago"], "--since and --stream-arn are for --from-stream"),
+        (["redrive", "--stream-arn", "arn"], "--since and --stream-arn are for --from-stream"),
         (["restore", "1"], "as of when? give just one of --at and --before. Try: itemtrail"),
         (["restore", "--at", AGO], "restore what? give KEY or --keys-file, or --into"),
         (["restore", "1", "--into", "t", "--at", AGO], "with --into a file names them"),

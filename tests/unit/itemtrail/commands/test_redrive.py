@@ -1,9 +1,10 @@
 """Redrive."""
 
 import json
+from dataclasses import replace
 
 from reports.deployment.stack import Consumer
-from tests.unit.itemtrail.library import Library
+from tests.unit.itemtrail.library import AGO, ARN, AT, FROM_STREAM, Library
 from tests.unit.itemtrail.outputs import lines_of
 
 
@@ -47,3 +48,70 @@ def test_redrive_is_asked_for_by_what_the_options_say(run, tmp_path):
     _, named = library.asked["redrive"]
     assert (named["consumers"], named["files"]) == (tuple(Consumer), ())
     assert named["rate"] == 3
+
+
+def test_a_redrive_from_the_stream_lists_what_has_no_row(run):
+    """Each change, with its item and its place, beside what was read."""
+    status, out, _ = run("redrive", "--from-stream", "--output", "table")
+    _, jsonl, err = run("redrive", "--from-stream", "--apply", "--output", "jsonl")
+    _, document, _ = run("redrive", "--from-stream")
+
+    lines = lines_of(out)
+    assert status == 1
+    assert {"2 shards of the stream", "9 records in them", "6 have their row", "2 have none"} <= {
+        *lines
+    }
+    assert "4 items they are about that would be settled" in lines
+    assert sum(line.startswith("2018-03-03") for line in lines) == 2
+    found = [json.loads(line) for line in jsonl.splitlines()]
+    assert [one["outcome"] for one in found] == ["lost", "missing", "missing", "left"]
+    assert [one["key"] for one in found[1:3]] == [{"Id": {"S": "1"}}, {"Id": {"S": "2"}}]
+    assert err.splitlines()[-1] == (
+        "1 written of 2 without a row, 9 records read, 4 settled, 1 left, 1 LOST"
+    )
+    stream = json.loads(document)["stream"]
+    assert (stream["stream_arn"], stream["missing_records"], stream["stored"]) == (ARN, 2, 6)
+    assert stream["missing"][0]["sequence_number"] == "4"
+
+
+def test_a_dry_run_from_the_stream_exits_with_1_only_where_something_is_missing(run):
+    """What is missing is a finding until it is written."""
+    missing = replace(FROM_STREAM, leftovers=(), lost=())
+    whole = replace(missing, stream=replace(missing.stream, missing=(), missing_records=0))
+
+    found, _, err = run("redrive", "--from-stream", redrive_from_stream=missing)
+    written, _, _ = run("redrive", "--from-stream", "--apply", redrive_from_stream=missing)
+    none, _, _ = run("redrive", "--from-stream", redrive_from_stream=whole)
+
+    assert (found, written, none) == (1, 0, 0)
+    assert err.splitlines()[-1] == (
+        "dry run, nothing was written: with --apply 2 of 9 records would be written, which have "
+        "no row, 4 items would be settled"
+    )
+
+
+def test_what_only_the_replica_is_asked_for_says_nothing_of_rows(run):
+    """They were not looked for."""
+    reading = replace(FROM_STREAM.stream, stored=None, missing=(), missing_records=0)
+    answer = replace(FROM_STREAM, leftovers=(), lost=(), stream=reading)
+
+    _, out, _ = run("redrive", "--from-stream", "--output", "table", redrive_from_stream=answer)
+
+    assert "row" not in out.replace("dry run", "")
+    assert "with --apply 4 items would be settled" in out
+
+
+def test_a_redrive_from_the_stream_is_asked_for_by_what_the_options_say(run):
+    """Every option reaches the library as it was given."""
+    library = Library()
+
+    run(
+        *("redrive", "--from-stream", "--consumer", "history_writer", "--rate", "3"),
+        *("--since", AGO, "--stream-arn", ARN),
+        library=library,
+    )
+
+    _, named = library.asked["redrive_from_stream"]
+    assert named["consumers"] == (Consumer.HISTORY_WRITER,)
+    assert (named["since"], named["stream_arn"], named["rate"]) == (AT, ARN, 3)
+    assert "redrive" not in library.asked
