@@ -29,6 +29,7 @@ from stream_core.history_row import SORT_KEY
 from stream_core.item_id import item_id
 
 _CLEAN = frozenset({None, WriteOutcome.WRITTEN, WriteOutcome.UNNEEDED})
+_NOT_DELETED = "nothing tells that it was not there, and it is not deleted for that"
 UNKNOWN_KEY = "neither the table nor its history knows such a key: is it right?"
 
 
@@ -182,6 +183,8 @@ class _Planner:
         item_plan = ItemPlan(keys, then, current, changes, notes=notes, wanted=wanted, seen=seen)
         if item_plan.doubt and not self.allow_uncertain:
             return replace(item_plan, refusal=item_plan.doubt)
+        if item_plan.is_delete and then.certainty is Certainty.UNKNOWN:
+            return replace(item_plan, refusal=f"{item_plan.doubt}; {_NOT_DELETED}")
         guards = guard_notes(keys, item_plan.edits, live, wanted) if item_plan.is_needed else ()
         return replace(item_plan, notes=(*notes, *guards))
 

@@ -122,3 +122,26 @@ def test_the_commands_of_the_readme_are_targets_of_the_makefile():
     for document in ("README.md", "CONTRIBUTING.md"):
         used = set(re.findall(r"`make (\w+)", (ROOT / document).read_text("utf-8")))
         assert used - targets == set()
+
+
+def _refusals():
+    """What the run-book says that the program says, in the parts that do not depend on anything."""
+    page = (ROOT / "docs/operations.md").read_text("utf-8")
+    sections = re.findall(r"### It (?:did not finish|refuses)\n(.*?)\n#", page, re.DOTALL)
+    first_cells = re.findall(r"^\| (`.*?) \|", "\n".join(sections), re.MULTILINE)
+    said = re.findall(r"`([^`]*)`", "\n".join(first_cells))
+    return [part.strip(" '") for text in said for part in re.split(r"…|ID|df42\w+|[0-9]+", text)]
+
+
+def test_what_the_run_book_quotes_the_program_says():
+    """Who searches the page at night for what is on the screen has to find it."""
+    files = [
+        file for folder in ("itemtrail", "operations") for file in (ROOT / folder).rglob("*.py")
+    ]
+    source = "\n".join(file.read_text("utf-8") for file in files)
+    # A sentence is in several pieces, and may begin within one.
+    said = re.sub(r'"\s*\n\s*(?:\+ )?f?"', "", source)
+
+    parts = [part for part in _refusals() if len(part) > len("of items")]
+    assert len(parts) > 10
+    assert [part for part in parts if part not in said] == []

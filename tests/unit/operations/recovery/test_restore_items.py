@@ -599,3 +599,16 @@ def test_what_no_condition_can_guard_is_said_before_it_is_approved(world):
     (planned,) = restored_items([plan])
 
     assert plan.notes == planned.notes == (GUARDED_IN_PART,)
+
+
+def test_an_item_is_not_deleted_for_a_time_of_which_nothing_is_known(world):
+    """Before the history began it may have been there: that it was not is no knowledge."""
+    world.live(None, ada())
+
+    (plan,) = plan_restore(
+        world.deployment, [KEY], world.at(-60 * 24 * 365), allow_uncertain=True, pace=Pace()
+    )
+
+    assert plan.then.certainty is Certainty.UNKNOWN
+    assert "nothing tells that it was not there" in plan.refusal
+    assert not plan.is_in_plan
