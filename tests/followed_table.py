@@ -123,24 +123,30 @@ class FollowedClient:
             return self._insert(**request)
         if name not in WRITES:
             return real(**request)
-        kind, action, token = name, request, request.get("ClientRequestToken")
+        actions, token = [(name, request)], request.get("ClientRequestToken")
         if name == "transact_write_items":
-            ((kind, action),) = (pair for one in request["TransactItems"] for pair in one.items())
-        # Moto takes conditions of any size.
-        check_expressions(action)
-        if action["TableName"] != SOURCE:
+            actions = [pair for one in request["TransactItems"] for pair in one.items()]
+        for _, action in actions:
+            # Moto takes conditions of any size.
+            check_expressions(action)
+        if any(action["TableName"] != SOURCE for _, action in actions):
             return real(**request)
-        self.written.append((kind, action))
+        return self._write(real, request, actions, token)
+
+    def _write(self, real, request, actions, token):
+        """Carry writes of the source out, each transaction once, and have them recorded."""
+        self.written += actions
         known, at = self._table.tokens.get(token, (None, self._table.now))
         if known is not None and self._table.now - at < TOKEN_LASTS:
-            assert known == action
+            assert known == actions
             return {}
-        identifier = action.get("Key", action.get("Item"))["Id"]["S"]
-        old = self._table.item(identifier)
+        keys = [action.get("Key", action.get("Item"))["Id"]["S"] for _, action in actions]
+        old = {identifier: self._table.item(identifier) for identifier in keys}
         answer = real(**request)
         if token is not None:
-            self._table.tokens[token] = action, self._table.now
-        self._table.changed(identifier, old, self._table.item(identifier))
+            self._table.tokens[token] = actions, self._table.now
+        for identifier in keys:
+            self._table.changed(identifier, old[identifier], self._table.item(identifier))
         return answer
 
 

@@ -28,7 +28,13 @@ from itemtrail.options.operation_target import (
     rate_option,
     source_target_options,
 )
-from itemtrail.options.plan import PlanChoice, each_option, plan_options, resolved_arguments
+from itemtrail.options.plan import (
+    PlanChoice,
+    atomic_option,
+    each_option,
+    plan_options,
+    resolved_arguments,
+)
 from itemtrail.options.stamps import require_no_key, set_option
 from itemtrail.options.table_order import TableChoice, table_options
 from itemtrail.options.target import key_argument, output_option
@@ -48,6 +54,7 @@ from itemtrail.tables.restore import (
     restore_blocks,
 )
 from operations.deployed_tables import DeployedTables
+from operations.execution.atomic_runner import require_together
 from operations.execution.item_run import ItemRun
 from operations.execution.pace import Pace
 from operations.execution.plan_file import Plan, PlanAction
@@ -83,6 +90,7 @@ from stream_core.history_row import time_text
     "--allow-uncertain", is_flag=True, help="Also where it is not certain what an item was."
 )
 @set_option
+@atomic_option
 @each_option
 @rate_option
 @plan_options("most", has_run=True)
@@ -100,6 +108,7 @@ def restore(  # noqa: PLR0913 - an option each
     target: OperationTarget,
     allow_uncertain: bool,
     stamps: Stamps,
+    atomic: bool,
     is_each: bool,
     plan: PlanChoice,
 ) -> int:
@@ -137,7 +146,7 @@ def restore(  # noqa: PLR0913 - an option each
     moment = _instant(at, before)
     require_one_way(key, keys_file)
     if into is not None:
-        _require_of_table(key, stamps, allow_uncertain=allow_uncertain)
+        _require_of_table(key, stamps, allow_uncertain=allow_uncertain, atomic=atomic)
         return restored_table(target, into, moment, keys_file, plan, form, rate)
     if not (key or keys_file):
         raise click.UsageError(
@@ -148,16 +157,19 @@ def restore(  # noqa: PLR0913 - an option each
     order = _RestoreOrder(deployment, moment, form, rate, is_each, plan)
     require_no_key(stamps, deployment.reader.key_schema)
     keys = given_keys(deployment.reader.key_schema, key, keys_file) or []
-    return order.items(keys, stamps, allow_uncertain=allow_uncertain)
+    return order.items(keys, stamps, allow_uncertain=allow_uncertain, atomic=atomic)
 
 
-def _require_of_table(key: tuple[str, ...], stamps: Stamps, *, allow_uncertain: bool) -> None:
+def _require_of_table(
+    key: tuple[str, ...], stamps: Stamps, *, allow_uncertain: bool, atomic: bool
+) -> None:
     """Refuse what is for items, beside what is for a table."""
     problems = {
         "KEY is for an item: with --into a file names them (--keys-file)": bool(key),
         "--set is for items: with --into all is restored as it was": bool(stamps),
         "--allow-uncertain is for items: with --into all is restored, and what is not certain is "
         "listed": allow_uncertain,
+        "--atomic is for items: a whole table has no room in a transaction": atomic,
     }
     for problem, is_so in problems.items():
         if is_so:
@@ -186,7 +198,9 @@ class _RestoreOrder:
     is_each: bool
     choice: PlanChoice
 
-    def items(self, keys: list[Item], stamps: Stamps, *, allow_uncertain: bool) -> int:
+    def items(
+        self, keys: list[Item], stamps: Stamps, *, allow_uncertain: bool, atomic: bool
+    ) -> int:
         """Restore items; returns the exit status."""
         with ProgressBar() as progress:
             plans = plan_restore(
@@ -197,6 +211,8 @@ class _RestoreOrder:
                 stamps=stamps,
                 pace=Pace(self.rate, progress=progress),
             )
+        if atomic:
+            require_together(sum(plan.is_in_plan for plan in plans))
         planned = tuple(ItemResult(plan, reason=plan.refusal or plan.doubt) for plan in plans)
         choice = self.choice
         if not choice.apply and choice.plan_out is None:

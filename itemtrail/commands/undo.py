@@ -27,7 +27,13 @@ from itemtrail.options.operation_target import (
     rate_option,
     source_target_options,
 )
-from itemtrail.options.plan import PlanChoice, each_option, plan_options, resolved_arguments
+from itemtrail.options.plan import (
+    PlanChoice,
+    atomic_option,
+    each_option,
+    plan_options,
+    resolved_arguments,
+)
 from itemtrail.options.selection import selection_options
 from itemtrail.options.stamps import by_option, require_no_key, set_option
 from itemtrail.options.target import (
@@ -45,6 +51,7 @@ from itemtrail.tables import cells
 from itemtrail.tables.layout import summary_line
 from itemtrail.tables.undo import undo_blocks
 from operations.deployed_tables import DeployedTables
+from operations.execution.atomic_runner import require_together
 from operations.execution.pace import Pace
 from operations.execution.plan_file import Plan
 from operations.recovery.bad_changes import Selected, select_bad
@@ -89,6 +96,7 @@ _RANGE = ("since", "until")
     is_flag=True,
     help="Wait until every change of the range is known to be in the history; else refused.",
 )
+@atomic_option
 @each_option
 @rate_option
 @plan_options("most", has_run=True)
@@ -109,6 +117,7 @@ def undo(  # noqa: PLR0913 - an option each
     stamps: Stamps,
     by: str,
     wait: bool,
+    atomic: bool,
     is_each: bool,
     plan: PlanChoice,
 ) -> int:
@@ -161,7 +170,10 @@ def undo(  # noqa: PLR0913 - an option each
     else:
         selected = _selected(deployment, period, where, keys, rate, wait=wait)
     order = _UndoOrder(deployment, period, form, rate, is_each, Terms(counters, stamps), run)
-    return order.follow(plan, order.planned(selected))
+    planned = order.planned(selected)
+    if atomic:
+        require_together(sum(item.is_in_plan for item in planned.items))
+    return order.follow(plan, planned)
 
 
 def _require_choice(chosen: bool, everything: bool) -> None:  # noqa: FBT001 - the two words

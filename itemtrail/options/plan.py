@@ -14,6 +14,7 @@ from itemtrail.options.kinds import PathType
 from itemtrail.options.operation_target import OperationTarget, apply_option
 from itemtrail.options.target import Command
 from itemtrail.output.approval import Approval
+from operations.execution.plan_file import ATOMIC
 from reports.inputs.paths import path_text
 from stream_core.history_row import time_text
 
@@ -30,6 +31,12 @@ _EACH_ITEM = click.option(
     "is_each",
     is_flag=True,
     help="List every item, also where the same is done to many.",
+)
+_ATOMIC = click.option(
+    f"--{ATOMIC}",
+    is_flag=True,
+    help="Write all items in one transaction, or none of them where one is in conflict: at most "
+    "100, of 4 MB together.",
 )
 _DELETES = click.option(
     "--deletes",
@@ -133,6 +140,11 @@ def plan_options(*brakes: str, has_run: bool = False) -> Callable[[Command], Com
 def each_option(command: Command) -> Command:
     """Add the option that lists what is shown as one line otherwise; it arrives as `is_each`."""
     return _EACH_ITEM(command)
+
+
+def atomic_option(command: Command) -> Command:
+    """Add the option that has all items written together; it arrives as `atomic`."""
+    return _ATOMIC(command)
 
 
 def resolved_arguments() -> dict[str, Any]:

@@ -39,7 +39,8 @@ from stream_core.history_row import time_text
 from stream_core.item_id import item_id
 
 # Another writer may be in the way more than once.
-_MOST_ATTEMPTS = 5
+MOST_ATTEMPTS = 5
+"""So often is a write begun that others are in the way of."""
 
 
 @dataclass(frozen=True)
@@ -72,14 +73,34 @@ class ItemRunner:
         object.__setattr__(self, "_proof", WriteProof(self.attempts, writer))
 
     def carry_out(self, items: Sequence[PlanItem]) -> Generator[ItemRun | Unproven, None, None]:
-        """Write at most 100 items, and say what became of each, in their order.
-
-        All waiting for the rate is done before any of them is looked at: what was found out is true
-        for some seconds, and the name of a repeat is known for minutes.
+        """Write at most 100 items one by one, and say what became of each, in their order.
 
         Raises:
             RunEndedError: nothing was answered for too long.
             OperationError: the journal or the history cannot be written.
+            ClientError: the table may not be read.
+        """
+        looked = self.looked_at(items)
+        writes = [(item, step) for item, step in looked if isinstance(step, Write)]
+        attempts = self.attempts.announce(writes, self.standstill.patience())
+        tasks = [(item, step, attempts.get(item.number)) for item, step in looked]
+        with closing(in_order(lambda task: self._settled(*task), tasks)) as results:
+            yield from results
+
+    def looked_at(
+        self, items: Sequence[PlanItem], *, is_answered: bool = False
+    ) -> list[tuple[PlanItem, Write | Decided]]:
+        """What is to be done with each of at most 100 items.
+
+        All waiting for the rate is done before any of them is looked at: what was found out is true
+        for some seconds, and the name of a repeat is known for minutes.
+
+        Args:
+            items: the items.
+            is_answered: what this run was about to write to them was not carried out.
+
+        Raises:
+            OperationError: the tables do not answer.
             ClientError: the table may not be read.
         """
         self.pace.rate.take(len(items))
@@ -87,15 +108,37 @@ class ItemRunner:
         live = self._live(items)
 
         def step_of(item: PlanItem) -> Write | Decided:
-            return self._step(item, live.get(item_id(item.keys)))
+            return self._step(item, live.get(item_id(item.keys)), is_answered=is_answered)
 
         with closing(in_order(step_of, items)) as steps:
-            pairs = [(item, step) for item, step in zip(items, steps, strict=True)]
-        writes = [(item, step) for item, step in pairs if isinstance(step, Write)]
+            return list(zip(items, steps, strict=True))
+
+    def sent_together(
+        self, writes: Sequence[tuple[PlanItem, Write]], *, guards_rest: bool
+    ) -> list[WriteResult | None]:
+        """The answers to writes that are made by one transaction, see `ItemWriter`."""
         attempts = self.attempts.announce(writes, self.standstill.patience())
-        tasks = [(item, step, attempts.get(item.number)) for item, step in pairs]
-        with closing(in_order(lambda task: self._settled(*task), tasks)) as results:
-            yield from results
+        requests = [
+            self._request(item, step, attempts[item.number], guards_rest=guards_rest)
+            for item, step in writes
+        ]
+        since = self.standstill.now()
+        results = self._writer.write_together(requests)
+        if any(result and result.outcome is WriteOutcome.UNSENT for result in results):
+            self.standstill.failed(since)
+        else:
+            self.standstill.moved()
+        return results
+
+    def result_of(self, item: PlanItem, step: Write, written: WriteResult) -> ItemRun | Unproven:
+        """What is said of an item after the answer to its write; kept, if that is all."""
+        result = self._result(item, step, written)
+        return result if isinstance(result, Unproven) else self._kept(result)
+
+    def result_of_decided(self, item: PlanItem, step: Decided) -> ItemRun | Unproven:
+        """What is said of an item that is not written; kept, if that is all."""
+        result = self._of_settled(item, step)
+        return result if isinstance(result, Unproven) else self._kept(result)
 
     def prove(self, unproven: Unproven) -> ItemRun | None:
         """What became of an item, if the history shows it by now."""
@@ -192,10 +235,10 @@ class ItemRunner:
     def _written(
         self, item: PlanItem, step: Write | Decided, attempt: OwnWrite | None
     ) -> ItemRun | Unproven:
-        for number in range(1, _MOST_ATTEMPTS + 1):
+        for number in range(1, MOST_ATTEMPTS + 1):
             if isinstance(step, Decided) or attempt is None:
                 return self._of_settled(item, step)
-            is_last = number == _MOST_ATTEMPTS
+            is_last = number == MOST_ATTEMPTS
             result = self._once(item, step, attempt, guards_rest=not is_last)
             is_in_the_way = isinstance(result, ItemRun) and result.outcome is WriteOutcome.CONFLICT
             if not is_in_the_way or self.terms.is_strict or is_last:
@@ -225,7 +268,17 @@ class ItemRunner:
         if step.repeats is None and self.attempts.is_stale(attempt):
             attempt = self._announced(item, step)
         since = self.standstill.now()
-        write = ItemWrite(
+        written = self._writer.write(self._request(item, step, attempt, guards_rest=guards_rest))
+        if written.outcome is WriteOutcome.UNSENT:
+            self.standstill.failed(since)
+        else:
+            self.standstill.moved()
+        return self._result(item, step, written)
+
+    def _request(
+        self, item: PlanItem, step: Write, attempt: OwnWrite, *, guards_rest: bool
+    ) -> ItemWrite:
+        return ItemWrite(
             item.keys,
             step.edits,
             step.before,
@@ -236,12 +289,6 @@ class ItemRunner:
             is_repeat=step.repeats is not None,
             is_still_known=partial(self.attempts.is_still_known, attempt),
         )
-        written = self._writer.write(write)
-        if written.outcome is WriteOutcome.UNSENT:
-            self.standstill.failed(since)
-        else:
-            self.standstill.moved()
-        return self._result(item, step, written)
 
     def _result(self, item: PlanItem, step: Write, written: WriteResult) -> ItemRun | Unproven:
         """What is said of an item after the answer to its write."""

@@ -15,7 +15,7 @@ not made again where its answer is lost.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
 from itertools import count
@@ -37,7 +37,7 @@ from operations.recovery.conditions import (
 from reports.inputs.paths import value_at
 from reports.states.differences import Difference
 from stream_core.attribute_values import Item, own_attributes, same_item, same_value
-from stream_core.retry import CallError, Patience, Retry, classify, error_code
+from stream_core.retry import CallError, Patience, Retry, classify, classify_code, error_code
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -47,6 +47,7 @@ _FORGOTTEN = (
     "command looks again"
 )
 _UNMET = frozenset({"ConditionalCheckFailed", "ConditionalCheckFailedException"})
+_NO_REASON = "None"
 _CANCELLED = "TransactionCanceledException"
 # Any fixed UUID will do: it keeps our tokens apart from those of others.
 _NAMESPACE = UUID("8e6f4a30-7c0e-4c2b-9c39-0f0a1d6c7e55")
@@ -145,6 +146,47 @@ class ItemWriter:
         reports_rest = write.tells_rest and written.outcome is WriteOutcome.WRITTEN
         return self._with_the_rest(write) if reports_rest else written
 
+    def write_together(self, writes: Sequence[ItemWrite]) -> list[WriteResult | None]:
+        """Make some writes, none of which is guarded in part, by one transaction, or none of them.
+
+        Returns:
+            What became of each; None: it would have been made, but for another one.
+        """
+        first = writes[0]
+        actions = [{kind: action} for kind, action in map(self._action, writes)]
+        answer = self._send(
+            partial(_together, self._in_time(first)),
+            TransactItems=actions,
+            # The name of the first write is one of no other transaction.
+            ClientRequestToken=replace(first, name=f"{first.name}/together").token,
+        )
+        if isinstance(answer, list):
+            return [self._unmet(write, code) for write, code in zip(writes, answer, strict=True)]
+        if isinstance(answer, WriteResult):
+            return [answer] * len(writes)
+        return [WriteResult(WriteOutcome.WRITTEN, write.after) for write in writes]
+
+    def _action(self, write: ItemWrite) -> tuple[str, dict[str, Any]]:
+        """The kind of a write, and its request, as a part of a transaction."""
+        keys, before, after = write.keys, write.before, write.after
+        if after is None:
+            kind, action = "Delete", delete_request(keys, before or {})
+        elif before is None:
+            kind, action = "Put", put_request(keys, after)
+        else:
+            seen = before if write.guards_rest else {}
+            kind, action = "Update", update_request(keys, write.edits, seen)
+        return kind, {"TableName": self.table, **action}
+
+    def _unmet(self, write: ItemWrite, code: str) -> WriteResult | None:
+        """What a write says of which a transaction was cancelled, by its reason."""
+        if code in _UNMET:
+            refused = WriteResult(WriteOutcome.CONFLICT, reason="it has changed meanwhile")
+            return self._judged(write.keys, refused, lambda _item: False)
+        if code == _NO_REASON or classify_code(code) is Retry.TRANSIENT:
+            return None
+        return WriteResult(WriteOutcome.REFUSED, reason=f"the table answers {code}")
+
     def put_back(self, keys: Item, taken: Item, put: dict[str, Any] | None = None) -> WriteResult:
         """Make up for a write that took more away than was seen.
 
@@ -171,6 +213,17 @@ class ItemWriter:
         write: ItemWrite,
         is_as_wanted: Callable[[Item | None], bool],
     ) -> WriteResult:
+        answer = self._send(
+            self._in_time(write),
+            TransactItems=[{kind: {"TableName": self.table, **action}}],
+            ClientRequestToken=write.token,
+        )
+        if isinstance(answer, WriteResult):
+            return self._judged(write.keys, answer, is_as_wanted)
+        return WriteResult(WriteOutcome.WRITTEN, write.after)
+
+    def _in_time(self, write: ItemWrite) -> Callable[..., object]:
+        """What sends a transaction, and repeats it only while its name is known."""
         sent = count(int(write.is_repeat))
 
         def transact(**request: Any) -> object:
@@ -179,14 +232,7 @@ class ItemWriter:
                 return WriteResult(WriteOutcome.UNSENT, reason=_FORGOTTEN)
             return self.client.transact_write_items(**request)
 
-        answer = self._send(
-            transact,
-            TransactItems=[{kind: {"TableName": self.table, **action}}],
-            ClientRequestToken=write.token,
-        )
-        if isinstance(answer, WriteResult):
-            return self._judged(write.keys, answer, is_as_wanted)
-        return WriteResult(WriteOutcome.WRITTEN, write.after)
+        return transact
 
     def _with_the_rest(self, write: ItemWrite) -> WriteResult:
         """What an item that was updated is now: a transaction does not tell it."""
@@ -283,10 +329,30 @@ def _sent(operation: Callable[..., Any], request: dict[str, Any]) -> Any:
         return operation(**request)
     except ClientError as error:
         reasons: Any = error.response.get("CancellationReasons") or [{}]
-        code = reasons[0].get("Code", "None")
-        if error_code(error) != _CANCELLED or code == "None":
+        code = reasons[0].get("Code", _NO_REASON)
+        if error_code(error) != _CANCELLED or code == _NO_REASON:
             raise
         answer: Any = {"Error": {"Code": code, "Message": reasons[0].get("Message", "")}}
+        raise ClientError(answer, error.operation_name) from error
+
+
+def _together(operation: Callable[..., object], **request: Any) -> object:
+    """The answer to a transaction; where a write of it cannot be made, the codes of all reasons.
+
+    Raises:
+        ClientError, BotoCoreError: as the service, or the way to it, has it.
+    """
+    try:
+        return operation(**request)
+    except ClientError as error:
+        reasons: Any = error.response.get("CancellationReasons") or []
+        codes = [reason.get("Code", _NO_REASON) for reason in reasons]
+        obstacles = [code for code in codes if code != _NO_REASON]
+        if error_code(error) != _CANCELLED or not obstacles:
+            raise
+        if any(classify_code(code) is not Retry.TRANSIENT for code in obstacles):
+            return codes
+        answer: Any = {"Error": {"Code": obstacles[0], "Message": ""}}
         raise ClientError(answer, error.operation_name) from error
 
 

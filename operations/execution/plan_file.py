@@ -24,6 +24,8 @@ from stream_core.attribute_values import AttributeValue, Item, digest, read_item
 from stream_core.errors import MalformedRecordError
 from stream_core.history_row import time_text
 
+ATOMIC = "atomic"
+"""The argument that asks for all items of a plan to be written together, or none."""
 _VERSION = 1
 _DIGEST_KIND = "sha256:"
 _LAST_LINE_BEGINS = b'{"items":'
@@ -125,6 +127,11 @@ class Plan:
     def deletes(self) -> int:
         """How many items are deleted."""
         return sum(item.action is PlanAction.DELETE for item in self.items)
+
+    @property
+    def is_atomic(self) -> bool:
+        """Whether all of its items are written together, or none."""
+        return bool(self.header.arguments.get(ATOMIC))
 
     @cached_property
     def digest(self) -> str:

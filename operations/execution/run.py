@@ -18,6 +18,7 @@ from more_itertools import chunked
 from operations.deployed_tables import DeployedTables
 from operations.errors import OperationError, RefusedError, RunEndedError
 from operations.execution.announcer import Announcer
+from operations.execution.atomic_runner import AtomicRunner, require_together
 from operations.execution.attempts import Attempts
 from operations.execution.decision import PlanTerms
 from operations.execution.guard import require_followed
@@ -124,17 +125,25 @@ class PlanRun:
         """Write the items; what became of each, as it comes.
 
         Raises:
-            RefusedError: somebody else is carrying it out, or has begun to.
+            RefusedError: somebody else is carrying it out, or has begun to; its items are to be
+                written together, and one transaction has no room for them.
             RunEndedError: nothing was answered for a minute, or the journal cannot be written; the
                 same command goes on.
             OperationError: it cannot begin, as the journal or the history cannot be written.
         """
+        if self.plan.is_atomic:
+            require_together(len(self.plan.items))
         with self._begun() as runner:
             unproven: list[Unproven] = []
+            carry_out = AtomicRunner(runner).carry_out if self.plan.is_atomic else runner.carry_out
             for portion in chunked(self.plan.items, self._portion):
-                yield from self._done_before(portion)
-                to_do = [item for item in portion if not self._is_done(item)]
-                with closing(runner.carry_out(to_do)) as results:
+                done = [item for item in portion if self._is_done(item)]
+                if self.plan.is_atomic and len(done) < len(portion):
+                    # What became of some was kept, and not yet of the others.
+                    done = []
+                yield from self._done_before(done)
+                to_do = [item for item in portion if item not in done]
+                with closing(carry_out(to_do)) as results:
                     for result in results:
                         if isinstance(result, Unproven):
                             unproven.append(result)
@@ -199,7 +208,7 @@ class PlanRun:
     @property
     def _portion(self) -> int:
         """How many items are looked at together: what is written a second, as far as that goes."""
-        per_second = self.pace.per_second
+        per_second = None if self.plan.is_atomic else self.pace.per_second
         return _MOST_READ if per_second is None else max(1, min(_MOST_READ, int(per_second)))
 
     def _is_done(self, item: PlanItem) -> bool:

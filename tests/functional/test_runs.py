@@ -30,6 +30,7 @@ from stream_core.item_id import item_id
 from tests.factories import complete, item, number, text
 from tests.fault_proxy import FaultProxy
 from tests.functional.test_restore_and_undo import trail  # noqa: F401 - a fixture
+from tests.unit.operations.execution.test_atomic_run import together
 from tests.unit.operations.execution.test_run import MAKER, plan_of
 
 pytestmark = pytest.mark.functional
@@ -64,6 +65,7 @@ def deployment(trail, proxy, local_stack):  # noqa: F811 - the fixture
 
 
 def results_of(deployment, plan, folder, **options):
+    folder.mkdir(exist_ok=True)
     choice = RunChoice(folder / "run.jsonl", **options)
     run = PlanRun(deployment, plan, Pace(), MAKER, choice)
     return {item_id(result.item.keys): result for result in run.results()}
@@ -168,6 +170,34 @@ def test_a_job_that_does_its_damage_again_is_no_run(trail, deployment, tmp_path)
     assert by_run == [False, False, True, True, True, False]
     assert done.is_clean
     assert trail.items()["1"] == GOOD
+
+
+def test_all_items_are_written_together_or_none_is(trail, proxy, deployment, tmp_path):  # noqa: F811
+    """The answer is lost, and one is set back before the repeat; of another plan one is changed."""
+    plans = []
+    for name in "ab":
+        changes = [(f"{name}{n}", item(f"{name}{n}", V=number(2)), None) for n in range(2)]
+        changes.append((f"{name}2", item(f"{name}2", V=number(2)), item(f"{name}2", V=number(1))))
+        for _, old, _ in changes:
+            trail.put(old)
+        plans.append(together(plan_of(*changes)))
+    trail.record()
+    set_back, other = item("a2", V=number(2)), item("b2", V=number(3))
+    proxy.lose_answer("TransactWriteItems", lambda: trail.put(set_back))
+    trail.put(other)
+
+    with trail.recording():
+        written, stuck = (
+            results_of(deployment, plan, (tmp_path / str(count))).values()
+            for count, plan in enumerate(plans)
+        )
+
+    assert [one.outcome for one in written] == [WriteOutcome.WRITTEN] * 3
+    assert [one.outcome for one in stuck] == [WriteOutcome.CONFLICT] * 3
+    assert proxy.requests.count("TransactWriteItems") == 2
+    there = {name for name in trail.items() if name[0] in "ab"}
+    assert there == {"a2", "b0", "b1", "b2"}
+    assert (trail.items()["a2"], trail.items()["b2"]) == (set_back, other)
 
 
 def kept_plan(trail, changes, path):  # noqa: F811 - the fixture

@@ -72,8 +72,11 @@ def test_a_plan_keeps_what_was_asked_for(run, tmp_path):
     """Whoever approves it sees what was chosen, and what is written beside it."""
     choice = ("--attribute", "a.b", "--counter", "n", "--counter", "m.n", "--set", "by=ada")
 
-    run("undo", *RANGE, *choice, "--rate", "5", "--plan-out", "the.plan")
+    run("undo", *RANGE, *choice, "--atomic", "--rate", "5", "--plan-out", "the.plan")
+    run("restore", "1", "--at", AGO, "--atomic", "--plan-out", "restore.plan")
 
+    assert read_plan(tmp_path / "the.plan").is_atomic
+    assert read_plan(tmp_path / "restore.plan").is_atomic
     arguments = read_plan(tmp_path / "the.plan").header.arguments
     assert arguments == {
         "since": "2018-03-01T00:00:00.000000Z",
@@ -81,6 +84,7 @@ def test_a_plan_keeps_what_was_asked_for(run, tmp_path):
         "attribute": "a.b",
         "counters": ["n", "m.n"],
         "stamps": {"by": {"S": "ada"}},
+        "atomic": True,
     }
 
 

@@ -117,3 +117,11 @@ def test_restore_writes_what_is_set_beside_it(run):
     assert library.asked["plan_restore"][1]["stamps"] == {("by",): {"S": "ada"}}
     assert status == 2
     assert "--set is for items: with --into all is restored as it was" in err
+
+
+def test_a_whole_table_is_not_restored_in_one_transaction(run):
+    """It has no room for it."""
+    status, _, err = run("restore", "--into", "t", "--at", AGO, "--atomic")
+
+    assert status == 2
+    assert "--atomic is for items" in err
