@@ -17,6 +17,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
+from itemtrail.commands.accept import accept
 from itemtrail.commands.backfill import backfill
 from itemtrail.commands.deployment import doctor, status
 from itemtrail.commands.enable import enable
@@ -98,7 +99,7 @@ def commands() -> None:
 commands.sections = {
     "About an item": (history, as_of, diff, blame, timeline),
     "About many items": (changes, between, table_as_of, verify, report),
-    "About the deployment": (status, doctor),
+    "About the deployment": (status, doctor, accept),
     "Starting": (enable, backfill),
     "Healing": (compare, repair, redrive),
     "Going back": (restore, undo),

@@ -123,7 +123,8 @@ class Evaluation:
         real=False,
     ):
         self._template = template
-        self._values = _parameters(template["Parameters"], parameters) | {
+        self.parameters = _parameters(template["Parameters"], parameters)
+        self._values = self.parameters | {
             "AWS::AccountId": account,
             "AWS::Region": region,
             "AWS::StackName": stack,

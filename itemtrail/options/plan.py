@@ -137,6 +137,11 @@ def plan_options(*brakes: str, has_run: bool = False) -> Callable[[Command], Com
     return add
 
 
+def yes_option(command: Command) -> Command:
+    """Add the option that answers the question beforehand, where there is no plan; `yes`."""
+    return _YES(command)
+
+
 def each_option(command: Command) -> Command:
     """Add the option that lists what is shown as one line otherwise; it arrives as `is_each`."""
     return _EACH_ITEM(command)

@@ -29,7 +29,12 @@ _RUN_BY_A_SPREADSHEET = re.compile(
 
 def write_document(record: Record) -> None:
     """Write one JSON document."""
-    sys.stdout.write(f"{_INDENTED.encode(record)}\n")
+    sys.stdout.write(document_text(record))
+
+
+def document_text(record: Record) -> str:
+    """One JSON document, as it is written; ASCII."""
+    return f"{_INDENTED.encode(record)}\n"
 
 
 def write_json(records: Iterable[Record]) -> None:

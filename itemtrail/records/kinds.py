@@ -115,6 +115,17 @@ VERIFICATION = RecordKind(
 ADVICE = RecordKind(
     "advice", {"check": _TEXT, "subject": _TEXT, "ok": _FLAG, "found": _TEXT, "to_do": _TEXT}
 )
+BELIEF = RecordKind(
+    "belief",
+    {"belief": _TEXT, "outcome": _TEXT, "sentence": _TEXT, "source": _TEXT, "evidence": _TEXT}
+    | {"duration_ms": _INTEGER},
+)
+ACCEPTANCE = RecordKind(
+    "acceptance",
+    {"stack": _TEXT, "region": _TEXT, "account": _TEXT, "emulator": _FLAG, "at": _TIME}
+    | {"ended": _TIME, "clean": _FLAG, "versions": _WIRE, "parameters": _WIRE}
+    | {"canary": _WIRE, "beliefs": _WIRE, "stays": _WIRE},
+)
 TABLE_STATUS = RecordKind(
     "table status",
     {"role": _TEXT, "name": _TEXT, "region": _TEXT, "exists": _FLAG, "status": _TEXT}

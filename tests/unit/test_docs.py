@@ -53,6 +53,7 @@ SECTIONS = {
         record_kinds.KEPT_ASIDE,
     ],
     "doctor": [record_kinds.ADVICE],
+    "accept": [record_kinds.ACCEPTANCE, record_kinds.BELIEF],
     "enable": [record_kinds.STREAM],
     "backfill": [record_kinds.BACKFILL, record_kinds.MARK, record_kinds.PROBLEM],
     "compare": [record_kinds.DISCREPANCY],

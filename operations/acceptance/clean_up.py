@@ -1,0 +1,34 @@
+"""What an acceptance run has made, taken away again at its end, however it ends."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from operations.acceptance.belief import UntriedError
+from stream_core.retry import error_code
+
+
+@dataclass
+class CleanUp:
+    """What is to be taken away, the last made first.
+
+    Attributes:
+        stays: what remains in the account, as it has to or because it could not be taken away.
+    """
+
+    stays: list[str] = field(default_factory=list)
+    _steps: list[tuple[str, Callable[[], object]]] = field(default_factory=list)
+
+    def later(self, what: str, step: Callable[[], object]) -> None:
+        """Note how something is taken away, as soon as it is known what to name."""
+        self._steps.append((what, step))
+
+    def run(self) -> None:
+        """Take everything away; what cannot be is noted, and the rest goes on."""
+        while self._steps:
+            what, step = self._steps.pop()
+            try:
+                step()
+            except (BotoCoreError, ClientError, UntriedError) as error:
+                self.stays.append(f"{what}, which could not be taken away: {error_code(error)}")

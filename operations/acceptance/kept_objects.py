@@ -1,0 +1,21 @@
+"""Objects of the quarantine bucket that an acceptance run has put there, or has had put there."""
+
+from operations.acceptance.trial import Trial
+
+
+def bodies(trial: Trial, prefix: str) -> list[bytes]:
+    """What the objects under a prefix hold."""
+    bucket, s3 = trial.stack.quarantine_bucket, trial.client("s3")
+    return [s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in _keys(trial, prefix)]
+
+
+def take_away(trial: Trial, prefix: str) -> None:
+    """Delete the objects under a prefix; the bucket keeps their versions."""
+    for key in _keys(trial, prefix):
+        trial.client("s3").delete_object(Bucket=trial.stack.quarantine_bucket, Key=key)
+        trial.clean_up.stays.append(f"the deleted object's version in the quarantine bucket: {key}")
+
+
+def _keys(trial: Trial, prefix: str) -> list[str]:
+    listed = trial.client("s3").list_objects_v2(Bucket=trial.stack.quarantine_bucket, Prefix=prefix)
+    return [entry["Key"] for entry in listed.get("Contents", [])]

@@ -1,0 +1,50 @@
+"""What is believed and no program can try, or none should."""
+
+from operations.acceptance.belief import Belief
+
+_PAGE = "docs/deployment.md"
+
+BELIEFS = (
+    Belief(
+        "scp-spares-management-account",
+        "A service control policy does not bind an organization's management account.",
+        _PAGE,
+        untried="it takes an organization, and a policy on its accounts",
+    ),
+    Belief(
+        "backup-copies-history",
+        "AWS Backup copies backups of the history into another region, whatever its policy says.",
+        _PAGE,
+        untried="it takes a backup plan with a copy rule, and its first copy",
+    ),
+    Belief(
+        "history-is-never-global",
+        "The history can never become a global table: its policy refuses the role that replicates.",
+        _PAGE,
+        untried="if it is not so, trying it would replicate the history",
+    ),
+    Belief(
+        "history-can-be-imported",
+        "A history that stayed can be imported into a new stack by an IMPORT change set.",
+        _PAGE,
+        untried="it takes a stack that was deleted",
+    ),
+    Belief(
+        "deployer-policy-suffices",
+        "The rights of docs/deployer-policy.json are enough to deploy and update the stack.",
+        _PAGE,
+        untried="it takes a deployment by somebody who has these rights alone",
+    ),
+    Belief(
+        "cpu-comes-with-memory",
+        "A function gets CPU with its memory, all of one at 1,769 MB.",
+        _PAGE,
+        untried="it takes measurements of functions of several sizes",
+    ),
+    Belief(
+        "mapping-metrics-are-charged",
+        "CloudWatch charges the mappings' metrics as any others.",
+        _PAGE,
+        untried="it is seen in the bill alone",
+    ),
+)
