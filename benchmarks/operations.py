@@ -1,7 +1,8 @@
-"""Backfill and compare beside the plain way: scan, then item by item; and their peak memory.
+"""Whole tables beside the plain way, which scans and goes item by item; and their peak memory.
 
-Every run is a process of its own. The endpoint refuses what is not the source's item, and has to
-have been given all of them, once each, in both tables; a comparison has to find what was planted.
+Backfill, compare, and restore into a new table. Every run is a process of its own. The endpoint
+refuses what is not the source's item, and has to have been given all of them, once each, in each
+table that is written; a comparison has to find what was planted.
 
     python -m benchmarks.operations WAY ITEMS      for an endpoint named by AWS_ENDPOINT_URL
 """
@@ -12,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +23,16 @@ from rich.table import Table
 
 from benchmarks.processes import Served, ask, serving
 from benchmarks.spent import Clock
+from benchmarks.two_tables_endpoint import CREATED_AT
 from operations.backfill.plan import backfill
 from operations.deployed_tables import DeployedTables
 from operations.execution.pace import Pace
+from operations.recovery.table.order import TableOrder
+from operations.recovery.table.plan import plan_table
+from operations.recovery.table.restore import restore_table
 from operations.replica.compare import compare
 from operations.replica.discrepancies import DiscrepancyKind
+from reports.states.watermark import Basis, Watermark
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -40,6 +47,10 @@ _CHECKED_ITEMS = 2_000
 _WARM_UP_ITEMS = 50
 # What is planted does not move, so there is nothing to wait for.
 _PATIENCE_S = 0.2
+# A minute after all changes, and so long ago that the history is read and no table rewound.
+_RESTORED_AT = datetime.fromtimestamp(CREATED_AT, UTC) + timedelta(minutes=1)
+# What each operation fills.
+_WRITTEN = {"backfill": ("history", "replica"), "compare": (), "restore": ("restored",)}
 
 
 @dataclass(frozen=True)
@@ -79,7 +90,7 @@ def measure(most: int = _MOST) -> dict[str, list[dict[str, Any]]]:
     for delay_ms in _DELAYS_MS:
         with serving("benchmarks.two_tables_endpoint", str(delay_ms)) as endpoint:
             _check(endpoint)
-            for operation in ("backfill", "compare"):
+            for operation in _WRITTEN:
                 speed.append(_run(endpoint, operation, "plain", delay_ms, _PLAIN_ITEMS[delay_ms]))
                 sizes = (_ITEMS,) if delay_ms else (_FEW, _ITEMS, most)
                 ours = [_run(endpoint, operation, "itemtrail", delay_ms, items) for items in sizes]
@@ -97,7 +108,7 @@ def show(figures: dict[str, list[dict[str, Any]]], console: Console) -> None:
     plain = {
         (figure.operation, figure.delay_ms): figure for figure in speed if figure.way == "plain"
     }
-    table = Table(title="Backfill and compare, beside a scan and then item by item")
+    table = Table(title="Whole tables, beside a scan and then item by item")
     for name in ("delay", "operation", "way", "items", "items/s", "times plain", "calls/item"):
         table.add_column(name, justify="left" if name in ("operation", "way") else "right")
     table.add_column("CPU µs/item", justify="right")
@@ -137,10 +148,9 @@ def _run(endpoint: Served, operation: str, way: str, delay_ms: int, items: int) 
     with Console(stderr=True).status(words):
         answer = ask("benchmarks.operations", f"{way} {operation}", str(items), url=endpoint.url)
     counts = endpoint.counts()
-    if operation == "backfill":
-        for table in ("history", "replica"):
-            _, _, different = counts[f"{table}-{items}"]
-            _require(different, items, f"{words}: items written to the {table}")
+    for table in _WRITTEN[operation]:
+        _, _, different = counts[f"{table}-{items}"]
+        _require(different, items, f"{words}: items written to {table}")
     _require(answer["looked_at"], items, f"{words}: items looked at")
     _require(answer["differing"], [], f"{words}: differences")
     requests = sum(
@@ -190,6 +200,27 @@ def _compared(items: int, replica: str = "replica") -> tuple[int, list[int]]:
     return summary.looked_at, [int(difference.keys["Id"]["N"]) for difference in differences]
 
 
+def _restored(items: int) -> tuple[int, list[int]]:
+    deployment, pace = _deployment(items, history="recorded"), Pace()
+    deployment.declared = Watermark(pace.machine.now(), Basis.DECLARED, "by the benchmark")
+    order = TableOrder(f"restored-{items}", _RESTORED_AT)
+    restored = restore_table(
+        deployment, plan_table(deployment, order, pace=pace), apply=True, pace=pace
+    )
+    _require((restored.is_clean, restored.notes), (True, ()), "a restore, and what is amiss of it")
+    return restored.items, []
+
+
+def _plainly_restored(items: int) -> tuple[int, list[int]]:
+    """Of what the source has now, without a look at the history: no restore could do with less."""
+    client = boto3.client("dynamodb")
+    done = 0
+    for item in _scanned(client, items):
+        done += 1
+        client.put_item(TableName=f"restored-{items}", Item=item)
+    return done, []
+
+
 def _plainly_backfilled(items: int) -> tuple[int, list[int]]:
     client = boto3.client("dynamodb")
     done = 0
@@ -227,12 +258,12 @@ def _scanned(client: "DynamoDBClient", items: int) -> Iterator[Any]:
     return (item for page in pages for item in page["Items"])
 
 
-def _deployment(items: int, replica: str = "replica") -> DeployedTables:
+def _deployment(items: int, replica: str = "replica", history: str = "history") -> DeployedTables:
     return DeployedTables(
         f"source-{items}",
         boto3.Session(),
         endpoint_url=os.environ["AWS_ENDPOINT_URL"],
-        history_table=f"history-{items}",
+        history_table=f"{history}-{items}",
         time_shards=4,
         overflow_bucket="overflow",
         replica_table=f"{replica}-{items}",
@@ -242,9 +273,11 @@ def _deployment(items: int, replica: str = "replica") -> DeployedTables:
 _WAYS: dict[str, Callable[[int], tuple[int, list[int]]]] = {
     "itemtrail backfill": _backfilled,
     "itemtrail compare": _compared,
+    "itemtrail restore": _restored,
     "itemtrail find": lambda items: _compared(items, "differing"),
     "plain backfill": _plainly_backfilled,
     "plain compare": _plainly_compared,
+    "plain restore": _plainly_restored,
     "plain find": lambda items: _plainly_compared(items, "differing"),
 }
 

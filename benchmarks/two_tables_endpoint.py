@@ -1,15 +1,17 @@
 """A source, its replica and an empty history, of any size, that cost the machine next to nothing.
 
 How many items a table has is in its name: `source-20000`, `replica-20000`, `history-20000`, and
-`differing-20000`, a replica in which the item in the middle is another one. Items are made when
-they are asked for. Writes are looked at, counted and forgotten: what is not the source's item is
-refused, and so is a history row written twice. Runs as a process of its own, so that its work is
-not counted as the client's:
+`differing-20000`, a replica in which the item in the middle is another one. `recorded-20000` is a
+history that has the last change of each item, long ago, and `restored-20000` a table that is not
+there before it is made. Items and rows are made when they are asked for. Writes are looked at,
+counted and forgotten: what is not the source's item is refused, and so is a history row written
+twice. Runs as a process of its own, so that its work is not counted as the client's:
 
     python -m benchmarks.two_tables_endpoint DELAY_MS
 """
 
 import asyncio
+import base64
 import json
 import re
 import sys
@@ -21,8 +23,16 @@ from typing import Any
 from benchmarks.endpoint import Endpoint, RefusedError, serve
 from benchmarks.writers import record
 from stream_core.attribute_values import Item, item_size
+from stream_core.change import read_record
+from stream_core.history_row import ID, SORT_KEY, HistoryRow
 
-_NAMES = re.compile(r"(source|replica|differing|history)-(\d+)")
+_NAMES = re.compile(r"(source|replica|differing|history|recorded|restored)-(\d+)")
+_HISTORIES = ("history", "recorded")
+_ARN = "arn:aws:dynamodb:us-east-1:123456789012:table/"
+_STREAM = f"{_ARN}source-%d/stream/2026-11-25T00:00:00.000"
+_SHARDS = 4
+CREATED_AT: float = record(0)["dynamodb"]["ApproximateCreationDateTime"]
+"""When the tables were made, and all items changed, in seconds of Unix time."""
 _INSERT = re.compile(r'INSERT INTO "([\w-]+)" VALUE \{.*\}')
 _FIELD = re.compile(r"'(\w+)': \?")
 # Developer Guide, Scan; API reference, BatchGetItem, BatchWriteItem and BatchExecuteStatement.
@@ -40,6 +50,19 @@ _ITEM = json.dumps(image(_NUMBER)).replace("%", "%%").replace(str(_NUMBER), "%(n
 _ITEMS_A_PAGE = _PAGE_BYTES // item_size(image(_NUMBER))
 
 
+def row(items: int, number: int) -> Item:
+    """The row of the change that made an item what it is, as it is on the wire."""
+    change = read_record(record(number), _STREAM % items)
+    stored = HistoryRow.from_change(change).to_item(_SHARDS)
+    return {**stored, "Digest": {"B": base64.b64encode(stored["Digest"]["B"]).decode()}}
+
+
+_ROW_NAMES = (ID, SORT_KEY, "EventName")
+_SEQUENCE = int(record(0)["dynamodb"]["SequenceNumber"])
+_PLACE = json.dumps({name: row(1, 0)[name] for name in _ROW_NAMES}).replace("%", "%%")
+_PLACE = _PLACE.replace('"0"', '"%(number)d"').replace(str(_SEQUENCE), "%(sequence)d")
+
+
 @dataclass
 class Table:
     """A table, and what was asked of it since it was last looked at."""
@@ -49,6 +72,7 @@ class Table:
     items: int
     requests: int = 0
     taken: int = 0
+    tags: list[dict[str, str]] | None = None
 
     def __post_init__(self) -> None:
         self.written = bytearray(self.items)
@@ -57,11 +81,14 @@ class Table:
         """Requests, items read or written, and different items written; begins anew."""
         counts = [self.requests, self.taken, sum(self.written)]
         self.requests = self.taken = 0
+        self.tags = None
         self.written = bytearray(self.items)
         return counts
 
     def text(self, number: int) -> str:
         """An item's JSON."""
+        if self.kind == "recorded":
+            return json.dumps(row(self.items, number))
         if self.kind == "differing" and number == self.items // 2:
             return json.dumps(image(number) | {"Salary": {"N": "1"}})
         return _ITEM % {"number": number}
@@ -101,6 +128,12 @@ class Answers:
             "putitem": self._put,
             "batchwriteitem": self._put_batch,
             "batchexecutestatement": self._insert,
+            "createtable": self._create,
+            "listtagsofresource": self._tags,
+            # What is switched on once a table is filled costs a call each.
+            "tagresource": lambda _: "{}",
+            "updatetable": lambda _: "{}",
+            "updatecontinuousbackups": lambda _: "{}",
             "counts": self._counts,
         }
 
@@ -134,15 +167,16 @@ class Answers:
 
     def _describe(self, request: dict[str, Any]) -> str:
         table = self._table(request["TableName"])
-        arn = f"arn:aws:dynamodb:us-east-1:123456789012:table/{table.name}"
+        if table.kind == "restored" and table.tags is None:
+            raise RefusedError("ResourceNotFoundException", "Requested resource not found")
         keys = {"Id": "N"}
-        if table.kind == "history":
+        if table.kind in _HISTORIES:
             keys = {"Id": "S", "ApproximateCreationDateTime": "S"}
         described = {
             "TableName": table.name,
-            "TableArn": arn,
+            "TableArn": f"{_ARN}{table.name}",
             "TableStatus": "ACTIVE",
-            "CreationDateTime": 1764000000.0,
+            "CreationDateTime": CREATED_AT,
             "ItemCount": 0 if table.kind == "history" else table.items,
             "KeySchema": [
                 {"AttributeName": name, "KeyType": kind}
@@ -152,28 +186,41 @@ class Answers:
                 {"AttributeName": name, "AttributeType": tag} for name, tag in keys.items()
             ],
             "StreamSpecification": {"StreamEnabled": True},
-            "LatestStreamArn": f"{arn}/stream/2026-11-25T00:00:00.000",
+            "LatestStreamArn": _STREAM % table.items,
+            "BillingModeSummary": {"BillingMode": "PAY_PER_REQUEST"},
         }
         return json.dumps({"Table": described})
 
+    def _create(self, request: dict[str, Any]) -> str:
+        self._table(request["TableName"]).tags = request["Tags"]
+        return self._describe(request)
+
+    def _tags(self, request: dict[str, Any]) -> str:
+        table = self._table(request["ResourceArn"].rpartition("/")[2])
+        return json.dumps({"Tags": table.tags or []})
+
     def _scan(self, request: dict[str, Any]) -> str:
         table = self._table(request["TableName"])
+        if "IndexName" in request:
+            # Of the time that is asked for, the last minutes, there is nothing.
+            return '{"Items":[],"Count":0,"ScannedCount":0}'
         segment, segments = request.get("Segment", 0), request.get("TotalSegments", 1)
         begin, end = (table.items * boundary // segments for boundary in (segment, segment + 1))
         if start := request.get("ExclusiveStartKey"):
-            begin = int(start["Id"]["N"]) + 1
+            begin = int(start["Id"]["S" if table.kind in _HISTORIES else "N"]) + 1
         most = min(request.get("Limit", _ITEMS_A_PAGE), _ITEMS_A_PAGE)
         last = min(begin + most, end)
         table.taken += last - begin
         page = ",".join(_read(table, number, request) for number in range(begin, last))
         # Whether more follow is not looked at when the limit ends a page.
         more = last < end or last - begin == most
-        rest = f',"LastEvaluatedKey":{{"Id":{{"N":"{last - 1}"}}}}' if more else ""
+        tag = "S" if table.kind in _HISTORIES else "N"
+        rest = f',"LastEvaluatedKey":{{"Id":{{"{tag}":"{last - 1}"}}}}' if more else ""
         return f'{{"Items":[{page}],"Count":{last - begin},"ScannedCount":{last - begin}{rest}}}'
 
     def _query(self, request: dict[str, Any]) -> str:
-        if self._table(request["TableName"]).kind != "history":
-            raise _invalid("the benchmark's endpoint answers only queries of an empty history")
+        if self._table(request["TableName"]).kind not in _HISTORIES:
+            raise _invalid("the benchmark's endpoint answers only queries of control rows")
         return '{"Items":[],"Count":0,"ScannedCount":0}'
 
     def _get(self, request: dict[str, Any]) -> str:
@@ -225,7 +272,9 @@ class TwoTablesEndpoint(Endpoint):
 
 
 def _read(table: Table, number: int, request: dict[str, Any]) -> str:
-    # Only keys are ever projected.
+    # Only keys are ever projected, and of a history what kind of change it was.
+    if "ProjectionExpression" in request and table.kind == "recorded":
+        return _PLACE % {"number": number, "sequence": _SEQUENCE + number}
     if "ProjectionExpression" in request:
         return f'{{"Id":{{"N":"{number}"}}}}'
     return table.text(number)
@@ -233,7 +282,7 @@ def _read(table: Table, number: int, request: dict[str, Any]) -> str:
 
 def _existing(table: Table, keys: list[Item], request: dict[str, Any]) -> Iterator[str]:
     for key in keys:
-        number = int(key["Id"]["N"])
+        number = int(key["Id"]["S" if table.kind in _HISTORIES else "N"])
         if 0 <= number < table.items:
             table.taken += 1
             yield _read(table, number, request)

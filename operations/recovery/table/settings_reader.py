@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # API reference, TagResource: AWS's own tags begin so; a table has at most 50 others.
 _AWS_TAGS, _MOST_TAGS = "aws:", 50
+# What this program's own tags say is true of the source alone.
+_NOT_COPIED = (_AWS_TAGS, f"{TAG.partition(':')[0]}:")
 # Developer Guide, "Warm throughput": what a new table on demand has anyway.
 _USUAL_READS, _USUAL_WRITES = 12_000, 4_000
 _ON = frozenset({"ENABLED", "ENABLING"})
@@ -50,9 +52,8 @@ def _tags(
     except (ClientError, BotoCoreError) as error:
         left_out += _unread("tags", error)
         return []
-    own = {name: value for name, value in tags.items() if not name.startswith(_AWS_TAGS)}
-    own.pop(TAG, None)
-    if taken := sorted(tags.keys() - own.keys() - {TAG}):
+    own = {name: tags[name] for name in tags if not name.startswith(_NOT_COPIED)}
+    if taken := sorted(name for name in tags if name.startswith(_AWS_TAGS)):
         left_out.append(f"tags of AWS's own: {', '.join(taken)}")
     # One place is for the tag that says what was begun.
     names = list(own)

@@ -238,8 +238,8 @@ def test_what_may_not_be_read_is_named():
     ]
 
 
-def test_tags_of_all_pages_are_taken_over_but_those_of_aws_and_of_a_restore():
-    """Nobody may set the former, and the latter is of the source's own past."""
+def test_tags_of_all_pages_are_taken_over_but_those_of_aws_and_of_this_program():
+    """Nobody may set the former, and what the latter say is true of the source alone."""
     pages = [
         {"Tags": [{"Key": "team", "Value": "a"}, {"Key": "aws:x", "Value": "1"}], "NextToken": "n"},
         {"Tags": [{"Key": "cost", "Value": "b"}, {"Key": "itemtrail:restore", "Value": "c"}]},
