@@ -7,6 +7,7 @@ from pathlib import Path
 
 from reports.exports.export import Export, ExportKind
 from stream_core.attribute_values import Item, same_item
+from stream_core.control_row import OWN_PREFIX
 from stream_core.errors import IntegrityError
 from stream_core.history_row import SORT_KEY
 from warehouse.dataset.manifest import DataFile, Dataset
@@ -88,6 +89,9 @@ def later_wholes(dataset: Dataset, export: Export) -> bool:
 def with_controls(dataset: Dataset, export: Export, shown: Iterable[Item]) -> tuple[Item, ...]:
     """The control rows of a dataset with those that an export shows.
 
+    What runs announced of single items is left out: no answer of a dataset rests on it, and a large
+    undo has more of it than all the rest of a manifest.
+
     Args:
         dataset: as `extended` by the export.
         export: that shows them.
@@ -96,23 +100,27 @@ def with_controls(dataset: Dataset, export: Export, shown: Iterable[Item]) -> tu
     Raises:
         IntegrityError: one was written again or removed.
     """
-    known = {item[SORT_KEY]["S"]: item for item in dataset.controls}
-    names = set()
-    for item in shown:
-        name = item[SORT_KEY]["S"]
-        names.add(name)
+    known = _by_name(dataset.controls)
+    rows = _by_name(shown)
+    for name, item in rows.items():
         if not same_item(known.setdefault(name, item), item):
             raise IntegrityError(
                 f"{export.arn} shows another control row {name} than the dataset has: it was "
                 "written again; find out who did it"
             )
     is_last = export.time == dataset.complete_until
-    if export.kind is ExportKind.FULL and is_last and (lost := known.keys() - names):
+    if export.kind is ExportKind.FULL and is_last and (lost := known.keys() - rows.keys()):
         raise IntegrityError(
             f"{export.arn} does not show the control row {min(lost)}, which the dataset has: it "
             "was removed from the table; find out who did it"
         )
     return tuple(known[name] for name in sorted(known))
+
+
+def _by_name(controls: Iterable[Item]) -> dict[str, Item]:
+    """Control rows by their place, but for announcements."""
+    named = ((item[SORT_KEY]["S"], item) for item in controls)
+    return {name: item for name, item in named if not name.startswith(OWN_PREFIX)}
 
 
 def _require_same_table(dataset: Dataset, export: Export) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from reports.exports.export_folder import ExportError
 from stream_core.change import EventName
-from stream_core.control_row import BackfillMark, TableLife
+from stream_core.control_row import BackfillMark, OwnWrite, TableLife, item_hash
 from stream_core.errors import IntegrityError, ItemtrailError
 from stream_core.history_row import HistoryRow
 from stream_core.item_id import key_digest
@@ -1101,6 +1101,21 @@ def test_a_control_row_that_was_written_again_or_removed_is_an_alarm(archive):
     archive.ingest(archive.incremental([], 0, 1))
     archive.ingest(archive.full(ROWS, at=-1))
     assert archive.open().controls == (MARK.to_item(),)
+
+
+def test_what_runs_announced_of_items_is_in_no_manifest(archive):
+    """Nor what an earlier version kept of it: ten thousand are more than all the rest."""
+    announced = [
+        OwnWrite("0123456789ab", n, item_hash(str(n)), None, None, day(-1), STREAM).to_item()
+        for n in range(3)
+    ]
+    archive.ingest(archive.full([*ROWS, MARK.to_item(), *announced]))
+    first = archive.open()
+    replace(first, controls=(*announced[:1], MARK.to_item())).save()
+
+    archive.ingest(archive.full([*ROWS, MARK.to_item(), *announced[1:]], at=1))
+
+    assert first.controls == archive.open().controls == (MARK.to_item(),)
 
 
 def test_an_altered_control_row_is_refused(filled):
