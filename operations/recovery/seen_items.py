@@ -7,10 +7,10 @@ The index may lag behind the table. What it does not show yet is as if it were n
 no plan rests on that: an item is asked itself, by a consistent Query, unless its bad changes are
 among the rows, each row begins with what the one before left, and the last one left what the item
 is now. So what was missed can only be changes that led back to where they began. If these were the
-last ones, the plan is the one of a moment before them, and a plan has to bear what is written after
-it. If another that is seen followed them, they are old: of whoever has a row of the last minutes,
-no row is taken from the index. That it shows what the table has had for minutes, everything that
-answers by time relies on; `verify` says where it does not.
+last ones, the run finds them: before it writes an item it asks for all that came after the last row
+of its plan, consistently. If another that is seen followed them, they are old: of whoever has a row
+of the last minutes, no row is taken from the index. That it shows what the table has had for
+minutes, everything that answers by time relies on; `verify` says where it does not.
 """
 
 from collections.abc import Generator, Mapping, Sequence
