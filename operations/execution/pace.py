@@ -43,3 +43,7 @@ class Pace:
     def patience(self, usual_s: float = USUAL_PATIENCE_S) -> Patience:
         """Patience that begins now."""
         return self.machine.patience(self.wait_s(usual_s))
+
+    def at_once(self, most: int) -> int:
+        """How many items are read by one call: what fits into it, but no more than a second's."""
+        return most if self.per_second is None else max(1, min(most, int(self.per_second)))

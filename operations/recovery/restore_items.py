@@ -5,16 +5,17 @@ plan showed; an attribute that another writer adds in the same moment, which no 
 is kept, and the item is then reported as mixed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from operations.deployed_tables import DeployedTables
 from operations.execution.guard import require_followed
 from operations.execution.item_writer import WriteOutcome
+from operations.execution.live_items import live_of_each
 from operations.execution.pace import Pace
-from operations.execution.rate import Rate
 from operations.recovery.conditions import edits_at, guard_notes
 from operations.recovery.conflicts import Conflict, as_value
 from operations.recovery.expiry import TimeToLive
@@ -131,16 +132,16 @@ def plan_restore(  # noqa: PLR0913 - all that is asked for
     Raises:
         RefusedError: a table is not named; the history or the stack is another table's.
         TableNotFoundError: there is no such table.
+        NoAnswerError: the table does not answer any more.
     """
     require_followed(deployment, pace)
     distinct = {item_id(key): key for key in keys}
     plans: list[ItemPlan] = []
     now = pace.machine.now()
     time_to_live = TimeToLive(deployment.dynamodb, deployment.source_table, now)
-    planner = _Planner(
-        *(deployment.reader, at, now, allow_uncertain, time_to_live, stamps or {}), pace.rate
-    )
-    with closing(in_order(planner.plan, distinct.values())) as compared:
+    planner = _Planner(*(deployment.reader, at, now, allow_uncertain, time_to_live, stamps or {}))
+    items = _with_newest(deployment, distinct, pace)
+    with closing(items), closing(in_order(lambda item: planner.plan(*item), items)) as compared:
         for item_plan in compared:
             plans.append(item_plan)
             pace.progress("items compared", len(plans), len(distinct))
@@ -157,13 +158,10 @@ class _Planner:
     allow_uncertain: bool
     time_to_live: TimeToLive
     stamps: Stamps
-    rate: Rate
 
-    def plan(self, keys: Item) -> ItemPlan:
-        self.rate.take(1)
-        # In this order: what is recorded later was written since, or led to what the item is.
-        seen = _newest_key(self.reader, item_id(keys))
-        live = own_attributes(self.reader.live(keys))
+    def plan(self, keys: Item, image: Item | None, seen: str | None) -> ItemPlan:
+        """What would be done to an item, as it is."""
+        live = own_attributes(image)
         current = ItemState(keys, self.now, live, Certainty.EXACT, "the live item")
         try:
             evidence = self.reader.evidence(keys, self.at, self.now)
@@ -194,6 +192,25 @@ class _Planner:
             return ()
         note = self.time_to_live.note(then.image)
         return () if note is None else (note,)
+
+
+def _with_newest(
+    deployment: DeployedTables, keys: Mapping[str, Item], pace: Pace
+) -> Generator[tuple[Item, Item | None, str | None], None, None]:
+    """Each key with its item, and with the sort key of its newest row; None: there is none."""
+    newest: dict[str, str | None] = {}
+    client, table = deployment.dynamodb, deployment.source_table
+    sort_keys = in_order(partial(_newest_key, deployment.reader), keys)
+
+    def looked_up() -> Iterator[Item]:
+        for identifier, sort_key in zip(keys, sort_keys, strict=True):
+            newest[identifier] = sort_key
+            yield keys[identifier]
+
+    # In this order: what is recorded later was written since, or led to what the item is.
+    with closing(sort_keys), closing(live_of_each(client, table, looked_up(), pace)) as items:
+        for key, item in items:
+            yield key, item, newest.pop(item_id(key))
 
 
 def _newest_key(reader: RowReader, identifier: str) -> str | None:

@@ -79,9 +79,7 @@ class SeenItems:
         """
         changed = [item for item in items if item.changes]
         read = partial(self._read, self._places(changed) if self._is_many(changed) else None)
-        # No more at once than a second's worth.
-        most = min(MOST_A_CALL, int(self.pace.per_second or MOST_A_CALL) or 1)
-        with closing(in_order(read, chunked(items, most))) as portions:
+        with closing(in_order(read, chunked(items, self.pace.at_once(MOST_A_CALL)))) as portions:
             for portion in portions:
                 yield from portion
 

@@ -612,3 +612,28 @@ def test_an_item_is_not_deleted_for_a_time_of_which_nothing_is_known(world):
     assert plan.then.certainty is Certainty.UNKNOWN
     assert "nothing tells that it was not there" in plan.refusal
     assert not plan.is_in_plan
+
+
+def test_many_items_are_read_a_hundred_a_call(world):
+    """As they are; their histories by a few calls each."""
+    names = [str(n) for n in range(101)]
+    for name in names:
+        world.put(item(name, N=number(1)))
+    world.racing.steps.clear()
+
+    plans = world.plans(keys=[{"Id": text(name)} for name in names])
+
+    assert [plan.now.image["Id"]["S"] for plan in plans] == names
+    assert world.racing.steps.count("batch_get_item") == 2
+
+
+def test_what_is_recorded_while_an_item_is_looked_at_was_written_since(world):
+    """The newest row is looked up before the item is read: the plan rests on nothing later."""
+    world.other_writer("1", ada())
+    (first,) = world.rows("1")
+    world.racing.script("batch_get_item", lambda: world.other_writer("1", eve()))
+
+    (plan,) = world.plans(30)
+
+    assert plan.seen == first.sort_key
+    assert plan.now.image == eve()
