@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from operations.execution.announcer import Announcer
-from operations.execution.decision import Write
+from operations.execution.decision import MAY_BE_WRITTEN, Write
 from operations.execution.item_writer import WriteOutcome
 from operations.execution.journal import RunJournal
 from operations.execution.moments import Moments
 from operations.execution.plan_file import PlanItem
 from operations.execution.service_clock import ServiceClock
 from reports.access.row_reader import RowReader
-from reports.states.own_writes import state_digest
+from reports.states.own_writes import LATEST, state_digest
+from reports.states.watermark import NoWatermark
 from stream_core.control_row import OwnWrite, item_hash
 from stream_core.history_row import HistoryRow, time_text
 from stream_core.item_id import item_id
@@ -25,6 +26,10 @@ from stream_core.retry import Patience
 _ROUNDING = timedelta(seconds=2)
 # API reference, TransactWriteItems: a token is known for ten minutes after its request.
 _TOKEN_LASTS = timedelta(minutes=10)
+_NEVER_KNOWN = (
+    "this run may have written it, and nothing tells up to when the history is complete: give "
+    "--recorded-until where you know it, or make the plan anew after {}"
+)
 _CLOCK_ERROR = timedelta(seconds=30)
 # A repeat is tried for some time itself.
 _REPEATABLE = timedelta(minutes=8)
@@ -106,6 +111,12 @@ class Attempts:
         is_long_ago = ended < self.clock.earliest()
         return not (is_long_ago and self.reader.watermark.covers(ended))
 
+    def doubt(self, attempt: OwnWrite) -> str:
+        """Why an item is left alone that may have been written, and what ends that."""
+        if isinstance(self.reader.watermark, NoWatermark) and not self.is_repeatable(attempt):
+            return _NEVER_KNOWN.format(time_text(attempt.at + LATEST))
+        return MAY_BE_WRITTEN
+
     def is_still_known(self, attempt: OwnWrite) -> bool:
         """Whether the service surely knows a request by the name of an attempt, if it had one."""
         return self.clock.latest() - attempt.at < _TOKEN_LASTS - _CLOCK_ERROR
@@ -117,6 +128,11 @@ class Attempts:
     def is_stale(self, attempt: OwnWrite) -> bool:
         """Whether a write would come too long after its announcement to be known by it."""
         return self.clock.earliest() - attempt.at > _ANNOUNCED_ANEW_AFTER
+
+
+def name_of(attempt: OwnWrite) -> str:
+    """What tells a write from all others, and is the same when it is repeated."""
+    return f"{attempt.run}/{attempt.number}/{time_text(attempt.at)}"
 
 
 def latest_of(attempts: Iterable[OwnWrite]) -> OwnWrite:

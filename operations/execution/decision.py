@@ -121,7 +121,7 @@ def decide(
 
 
 def after_attempt(
-    item: PlanItem, step: Write, attempt: OwnWrite, *, is_repeatable: bool
+    item: PlanItem, step: Write, attempt: OwnWrite, doubt: str, *, is_repeatable: bool
 ) -> Write | Decided:
     """What is to be done with an item that was perhaps written already, and set back since.
 
@@ -131,13 +131,14 @@ def after_attempt(
         item: the item of the plan.
         step: what would be done, had there been no attempt.
         attempt: the latest one, of which nothing shows what it came to.
+        doubt: why it is left alone, where it cannot be repeated.
         is_repeatable: whether the service still knows a request by the attempt's name.
     """
     states = own_digest(step.before), own_digest(step.after)
     if is_repeatable and states == (attempt.before, attempt.after):
         return replace(step, repeats=attempt.at)
     conflicts = conflicts_of_plan(item, step.before)
-    return Decided(WriteOutcome.CONFLICT, MAY_BE_WRITTEN, conflicts, needs_proof=True)
+    return Decided(WriteOutcome.CONFLICT, doubt, conflicts, needs_proof=True)
 
 
 def taken_at_least(item: PlanItem, attempts: Iterable[OwnWrite]) -> Item | None:

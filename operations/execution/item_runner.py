@@ -8,7 +8,7 @@ from itertools import chain
 
 from operations.deployed_tables import DeployedTables
 from operations.errors import RunEndedError
-from operations.execution.attempts import Attempts, latest_of
+from operations.execution.attempts import Attempts, latest_of, name_of
 from operations.execution.decision import (
     Decided,
     PlanTerms,
@@ -35,7 +35,6 @@ from reports.access.parallel import in_order
 from stream_core.attribute_values import Item, own_attributes
 from stream_core.control_row import OwnWrite
 from stream_core.errors import IntegrityError
-from stream_core.history_row import time_text
 from stream_core.item_id import item_id
 
 # Another writer may be in the way more than once.
@@ -224,7 +223,8 @@ class ItemRunner:
             repeat = Write(item.edits, seen, None, repeats=latest.at)
             return repeat if _takes_all(item, repeat) else step
         is_named = not is_guarded_in_part(item.keys, step.edits, step.before, step.after)
-        return after_attempt(item, step, latest, is_repeatable=is_fresh and is_named)
+        doubt = self.attempts.doubt(latest)
+        return after_attempt(item, step, latest, doubt, is_repeatable=is_fresh and is_named)
 
     def _settled(
         self, item: PlanItem, step: Write | Decided, attempt: OwnWrite | None
@@ -283,7 +283,7 @@ class ItemRunner:
             step.edits,
             step.before,
             step.after,
-            f"{attempt.run}/{attempt.number}/{time_text(attempt.at)}",
+            name_of(attempt),
             guards_rest=guards_rest,
             tells_rest=self.terms.is_strict,
             is_repeat=step.repeats is not None,

@@ -141,7 +141,7 @@ class ItemWriter:
         try:
             action = update_request(keys, write.edits, before if write.guards_rest else {})
         except UnwritableError:
-            return self._replace(keys, before, after)
+            return self._replace(write, before, after)
         written = self._transact("Update", action, write, lambda item: has_all(item, write.edits))
         reports_rest = write.tells_rest and written.outcome is WriteOutcome.WRITTEN
         return self._with_the_rest(write) if reports_rest else written
@@ -187,15 +187,21 @@ class ItemWriter:
             return None
         return WriteResult(WriteOutcome.REFUSED, reason=f"the table answers {code}")
 
-    def put_back(self, keys: Item, taken: Item, put: dict[str, Any] | None = None) -> WriteResult:
+    def put_back(
+        self, keys: Item, taken: Item, name: str, put: dict[str, Any] | None = None
+    ) -> WriteResult:
         """Make up for a write that took more away than was seen.
 
         Args:
             keys: the item's key.
             taken: the item as it was before the write.
+            name: the name of that write: to put back what it took has a name, too.
             put: what to put it back with; by default where there is no item.
         """
-        restored = self._put(keys, put or put_request(keys, taken), taken)
+        own = own_attributes(taken)
+        write = ItemWrite(keys, (), None, own, f"{name}/back")
+        action = put or put_request(keys, taken)
+        restored = self._transact("Put", action, write, lambda item: same_item(item, own))
         if restored.outcome in (WriteOutcome.WRITTEN, WriteOutcome.UNNEEDED):
             back = "it was changed at the same moment, and was put back with that change"
             return WriteResult(WriteOutcome.CONFLICT, restored.item, back)
@@ -262,10 +268,11 @@ class ItemWriter:
         deleted = answer.get("Attributes")
         if same_item(own_attributes(deleted), seen):
             return WriteResult(WriteOutcome.WRITTEN)
-        return self.put_back(write.keys, deleted)
+        return self.put_back(write.keys, deleted, write.name)
 
-    def _replace(self, keys: Item, before: Item, after: Item) -> WriteResult:
+    def _replace(self, write: ItemWrite, before: Item, after: Item) -> WriteResult:
         """Put an item in the place of another: where no update can express so much."""
+        keys = write.keys
         action = replace_request(keys, before, after)
         answer = self._send(
             partial(_unrepeated, self.client.put_item),
@@ -278,14 +285,8 @@ class ItemWriter:
         replaced = answer.get("Attributes")
         if same_item(own_attributes(replaced), before):
             return WriteResult(WriteOutcome.WRITTEN, after)
-        return self.put_back(keys, replaced, replace_request(keys, after, replaced))
-
-    def _put(self, keys: Item, action: dict[str, Any], image: Item) -> WriteResult:
-        answer = self._send(self.client.put_item, TableName=self.table, **action)
-        own = own_attributes(image)
-        if isinstance(answer, WriteResult):
-            return self._judged(keys, answer, lambda item: same_item(item, own))
-        return WriteResult(WriteOutcome.WRITTEN, own)
+        put = replace_request(keys, after, replaced)
+        return self.put_back(keys, replaced, write.name, put)
 
     def _judged(
         self, keys: Item, answer: WriteResult, is_as_wanted: Callable[[Item | None], bool]

@@ -294,6 +294,25 @@ def test_an_attempt_of_long_ago_counts_as_not_made_if_the_history_is_complete(wo
     assert world.writes["1"] == is_complete
 
 
+def test_a_write_of_long_ago_that_nothing_can_show_says_what_ends_that(world):
+    """Without a watermark it may always be on its way: a declaration, or a new plan."""
+    plan = planned(world, "1")
+    world.racing.script("transact_write_items", world.racing._die)
+    with suppress(Killed):
+        outcomes(a_run(world, plan))
+    world.revive()
+    world.later(minutes=30)
+    watermark = world.deployment.reader.watermark
+    world.deployment.reader.watermark = NoWatermark()
+
+    (one,) = a_run(world, plan).results()
+    assert "--recorded-until" in one.reason
+    assert "or make the plan anew after" in one.reason
+
+    world.deployment.reader.watermark = watermark
+    assert outcomes(a_run(world, plan)) == {"1": "written"}
+
+
 def test_a_request_that_arrives_after_its_run_was_resumed_changes_nothing(world):
     """It was under way when its process was killed."""
     plan, arriving = planned(world, "1"), []
@@ -705,6 +724,64 @@ def test_a_plain_request_whose_answer_is_lost_is_not_made_again(world, operation
 
     assert world.item("2") == (wide(BAD) if is_anew else wanted)
     assert world.writes["2"] == 1
+
+
+def test_a_lost_replace_that_took_more_is_told_when_the_history_shows_it(world):
+    """It is no longer waited for, nor called clean."""
+    world.store(wide(BAD), "2")
+    plan = plan_of(("2", wide(BAD), wide(GOOD)))
+    theirs = wide(BAD) | {"Theirs": number(1)}
+    world.racing.script("put_item", lambda: world.other_writer("2", theirs))
+    world.is_late = True
+    send = world.racing._call
+
+    def lose(name, real, request):
+        answer = send(name, real, request)
+        if name == "put_item":
+            raise read_timeout()
+        return answer
+
+    world.racing._call = lose
+    (one,) = a_run(world, plan).results()
+    assert "not in the history yet" in one.reason
+    world.deliver()
+
+    for _ in range(2):
+        (one,) = a_run(world, plan).results()
+        assert one.outcome is WriteOutcome.CONFLICT
+        assert "replaced with more in it than the plan saw" in one.reason
+    assert world.writes["2"] == 1
+
+
+def test_what_the_history_surely_does_not_show_is_anothers_doing(world):
+    """The item is as was wanted, and the run ends."""
+    world.store(wide(BAD), "2")
+    plan = plan_of(("2", wide(BAD), None))
+    world.racing.script("delete_item", read_timeout())
+    assert results(a_run(world, plan))["2"].outcome is WriteOutcome.UNSENT
+    world.other_writer("2", item("2", V=GOOD))
+    world.other_writer("2", None)
+    world.later(minutes=30)
+
+    (one,) = a_run(world, plan).results()
+
+    assert (one.outcome, one.is_clean) == (WriteOutcome.UNNEEDED, True)
+
+
+def test_what_was_put_back_is_put_back_once(world):
+    """The answer to that is lost, and another writer deletes the item before the repeat."""
+    plan = planned(world, "2")
+    theirs = item("2", V=BAD, Theirs=number(1))
+    world.racing.script(
+        "transact_write_items",
+        lambda: world.other_writer("2", theirs),
+        LostAnswer(read_timeout(), lambda: world.other_writer("2", None)),
+    )
+
+    (one,) = a_run(world, plan).results()
+
+    assert one.outcome is WriteOutcome.CONFLICT
+    assert world.item("2") is None
 
 
 def test_the_journal_is_where_the_command_is_run(world, monkeypatch):

@@ -333,8 +333,9 @@ def test_a_delete_takes_nothing_along(world, is_seen):
 def test_an_item_that_cannot_be_put_back_is_told(world):
     """Somebody has put another in its place: theirs stays, and the history has the rest."""
     world.live(None, ada())
-    world.racing.script("transact_write_items", lambda: world.add("Theirs"))
-    world.racing.script("put_item", lambda: world.put(eve()))
+    world.racing.script(
+        "transact_write_items", lambda: world.add("Theirs"), lambda: world.put(eve())
+    )
 
     (one,) = world.restore().items
 
@@ -447,7 +448,8 @@ class TestMoreThanAnUpdateCanExpress:
         world.live(before, after)
         third = before | {"Third": number(3), "attribute 0": number(3)}
         third |= {"Last": number(3)}
-        world.racing.script("put_item", lambda: world.add("Theirs"), lambda: world.put(third))
+        world.racing.script("put_item", lambda: world.add("Theirs"))
+        world.racing.script("transact_write_items", lambda: world.put(third))
 
         (one,) = world.restore().items
 
@@ -458,7 +460,8 @@ class TestMoreThanAnUpdateCanExpress:
     def test_what_may_not_have_been_put_back_is_unsent(self, world, before, after):
         """Which of the two states is there is not known: it is no conflict that was settled."""
         world.live(before, after)
-        world.racing.script("put_item", lambda: world.add("Theirs"), DENIED)
+        world.racing.script("put_item", lambda: world.add("Theirs"))
+        world.racing.script("transact_write_items", DENIED)
 
         (one,) = world.restore().items
 
