@@ -292,12 +292,17 @@ def test_a_batch_is_one_log_line_and_its_metrics(aws, capsys):
 
     log, metrics = lines(capsys.readouterr().out)
     assert (log["level"], log["message"], log["service"]) == ("WARNING", "batch", SERVICE)
-    assert log["counts"] == {"RecordsRead": 4, "RowsWritten": 2, "Quarantined": 1}
+    assert log["counts"] == {
+        "RecordsRead": 4,
+        "RowsWritten": 2,
+        "Quarantined": 1,
+        "Unstored": 1,
+    }
     assert log["errors"] == {"NewImage has another key than Keys": 1, "ThrottlingError": 1}
     assert log["unstored"] == 1
     assert log["first_unstored"] == records[2]["dynamodb"]["SequenceNumber"]
     assert metrics["RowsWritten"] == [2.0]
-    assert metrics["Quarantined"] == [1.0]
+    assert metrics["Quarantined"] == metrics["Unstored"] == [1.0]
     assert metrics["HistoryLagMs"][0] > 0
     assert metrics["service"] == SERVICE
     (directive,) = metrics["_aws"]["CloudWatchMetrics"]
