@@ -12,6 +12,7 @@ import boto3
 from reports.deployment.doctor import examine
 from reports.deployment.stack import Stack
 from reports.deployment.status import read_status
+from stream_core.item_id import CONTROL_ID
 from tests.eventually import eventually
 from tests.factories import lambda_form, sets_sorted
 
@@ -135,7 +136,7 @@ class DeployedStack:
     def recorded(self):
         """Ids of the items of all history rows, one for each row."""
         rows = scan(self.dynamodb, self.outputs["HistoryTableName"])
-        return sorted(int(row["Id"]["S"]) for row in rows)
+        return sorted(int(row["Id"]["S"]) for row in rows if row["Id"]["S"] != CONTROL_ID)
 
     def replicated(self):
         """Ids of the replica's items."""

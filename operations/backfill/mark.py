@@ -171,7 +171,7 @@ def recording_problem(mapping: Mapping[str, Any], stream_arn: str, started: date
     if mapping.get("StartingPosition") != "TRIM_HORIZON":
         return (
             f"{name} began at {mapping.get('StartingPosition')}, so that nothing shows which "
-            "changes it read first: deploy template.yaml, where it begins at TRIM_HORIZON"
+            "changes it read first: doctor says how to have it made anew, to begin at TRIM_HORIZON"
         )
     modified = mapping.get("LastModified")
     if modified is None or modified >= started:

@@ -140,6 +140,11 @@ def _how_to_leave_two(reader: StackReader, active: Sequence[Mapping[str, Any]]) 
 
 
 def _state(reader: StackReader, consumer: Consumer) -> Judgement:
+    if reader.stack.parameters.get("FollowStream") == "false":
+        return failed(
+            "the stack has no mappings (FollowStream=false): nothing is processed",
+            f"Have them made: {_follow(reader, 'true')}; {_bring_back(reader)}",
+        )
     try:
         mapping = reader.mapping(consumer)
     except ClientError as error:
@@ -147,9 +152,8 @@ def _state(reader: StackReader, consumer: Consumer) -> Judgement:
             raise
         return failed(
             f"the mapping {reader.stack.mapping_id(consumer)} is gone: {reason_of(error)}",
-            "CloudFormation does not notice it: remove the mapping from template.yaml, deploy, put "
-            f"it back and deploy again (sam deploy {_region(reader)} --stack-name "
-            f"{reader.stack.name}), then see what is missing: {_missed(reader, consumer)}",
+            f"CloudFormation does not notice it: {_have_made_anew(reader)}; then see what is "
+            f"missing: {_missed(reader, consumer)}",
         )
     state = mapping["State"]
     enabled = _SETTLED.get(state)
@@ -237,8 +241,8 @@ def _start(reader: StackReader, consumer: Consumer) -> Judgement:
         return passed(start)
     return failed(
         f"{start}: what changed while the mapping was made may be missing",
-        "It cannot be changed: deploy template.yaml as it is, which makes another mapping, and "
-        f"see what is missing: {_missed(reader, consumer)}",
+        "It cannot be changed, nor the mapping replaced, since a function has one for a stream: "
+        f"{_have_made_anew(reader)}; then see what is missing: {_missed(reader, consumer)}",
     )
 
 
@@ -268,6 +272,30 @@ def _missed(reader: StackReader, consumer: Consumer) -> str:
     """The command that finds what did not arrive."""
     command = "verify" if consumer is Consumer.HISTORY_WRITER else "compare"
     return f"itemtrail {command} --stack {reader.stack.name}"
+
+
+def _have_made_anew(reader: StackReader) -> str:
+    """What takes the mappings away, and then makes them: never two of them at a time."""
+    return (
+        f"have the mappings taken away ({_follow(reader, 'false')}), then made anew, to begin with "
+        f"the oldest record that the stream has ({_follow(reader, 'true')}), within 24 hours; "
+        f"{_bring_back(reader)}"
+    )
+
+
+def _follow(reader: StackReader, value: str) -> str:
+    return (
+        f"sam deploy {_region(reader)} --stack-name {reader.stack.name} "
+        f"--parameter-overrides FollowStream={value}"
+    )
+
+
+def _bring_back(reader: StackReader) -> str:
+    """What fetches the records that are too old to be given to a function."""
+    return (
+        "what is too old for them goes to the bucket: itemtrail redrive --stack "
+        f"{reader.stack.name} --apply"
+    )
 
 
 def _region(reader: StackReader) -> str:

@@ -1,6 +1,7 @@
 """Several stacks of the real template in one account, and what an update leaves in place."""
 
 import contextlib
+import json
 import shutil
 import subprocess
 import sys
@@ -191,3 +192,38 @@ def test_values_stay_where_they_are_written_down(deploy, local_stack, tmp_path):
     assert shards_after() == 2
     assert shards_after(*more, "--save-params") == 4
     assert shards_after() == 4
+
+
+def test_what_no_mapping_read_comes_back_from_the_stream(deploy, cli):
+    """A stack without its mapping: nothing is recorded until the stream itself is read.
+
+    Then the mapping is made anew, as doctor says, and reads all once more.
+    """
+    half = deploy("unfollowed", Consumers="history")
+    half.put(1)
+    _becomes(half.recorded, [1])
+    half.deploy(FollowStream="false")
+    half.put(2)
+    half.put(3)
+    advice = [one.to_do for one in half.advice() if one.check == "mapping state"]
+    redrive = ("redrive", "--from-stream", "--stack", half.name)
+
+    planned = cli(*redrive)
+    before = half.recorded()
+    applied = cli(*redrive, "--apply")
+    after = half.recorded()
+    again = cli(*redrive)
+    verified = cli("verify", "--stack", half.name)
+    half.deploy(FollowStream="true")
+    half.put(4)
+    _becomes(half.recorded, [1, 2, 3, 4])
+    doctor = json.loads(cli("doctor", "--stack", half.name)[1])
+
+    assert (planned[0], before) == (1, [1])
+    assert "2 of 3 records would be written" in planned[2]
+    assert (applied[0], after) == (0, [1, 2, 3])
+    assert again[0] == 0
+    assert verified[0] == 0, verified
+    assert "FollowStream=true" in advice[0]
+    assert [one["ok"] for one in doctor if one["check"] == "mapping state"] == [True]
+    assert cli("verify", "--stack", half.name)[0] == 0

@@ -102,6 +102,30 @@ def test_every_reference_is_to_a_resource_that_exists(case, consumers):
     assert ("ReplicaTableName" in evaluation.outputs) == (consumers != "history")
 
 
+@pytest.mark.parametrize("consumers", ["both", "history", "replica"])
+def test_without_the_stream_followed_only_what_is_about_mappings_goes(consumers):
+    """Tables, buckets, functions, roles and the other alarms stay, and nothing refers to them."""
+    given = PLAIN | {"Consumers": consumers}
+    whole = Evaluation(transformed(), given)
+    without = Evaluation(transformed(), given | {"FollowStream": "false"})
+
+    gone = {
+        name: one["Type"] for name, one in whole.resources.items() if name not in without.resources
+    }
+    kinds = {"AWS::Lambda::EventSourceMapping", "AWS::CloudWatch::Alarm"}
+    kinds |= {"AWS::CloudWatch::Dashboard", "AWS::Logs::QueryDefinition"}
+    assert set(gone.values()) == kinds
+    assert {name for name in gone if name.endswith("Mapping")} == {
+        f"{writer}Mapping"
+        for writer, other in (("HistoryWriter", "replica"), ("ReplicaWriter", "history"))
+        if consumers != other
+    }
+    assert without.resources.keys() < whole.resources.keys()
+    # IAM refuses a statement about no resource.
+    (policy,) = without.properties("ReportReaderRole")["Policies"]
+    assert all(one["Resource"] for one in policy["PolicyDocument"]["Statement"])
+
+
 # ---- Which resources and outputs there are -------------------------------------------------
 
 ALWAYS = {"QuarantineBucket", "QuarantineBucketPolicy", "ReportReaderRole", "StreamCoreLayer"}

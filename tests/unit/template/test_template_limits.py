@@ -144,8 +144,12 @@ def test_what_a_schema_refuses_is_found():
 
 
 def _drawn():
-    """Any value of each parameter of the main template; of key names those that YAML can write."""
+    """Any value of each parameter of the main template; of key names those that YAML can write.
+
+    The name `false` is left out: cfn-lint takes it for a value that is not there.
+    """
     letters = st.characters(categories=["L", "N"], max_codepoint=0xD7FF)
+    names = st.text(letters, max_size=255).filter(lambda name: name != "false")
     return st.fixed_dictionaries(
         {
             name: st.sampled_from(parameter["AllowedValues"])
@@ -157,8 +161,8 @@ def _drawn():
             if name not in _CHOICES
         }
         | {
-            "PartitionKeyName": st.text(letters, min_size=1, max_size=255),
-            "SortKeyName": st.text(letters, max_size=255),
+            "PartitionKeyName": names.filter(bool),
+            "SortKeyName": names,
         }
     )
 

@@ -107,6 +107,7 @@ def test_every_pattern_has_its_examples():
     [
         ("Consumers", ["both", "history", "replica"]),
         ("Settle", ["true", "false"]),
+        ("FollowStream", ["true", "false"]),
         ("PartitionKeyType", ["S", "N", "B"]),
         ("SortKeyType", ["S", "N", "B"]),
         ("LogLevel", ["DEBUG", "INFO", "WARNING", "ERROR"]),

@@ -1,5 +1,7 @@
 """The doctor: nothing to find in a deployment as the template makes it, and each thing by name."""
 
+from dataclasses import replace
+
 import pytest
 
 from reports.deployment.doctor import examine
@@ -28,6 +30,7 @@ from tests.fake_deployment import (
     table,
 )
 from tests.iam import Decision, Request, decide
+from tests.mapping_contract import Account, commands_in
 
 SEARCH = mapping(
     "replica_writer",
@@ -262,6 +265,7 @@ def test_global_source_is_mentioned(aws):
             "--filter-criteria {}",
         ),
         ("start", {"StartingPosition": "LATEST"}, "LATEST", f"itemtrail compare --stack {STACK}"),
+        ("start", {"StartingPosition": "LATEST"}, "LATEST", "FollowStream=true"),
         ("failed batches", {"DestinationConfig": {}}, "dropped", f"arn:aws:s3:::{QUARANTINE}"),
         (
             "failed batches",
@@ -321,8 +325,42 @@ def test_mapping_that_is_gone_is_found(aws):
     (gone,) = [one for one in found if one.ok is False]
     assert gone.check == "mapping state"
     assert gone.to_do.endswith(f"itemtrail verify --stack {STACK}")
+    _has_mappings_made_anew(gone.to_do)
     assert {one.ok for one in found} == {False, None}
     assert all(one.to_do for one in found)
+
+
+def test_mapping_that_began_with_the_latest_is_made_anew(aws):
+    """It can neither be changed nor replaced: first it goes, then another one comes."""
+    aws.facts.mappings[0]["StartingPosition"] = "LATEST"
+
+    _has_mappings_made_anew(the_finding(aws, "start").to_do)
+
+
+def _has_mappings_made_anew(advice):
+    account = Account()
+    account.deploy(STACK)
+    wanted = sorted(account.live)
+    account.live.pop(0)
+    for command in commands_in(advice):
+        account.run(command)
+    assert sorted(account.live) == wanted
+    assert f"itemtrail redrive --stack {STACK} --apply" in advice
+
+
+def test_a_stack_whose_mappings_were_taken_away_is_found(aws):
+    """The second of the two deployments was forgotten: nothing else can be told of them."""
+    stack = a_stack()
+    gone = ("HistoryWriterMappingId", "ReplicaWriterMappingId")
+    outputs = {name: value for name, value in stack.outputs.items() if name not in gone}
+    stack = replace(stack, outputs=outputs, parameters={"FollowStream": "false"})
+
+    failed = [
+        one for one in findings(aws, stack) if one.ok is False and one.check == "mapping state"
+    ]
+
+    assert [one.subject for one in failed] == ["history_writer", "replica_writer"]
+    assert all("FollowStream=true" in one.to_do for one in failed)
 
 
 # ---- Tables and buckets --------------------------------------------------------------------
