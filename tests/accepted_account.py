@@ -73,6 +73,7 @@ class Account(FakeAws):
         self.condition = "RecordAgeExceeded"
         self.allowed = set()
         self.items, self.rows, self.objects, self.made = {}, [], {}, set()
+        self.made_for_own_keys = set()
         self.tokens, self.messages, self.probe_is_throttled = set(), [], False
         self._describe()
         tables = DeployedTables(
@@ -263,7 +264,8 @@ class Account(FakeAws):
         assert (FunctionName, LogType) == (self.stack.function(Consumer.HISTORY_WRITER), "Tail")
         counts = self.consume(event["Records"])
         line = {"message": "batch", "counts": counts, "errors": {}}
-        log = f"START\n{json.dumps(line)}\nEND\n".encode()
+        lines = ['cut"}', '"START"', '{"_aws": {}}', json.dumps(line), "END"]
+        log = "\n".join(lines).encode()
         response = {"batchItemFailures": []}
         return answer | {
             "Payload": BytesIO(json.dumps(response).encode()),
@@ -334,12 +336,20 @@ class Account(FakeAws):
         self.made.add(Bucket)
         return {}
 
+    def PutBucketEncryption(self, Bucket, ServerSideEncryptionConfiguration, **_):  # noqa: N802, N803
+        (rule,) = ServerSideEncryptionConfiguration["Rules"]
+        assert rule == {"BlockedEncryptionTypes": {"EncryptionType": ["NONE"]}}
+        self.made_for_own_keys.add(Bucket)
+        return {}
+
     def PutBucketPolicy(self, Bucket, Policy):  # noqa: N802, N803
         json.loads(Policy)
         assert Bucket in self.made
         return {}
 
     def PutObject(self, Bucket, Key, Body, IfNoneMatch=None, SSECustomerKey=None, **_):  # noqa: N802, N803
+        if SSECustomerKey is not None and Bucket not in self.made_for_own_keys:
+            raise LookupError("AccessDenied", "the bucket blocks such keys")
         if IfNoneMatch is None and SSECustomerKey is None:
             raise LookupError("AccessDenied", "explicit deny in a resource-based policy")
         self.objects[Bucket, Key] = Body
@@ -358,15 +368,14 @@ class Account(FakeAws):
 
     # ---- Everything else -------------------------------------------------------------------
 
-    def DescribeStackResources(self, StackName):  # noqa: N802, N803
+    def ListStackResources(self, **_):  # noqa: N802
         return {
-            "StackResources": [
+            "StackResourceSummaries": [
                 {
-                    "StackName": StackName,
                     "LogicalResourceId": name,
                     "PhysicalResourceId": self.role(name).rpartition("/")[2],
                     "ResourceType": "AWS::IAM::Role",
-                    "Timestamp": self.began,
+                    "LastUpdatedTimestamp": self.began,
                     "ResourceStatus": "CREATE_COMPLETE",
                 }
                 for name in self.evaluation.of_type("AWS::IAM::Role")

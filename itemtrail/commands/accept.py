@@ -124,6 +124,11 @@ def accept(  # noqa: PLR0913 - an option each
       itemtrail accept --stack employee-trail --canary 987654321 --apply --yes \\
         --file acceptance.json
     """  # noqa: D301
+    if file is not None and not file.parent.is_dir():
+        # Not after half an hour.
+        raise click.UsageError(
+            f"--file {file}: there is no folder {file.parent}", click.get_current_context()
+        )
     form, session = chosen_form(output), target.session()
     stack = Stack.read(session, target.stack or "", target.endpoint_url)
     stack.require(Consumer.HISTORY_WRITER)
@@ -146,10 +151,10 @@ def accept(  # noqa: PLR0913 - an option each
     with ProgressBar() as progress:
         try:
             acceptance = run_acceptance(trial, skipped, progress)
-        except KeyboardInterrupt:
+        except BaseException:
             progress.end()
             for what in trial.clean_up.stays:
-                tell(f"interrupted; this stays: {what}")
+                tell(f"not finished; this stays: {what}")
             raise
     record = acceptance_record(acceptance, account)
     if file is not None:

@@ -35,12 +35,17 @@ def insert_is_allowed(trial: Trial) -> AttemptResult:
     if trial.canary.row is not None:
         return confirmed(f"the function wrote the row {trial.canary.row.sort_key}")
     began = int(trial.canary.began.timestamp() * 1000)
-    refusals = trial.client("logs").filter_log_events(
-        logGroupName=f"/aws/lambda/{trial.stack.name}-history-writer",
-        startTime=began,
-        filterPattern='"AccessDenied"',
-    )["events"]
-    if refusals:
+    pages = (
+        trial.client("logs")
+        .get_paginator("filter_log_events")
+        .paginate(
+            logGroupName=f"/aws/lambda/{trial.stack.name}-history-writer",
+            startTime=began,
+            filterPattern='"AccessDenied"',
+        )
+    )
+    # A page may be empty and not the last.
+    if any(page["events"] for page in pages):
         return refuted("no row came, and the function's log says AccessDenied since then")
     return not_tried("no row came, and the function's log has no AccessDenied: see put-becomes-row")
 

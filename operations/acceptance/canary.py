@@ -39,6 +39,7 @@ class Canary:
         row_ms: how long after the write that was seen, in milliseconds.
         repeated: the error code of the same transaction sent once more; None: a success.
         began: when it was written.
+        is_written: whether it was, and so its rows stay.
     """
 
     tables: DeployedTables
@@ -49,6 +50,7 @@ class Canary:
     row_ms: int = 0
     repeated: str | None = None
     began: datetime = field(init=False)
+    is_written: bool = False
 
     @cached_property
     def dynamodb(self) -> Any:
@@ -91,6 +93,7 @@ class Canary:
                 f"{self.tables.source_table} has an item {self.identifier} already: name a key "
                 "with --canary that it has not"
             ) from error
+        self.is_written = True
         began = self.machine.clock()
         self.repeated = self._repeated(lambda: self._transact({"Put": put}, "begin"))
         self.row = self.wait_for_row(lambda row: row.change.new_image == self.item)

@@ -1,6 +1,7 @@
 """What an acceptance run has made, taken away again at its end, however it ends."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -23,6 +24,16 @@ class CleanUp:
     def later(self, what: str, step: Callable[[], object]) -> None:
         """Note how something is taken away, as soon as it is known what to name."""
         self._steps.append((what, step))
+
+    @contextlib.contextmanager
+    def making(self, what: str, step: Callable[[], object]) -> Iterator[None]:
+        """Note how what the block makes is taken away; where that is refused, nothing was made."""
+        self.later(what, step)
+        try:
+            yield
+        except ClientError:
+            self._steps.pop()
+            raise
 
     def run(self) -> None:
         """Take everything away; what cannot be is noted, and the rest goes on."""

@@ -68,20 +68,21 @@ def _made(trial: Trial) -> str | UntriedError:
     writer = client.get_function_configuration(
         FunctionName=trial.stack.function(Consumer.HISTORY_WRITER)
     )
-    trial.clean_up.later(f"the function {name}", lambda: _delete(client, name))
+    request = {
+        "FunctionName": name,
+        "Description": "Temporary, of an acceptance run of itemtrail",
+        "Runtime": writer["Runtime"],
+        "Architectures": writer.get("Architectures", ["x86_64"]),
+        "Role": writer["Role"],
+        "Handler": f"{_MODULE}.handler",
+        "Code": {"ZipFile": package()},
+        "Timeout": 30,
+        # The one that the role may write.
+        "LoggingConfig": {"LogGroup": f"/aws/lambda/{trial.stack.name}-history-writer"},
+    }
     try:
-        client.create_function(
-            FunctionName=name,
-            Description="Temporary, of an acceptance run of itemtrail",
-            Runtime=writer["Runtime"],
-            Architectures=writer.get("Architectures", ["x86_64"]),
-            Role=writer["Role"],
-            Handler=f"{_MODULE}.handler",
-            Code={"ZipFile": package()},
-            Timeout=30,
-            # The one that the role may write.
-            LoggingConfig={"LogGroup": f"/aws/lambda/{trial.stack.name}-history-writer"},
-        )
+        with trial.clean_up.making(f"the function {name}", lambda: _delete(client, name)):
+            client.create_function(**request)
     except ClientError as error:
         return UntriedError(
             f"no temporary function can be made ({error_code(error)}): it takes "

@@ -63,10 +63,11 @@ def accept(
     began, canary, clean_up = trial.machine.now(), trial.canary, trial.clean_up
     try:
         clean_up.later("the canary", canary.delete)
-        clean_up.stays.append(f"the canary's rows in {trial.stack.history_table}, for ever")
         canary.begin()
         tried = tuple(_all_tried(trial, skipped, progress))
     finally:
+        if canary.is_written:
+            clean_up.stays.insert(0, f"the canary's rows in {trial.stack.history_table}, for ever")
         clean_up.run()
         trial.close()
     return AcceptanceRun(trial, began, trial.machine.now(), tried, tuple(clean_up.stays))
@@ -106,4 +107,6 @@ def _attempted(trial: Trial, belief: Belief) -> AttemptResult:
         return not_tried(request_text(error))
     except (BotoCoreError, ItemtrailError, ResponseParserError) as error:
         return not_tried(" ".join(str(error).split()))
+    except Exception as error:  # noqa: BLE001 - the others are tried all the same, and it is named
+        return not_tried(f"the answer is not understood: {type(error).__name__} {error}")
     return result

@@ -33,16 +33,16 @@ def overflow_is_locked(trial: Trial) -> AttemptResult:
         return not_tried(_OVERFLOW_WAIT)
     place: Any = {"Bucket": row.overflow.bucket, "Key": row.overflow.key}
     place["VersionId"] = row.overflow.version_id
-    s3, parameters = trial.client("s3"), trial.stack.parameters
+    s3, mode_wanted = trial.client("s3"), trial.parameter("OverflowLockMode")
     retention = s3.get_object_retention(**place)["Retention"]
     until, mode = retention["RetainUntilDate"], retention["Mode"]
     trial.clean_up.stays.append(
         f"the object {row.overflow.key} of the overflow bucket, locked until {until:%Y-%m-%d}"
     )
-    days = timedelta(days=int(parameters["OverflowLockDays"]))
+    days = timedelta(days=int(trial.parameter("OverflowLockDays")))
     text = f"{mode} until {until:%Y-%m-%d}"
-    if mode != parameters["OverflowLockMode"] or until < trial.canary.began + days - _A_DAY:
-        return refuted(f"{text}; the stack says {parameters['OverflowLockMode']}, {days.days} days")
+    if mode != mode_wanted or until < trial.canary.began + days - _A_DAY:
+        return refuted(f"{text}; the stack says {mode_wanted}, {days.days} days")
     refusal = _refusal(lambda: s3.delete_object(**place))
     if refusal is None:
         return refuted(f"{text}, but its version could be deleted")
@@ -53,6 +53,13 @@ def customer_key_under_lock(trial: Trial) -> AttemptResult:
     """A temporary bucket with Object Lock takes an object under a key that only we have."""
     bucket = _bucket(trial, "sse-c", ObjectLockEnabledForBucket=True)
     s3 = trial.client("s3")
+    # Buckets made since April 2026 refuse such keys otherwise.
+    s3.put_bucket_encryption(
+        Bucket=bucket,
+        ServerSideEncryptionConfiguration={
+            "Rules": [{"BlockedEncryptionTypes": {"EncryptionType": ["NONE"]}}]
+        },
+    )
     until = trial.machine.now() + _A_DAY
     refusal = _refusal(
         lambda: s3.put_object(
@@ -116,8 +123,8 @@ def _bucket(trial: Trial, what: str, **more: Any) -> str:
     s3, name = trial.client("s3"), f"{trial.name}-{what}"
     if trial.region != "us-east-1":
         more["CreateBucketConfiguration"] = {"LocationConstraint": trial.region}
-    trial.clean_up.later(f"the bucket {name}", lambda: _remove(s3, name))
-    s3.create_bucket(Bucket=name, **more)
+    with trial.clean_up.making(f"the bucket {name}", lambda: _remove(s3, name)):
+        s3.create_bucket(Bucket=name, **more)
     return name
 
 
@@ -156,7 +163,8 @@ BELIEFS = (
     ),
     Belief(
         "customer-key-under-lock",
-        "S3 takes an object under a customer's own key (SSE-C) into a bucket with Object Lock.",
+        "S3 takes an object under a customer's own key (SSE-C) into a bucket with Object Lock that "
+        "does not block such keys.",
         "docs/deployment.md",
         customer_key_under_lock,
     ),

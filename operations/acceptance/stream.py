@@ -120,11 +120,13 @@ def _delivered(trial: Trial, records: list[dict[str, Any]]) -> _InvocationAnswer
     if "FunctionError" in answer:
         return _InvocationAnswer(len(records), {}, {body.get("errorType", "FunctionError"): 1})
     for line in base64.b64decode(answer.get("LogResult", "")).splitlines():
+        logged = None
+        # The first line may be cut, and others are Lambda's own.
         with contextlib.suppress(ValueError):
             logged = json.loads(line)
-            if logged["message"] == "batch":
-                failures = len(body["batchItemFailures"])
-                return _InvocationAnswer(failures, logged["counts"], logged["errors"])
+        match logged:
+            case {"message": "batch", "counts": dict(counts), "errors": dict(errors)}:
+                return _InvocationAnswer(len(body["batchItemFailures"]), counts, errors)
     raise UntriedError("its log line is not in the answer: is LogLevel above INFO?")
 
 

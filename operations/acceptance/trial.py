@@ -84,11 +84,12 @@ class Trial:
     @cached_property
     def roles(self) -> dict[str, str]:
         """The ARNs of the stack's roles, by their names in the template."""
-        answer = self.client("cloudformation").describe_stack_resources(StackName=self.stack.name)
+        pages = self.client("cloudformation").get_paginator("list_stack_resources")
         return {
             resource["LogicalResourceId"]: f"arn:{self.partition}:iam::{self.account}:role/"
             f"{resource['PhysicalResourceId']}"
-            for resource in answer["StackResources"]
+            for page in pages.paginate(StackName=self.stack.name)
+            for resource in page["StackResourceSummaries"]
             if resource["ResourceType"] == "AWS::IAM::Role"
         }
 
@@ -101,6 +102,16 @@ class Trial:
         if name not in self.stack.outputs:
             raise UntriedError(f"the stack has no output {name}: deploy template.yaml anew")
         return self.stack.outputs[name]
+
+    def parameter(self, name: str) -> str:
+        """What the stack was deployed with.
+
+        Raises:
+            UntriedError: it was deployed long ago, and does not say.
+        """
+        if name not in self.stack.parameters:
+            raise UntriedError(f"the stack has no parameter {name}: deploy template.yaml anew")
+        return self.stack.parameters[name]
 
     @cached_property
     def caller(self) -> str:

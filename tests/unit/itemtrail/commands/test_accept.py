@@ -107,6 +107,14 @@ def test_record_is_written_and_the_account_masked(account, capsys, tmp_path):
     assert ACCOUNT not in text
 
 
+def test_file_in_no_folder_is_refused_at_once(capsys, account):
+    """Not when all was tried."""
+    assert _ended(*APPLIED, "--file", "nowhere/record.json") == 2
+
+    assert "there is no folder nowhere" in capsys.readouterr().err
+    assert account.requests == []
+
+
 def test_account_is_shown_where_that_is_asked_for(capsys, account):
     """`--show-account`."""
     assert _ended(*APPLIED, "--show-account", "--output", "json") == 0
@@ -146,7 +154,7 @@ def test_interrupted_run_says_what_stays(account, capsys):
     status = _ended(*APPLIED)
 
     assert status == 130
-    assert "interrupted; this stays: the canary's rows" in capsys.readouterr().err
+    assert "not finished; this stays: the canary's rows" in capsys.readouterr().err
     assert (account.items, account.made) == ({}, set())
 
 

@@ -60,7 +60,7 @@ def test_canary_that_may_not_be_written_ends_the_run(account):
     with pytest.raises(ClientError):
         accept(account.trial)
 
-    assert account.made == set()
+    assert (account.made, account.trial.clean_up.stays) == (set(), [])
 
 
 @pytest.mark.parametrize("operation", ["Invoke", "ReceiveMessage", "PutObject", "GetMetricData"])
@@ -88,6 +88,18 @@ def test_what_cannot_be_taken_away_is_listed(account):
     assert (account.items, account.made) == ({}, {f"https://queue/{account.trial.name}"})
 
 
+@pytest.mark.parametrize(
+    "refused", [("CreateFunction", "DeleteFunction"), ("CreateBucket", "ListObjectVersions")]
+)
+def test_what_was_not_made_is_not_listed(account, refused):
+    """Who may not make it mostly may not take it away either: nothing of it stays."""
+    account.refused |= dict.fromkeys(refused, DENIED)
+
+    run = accept(account.trial)
+
+    assert [what for what in run.stays if "could not be taken away" in what] == []
+
+
 def test_alarm_is_put_back(account):
     """Into the state that it had."""
     accept(account.trial)
@@ -109,6 +121,29 @@ def test_belief_that_is_left_out_is_not_tried(account):
     ]
     assert (result.outcome, result.evidence) == (BeliefOutcome.NOT_TRIED, "left out with --skip")
     assert "CreateQueue" not in [operation for operation, _, _ in account.requests]
+
+
+def test_answer_that_is_not_understood_ends_no_run(account):
+    """An emulator, or AWS one day, may answer otherwise: it is named, and the rest is tried."""
+    account.consume = lambda _: "all of them"
+
+    run = accept(account.trial)
+
+    results = {tried.belief.id: tried.result for tried in run.tried}
+    assert results["redelivery-is-known"].outcome is BeliefOutcome.NOT_TRIED
+    assert results["throttle-is-counted"].outcome is BeliefOutcome.CONFIRMED
+
+
+def test_error_of_an_attempt_is_named(account):
+    """Whatever it is."""
+    topic = account.stack.outputs["AlarmTopicArn"]
+    account.DescribeAlarms = lambda **_: {"MetricAlarms": [{"AlarmActions": [topic]}]}
+
+    run = accept(account.trial)
+
+    results = {tried.belief.id: tried.result for tried in run.tried}
+    assert results["alarm-reaches-subscriber"].outcome is BeliefOutcome.NOT_TRIED
+    assert "KeyError 'ActionsEnabled'" in results["alarm-reaches-subscriber"].evidence
 
 
 def test_progress_names_the_belief(account):
