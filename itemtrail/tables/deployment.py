@@ -79,6 +79,7 @@ def _proof_blocks(proof: Proof) -> Iterator[RenderableType]:
     )
     if proof.missing:
         yield from ("", missing_table(proof.missing))
+        yield Text("to bring them back: itemtrail redrive --from-stream", style="dim")
     if isinstance(proof.watermark, Watermark):
         until = time_text(proof.watermark.at)
         yield Text(f"to have answers rest on it: --keep, or --recorded-until {until}", style="dim")

@@ -126,6 +126,7 @@ def test_a_proof_that_finds_a_record_missing_exits_with_1(run, monkeypatch):
         assert status == expected
         assert "--recorded-until 2026-03-03T12:00:00.000000Z" in table
         assert ("42" in table) is bool(expected)
+        assert ("itemtrail redrive --from-stream" in table) is bool(expected)
         status, out, _ = run("status", "--prove", "--output", "json")
         assert (status, len(json.loads(out)["proof"]["missing"])) == (expected, expected)
         _, out, _ = run("status", "--prove", "--output", "jsonl")
