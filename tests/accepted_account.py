@@ -73,7 +73,7 @@ class Account(FakeAws):
         self.condition = "RecordAgeExceeded"
         self.allowed = set()
         self.items, self.rows, self.objects, self.made = {}, [], {}, set()
-        self.made_for_own_keys = set()
+        self.control_rows, self.made_for_own_keys = [_CONTROL], set()
         self.tokens, self.messages, self.probe_is_throttled = set(), [], False
         self._describe()
         tables = DeployedTables(
@@ -175,7 +175,7 @@ class Account(FakeAws):
     def Query(self, TableName, ExpressionAttributeValues, **_):  # noqa: N802, N803
         assert TableName == self.stack.history_table
         if ExpressionAttributeValues[":id"] == _CONTROL["Id"]:
-            return {"Items": [_CONTROL]}
+            return {"Items": self.control_rows}
         return {"Items": [row.to_item(4) for at, row in self.rows if at <= self.now]}
 
     def GetItem(self, TableName, **_):  # noqa: N802, N803

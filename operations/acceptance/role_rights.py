@@ -59,7 +59,9 @@ def control_rows_are_denied(trial: Trial) -> AttemptResult:
     stored = next(trial.canary.tables.reader.control_items(), None)
     if stored is None:
         return not_tried(
-            "the history has no control row yet, and none is invented: run this after a backfill"
+            "the history has no control row yet, and none is invented: itemtrail enable "
+            f"{trial.stack.source_table} --history-table {trial.stack.history_table} --apply "
+            "writes one"
         )
     answer = _insert(trial, CONTROL_ID, stored[SORT_KEY]["S"])
     return confirmed(str(answer)) if is_denied(answer.code or "") else refuted(str(answer))

@@ -76,7 +76,7 @@ def poison_is_isolated(trial: Trial) -> AttemptResult:
     number = str(int(trial.canary.run, 16))
     poison["dynamodb"] |= {"NewImage": {"poison": _POISON}, "SequenceNumber": number}
     # Of another item: records that are all refused alike are nobody's poison.
-    poison["dynamodb"]["Keys"] |= {"poison": {"S": trial.canary.run}}
+    poison["dynamodb"]["Keys"] = {"poison": {"S": trial.canary.run}}
     prefix = f"{Consumer.HISTORY_WRITER.quarantine}{number}-"
     trial.clean_up.later("the quarantined record", lambda: take_away(trial, prefix))
     answer = _delivered(trial, [good, poison])

@@ -257,6 +257,7 @@ def test_there_is_more_than_one_way_to_be_otherwise(account, name, otherwise):
             "idle",
         ),
         ("reader-sees-its-stack", _refuse("AssumeRole"), "AssumeRole"),
+        ("control-rows-are-denied", _set(control_rows=[]), "itemtrail enable Employee"),
     ],
 )
 def test_belief_of_which_nothing_is_known_is_not_tried(account, name, otherwise, reason):
