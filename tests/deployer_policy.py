@@ -102,6 +102,11 @@ _DEPLOYING = [
     "cloudformation:GetTemplateSummary",
     "cloudformation:ListStackResources",
     "cloudformation:UpdateStack",
+    # Developer Guide of DynamoDB, "Authorizing use of a customer managed key": of whoever makes a
+    # table under one.
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
     "s3:CreateBucket",
     "s3:GetBucketLocation",
     "s3:GetBucketPolicy",

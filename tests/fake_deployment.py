@@ -16,6 +16,7 @@ from typing import Any
 import boto3
 from botocore.validate import validate_parameters
 
+from reports.deployment.alarm_checks import alarms_of
 from reports.deployment.stack import Consumer, Stack
 
 STACK, REGION, REPLICA_REGION = "employee-trail", "eu-west-1", "eu-central-1"
@@ -214,7 +215,9 @@ class Facts:
     retention: dict | None = field(default_factory=lambda: {"Mode": "GOVERNANCE", "Days": 365})
     versioning: dict = field(default_factory=lambda: {"Status": "Enabled"})
     lifecycle: list[dict] = field(default_factory=list)
-    alarms: list[dict] = field(default_factory=lambda: [alarm("HistoryLag"), alarm("ReplicaLag")])
+    alarms: list[dict] = field(
+        default_factory=lambda: [alarm(name) for name in sorted(alarms_of(a_stack()))]
+    )
     subscriptions: list[str] = field(
         default_factory=lambda: [f"{TOPIC}:9abc", "PendingConfirmation"]
     )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 # What an account's own policies say, and the table's, as "Troubleshoot access denied error
 # messages" of the IAM User Guide has it.
-_BY_RESOURCE = "resource-based policy"
+_BY_RESOURCE = "explicit deny in a resource-based policy"
 
 
 class BeliefOutcome(StrEnum):
@@ -121,7 +121,7 @@ def table_denies(call: Callable[[], Any], *, passed: str) -> AttemptResult:
 def _of_denial(error: ClientError) -> AttemptResult:
     text = request_text(error)
     if _BY_RESOURCE in error.response.get("Error", {}).get("Message", ""):
-        return confirmed(f"{text}, explicit deny in a {_BY_RESOURCE}")
+        return confirmed(f"{text}, {_BY_RESOURCE}")
     return not_tried(
         f"{text}, which does not name the table's policy: accept with credentials that may do "
         "everything else, as an administrator's"

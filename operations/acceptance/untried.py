@@ -36,6 +36,12 @@ BELIEFS = (
         untried="it takes a deployment by somebody who has these rights alone",
     ),
     Belief(
+        "rollback-leaves-tables-and-key",
+        "A first deployment that is rolled back leaves its tables and key; empty buckets go.",
+        _PAGE,
+        untried="it takes a deployment that fails",
+    ),
+    Belief(
         "cpu-comes-with-memory",
         "A function gets CPU with its memory, all of one at 1,769 MB.",
         _PAGE,

@@ -4,10 +4,43 @@ from collections.abc import Iterator
 from functools import partial
 
 from reports.deployment.advice import DeploymentCheck, Judgement, failed, passed
-from reports.deployment.stack import Consumer, TableRole
+from reports.deployment.stack import Consumer, Stack, TableRole
 from reports.deployment.stack_reader import StackReader
 
 _MAPPING_METRICS = "EventCount"
+# The alarms of template.yaml by the names that they have there, without "Alarm".
+_OF_CONSUMER = {
+    Consumer.HISTORY_WRITER: frozenset(
+        {
+            "DigestConflict",
+            "HistoryFailedBatches",
+            "HistoryLostBatches",
+            "HistoryQuarantine",
+            "HistoryStalled",
+            "HistoryUndeliveredBatches",
+            "HistoryUnstored",
+            "HistoryWriterErrors",
+            "HistoryWriterLag",
+            "HistoryWriterThrottles",
+        }
+    ),
+    Consumer.REPLICA_WRITER: frozenset(
+        {
+            "ReplicaFailedBatches",
+            "ReplicaLag",
+            "ReplicaLostBatches",
+            "ReplicaQuarantine",
+            "ReplicaStalled",
+            "ReplicaUndeliveredBatches",
+            "ReplicaUnstored",
+            "ReplicaWriterErrors",
+            "ReplicaWriterLag",
+            "ReplicaWriterThrottles",
+        }
+    ),
+}
+_OF_SECOND_LOOK = frozenset({"SecondLookFailed", "SecondLookLate"})
+_OF_MAPPINGS = ("FailedBatches", "LostBatches", "Stalled")
 
 
 def alarm_checks(reader: StackReader) -> Iterator[DeploymentCheck]:
@@ -31,13 +64,29 @@ def _mapping_metrics(reader: StackReader, consumer: Consumer) -> Judgement:
     )
 
 
+def alarms_of(stack: Stack) -> frozenset[str]:
+    """The alarms that a stack is to have, by their names in template.yaml, without `Alarm`."""
+    names = frozenset[str]().union(*(_OF_CONSUMER[consumer] for consumer in stack.consumers))
+    if stack.second_look_queue is not None:
+        names |= _OF_SECOND_LOOK
+    if stack.parameters.get("FollowStream") == "false":
+        names = frozenset(name for name in names if not name.endswith(_OF_MAPPINGS))
+    return names
+
+
 def _alarms(reader: StackReader) -> Judgement:
-    alarms, topic = reader.alarms(), reader.stack.alarm_topic
-    if not alarms:
+    stack = reader.stack
+    alarms, topic = reader.alarms(), stack.alarm_topic
+    # CloudFormation names them STACK-NAMEAlarm-XXX.
+    names = {
+        alarm["AlarmName"].removeprefix(f"{stack.name}-").partition("Alarm-")[0] for alarm in alarms
+    }
+    if missing := sorted(alarms_of(stack) - names):
         return failed(
-            "there is none: nobody is told when changes are not processed",
+            f"{len(missing)} of {len(alarms_of(stack))} are not there: {', '.join(missing)}",
             "See what became of them: aws cloudformation describe-stack-events --stack-name "
-            f"{reader.stack.name}",
+            f"{stack.name}; one that was deleted CloudFormation does not miss: have it made anew "
+            "by aws cloudformation detect-stack-drift and a deployment without it, then with it",
         )
     silent = [
         alarm["AlarmName"]

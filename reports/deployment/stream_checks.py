@@ -214,8 +214,15 @@ def _attempts(reader: StackReader, consumer: Consumer) -> Judgement:
 
 def _record_age(reader: StackReader, consumer: Consumer) -> Judgement:
     age_s = reader.mapping(consumer).get("MaximumRecordAgeInSeconds", _ALWAYS)
-    if 0 < age_s < _STREAM_KEEPS_S:
+    wanted_s = int(reader.stack.parameters.get("MaximumRecordAgeInSeconds", age_s))
+    if 0 < age_s < _STREAM_KEEPS_S and age_s == wanted_s:
         return passed(f"{age_s:,} s")
+    if 0 < age_s < _STREAM_KEEPS_S:
+        return failed(
+            f"{age_s:,} s, and the stack was given {wanted_s:,}: records are given up at another "
+            "age than the alarms were made for",
+            f"Set it: {_update(reader, consumer, f'--maximum-record-age-in-seconds {wanted_s}')}",
+        )
     limit = "unlimited" if age_s == _ALWAYS else f"{age_s:,} s"
     return failed(
         f"{limit}: after 24 hours the stream forgets a record, and it is lost without a trace",
@@ -286,7 +293,7 @@ def _have_made_anew(reader: StackReader) -> str:
 def _follow(reader: StackReader, value: str) -> str:
     return (
         f"sam deploy {_region(reader)} --stack-name {reader.stack.name} "
-        f"--parameter-overrides FollowStream={value}"
+        f"--save-params --parameter-overrides FollowStream={value}"
     )
 
 
@@ -319,5 +326,5 @@ def _update_stream(reader: StackReader, specification: str) -> str:
 def _deploy(reader: StackReader, stream_arn: str) -> str:
     return (
         f"sam deploy {_region(reader)} --stack-name {reader.stack.name} "
-        f"--parameter-overrides SourceStreamArn={stream_arn}"
+        f"--save-params --parameter-overrides SourceStreamArn={stream_arn}"
     )

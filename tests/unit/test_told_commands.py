@@ -43,6 +43,21 @@ def test_documented_commands_keep_the_contract(path):
         _follow(section, running())
 
 
+def test_what_is_deployed_anew_keeps_its_values():
+    """A running stack's values are changed where a plain `sam deploy` finds them again."""
+    texts = [path.read_text("utf-8") for path in (*DOCUMENTS, *PROGRAM)]
+    overriding = [
+        line
+        for text in texts
+        for line in re.sub(r'\\\n\s*|"\s*\n\s*f?"', " ", text).splitlines()
+        if re.search(r"(FollowStream|SourceStreamArn)=(\{|NEW|true|false)", line)
+        and "--parameter-overrides" in line
+    ]
+
+    assert len(overriding) >= 4
+    assert [line for line in overriding if "--save-params" not in line] == []
+
+
 def test_commands_are_found_where_there_are_some():
     """Both deployments of a mapping made anew, with what they set, among others."""
     page = (ROOT / "docs/deployment.md").read_text("utf-8")

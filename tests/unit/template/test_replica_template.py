@@ -62,9 +62,7 @@ def test_its_table_and_key_outlive_the_stack(kept):
     """Deleting the stack leaves the standby copy, and the key without which it is noise."""
     resource = _replica().resources[kept]
 
-    # A first deployment that fails leaves no key that has encrypted nothing yet.
-    kept_by = "RetainExceptOnCreate" if kept == "ReplicaKey" else "Retain"
-    assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == (kept_by, "Retain")
+    assert resource["DeletionPolicy"] == resource["UpdateReplacePolicy"] == "Retain"
 
 
 def test_protection_can_be_turned_off_to_delete_the_table():

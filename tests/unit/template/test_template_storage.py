@@ -196,9 +196,10 @@ def test_key_is_renewed_and_goes_slowly():
 
 # ---- What outlives the stack ---------------------------------------------------------------
 
-# Deletion protection would make the rollback of a first deployment fail: they stay in any case.
-OUTLIVE = {"HistoryTable", "ReplicaTable"}
-UNLESS_BEGUN_IN_VAIN = {"OverflowBucket", "QuarantineBucket", "TrailKey"}
+# Deletion protection would make the rollback of a first deployment fail: the tables stay in any
+# case, and so does the key without which they cannot be read.
+OUTLIVE = {"HistoryTable", "ReplicaTable", "TrailKey"}
+UNLESS_BEGUN_IN_VAIN = {"OverflowBucket", "QuarantineBucket"}
 UNLESS_BEGUN_IN_VAIN |= {"OverflowBucketPolicy", "QuarantineBucketPolicy"}
 # Said, so that nobody takes it for forgotten; the rest holds nothing.
 GO = {"SampleSourceTable", "HistoryWriterLogGroup", "ReplicaWriterLogGroup"}
@@ -209,7 +210,7 @@ GO |= {"SecondLookLogGroup", "SecondLookQueue", "SecondLookFailedQueue"}
 def test_what_holds_records_outlives_the_stack(case):
     """History, replica, buckets, what guards these and the key stay when the stack goes.
 
-    A first deployment that fails leaves no bucket, and no key that has encrypted nothing yet.
+    A first deployment that fails leaves no bucket that is empty.
     """
     for name, resource in deployed(case).resources.items():
         policies = {resource.get("DeletionPolicy"), resource.get("UpdateReplacePolicy")}

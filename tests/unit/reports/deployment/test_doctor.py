@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from reports.deployment.alarm_checks import alarms_of
 from reports.deployment.doctor import examine
-from reports.deployment.stack import Consumer
+from reports.deployment.stack import Consumer, Stack
 from stream_core.item_id import CONTROL_ID
 from tests.fake_deployment import (
     FOURTH_MAPPING,
@@ -31,6 +32,7 @@ from tests.fake_deployment import (
 )
 from tests.iam import Decision, Request, decide
 from tests.mapping_contract import Account, commands_in
+from tests.templates import CASES, Evaluation, transformed
 
 SEARCH = mapping(
     "replica_writer",
@@ -707,20 +709,52 @@ def test_mapping_without_metrics_is_found(aws, consumer, metrics):
 )
 def test_an_alarm_that_tells_nobody_is_found(aws, changes):
     """Actions disabled for a night and forgotten, or another topic."""
-    aws.facts.alarms.append(alarm("HistoryStalled", **changes))
+    place = [one["AlarmName"] for one in aws.facts.alarms].index(
+        f"{STACK}-HistoryStalledAlarm-1A2B3C"
+    )
+    aws.facts.alarms[place] |= changes
 
     found = the_finding(aws, "alarms")
 
     name = f"{STACK}-HistoryStalledAlarm-1A2B3C"
-    assert found.observation == f"1 of 3 tell nobody of {TOPIC}: {name}"
+    assert found.observation == f"1 of 20 tell nobody of {TOPIC}: {name}"
     assert f"enable-alarm-actions --region {REGION} --alarm-names {name};" in found.to_do
 
 
-def test_no_alarms_are_a_finding_and_those_of_another_stack_none(aws):
-    """Another stack's name may begin as this one's."""
-    aws.facts.alarms = [alarm("HistoryLag", stack=f"{STACK}-two", ActionsEnabled=False)]
+def test_an_alarm_that_is_gone_is_found(aws):
+    """One that somebody deleted, CloudFormation does not miss; another stack's is no substitute."""
+    name = f"{STACK}-ReplicaLagAlarm-1A2B3C"
+    aws.facts.alarms = [
+        *(one for one in aws.facts.alarms if one["AlarmName"] != name),
+        alarm("ReplicaLag", stack=f"{STACK}-two", ActionsEnabled=False),
+    ]
 
-    assert the_finding(aws, "alarms").observation.startswith("there is none")
+    assert the_finding(aws, "alarms").observation == "1 of 20 are not there: ReplicaLag"
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("follows", ["true", "false"])
+def test_the_alarms_looked_for_are_the_templates(case, follows):
+    """The names that the doctor knows are those of template.yaml, for every way to deploy it."""
+    evaluation = Evaluation(transformed(), CASES[case] | {"FollowStream": follows}, real=True)
+    outputs = {name: str(value) for name, value in evaluation.outputs.items()}
+
+    alarms = evaluation.of_type("AWS::CloudWatch::Alarm")
+
+    assert {
+        f"{name}Alarm" for name in alarms_of(Stack("trail", outputs, {"FollowStream": follows}))
+    } == (set(alarms))
+
+
+@pytest.mark.parametrize("consumer", Consumer)
+def test_a_record_age_that_the_stack_was_not_given_is_found(aws, consumer):
+    """An age that was set by hand gives records up before an alarm about lag can sound."""
+    aws.facts.mappings[list(WRITERS).index(consumer)]["MaximumRecordAgeInSeconds"] = 60
+
+    (found,) = findings(aws, _given(MaximumRecordAgeInSeconds="43200"))
+
+    assert (found.check, found.subject) == ("record age", consumer)
+    assert "--maximum-record-age-in-seconds 43200" in found.to_do
 
 
 @pytest.mark.parametrize(
@@ -744,7 +778,8 @@ def test_a_topic_that_nobody_hears_is_found(aws, subscriptions, seen):
 def test_a_topic_of_another_region_is_found(aws):
     """CloudWatch tells topics of its own region only."""
     far = TOPIC.replace(REGION, REPLICA_REGION)
-    aws.facts.alarms = [alarm("HistoryLag", AlarmActions=[far])]
+    for one in aws.facts.alarms:
+        one["AlarmActions"] = [far]
 
     (found,) = findings(aws, a_stack(AlarmTopicArn=far))
 
