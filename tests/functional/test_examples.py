@@ -37,8 +37,10 @@ pytestmark = pytest.mark.functional
 
 STACK, SOURCE = "employee-trail", "Employee"
 # What writes has a stack of the same name to itself, so that the questions' answers stay.
-WRITING = {"accept", "enable", "backfill", "compare", "repair", "redrive", "restore", "undo"}
+WRITING = {"enable", "backfill", "compare", "repair", "redrive", "restore", "undo"}
 WRITING_REGION = "us-west-2"
+# This leaves an item's rows for ever, which the others would find.
+ACCEPTING, ACCEPTING_REGION = {"accept"}, "us-east-2"
 # These ask a dataset, which is made of files.
 OF_A_DATASET = {"archive", "query"}
 FOREIGN = {"Id": {"N": "7"}}
@@ -276,7 +278,8 @@ def test_example_of_a_dataset(example, tmp_path, capsysbinary):
 
 @pytest.mark.usefixtures("asked")
 @pytest.mark.parametrize(
-    "example", [line for line in EXAMPLES if _command(line) not in WRITING | OF_A_DATASET]
+    "example",
+    [line for line in EXAMPLES if _command(line) not in WRITING | ACCEPTING | OF_A_DATASET],
 )
 def test_example(example, folder, monkeypatch, capsysbinary):
     """It ends as it should, and gives what it asks for: nothing else is on stdout."""
@@ -307,6 +310,24 @@ def test_example_of_what_writes(example, folder, damaged, monkeypatch, capsysbin
 
     is_dry = "--apply" not in words and words[0] not in ("compare", "enable")
     assert (b"nothing was written" in err) is is_dry
+
+
+@pytest.fixture(scope="module")
+def untried(local_stack, built):
+    """The stack in a region where no other example is typed."""
+    parameters = {"SampleSourceTableName": SOURCE, **EMULATED}
+    local_stack.deploy(STACK, parameters, template=built, region=ACCEPTING_REGION)
+
+
+@pytest.mark.usefixtures("untried")
+@pytest.mark.parametrize("example", [one for one in EXAMPLES if _command(one) in ACCEPTING])
+def test_example_of_accept(example, folder, monkeypatch, capsysbinary):
+    """The same; without --apply nothing is written."""
+    monkeypatch.setenv("AWS_REGION", ACCEPTING_REGION)
+
+    err = _try(example, shlex.split(example)[1:], folder, capsysbinary)
+
+    assert (b"nothing was written" in err) is ("--apply" not in example)
 
 
 def _try(example, words, folder, capsysbinary):
