@@ -65,7 +65,7 @@ class AtomicRunner:
             looked = self.runner.looked_at(items, is_answered=number > 1)
             writes = [(item, step) for item, step in looked if isinstance(step, Write)]
             if not writes or not self._may_be_written(looked, writes):
-                yield from self._unwritten(looked)
+                yield from self._unwritten(looked, is_answered=number > 1)
                 return
             written = self._written(writes, guards_rest=not is_last)
             is_unmet = any(result.outcome is WriteOutcome.CONFLICT for result in written.values())
@@ -109,19 +109,19 @@ class AtomicRunner:
             else:
                 yield self.runner.result_of_decided(item, step)
 
-    def _unwritten(self, looked: Looked) -> Iterator[ItemRun | Unproven]:
+    def _unwritten(self, looked: Looked, *, is_answered: bool) -> Iterator[ItemRun | Unproven]:
         """What is said of each item where something is in the way of all."""
         reason = _because(sum(_is_obstacle(step) for _, step in looked))
         for item, step in looked:
             if isinstance(step, Decided):
-                yield self.runner.result_of_decided(item, step)
+                yield self.runner.result_of_decided(item, step, is_answered=is_answered)
             elif step.repeats is not None:
                 conflicts = conflicts_of_plan(item, step.before)
                 result = ItemRun(item, WriteOutcome.CONFLICT, MAY_BE_WRITTEN, conflicts)
                 yield Unproven(result, is_answered=False)
             else:
                 refused = Decided(WriteOutcome.CONFLICT, reason, step.conflicts)
-                yield self.runner.result_of_decided(item, refused)
+                yield self.runner.result_of_decided(item, refused, is_answered=is_answered)
 
 
 def _is_obstacle(step: Write | Decided) -> bool:

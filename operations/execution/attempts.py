@@ -9,7 +9,6 @@ from datetime import timedelta
 
 from operations.execution.announcer import Announcer
 from operations.execution.decision import MAY_BE_WRITTEN, Write
-from operations.execution.item_writer import WriteOutcome
 from operations.execution.journal import RunJournal
 from operations.execution.moments import Moments
 from operations.execution.plan_file import PlanItem
@@ -33,7 +32,6 @@ _NEVER_KNOWN = (
 _CLOCK_ERROR = timedelta(seconds=30)
 # A repeat is tried for some time itself.
 _REPEATABLE = timedelta(minutes=8)
-_MAYBE_NOT_MADE = frozenset({WriteOutcome.CONFLICT, WriteOutcome.REFUSED})
 # A slow rate, or a laptop that slept: a change long after its announcement is another writer's.
 _ANNOUNCED_ANEW_AFTER = timedelta(minutes=5)
 
@@ -103,8 +101,7 @@ class Attempts:
 
     def is_open(self, attempts: Sequence[OwnWrite], item: PlanItem) -> bool:
         """Whether the latest attempt may have been carried out without being in the history."""
-        outcome, _ = self.journal.done.get(item.number, (None, ""))
-        if outcome in _MAYBE_NOT_MADE:
+        if item.number in self.journal.unwritten:
             # It was answered.
             return False
         ended = max(attempt.at for attempt in attempts) + _TOKEN_LASTS

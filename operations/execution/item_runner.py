@@ -40,6 +40,7 @@ from stream_core.item_id import item_id
 # Another writer may be in the way more than once.
 MOST_ATTEMPTS = 5
 """So often is a write begun that others are in the way of."""
+_LEFT_AS_IT_IS = frozenset({WriteOutcome.CONFLICT, WriteOutcome.REFUSED})
 
 
 @dataclass(frozen=True)
@@ -132,17 +133,29 @@ class ItemRunner:
     def result_of(self, item: PlanItem, step: Write, written: WriteResult) -> ItemRun | Unproven:
         """What is said of an item after the answer to its write; kept, if that is all."""
         result = self._result(item, step, written)
-        return result if isinstance(result, Unproven) else self._kept(result)
+        return result if isinstance(result, Unproven) else self._kept(result, is_answered=True)
 
-    def result_of_decided(self, item: PlanItem, step: Decided) -> ItemRun | Unproven:
-        """What is said of an item that is not written; kept, if that is all."""
+    def result_of_decided(
+        self, item: PlanItem, step: Decided, *, is_answered: bool = False
+    ) -> ItemRun | Unproven:
+        """What is said of an item that is not written; kept, if that is all.
+
+        Args:
+            item: the item of the plan.
+            step: what was decided.
+            is_answered: what this run was about to write to it was not carried out.
+        """
         result = self._of_settled(item, step)
-        return result if isinstance(result, Unproven) else self._kept(result)
+        if isinstance(result, Unproven):
+            return result
+        return self._kept(result, is_answered=is_answered)
 
     def prove(self, unproven: Unproven) -> ItemRun | None:
         """What became of an item, if the history shows it by now."""
         proven = self._proof.of_item(unproven)
-        return None if proven is None else self._kept(proven)
+        if proven is None:
+            return None
+        return self._kept(proven, is_answered=unproven.is_answered)
 
     def _live(self, items: Sequence[PlanItem]) -> dict[str, Item]:
         """The own attributes of items that are there, by id."""
@@ -188,7 +201,7 @@ class ItemRunner:
     ) -> tuple[bool, Write | Decided]:
         """What is to be done with an item that was read, and whether the history is as far."""
         step = self._decided(item, live, is_answered=is_answered)
-        if isinstance(step, Decided) or (step.repeats is not None and live is None):
+        if isinstance(step, Decided) or (live is None and _is_repeated_delete(step)):
             return True, step
         since = self.history.since_plan(item)
         if since.has_run(self.attempts.announcer.row.run):
@@ -229,14 +242,17 @@ class ItemRunner:
     def _settled(
         self, item: PlanItem, step: Write | Decided, attempt: OwnWrite | None
     ) -> ItemRun | Unproven:
+        if isinstance(step, Decided):
+            return self.result_of_decided(item, step)
+        assert attempt is not None  # noqa: S101 - a write has its attempt
         result = self._written(item, step, attempt)
-        return result if isinstance(result, Unproven) else self._kept(result)
+        return result if isinstance(result, Unproven) else self._kept(result, is_answered=True)
 
     def _written(
-        self, item: PlanItem, step: Write | Decided, attempt: OwnWrite | None
+        self, item: PlanItem, step: Write | Decided, attempt: OwnWrite
     ) -> ItemRun | Unproven:
         for number in range(1, MOST_ATTEMPTS + 1):
-            if isinstance(step, Decided) or attempt is None:
+            if isinstance(step, Decided):
                 return self._of_settled(item, step)
             is_last = number == MOST_ATTEMPTS
             result = self._once(item, step, attempt, guards_rest=not is_last)
@@ -249,8 +265,7 @@ class ItemRunner:
                 attempt = self._announced(item, step)
         raise AssertionError("unreachable")
 
-    def _of_settled(self, item: PlanItem, step: Write | Decided) -> ItemRun | Unproven:
-        assert isinstance(step, Decided)  # noqa: S101 - a write has its attempt
+    def _of_settled(self, item: PlanItem, step: Decided) -> ItemRun | Unproven:
         result = ItemRun(item, step.outcome, step.reason, step.conflicts)
         if not step.needs_proof:
             return result
@@ -307,14 +322,22 @@ class ItemRunner:
             return Unproven(result, step.before)
         return result
 
-    def _kept(self, result: ItemRun) -> ItemRun:
+    def _kept(self, result: ItemRun, *, is_answered: bool) -> ItemRun:
         if result.outcome is not WriteOutcome.UNSENT:
-            self.attempts.journal.settle(result.item.number, result.outcome, result.reason)
+            is_unwritten = is_answered and result.outcome in _LEFT_AS_IT_IS
+            self.attempts.journal.settle(
+                *(result.item.number, result.outcome, result.reason), is_unwritten=is_unwritten
+            )
         return result
 
     def _announced(self, item: PlanItem, step: Write) -> OwnWrite:
         writes = [(item, step)]
         return self.attempts.announce(writes, self.standstill.patience())[item.number]
+
+
+def _is_repeated_delete(step: Write) -> bool:
+    """Whether it asks only what became of a delete: of an absent item it takes nothing."""
+    return step.repeats is not None and step.after is None
 
 
 def _takes_all(item: PlanItem, step: Write) -> bool:

@@ -54,6 +54,8 @@ class RunJournal:
         is_begun: a process of this machine has begun the run, or was let join it, before.
         attempts: the writes that were about to be made, by the number of their item.
         done: what became of items that are done with, and why.
+        unwritten: those whose latest attempt left nothing in the table, by its answer; what was
+            decided without a request says nothing of an attempt.
     """
 
     path: Path
@@ -61,6 +63,7 @@ class RunJournal:
     is_begun: bool = False
     attempts: dict[int, list[Attempt]] = field(default_factory=dict)
     done: dict[int, tuple[WriteOutcome, str]] = field(default_factory=dict)
+    unwritten: set[int] = field(default_factory=set)
     _lock: Lock = field(default_factory=Lock)
 
     @classmethod
@@ -104,8 +107,7 @@ class RunJournal:
             lines = []
             for write in writes:
                 attempt = Attempt(write.at, write.before, write.after)
-                self.attempts.setdefault(write.number, []).append(attempt)
-                self.done.pop(write.number, None)
+                self._attempted(write.number, attempt)
                 lines.append(
                     {
                         "n": write.number,
@@ -126,11 +128,23 @@ class RunJournal:
         with _reported(self.path):
             os.fsync(self._file.fileno())
 
-    def settle(self, number: int, outcome: WriteOutcome, reason: str) -> None:
-        """Keep what became of an item."""
+    def settle(
+        self, number: int, outcome: WriteOutcome, reason: str, *, is_unwritten: bool = False
+    ) -> None:
+        """Keep what became of an item.
+
+        Args:
+            number: the item's number in the plan.
+            outcome: what became of it.
+            reason: why; no item data.
+            is_unwritten: its latest attempt was answered, and left nothing in the table.
+        """
+        line: dict[str, Any] = {"n": number, "outcome": outcome.value, "reason": reason}
+        if is_unwritten:
+            line["unwritten"] = True
         with self._lock:
-            self.done[number] = (outcome, reason)
-            self._append([{"n": number, "outcome": outcome.value, "reason": reason}])
+            self._settled(line)
+            self._append([line])
 
     def _begin(self, header: dict[str, Any]) -> None:
         *lines, rest = self._file.read().split(b"\n")
@@ -158,14 +172,24 @@ class RunJournal:
         if "begun" in line:
             return
         if "outcome" in line:
-            self.done[line["n"]] = (WriteOutcome(line["outcome"]), line["reason"])
+            self._settled(line)
             return
         attempt = Attempt(
             datetime.fromisoformat(line["at"]), _bytes(line["before"]), _bytes(line["after"])
         )
-        self.attempts.setdefault(line["n"], []).append(attempt)
+        self._attempted(line["n"], attempt)
+
+    def _attempted(self, number: int, attempt: Attempt) -> None:
+        self.attempts.setdefault(number, []).append(attempt)
         # What became of it before counts no longer.
-        self.done.pop(line["n"], None)
+        self.done.pop(number, None)
+        self.unwritten.discard(number)
+
+    def _settled(self, line: dict[str, Any]) -> None:
+        number = line["n"]
+        self.done[number] = (WriteOutcome(line["outcome"]), line["reason"])
+        if line.get("unwritten"):
+            self.unwritten.add(number)
 
     def _append(self, lines: Iterable[dict[str, Any]]) -> None:
         with _reported(self.path):

@@ -55,6 +55,22 @@ def test_it_reads_back_as_it_was(path):
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+def test_only_an_answer_tells_that_nothing_was_written(path):
+    """A decision without a request neither says so nor takes it back; another attempt does."""
+    with opened(path) as journal:
+        journal.about_to_write(WRITES)
+        journal.settle(1, WriteOutcome.CONFLICT, "it has changed", is_unwritten=True)
+        journal.settle(1, WriteOutcome.REFUSED, "not intact")
+        journal.settle(2, WriteOutcome.REFUSED, "not intact")
+        assert journal.unwritten == {1}
+    with opened(path) as journal:
+        assert journal.unwritten == {1}
+        journal.about_to_write(WRITES)
+        assert journal.unwritten == set()
+    with opened(path) as journal:
+        assert journal.unwritten == set()
+
+
 def test_a_line_that_was_being_written_counts_for_nothing(path):
     """Cut anywhere: what is whole is believed, and what is appended is whole again."""
     content = filled(path)

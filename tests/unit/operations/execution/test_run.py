@@ -665,7 +665,7 @@ def test_a_journal_that_cannot_be_written_on_says_how_it_stands(world):
     running = run.results()
     next(running)
 
-    def refuse(*_):
+    def refuse(*_, **__):
         raise JournalError("the journal cannot be written")
 
     run.journal.settle = refuse

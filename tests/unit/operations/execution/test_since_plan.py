@@ -1,7 +1,11 @@
 """What was written between a plan and its run is not written over, whatever is there by now."""
 
+from contextlib import suppress
+from unittest.mock import patch
+
 import pytest
 
+from operations.execution.item_history import ItemHistory
 from operations.execution.item_writer import WriteOutcome
 from operations.execution.plan_file import Plan, PlanHeader, PlanTable
 from operations.execution.plan_header import PlanMaker
@@ -12,8 +16,10 @@ from operations.recovery.plan_items import restored_items, undone_items
 from operations.recovery.restore_items import plan_restore
 from operations.recovery.undo import plan_undo
 from reports.states.selection import Selection
+from reports.states.watermark import NoWatermark
+from stream_core.errors import IntegrityError
 from tests.factories import TABLE_ARN, item, number, text
-from tests.followed_table import FollowedTable
+from tests.followed_table import FollowedTable, Killed, LostAnswer
 from tests.recorded_table import HISTORY
 
 MAKER = PlanMaker("ada", "itemtrail 1")
@@ -29,13 +35,13 @@ class PlannedTable(FollowedTable):
         self.later(seconds=1)
         self.other_writer("1", item("1", **attributes) if attributes else None)
 
-    def undo(self, *, counters=(), stamps=STAMP):
+    def undo(self, *, counters=(), stamps=STAMP, since=None, where=JOB):
         """A plan that takes back what the job did."""
         selected = select_bad(
             self.deployment,
-            since=self.began,
+            since=since or self.began,
             until=self.now,
-            where=JOB,
+            where=where,
             pace=self.pace(),
         )
         terms = Terms(set(counters), stamps)
@@ -96,6 +102,93 @@ def test_a_second_plan_of_one_bad_job_takes_no_good_change_back(world, counters)
         f"taken back by run {run_id(first)} of ada since the plan was made"
     )
     assert world.item()["N"] == number(20)
+
+
+# What a bad job did, by what its undo does: the attributes before and after; without any, no item.
+BAD_CHANGES = {
+    "update": ({"V": number(1)}, {"V": number(2)}),
+    "put": ({"V": number(1)}, {}),
+    "delete": ({}, {"V": number(2)}),
+}
+
+
+def changed(world, kind):
+    """Two plans that take a bad change back, and what they see."""
+    before, after = BAD_CHANGES[kind]
+    world.write(**before)
+    world.later(seconds=5)
+    since = world.now
+    world.write(**after)
+    plans = [world.undo(stamps={}, since=since, where=Selection()) for _ in range(2)]
+    assert [plan.items[0].action.value for plan in plans] == [kind, kind]
+    return *plans, world.item()
+
+
+def there_and_back(world, kind):
+    """A good writer makes something else of the item, and then what it was."""
+    world.write(**({"V": number(3)} if kind != "delete" else {}))
+    world.write(**BAD_CHANGES[kind][1])
+
+
+@pytest.mark.parametrize("kind", BAD_CHANGES)
+def test_what_came_back_is_not_written_over(world, kind):
+    """Be it that an item is there, or that there is none."""
+    plan, _, seen = changed(world, kind)
+    there_and_back(world, kind)
+
+    assert world.carry_out(plan).outcome is WriteOutcome.CONFLICT
+    assert world.item() == seen
+
+
+@pytest.mark.parametrize("kind", BAD_CHANGES)
+def test_nor_after_another_plan_was_carried_out(world, kind):
+    """A good writer makes of the item what both plans saw."""
+    first, second, seen = changed(world, kind)
+    assert world.carry_out(first).outcome is WriteOutcome.WRITTEN
+    world.write(**BAD_CHANGES[kind][1])
+
+    assert world.carry_out(second).outcome is WriteOutcome.CONFLICT
+    assert world.item() == seen
+
+
+@pytest.mark.parametrize("kind", BAD_CHANGES)
+def test_nor_by_a_run_that_was_killed_before_its_request(world, kind):
+    """The request by its old name would be the first one."""
+    plan, _, seen = changed(world, kind)
+    world.racing.script("transact_write_items", world.racing._die)
+    with suppress(Killed):
+        world.carry_out(plan)
+    world.revive()
+    there_and_back(world, kind)
+
+    assert world.carry_out(plan).outcome is WriteOutcome.CONFLICT
+    assert world.item() == seen
+    assert world.writes["1"] == 0
+
+
+@pytest.mark.parametrize("has_watermark", [True, False])
+def test_a_write_that_may_have_been_made_stays_so_while_its_history_cannot_be_read(
+    world, has_watermark
+):
+    """That nothing was sent this time says nothing of the request before."""
+    damaged(world)
+    plan = world.undo(counters=[("N",)])
+    if not has_watermark:
+        world.deployment.reader.watermark = NoWatermark()
+    world.is_late = True
+    good = LostAnswer(Killed(), lambda: world.write(N=number(20), By=text("job")))
+    world.racing.script("transact_write_items", good)
+    with suppress(Killed):
+        world.carry_out(plan)
+    world.revive()
+    unreadable = IntegrityError("an overflow object may not be read")
+    with patch.object(ItemHistory, "_since_plan", side_effect=unreadable):
+        assert world.carry_out(plan).outcome is WriteOutcome.REFUSED
+
+    world.carry_out(plan)
+
+    assert world.item()["N"] == number(20)
+    assert world.writes["1"] == 1
 
 
 def test_nor_does_it_while_the_history_is_behind(world):
