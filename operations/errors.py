@@ -37,5 +37,9 @@ class RunEndedError(OperationError):
     """Nothing was answered for long, or the journal is full: the run ended, what it did is kept."""
 
 
+class TakenOverError(RunEndedError):
+    """Another run has what this one was writing, or has finished it: this one is to end."""
+
+
 class RefusedError(OperationError):
     """The operation would do harm, or the tables as they are do not allow it."""

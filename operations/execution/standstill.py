@@ -34,7 +34,7 @@ class Standstill:
 
     def patience(self) -> Patience:
         """As much as the run has left."""
-        return self._machine.patience(self._remaining_s())
+        return self._machine.patience(self.remaining_s())
 
     def moved(self) -> None:
         """Something succeeded."""
@@ -54,14 +54,15 @@ class Standstill:
         with self._lock:
             since = self._since
         # With less than a pause left, another try may not come.
-        if since is None or self._remaining_s() > LONGEST_PAUSE_S:
+        if since is None or self.remaining_s() > LONGEST_PAUSE_S:
             return None
         return (
             f"nothing has succeeded for {self._most_s:.0f} seconds: ended with what was done; run "
             "the same command again when the tables answer"
         )
 
-    def _remaining_s(self) -> float:
+    def remaining_s(self) -> float:
+        """How many seconds the run has left without a success."""
         with self._lock:
             since = self._since
         return self._most_s if since is None else self._most_s - (self.now() - since)

@@ -16,6 +16,7 @@ from operations.execution.pace import Pace
 from operations.recovery.table.order import TAG, TableOrder
 from operations.recovery.table.plan import plan_table
 from operations.recovery.table.restore import restore_table
+from reports.access.machine import Machine
 from stream_core.attribute_values import same_item
 from stream_core.history_row import time_text
 from tests.factories import complete, item, number, text
@@ -62,7 +63,7 @@ def deployment(trail, proxy, local_stack):  # noqa: F811 - the fixture
 
 def restored(deployment, order, *, apply=True):
     """What a restore comes to that does not wait for what is refused."""
-    pace = Pace(patience_s=0)
+    pace = Pace(patience_s=0, machine=Machine(sleep=lambda _seconds: None))
     plan = plan_table(deployment, order, pace=pace)
     return restore_table(deployment, plan, apply=apply, pace=pace)
 

@@ -8,11 +8,12 @@ from operations.errors import RunEndedError
 from operations.execution.pace import USUAL_PATIENCE_S, Pace
 from operations.execution.request import codes_text
 from operations.execution.standstill import Standstill
+from operations.recovery.table.hold import LOOK_EVERY_S, Hold
 from operations.recovery.table.results import Unwritten
 from replica_writer.tables import ReplicaTable
 from reports.states.timeline import ItemState
 from stream_core.attribute_values import own_attributes
-from stream_core.retry import LONGEST_PAUSE_S
+from stream_core.retry import LONGEST_PAUSE_S, Patience
 
 Batch: TypeAlias = Mapping[str, ItemState]
 """States of items that are written together, by id."""
@@ -22,6 +23,7 @@ class Filler:
     """Writes items into a table; may be asked side by side.
 
     Attributes:
+        hold: of the run on the table; None: its engine keeps no tags, so nobody can take it over.
         written: how many items the table has taken.
         unwritten: those that it refuses.
     """
@@ -37,6 +39,7 @@ class Filler:
         self._pace = pace
         self._standstill = Standstill(pace.machine, pace.wait_s(USUAL_PATIENCE_S))
         self._lock = Lock()
+        self.hold: Hold | None = None
         self.written = 0
         self.unwritten: list[Unwritten] = []
 
@@ -44,7 +47,7 @@ class Filler:
         """Write at most 25 items, as often as it takes.
 
         Raises:
-            RunEndedError: the table has taken nothing at all for too long.
+            RunEndedError: the table has taken nothing at all for too long, or is another run's.
         """
         self._pace.rate.take(len(batch))
         keys = {identifier: state.keys for identifier, state in batch.items()}
@@ -53,8 +56,10 @@ class Filler:
         while pending:
             if (reason := self._standstill.reason) is not None:
                 raise RunEndedError(f"'{self._table.name}' answers {codes_text(errors)}: {reason}")
+            if self.hold is not None:
+                self.hold.require()
             since = self._standstill.now()
-            problems = self._table.write(pending, wanted, keys, self._standstill.patience())
+            problems = self._table.write(pending, wanted, keys, self._patience())
             errors |= problems.errors.keys()
             self._note(len(pending) - len(problems.unstored) - len(problems.refused))
             with self._lock:
@@ -68,6 +73,10 @@ class Filler:
                 self._standstill.failed(since)
                 self._pause()
             pending = [identifier for identifier in pending if identifier in problems.unstored]
+
+    def _patience(self) -> Patience:
+        """No more than until the next look at who has the table."""
+        return self._pace.machine.patience(min(LOOK_EVERY_S, self._standstill.remaining_s()))
 
     def _note(self, written: int) -> None:
         with self._lock:

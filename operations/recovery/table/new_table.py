@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from operations.errors import RefusedError
+from operations.errors import RefusedError, RunEndedError
 from operations.execution.pace import Pace
 from operations.recovery.table.order import TAG, OrderTag
 from operations.recovery.table.settings import TableSettings
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _ANOTHER_NAME = "name a table that does not exist"
 # Developer Guide, "Tagging": a tag may show only some seconds after it was set.
-_TAG_SHOWS_WITHIN_S = 10.0
+TAG_SHOWS_WITHIN_S = 10.0
 _IN_USE = "ResourceInUseException"
 # A table that was just made, or is changed at the moment, answers so.
 _BUSY = frozenset({_IN_USE, "ContinuousBackupsUnavailableException"})
@@ -131,13 +131,43 @@ class NewTable:
         self._wait()
         yield from self._untagged(tag)
 
-    def set_tag(self, tag: OrderTag) -> Iterator[str]:
-        """Have its tag say how far it is; gives what else to know."""
-        try:
+    def begin(self, tag: OrderTag) -> Iterator[str]:
+        """Give one that is there and empty its tag; gives what else to know."""
+        if problem := self.set_tag(tag):
+            yield self._without_tag(problem)
+        else:
+            yield from self._untagged(tag)
+
+    def set_tag(self, tag: OrderTag) -> str:
+        """Have its tag say how far it is; why that cannot be, if so."""
+
+        def request() -> None:
             arn = describe(self.client, self.name).arn
             self.client.tag_resource(ResourceArn=arn, Tags=[{"Key": TAG, "Value": str(tag)}])
-        except (ClientError, BotoCoreError) as error:
-            yield self._without_tag(error_code(error))
+
+        return self._problem(request)
+
+    def await_tag(self, tag: OrderTag) -> None:
+        """Give a tag that was set the seconds that it may take to show."""
+        self._shown(tag)
+
+    def current_tag(self) -> OrderTag | None:
+        """The tag of the order that has it now; None: it has none.
+
+        Raises:
+            RunEndedError: that cannot be told.
+        """
+        texts: list[str] = []
+
+        try:
+            problem = self._problem(lambda: texts.append(self._tag_text()))
+        except TableNotFoundError:
+            return None
+        if problem:
+            raise RunEndedError(
+                f"which run has '{self.name}' cannot be told ({problem}): nothing more is written"
+            )
+        return OrderTag.read(texts[-1])
 
     def protect(self, settings: TableSettings, *, with_ttl: bool) -> Iterator[str]:
         """Turn on what it has once everything is in it; gives what could not be, and why."""
@@ -158,7 +188,8 @@ class NewTable:
                 ("the time to live", "update_time_to_live", {"TimeToLiveSpecification": ttl})
             )
         for what, operation, request in steps:
-            if problem := self._problem(partial(getattr(self.client, operation), **request)):
+            change = partial(getattr(self.client, operation), TableName=self.name, **request)
+            if problem := self._problem(change):
                 yield f"{what} of '{self.name}' is not on ({problem}): turn it on"
 
     def _expires(self) -> bool:
@@ -169,13 +200,13 @@ class NewTable:
             return False
 
     def _problem(self, request: Callable[..., object]) -> str:
-        """Why a setting cannot be changed, if so; while the table is busy it is waited for."""
+        """Why a request fails, if so; while the table is busy it is waited for."""
         problems: list[str] = []
 
         def attempt(pending: list[None]) -> list[None]:
             problems.clear()
             try:
-                request(TableName=self.name)
+                request()
             except (ClientError, BotoCoreError) as error:
                 problems.append(error_code(error))
                 is_passing = problems[0] in _BUSY or classify(error) is Retry.TRANSIENT
@@ -186,20 +217,25 @@ class NewTable:
         return "".join(problems)
 
     def _untagged(self, tag: OrderTag) -> Iterator[str]:
-        """Why it has not the tag that it was made with, if so."""
-        problems: list[str] = []
+        """Why it has no tag after one was set, if so; it may be another run's by now."""
+        text, problem = self._shown(tag)
+        if problem or not text:
+            yield self._without_tag(problem or "tags are not kept")
+
+    def _shown(self, tag: OrderTag) -> tuple[str, str]:
+        """What its tag is once it shows or should; why that cannot be told, if so."""
+        texts, problems = [""], [""]
 
         def look(pending: list[None]) -> list[None]:
             try:
-                is_tagged = self._is_ours(tag)
+                texts.append(self._tag_text())
             except (ClientError, BotoCoreError) as error:
                 problems.append(error_code(error))
                 return []
-            return [] if is_tagged else pending
+            return [] if texts[-1] == str(tag) else pending
 
-        if self.pace.machine.patience(_TAG_SHOWS_WITHIN_S).work_off([None], look):
-            problems.append("tags are not kept")
-        yield from map(self._without_tag, problems)
+        self.pace.machine.patience(TAG_SHOWS_WITHIN_S).work_off([None], look)
+        return texts[-1], problems[-1]
 
     def _without_tag(self, why: str) -> str:
         return (
@@ -208,7 +244,10 @@ class NewTable:
         )
 
     def _is_ours(self, tag: OrderTag) -> bool:
-        return tags_of(self.client, describe(self.client, self.name)).get(TAG) == str(tag)
+        return self._tag_text() == str(tag)
+
+    def _tag_text(self) -> str:
+        return tags_of(self.client, describe(self.client, self.name)).get(TAG, "")
 
     def _not_made(self, error: ClientError) -> str:
         code = error_code(error)

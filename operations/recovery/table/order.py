@@ -50,6 +50,7 @@ class OrderTag:
     Attributes:
         is_finished: everything was written.
         was_made: the table was made for it; else it was there, and empty.
+        run: the run that has the table, or finished it; no part of the order.
         at, source, history, selection: of the order, the last three by what identifies them.
     """
 
@@ -59,6 +60,7 @@ class OrderTag:
     selection: str
     was_made: bool = True
     is_finished: bool = False
+    run: str = "none"
 
     @classmethod
     def of_order(
@@ -81,13 +83,18 @@ class OrderTag:
         if state not in (_UNFINISHED, _FINISHED) or not parts.keys() >= {*_NAMES, "made"}:
             return None
         values: dict[str, Any] = {name: parts[name] for name in _NAMES}
+        values["run"] = parts.get("run", "none")
         return cls(**values, was_made=parts["made"] == "yes", is_finished=state == _FINISHED)
 
     def __str__(self) -> str:
         state = _FINISHED if self.is_finished else _UNFINISHED
         made = "yes" if self.was_made else "no"
         parts = [f"{name}={getattr(self, name)}" for name in _NAMES]
-        return " ".join([state, f"made={made}", *parts])
+        return " ".join([state, f"made={made}", *parts, f"run={self.run}"])
+
+    def held_by(self, run: str) -> "OrderTag":
+        """The tag of the same order, carried out by a run."""
+        return replace(self, run=run)
 
     def finished(self) -> "OrderTag":
         """The tag once everything was written."""

@@ -5,6 +5,7 @@ order goes on: what is there already is passed over. Once everything is in it, i
 against deletion, and recoverable to any second.
 """
 
+import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
@@ -14,10 +15,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from more_itertools import chunked, peekable
 
 from operations.deployed_tables import DeployedTables
-from operations.errors import RunEndedError
+from operations.errors import RefusedError, RunEndedError, TakenOverError
 from operations.execution.pace import Pace
 from operations.recovery.table.contents import Contents
 from operations.recovery.table.filler import Batch, Filler
+from operations.recovery.table.hold import Hold, held_by
 from operations.recovery.table.new_table import NewTable
 from operations.recovery.table.paced_reads import PacedReads
 from operations.recovery.table.plan import TablePlan
@@ -68,13 +70,15 @@ def restore_table(  # noqa: PLR0913 - the whole order, as it is given
     """
     with PacedReads(deployment.dynamodb, pace):
         run = _TableRun(deployment, plan, pace, apply=apply)
-        is_over = False
         try:
             run.carry_out()
-            is_over = True
-        finally:
-            if apply and not is_over:
+        except RefusedError:
+            # Nothing was written, and it says itself what to do.
+            raise
+        except BaseException:
+            if apply:
                 tell(f"{run.how_it_stands()}; {run.how_to_go_on(command)}")
+            raise
         return run.result()
 
 
@@ -88,7 +92,8 @@ class _TableRun:
         self._table = NewTable(deployment.dynamodb, plan.order.new_table, pace)
         replica = ReplicaTable(deployment.source.client, plan.order.new_table)
         self._filler = Filler(replica, pace)
-        self._tag = plan.standing.tag or plan.tag
+        self._tag = (plan.standing.tag or plan.tag).held_by(secrets.token_hex(8))
+        self._is_lost = False
         self._contents = Contents()
         self._states: SelectedStates | None = None
         self._counts = _Counts()
@@ -100,14 +105,15 @@ class _TableRun:
         """Read, make the table if something is to be in it, fill and protect it."""
         try:
             self._fill()
+            if self._apply and self._ended is None:
+                self._finish()
         except RunEndedError as error:
             self._ended = str(error)
+            self._is_lost = isinstance(error, TakenOverError)
         except (ClientError, BotoCoreError) as error:
             if classify(error) is not Retry.TRANSIENT:
                 raise
             self._ended = f"a table that is read does not answer ({error_code(error)})"
-        if self._apply and self._ended is None:
-            self._finish()
 
     def how_it_stands(self) -> str:
         """What was written, in a line."""
@@ -144,12 +150,14 @@ class _TableRun:
             left_out=plan.left_out,
             ended=self._ended,
         )
-        is_begun = self._apply and self._is_tagged
+        is_begun = self._apply and self._is_tagged and not self._is_lost
         return replace(restored, may_go_on=is_begun and not restored.is_finished)
 
     def _fill(self) -> None:
         plan, order = self._plan, self._plan.order
-        if plan.standing.is_begun:
+        if plan.standing.tag is not None:
+            if self._apply:
+                self._filler.hold = Hold.take_over(self._table, plan.standing.tag, self._tag)
             self._contents = Contents.read(self._table.client, order.new_table, plan.keys)
         partition_key, *_ = plan.keys.types
         progress = self._pace.progress
@@ -178,20 +186,39 @@ class _TableRun:
         if not self._apply or self._plan.standing.is_begun:
             return
         if self._plan.standing.is_there:
+            self._require_unbegun()
             self._tag = replace(self._tag, was_made=False)
             self._notes.append(_AS_IT_WAS.format(self._table.name))
-            problems = list(self._table.set_tag(self._tag))
+            problems = list(self._table.begin(self._tag))
         else:
             problems = list(self._table.create(self._plan.settings, self._tag))
         self._is_tagged = not problems
         self._notes += problems
+        if self._is_tagged:
+            # One that was there may have been begun by another run at the same moment.
+            was_there = self._plan.standing.is_there
+            self._filler.hold = Hold(self._table, self._tag, took_over=was_there)
+
+    def _require_unbegun(self) -> None:
+        """A table that was there and empty may be anything since this run was planned."""
+        now = self._table.standing(self._plan.keys, self._plan.tag)
+        if now.tag is not None:
+            raise TakenOverError(held_by(self._table.name, now.tag))
 
     def _finish(self) -> None:
-        plan = self._plan
+        plan, hold = self._plan, self._filler.hold
+        if not self.result().is_finished:
+            return
+        if hold is not None:
+            hold.outlast_others()
+            hold.look()
         if plan.standing.is_made_for_it:
             self._notes += self._table.protect(plan.settings, with_ttl=plan.order.with_ttl)
-        if self.result().is_finished:
-            self._notes += self._table.set_tag(self._tag.finished())
+        if hold is not None:
+            hold.finish()
+        else:
+            # It may be tagged where that could not be read; that it may not be was said.
+            self._table.set_tag(self._tag.finished())
 
 
 @dataclass

@@ -7,6 +7,7 @@ from operations.recovery.table.order import TAG, TableOrder
 from operations.recovery.table.plan import plan_table
 from operations.recovery.table.restore import restore_table
 from operations.recovery.table.selection import ItemSelection
+from reports.access.machine import Machine
 from tests.factories import item, number
 from tests.recorded_table import RecordedTable
 
@@ -46,7 +47,8 @@ class WholeTable(RecordedTable):
         return plan_table(self.deployment, order, pace=pace or Pace(patience_s=0))
 
     def restore(self, minute, new_table=NEW, *, apply=True, pace=None, tell=None, **options):
-        pace = pace or Pace(patience_s=0)
+        # Nobody else writes: there is nothing to wait for before it is finished.
+        pace = pace or Pace(patience_s=0, machine=Machine(sleep=lambda _seconds: None))
         plan = self.plan(minute, new_table, pace, **options)
         tell = tell or (lambda _line: None)
         return restore_table(self.deployment, plan, apply=apply, tell=tell, pace=pace)
