@@ -69,6 +69,8 @@ def alarms_of(stack: Stack) -> frozenset[str]:
     names = frozenset[str]().union(*(_OF_CONSUMER[consumer] for consumer in stack.consumers))
     if stack.second_look_queue is not None:
         names |= _OF_SECOND_LOOK
+    if stack.is_emulated:
+        names = frozenset(name for name in names if not name.endswith("Stalled"))
     if stack.parameters.get("FollowStream") == "false":
         names = frozenset(name for name in names if not name.endswith(_OF_MAPPINGS))
     return names

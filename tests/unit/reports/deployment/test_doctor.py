@@ -733,17 +733,17 @@ def test_an_alarm_that_is_gone_is_found(aws):
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("follows", ["true", "false"])
-def test_the_alarms_looked_for_are_the_templates(case, follows):
+@pytest.mark.parametrize(
+    "parameters", [{}, {"FollowStream": "false"}, {"Emulator": "true"}], ids=str
+)
+def test_the_alarms_looked_for_are_the_templates(case, parameters):
     """The names that the doctor knows are those of template.yaml, for every way to deploy it."""
-    evaluation = Evaluation(transformed(), CASES[case] | {"FollowStream": follows}, real=True)
+    evaluation = Evaluation(transformed(), CASES[case] | parameters, real=True)
     outputs = {name: str(value) for name, value in evaluation.outputs.items()}
 
-    alarms = evaluation.of_type("AWS::CloudWatch::Alarm")
+    names = alarms_of(Stack("trail", outputs, parameters))
 
-    assert {
-        f"{name}Alarm" for name in alarms_of(Stack("trail", outputs, {"FollowStream": follows}))
-    } == (set(alarms))
+    assert {f"{name}Alarm" for name in names} == set(evaluation.of_type("AWS::CloudWatch::Alarm"))
 
 
 @pytest.mark.parametrize("consumer", Consumer)
