@@ -7,6 +7,7 @@ from typing import Any
 from operations.acceptance.belief import AttemptResult, Belief, confirmed, not_tried, refuted
 from operations.acceptance.trial import Trial
 from reports.deployment.stack import Consumer
+from reports.deployment.table_policy import REWRITES
 from stream_core.history_row import DIGEST, ID, SORT_KEY
 from stream_core.item_id import CONTROL_ID
 
@@ -14,16 +15,7 @@ _ALLOWED = "allowed"
 _EMULATOR = (
     "the emulator passes over conditions, and stacks of one name in several regions have one role"
 )
-_CHANGES = (
-    "dynamodb:BatchWriteItem",
-    "dynamodb:DeleteItem",
-    "dynamodb:DeleteTable",
-    "dynamodb:PartiQLDelete",
-    "dynamodb:PartiQLUpdate",
-    "dynamodb:PutItem",
-    "dynamodb:UpdateItem",
-    "dynamodb:UpdateTimeToLive",
-)
+_CHANGES = tuple(sorted(REWRITES))
 
 
 @dataclass(frozen=True)
