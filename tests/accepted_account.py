@@ -53,6 +53,11 @@ class Account(FakeAws):
         gives_keys: whether a request carries its `dynamodb:LeadingKeys`.
         lets_insert: whether the function gets its rows into the history.
         condition: why Lambda gives up on a batch; None: it does not.
+        met: the errors that the deployed function meets.
+        result: what a mapping says of its last batch.
+        filled_state: the state of an alarm that FILL gives its points.
+        filters_first: whether it looks at a mapping's filter before it looks at the age.
+        has_s3_condition: whether KMS calls S3 as the template does.
         items, rows, objects: of the source, of its history, and of all buckets.
         made: what accept has made and not taken away again.
     """
@@ -70,8 +75,9 @@ class Account(FakeAws):
         self.stack = Stack(STACK, outputs, {name: str(value) for name, value in chosen.items()})
         self.now = self.began = datetime(2026, 11, 30, 12, tzinfo=UTC)
         self.lag_s, self.gives_keys, self.lets_insert = 2, True, True
-        self.condition = "RecordAgeExceeded"
-        self.allowed = set()
+        self.met, self.result = {}, "No records processed"
+        self.condition, self.filters_first, self.has_s3_condition = "RecordAgeExceeded", True, True
+        self.allowed, self.filled_state = set(), "ALARM"
         self.items, self.rows, self.objects, self.made = {}, [], {}, set()
         self.control_rows, self.made_for_own_keys = [_CONTROL], set()
         self.tokens, self.messages, self.probe_is_throttled = set(), [], False
@@ -211,9 +217,14 @@ class Account(FakeAws):
                 raise LookupError("ConditionalCheckFailedException", "there is no such row")
             return {"Items": []}
         assert verb == "Insert"
-        names = Statement.partition("{")[2].split("'")[1::2]
-        self.write(None, dict(zip(names, Parameters, strict=True)))
+        self.write(None, self.inserted(Statement, Parameters))
         return {"Items": []}
+
+    @staticmethod
+    def inserted(statement, parameters):
+        """The item of an INSERT."""
+        names = statement.partition("{")[2].split("'")[1::2]
+        return dict(zip(names, parameters, strict=True))
 
     def UpdateTimeToLive(self, TableName, **_):  # noqa: N802, N803
         self._require(ADMINISTRATOR, "UpdateTimeToLive", TableName)
@@ -263,7 +274,7 @@ class Account(FakeAws):
             return answer | {"Payload": BytesIO(json.dumps(self._probed(event)).encode())}
         assert (FunctionName, LogType) == (self.stack.function(Consumer.HISTORY_WRITER), "Tail")
         counts = self.consume(event["Records"])
-        line = {"message": "batch", "counts": counts, "errors": {}}
+        line = {"message": "batch", "counts": counts, "errors": self.met}
         lines = ['cut"}', '"START"', '{"_aws": {}}', json.dumps(line), "END"]
         log = "\n".join(lines).encode()
         response = {"batchItemFailures": []}
@@ -273,10 +284,18 @@ class Account(FakeAws):
         }
 
     def _probed(self, event):
+        if event["service"] == "s3":
+            return self._probed_object(**event["parameters"])
         try:
             self._as(self.role("HistoryWriterRole"), event["operation"], event["parameters"])
         except LookupError as error:
             return {"code": error.args[0], "request": "1"}
+        return {"code": None, "request": "1"}
+
+    def _probed_object(self, Bucket, Key, Body):  # noqa: N803 - AWS's names
+        if not self.has_s3_condition:
+            return {"code": "AccessDenied", "request": "1"}
+        self.objects[Bucket, Key] = Body
         return {"code": None, "request": "1"}
 
     def consume(self, records):
@@ -293,14 +312,18 @@ class Account(FakeAws):
 
     def CreateEventSourceMapping(self, **request):  # noqa: N802
         keys = {name: {"S": [key["S"]]} for name, key in self.trial.canary.keys.items()}
-        pattern = json.dumps({"dynamodb": {"Keys": keys}})
+        pattern = json.dumps({"eventName": ["REMOVE"], "dynamodb": {"Keys": keys}})
         assert request["FilterCriteria"] == {"Filters": [{"Pattern": pattern}]}
         uuid = "1a6c762d-128b-4020-84fa-d86ae77f49d9"
-        self.facts.mappings.append(mapping("history_writer", UUID=uuid))
+        self.facts.mappings.append(
+            mapping("history_writer", UUID=uuid, LastProcessingResult=self.result)
+        )
         self.made.add(uuid)
         if self.condition is not None:
-            number = self.rows[0][1].change.sequence_number
-            document = invocation({"Records": [{"dynamodb": {"SequenceNumber": number}}]})
+            numbers = [row.change.sequence_number for _, row in self.rows]
+            let_through = numbers[-1:] if self.filters_first else numbers
+            records = [{"dynamodb": {"SequenceNumber": number}} for number in let_through]
+            document = invocation({"Records": records})
             document["requestContext"]["condition"] = self.condition
             key = self.stack.quarantine_bucket, f"aws/lambda/{uuid}/shard/1"
             self.objects[key] = json.dumps(document)
@@ -416,7 +439,19 @@ class Account(FakeAws):
         subset = {"aws:dynamodb:tableName": self.stack.history_table}
         return {"Grants": [{"Constraints": {"EncryptionContextSubset": subset}}]}
 
-    def DescribeAlarms(self, **_):  # noqa: N802
+    def PutMetricAlarm(self, AlarmName, Metrics, **_):  # noqa: N802, N803
+        (returned,) = [metric for metric in Metrics if metric.get("ReturnData", True)]
+        assert "FILL(" in returned["Expression"]
+        self.made.add(AlarmName)
+        return {}
+
+    def DeleteAlarms(self, AlarmNames):  # noqa: N802, N803
+        self.made.difference_update(AlarmNames)
+        return {}
+
+    def DescribeAlarms(self, AlarmNames=(), **_):  # noqa: N802, N803
+        if AlarmNames:
+            return {"MetricAlarms": [{"AlarmName": AlarmNames[0], "StateValue": self.filled_state}]}
         alarm = {"AlarmName": f"{STACK}-LagAlarm", "ActionsEnabled": True, "StateValue": "OK"}
         return {"MetricAlarms": [alarm | {"AlarmActions": [self.stack.outputs["AlarmTopicArn"]]}]}
 

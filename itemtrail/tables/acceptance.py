@@ -45,12 +45,18 @@ def intention_blocks(trial: Trial) -> Iterator[RenderableType]:
     )
     alarm = "sets an alarm to ALARM for a moment: all subscribers of its topic hear of it"
     made = (
-        "makes, and takes away at its end: a function with the history writer's role and a mapping "
-        "for it, which reads the stream as a third reader for some minutes; a queue and its "
-        "subscription; two buckets"
+        "makes, and takes away at its end: a function with the history writer's role; a queue and "
+        "its subscription; an alarm; two buckets"
     )
+    if stack.parameters.get("SampleSourceTableName"):
+        made += (
+            "; a mapping of that function, which reads the sample's stream as a third reader for "
+            "some minutes"
+        )
     locked = f"leaves a small object in {stack.overflow_bucket}, locked for {days} days"
-    cost = "costs about one US cent, and takes up to half an hour on AWS"
+    cost = (
+        "costs about one US cent beside the stack's own costs, and takes up to half an hour on AWS"
+    )
     yield titled(f"Accept {stack.name}")
     yield from notes([item, calls, poison, alarm, made, locked, cost])
     yield ""

@@ -3,10 +3,11 @@
 import json
 from typing import Any
 
-from operations.acceptance.belief import AttemptResult, Belief, confirmed, refuted
+from operations.acceptance.belief import AttemptResult, Belief, confirmed, not_tried, refuted
 from operations.acceptance.trial import Trial
 
 _ARRIVAL_WAIT_S = 120.0
+_EVALUATION_WAIT_S = 300.0
 _POLL_S = 2
 
 
@@ -32,6 +33,35 @@ def alarm_reaches_subscriber(trial: Trial) -> AttemptResult:
     if heard is None:
         return refuted(f"{short_name} was not heard within {_ARRIVAL_WAIT_S:.0f} s")
     return confirmed(f"{short_name} was set to ALARM and heard by a queue")
+
+
+def missing_points_are_filled(trial: Trial) -> AttemptResult:
+    """A temporary alarm of a metric without any point, which `FILL` makes 0."""
+    metrics, name = trial.client("cloudwatch"), trial.name
+    metric = {"Metric": {"Namespace": "itemtrail", "MetricName": name}, "Period": 60, "Stat": "Sum"}
+    trial.clean_up.later(f"the alarm {name}", lambda: metrics.delete_alarms(AlarmNames=[name]))
+    metrics.put_metric_alarm(
+        AlarmName=name,
+        Metrics=[
+            {"Id": "stalled", "Expression": "IF(FILL(read, 0) == 0, 1, 0)"},
+            {"Id": "read", "MetricStat": metric, "ReturnData": False},
+        ],
+        EvaluationPeriods=1,
+        Threshold=0,
+        ComparisonOperator="GreaterThanThreshold",
+        TreatMissingData="notBreaching",
+    )
+
+    def look() -> str | None:
+        (alarm,) = metrics.describe_alarms(AlarmNames=[name])["MetricAlarms"]
+        state: str = alarm["StateValue"]
+        return None if state == "INSUFFICIENT_DATA" else state
+
+    state = trial.wait_for(look, _EVALUATION_WAIT_S)
+    if state is None:
+        return not_tried(f"an alarm was not evaluated within {_EVALUATION_WAIT_S:.0f} s")
+    text = f"an alarm of a metric without points is {state}"
+    return confirmed(text) if state == "ALARM" else refuted(text)
 
 
 def _alarm(trial: Trial, topic: str) -> Any:
@@ -101,5 +131,12 @@ BELIEFS = (
         "An alarm passes the topic's key and is heard by who subscribes to the topic.",
         "template.yaml",
         alarm_reaches_subscriber,
+    ),
+    Belief(
+        "missing-points-are-filled",
+        "In an alarm FILL(m, 0) is 0 where the metric m has no points at all.",
+        "template.yaml",
+        missing_points_are_filled,
+        "the emulator has no alarms of expressions",
     ),
 )

@@ -17,6 +17,7 @@ from stream_core.history_row import ID, SORT_KEY
 
 _TEMPLATE = "template.yaml"
 _NO_POLICIES = "the emulator enforces no policy of a table"
+_SUCCESS = "no error"
 _CONDITION_FAILED = "ConditionalCheckFailedException"
 # No row has this key, and none is made with it.
 _NO_ROW = {ID: {"S": NAME}, SORT_KEY: {"S": "0"}}
@@ -131,12 +132,15 @@ def duplicate_is_charged(trial: Trial) -> AttemptResult:
         ReturnConsumedCapacity="TOTAL",
     )
     (response,) = answer["Responses"]
-    code = response.get("Error", {}).get("Code", "no error")
-    units = sum(entry["CapacityUnits"] for entry in answer.get("ConsumedCapacity", []))
+    code = response.get("Error", {}).get("Code", _SUCCESS)
     if is_denied(code):
         return not_tried(f"these credentials may not insert: {code}")
     if "Duplicate" not in code:
-        return refuted(f"the INSERT of a row that is there was answered with {code}")
+        text = f"the INSERT of a row that is there was answered with {code}"
+        return refuted(text) if code == _SUCCESS else not_tried(text)
+    if not (used := answer.get("ConsumedCapacity")):
+        return not_tried(f"{code}, and the answer does not say what it cost")
+    units = sum(entry["CapacityUnits"] for entry in used)
     text = f"{code}, and {units:g} write units"
     return confirmed(text) if units else refuted(text)
 
@@ -145,7 +149,9 @@ def recovery_is_on(trial: Trial) -> AttemptResult:
     """Point-in-time recovery, which CloudFormation turns on when the policy is there already."""
     backups = trial.client("dynamodb").describe_continuous_backups(TableName=_history(trial))
     recovery = backups["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
-    status = recovery.get("PointInTimeRecoveryStatus", "DISABLED")
+    status = recovery.get("PointInTimeRecoveryStatus")
+    if status is None:
+        return not_tried("the answer does not say whether point-in-time recovery is on")
     text = f"point-in-time recovery of the history is {status}"
     return confirmed(text) if status == "ENABLED" else refuted(text)
 

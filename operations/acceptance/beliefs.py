@@ -17,9 +17,9 @@ BELIEFS = (
     *role_rights.BELIEFS,
     *simulator.BELIEFS,
     *stream.BELIEFS,
-    # The canary has but one record yet.
-    *failure.BELIEFS,
     *storage.BELIEFS,
+    # It deletes the canary.
+    *failure.BELIEFS,
     *alarms.BELIEFS,
     *services.BELIEFS,
     *untried.BELIEFS,

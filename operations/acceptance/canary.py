@@ -51,6 +51,7 @@ class Canary:
     repeated: str | None = None
     began: datetime = field(init=False)
     is_written: bool = False
+    _last: Item = field(default_factory=dict)
 
     @cached_property
     def dynamodb(self) -> Any:
@@ -93,7 +94,7 @@ class Canary:
                 f"{self.tables.source_table} has an item {self.identifier} already: name a key "
                 "with --canary that it has not"
             ) from error
-        self.is_written = True
+        self.is_written, self._last = True, self.item
         began = self.machine.clock()
         self.repeated = self._repeated(lambda: self._transact({"Put": put}, "begin"))
         self.row = self.wait_for_row(lambda row: row.change.new_image == self.item)
@@ -102,17 +103,16 @@ class Canary:
     def grow(self) -> HistoryRow | None:
         """Change it twice so that its row does not fit; the row, None: it did not come."""
         for letter in "ab":
+            filler = {"S": letter * _LARGE}
             self.dynamodb.update_item(
                 TableName=self.tables.source_table,
                 Key=self.keys,
                 UpdateExpression="SET #filler = :filler",
                 ConditionExpression="#mark = :run",
                 ExpressionAttributeNames={"#filler": _FILLER, "#mark": MARK},
-                ExpressionAttributeValues={
-                    ":filler": {"S": letter * _LARGE},
-                    ":run": {"S": self.run},
-                },
+                ExpressionAttributeValues={":filler": filler, ":run": {"S": self.run}},
             )
+            self._last = {**self.item, _FILLER: filler}
         return self.wait_for_row(lambda row: row.overflow is not None and self._is_own(row))
 
     def insert_anew(self) -> HistoryRow | None:
@@ -124,7 +124,15 @@ class Canary:
             Statement=f'INSERT INTO "{self.tables.source_table}" VALUE {{{fields}}}',
             Parameters=list(item.values()),
         )
+        self._last = item
         return self.wait_for_row(lambda row: row.change.new_image == item)
+
+    def end(self) -> HistoryRow | None:
+        """Delete it; the row of that, None: it did not come."""
+        self.delete()
+        return self.wait_for_row(
+            lambda row: row.change.new_image is None and row.change.old_image == self._last
+        )
 
     def delete(self) -> None:
         """Delete it, and nothing that is not this run's; harmless where it is gone."""

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -11,6 +12,7 @@ from operations.acceptance.belief import (
     Belief,
     UntriedError,
     confirmed,
+    not_tried,
     refuted,
 )
 from operations.acceptance.kept_objects import bodies, take_away
@@ -30,78 +32,142 @@ _EMULATOR = "the emulator delivers no failed batch"
 
 @dataclass(frozen=True)
 class GivenUpBatch:
-    """What Lambda delivered of the batch that was made to fail.
+    """A batch that Lambda delivered.
 
     Attributes:
-        condition: why it was given up, in Lambda's words.
-        has_record: whether the canary's record is in it.
+        condition: why it was given up, in Lambda's words; empty: it does not say.
+        numbers: the sequence numbers of its records.
     """
 
     condition: str
-    has_record: bool
+    numbers: frozenset[str]
+
+
+@dataclass(frozen=True)
+class ForcedFailure:
+    """What Lambda delivered of the record that was made to fail.
+
+    Attributes:
+        number: the record's sequence number.
+        batches: what came in time.
+        result: what the mapping says of the last batch that it processed, where none came.
+    """
+
+    number: str
+    batches: tuple[GivenUpBatch, ...]
+    result: str
+
+    @property
+    def has_record(self) -> bool:
+        """Whether the record was delivered."""
+        return any(self.number in batch.numbers for batch in self.batches)
+
+    @property
+    def condition(self) -> str:
+        """Why the record's batch was given up, or what was delivered instead."""
+        return max(self.batches, key=lambda batch: self.number in batch.numbers).condition
+
+    @property
+    def left_out(self) -> frozenset[str]:
+        """The records that the mapping's filter leaves out, and that were delivered."""
+        return frozenset().union(*(batch.numbers for batch in self.batches)) - {self.number}
 
 
 def failure_is_delivered(trial: Trial) -> AttemptResult:
     """A batch that fails is in the bucket, with the canary's record, by the writer's role."""
-    batch = _given_up(trial)
-    if batch is None:
-        return refuted(f"no object within {_DELIVERY_WAIT_S:.0f} s")
-    text = f"delivered ({batch.condition}), {'with' if batch.has_record else 'without'} its record"
-    return confirmed(text) if batch.has_record else refuted(text)
+    failure = _failure(trial)
+    if not failure.batches:
+        # It may only be late.
+        text = f"no object within {_DELIVERY_WAIT_S:.0f} s; the mapping says: {failure.result}"
+        return refuted(text) if "PROBLEM" in failure.result else not_tried(text)
+    has_record = "with" if failure.has_record else "without"
+    text = f"delivered ({failure.condition or 'no condition'}), {has_record} its record"
+    return confirmed(text) if failure.has_record else refuted(text)
 
 
 def old_record_is_not_tried(trial: Trial) -> AttemptResult:
     """The same batch was older than the mapping's greatest age from the start."""
-    batch = _given_up(trial)
-    if batch is None:
-        raise UntriedError("nothing was delivered: see failure-is-delivered")
-    text = f"the condition is {batch.condition}"
-    return confirmed(text) if "age" in batch.condition.lower() else refuted(text)
+    condition = _delivered(trial).condition
+    if not condition:
+        return not_tried("what was delivered names no condition")
+    text = f"the condition is {condition}"
+    return confirmed(text) if "age" in condition.lower() else refuted(text)
 
 
-def _given_up(trial: Trial) -> GivenUpBatch | None:
-    """What became of the batch, which is made to fail when it is asked for first."""
-    if "batch" not in trial.notes:
+def filter_comes_before_age(trial: Trial) -> AttemptResult:
+    """The canary's earlier records, as old, were left out by the mapping's filter."""
+    failure = _delivered(trial)
+    if failure.left_out:
+        return refuted(f"{len(failure.left_out)} records that the filter leaves out were delivered")
+    return confirmed("the canary's last record was delivered, and none that came before it")
+
+
+def _delivered(trial: Trial) -> ForcedFailure:
+    """What was delivered, and the canary's record with it.
+
+    Raises:
+        UntriedError: it was not.
+    """
+    failure = _failure(trial)
+    if not failure.has_record:
+        raise UntriedError("its record was not delivered: see failure-is-delivered")
+    return failure
+
+
+def _failure(trial: Trial) -> ForcedFailure:
+    """What became of the record, which is made to fail when it is asked for first."""
+    if "failure" not in trial.notes:
         try:
-            trial.notes["batch"] = _forced(trial)
+            trial.notes["failure"] = _forced(trial)
         except (UntriedError, ClientError) as error:
-            trial.notes["batch"] = error
-    batch = trial.notes["batch"]
-    if isinstance(batch, Exception):
-        raise batch
-    return batch  # type: ignore[no-any-return]
+            trial.notes["failure"] = error
+    failure = trial.notes["failure"]
+    if isinstance(failure, Exception):
+        raise failure
+    return failure  # type: ignore[no-any-return]
 
 
-def _forced(trial: Trial) -> GivenUpBatch | None:
-    """Have a mapping of the temporary function give up on the canary's record."""
-    name, row = probe_name(trial), trial.row
-    is_old = trial.wait_for(lambda: _is_old(trial) or None, 2 * _AGE_S)
-    if is_old is None:
+def _forced(trial: Trial) -> ForcedFailure:
+    """Have a mapping of the temporary function give up on the record of the canary's end."""
+    if not trial.stack.parameters.get("SampleSourceTableName"):
+        # It has a filter, and nobody knows yet whether the filter or the age comes first.
+        raise UntriedError(
+            "records of other items might be delivered too (filter-comes-before-age): it is tried "
+            "on a stack with SampleSourceTableName alone"
+        )
+    name, keys = probe_name(trial), _of_the_canary(trial)
+    began, row = trial.machine.now(), trial.canary.end()
+    if row is None:
+        raise UntriedError("the canary's deletion has no row")
+    if trial.wait_for(lambda: _is_old(trial, began) or None, 2 * _AGE_S) is None:
         raise UntriedError("the clock of this machine stands still")
-    mapping = trial.client("lambda").create_event_source_mapping(
+    client, number = trial.client("lambda"), row.change.sequence_number
+    mapping = client.create_event_source_mapping(
         FunctionName=name,
         EventSourceArn=row.change.event_source_arn,
         StartingPosition="TRIM_HORIZON",
         MaximumRetryAttempts=0,
         MaximumRecordAgeInSeconds=_AGE_S,
         DestinationConfig={"OnFailure": {"Destination": _bucket_arn(trial)}},
-        # No other item's record reaches the function, or the bucket.
-        FilterCriteria={"Filters": [{"Pattern": json.dumps(_of_the_canary(trial))}]},
+        # Its last record alone: once that is delivered, those before it have been passed.
+        FilterCriteria={"Filters": [{"Pattern": json.dumps({"eventName": ["REMOVE"]} | keys)}]},
     )["UUID"]
     prefix = f"{FAILED_BATCHES}{mapping}/"
     trial.clean_up.later("the batch that failed", lambda: take_away(trial, prefix))
     trial.clean_up.later(f"the mapping {mapping}", lambda: _delete_mapping(trial, mapping))
-    read: list[GivenUpBatch] = []
 
-    def look() -> GivenUpBatch | None:
-        read[:] = [_read(body, row.change.sequence_number) for body in bodies(trial, prefix)]
-        return next((batch for batch in read if batch.has_record), None)
+    def look() -> ForcedFailure | None:
+        came = ForcedFailure(number, tuple(map(_read, bodies(trial, prefix))), "")
+        return came if came.has_record else None
 
-    return trial.wait_for(look, _DELIVERY_WAIT_S) or next(iter(read), None)
+    if (failure := trial.wait_for(look, _DELIVERY_WAIT_S)) is not None:
+        return failure
+    result = client.get_event_source_mapping(UUID=mapping).get("LastProcessingResult", "nothing")
+    return ForcedFailure(number, tuple(map(_read, bodies(trial, prefix))), result)
 
 
-def _is_old(trial: Trial) -> bool:
-    return (trial.machine.now() - trial.canary.began).total_seconds() > _AGE_S
+def _is_old(trial: Trial, moment: datetime) -> bool:
+    return (trial.machine.now() - moment).total_seconds() > _AGE_S
 
 
 def _bucket_arn(trial: Trial) -> str:
@@ -120,14 +186,14 @@ def _of_the_canary(trial: Trial) -> dict[str, Any]:
     return {"dynamodb": {"Keys": keys}}
 
 
-def _read(body: bytes, sequence_number: str) -> GivenUpBatch:
-    condition = json.loads(body).get("requestContext", {}).get("condition", "unknown")
+def _read(body: bytes) -> GivenUpBatch:
+    condition = json.loads(body).get("requestContext", {}).get("condition", "")
     try:
         records = [record for batch in read_batches(body) for record in batch.records]
     except ItemtrailError:
         records = []
-    numbers = {record.get("dynamodb", {}).get("SequenceNumber") for record in records}
-    return GivenUpBatch(condition, sequence_number in numbers)
+    numbers = (record.get("dynamodb", {}).get("SequenceNumber") for record in records)
+    return GivenUpBatch(condition, frozenset(filter(None, numbers)))
 
 
 def _delete_mapping(trial: Trial, mapping: str) -> None:
@@ -165,6 +231,14 @@ BELIEFS = (
         "the start, and delivers it as failed.",
         "docs/deployment.md",
         old_record_is_not_tried,
+        _EMULATOR,
+    ),
+    Belief(
+        "filter-comes-before-age",
+        "A mapping's filter leaves a record out before its age is looked at: what no filter lets "
+        "through is not delivered as failed.",
+        "docs/deployment.md",
+        filter_comes_before_age,
         _EMULATOR,
     ),
 )

@@ -17,5 +17,6 @@ def take_away(trial: Trial, prefix: str) -> None:
 
 
 def _keys(trial: Trial, prefix: str) -> list[str]:
-    listed = trial.client("s3").list_objects_v2(Bucket=trial.stack.quarantine_bucket, Prefix=prefix)
-    return [entry["Key"] for entry in listed.get("Contents", [])]
+    pages = trial.client("s3").get_paginator("list_objects_v2")
+    listed = pages.paginate(Bucket=trial.stack.quarantine_bucket, Prefix=prefix)
+    return [entry["Key"] for page in listed for entry in page.get("Contents", [])]

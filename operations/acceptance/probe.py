@@ -13,7 +13,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from operations.acceptance import probe_function
-from operations.acceptance.belief import UntriedError
+from operations.acceptance.belief import UntriedError, is_denied
 from operations.acceptance.trial import Trial
 from reports.deployment.stack import Consumer
 from stream_core.retry import error_code
@@ -34,6 +34,16 @@ class ProbeAnswer:
     code: str | None
     request: str
 
+    @property
+    def is_denied(self) -> bool:
+        """Whether the role may not do it."""
+        return is_denied(self.code or "")
+
+    @property
+    def is_carried_out(self) -> bool:
+        """Whether the role may do it: it was done, or only what is there forbade it."""
+        return self.code in (None, "ConditionalCheckFailedException", "DuplicateItem")
+
     def __str__(self) -> str:
         return f"{self.operation}: {self.code or 'success'} (request {self.request})"
 
@@ -51,9 +61,11 @@ def probe_name(trial: Trial) -> str:
     return trial.probe
 
 
-def ask(trial: Trial, operation: str, **parameters: Any) -> ProbeAnswer:
-    """What DynamoDB answers to a call of the history writer's role."""
-    event = {"operation": operation, "parameters": parameters}
+def ask(
+    trial: Trial, operation: str, *, service: str = "dynamodb", **parameters: Any
+) -> ProbeAnswer:
+    """What a service answers to a call of the history writer's role."""
+    event = {"service": service, "operation": operation, "parameters": parameters}
     answer = trial.client("lambda").invoke(
         FunctionName=probe_name(trial), Payload=json.dumps(event).encode()
     )

@@ -17,7 +17,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """
     if "Records" in event:
         raise RuntimeError("itemtrail accept: this batch fails on purpose")
-    client: Any = boto3.client("dynamodb")
+    client: Any = boto3.client(event["service"])
     try:
         answer = getattr(client, event["operation"])(**event["parameters"])
     except ClientError as error:

@@ -15,9 +15,11 @@ from operations.acceptance.belief import (
     refuted,
     request_text,
 )
+from operations.acceptance.kept_objects import take_away
 from operations.acceptance.probe import ProbeAnswer, ask
 from operations.acceptance.trial import Trial
 from reports.access.clients import CLIENT_CONFIG
+from reports.deployment.stack import Consumer
 from stream_core.history_row import DIGEST, ID, SORT_KEY, HistoryRow
 from stream_core.item_id import CONTROL_ID
 from stream_core.retry import error_code
@@ -33,25 +35,19 @@ _DIGEST_ALONE = {
 def role_inserts_alone(trial: Trial) -> AttemptResult:
     """INSERT reaches the table, where the row is already; nothing else does."""
     table, row = trial.stack.history_table, trial.row
-    inserted = _insert(trial, row.id, row.sort_key)
-    if "Duplicate" not in (inserted.code or ""):
-        return refuted(str(inserted))
     # Nothing of them could change a row if they were allowed: the conditions never hold.
-    never = {
+    never: Any = {
         "TableName": table,
         "ConditionExpression": "attribute_exists(#id) AND attribute_not_exists(#id)",
         "ExpressionAttributeNames": {"#id": ID},
     }
     key = _key(row)
-    answers = [
+    changes = [
         ask(trial, "put_item", Item=key, **never),
         ask(trial, "update_item", Key=key, **never),
         ask(trial, "delete_item", Key=key, **never),
     ]
-    passed = [answer for answer in answers if not is_denied(answer.code or "")]
-    if passed:
-        return refuted(", ".join(map(str, passed)))
-    return confirmed(", ".join(map(str, [inserted, *answers])))
+    return _judged([_insert(trial, row.id, row.sort_key)], changes)
 
 
 def control_rows_are_denied(trial: Trial) -> AttemptResult:
@@ -63,8 +59,10 @@ def control_rows_are_denied(trial: Trial) -> AttemptResult:
             f"{trial.stack.source_table} --history-table {trial.stack.history_table} --apply "
             "writes one"
         )
-    answer = _insert(trial, CONTROL_ID, stored[SORT_KEY]["S"])
-    return confirmed(str(answer)) if is_denied(answer.code or "") else refuted(str(answer))
+    inserted = _insert(trial, trial.row.id, trial.row.sort_key)
+    if inserted.is_denied:
+        return not_tried(f"{inserted}, of any row: see role-inserts-alone")
+    return _judged([inserted], [_insert(trial, CONTROL_ID, stored[SORT_KEY]["S"])])
 
 
 def whole_rows_are_not_read(trial: Trial) -> AttemptResult:
@@ -76,9 +74,15 @@ def whole_rows_are_not_read(trial: Trial) -> AttemptResult:
         "batch_get_item",
         RequestItems={table: {"Keys": [key], **_DIGEST_ALONE}},
     )
-    text = f"without attributes {whole}, of the digest {digest}"
-    as_believed = is_denied(whole.code or "") and digest.code is None
-    return confirmed(text) if as_believed else refuted(text)
+    return _judged([digest], [whole])
+
+
+def key_is_used_through_s3(trial: Trial) -> AttemptResult:
+    """An object of the quarantine bucket, which encrypts it with the trail's key."""
+    key = f"{Consumer.HISTORY_WRITER.quarantine}{trial.name}"
+    trial.clean_up.later("the object in quarantine", lambda: take_away(trial, key))
+    place = {"Bucket": trial.stack.quarantine_bucket, "Key": key}
+    return _judged([ask(trial, "put_object", service="s3", **place, Body=trial.name)], [])
 
 
 def reader_sees_its_stack(trial: Trial) -> AttemptResult:
@@ -102,6 +106,22 @@ def reader_sees_its_stack(trial: Trial) -> AttemptResult:
             text = request_text(error)
             return refuted(text) if is_denied(error_code(error)) else not_tried(text)
     return confirmed("DescribeStacks by the stack's name was answered")
+
+
+def _judged(rights: list[ProbeAnswer], denied: list[ProbeAnswer]) -> AttemptResult:
+    """What answers show that have to be carried out, and others that have to be denied.
+
+    An answer that is neither, as of a throttle, shows nothing.
+    """
+    text = ", ".join(map(str, [*rights, *denied]))
+    if any(answer.is_denied for answer in rights) or any(
+        answer.is_carried_out for answer in denied
+    ):
+        return refuted(text)
+    is_clear = all(answer.is_carried_out for answer in rights) and all(
+        answer.is_denied for answer in denied
+    )
+    return confirmed(text) if is_clear else not_tried(text)
 
 
 def _insert(trial: Trial, identifier: str, sort_key: str) -> ProbeAnswer:
@@ -141,6 +161,14 @@ BELIEFS = (
         "is refused.",
         _TEMPLATE,
         whole_rows_are_not_read,
+        _NO_RIGHTS,
+    ),
+    Belief(
+        "via-service-of-partition",
+        "In every partition KMS names the service that uses a key as SERVICE.REGION and a suffix "
+        "(kms:ViaService), so that the writer's role may use the trail's key through S3.",
+        _TEMPLATE,
+        key_is_used_through_s3,
         _NO_RIGHTS,
     ),
     Belief(

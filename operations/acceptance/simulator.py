@@ -4,7 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from operations.acceptance.belief import AttemptResult, Belief, confirmed, not_tried, refuted
+from operations.acceptance.belief import (
+    AttemptResult,
+    Belief,
+    UntriedError,
+    confirmed,
+    not_tried,
+    refuted,
+)
 from operations.acceptance.trial import Trial
 from reports.deployment.stack import Consumer
 from reports.deployment.table_policy import REWRITES
@@ -14,6 +21,11 @@ from stream_core.item_id import CONTROL_ID
 _ALLOWED = "allowed"
 _EMULATOR = (
     "the emulator passes over conditions, and stacks of one name in several regions have one role"
+)
+# Policies that the account's own administrators have put above all of its roles.
+_FROM_ABOVE = (
+    ("OrganizationsDecisionDetail", "AllowedByOrganizations"),
+    ("PermissionsBoundaryDecisionDetail", "AllowedByPermissionsBoundary"),
 )
 _CHANGES = tuple(sorted(REWRITES))
 
@@ -145,6 +157,9 @@ def _decision(trial: Trial, role: str, request: SimulatedRequest) -> str:
         ContextEntries=[_entry(key, value) for key, value in request.context.items()],
     )
     (result,) = answer["EvaluationResults"]
+    for detail, key in _FROM_ABOVE:
+        if result.get(detail, {}).get(key) is False:
+            raise UntriedError(f"{request.action}: what is above the role denies it ({detail})")
     return str(result["EvalDecision"])
 
 

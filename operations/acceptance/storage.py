@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from operations.acceptance.belief import (
     AttemptResult,
     Belief,
+    UntriedError,
     confirmed,
     is_denied,
     not_tried,
@@ -21,6 +22,8 @@ from stream_core.retry import error_code
 
 _OVERFLOW_WAIT = "no row with an overflow object came: see put-becomes-row"
 _NAME = "object"
+# S3's answer: "Access Denied because object protected by object lock."
+_LOCK = "object lock"
 _A_DAY = timedelta(days=1)
 
 
@@ -43,7 +46,7 @@ def overflow_is_locked(trial: Trial) -> AttemptResult:
     text = f"{mode} until {until:%Y-%m-%d}"
     if mode != mode_wanted or until < trial.canary.began + days - _A_DAY:
         return refuted(f"{text}; the stack says {mode_wanted}, {days.days} days")
-    refusal = _refusal(lambda: s3.delete_object(**place))
+    refusal = _lock_refusal(lambda: s3.delete_object(**place))
     if refusal is None:
         return refuted(f"{text}, but its version could be deleted")
     return confirmed(f"{text}; {refusal}")
@@ -76,7 +79,7 @@ def customer_key_under_lock(trial: Trial) -> AttemptResult:
         return refuted(refusal)
     (version,) = s3.list_object_versions(Bucket=bucket)["Versions"]
     place = {"Bucket": bucket, "Key": _NAME, "VersionId": version["VersionId"]}
-    refusal = _refusal(lambda: s3.delete_object(**place))
+    refusal = _lock_refusal(lambda: s3.delete_object(**place))
     if refusal is None:
         return refuted("the object was put, but its version could be deleted")
     return confirmed(f"the object was put, and is locked; {refusal}")
@@ -141,13 +144,24 @@ def _remove(s3: Any, bucket: str) -> None:
     s3.delete_bucket(Bucket=bucket)
 
 
-def _refusal(call: Callable[[], object]) -> str | None:
-    """How a call was denied; None: it was not."""
+def _lock_refusal(call: Callable[[], object]) -> str | None:
+    """How Object Lock denied a call; None: nothing denied it.
+
+    Raises:
+        UntriedError: it was denied, and the answer names no lock: the caller may lack the right.
+    """
+    return _refusal(call, naming=_LOCK)
+
+
+def _refusal(call: Callable[[], object], naming: str = "") -> str | None:
+    """How a call was denied, by an answer that names something; None: it was not."""
     try:
         call()
     except ClientError as error:
         if not is_denied(error_code(error)):
             raise
+        if naming not in error.response["Error"].get("Message", "").lower():
+            raise UntriedError(f"{request_text(error)}, which names no {naming}") from error
         return request_text(error)
     return None
 

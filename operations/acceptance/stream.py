@@ -11,6 +11,7 @@ from operations.acceptance.belief import (
     Belief,
     UntriedError,
     confirmed,
+    is_denied,
     not_tried,
     refuted,
 )
@@ -22,6 +23,14 @@ from stream_core.history_row import HistoryRow
 
 _MOST_DELAY_S = 60
 _REPLICA_WAIT_S = 60.0
+# As answers to a token that is not known, or known of another request.
+_TOKEN_IGNORED = frozenset(
+    {
+        "ConditionalCheckFailedException",
+        "IdempotentParameterMismatchException",
+        "TransactionCanceledException",
+    }
+)
 # Not strict base64: no writer may store this, and none may lose it.
 _POISON = {"B": "not base64"}
 
@@ -56,17 +65,17 @@ def replica_is_equal(trial: Trial) -> AttemptResult:
 def transaction_token_repeats(trial: Trial) -> AttemptResult:
     """The canary's first write was sent twice with a token."""
     code = trial.canary.repeated
-    if code is not None:
-        return refuted(f"the same TransactWriteItems once more: {code}")
-    return confirmed("the same TransactWriteItems once more was a success")
+    text = f"the same TransactWriteItems once more: {code or 'a success'}"
+    if code is None:
+        return confirmed(text)
+    return refuted(text) if code in _TOKEN_IGNORED else not_tried(text)
 
 
 def redelivery_is_known(trial: Trial) -> AttemptResult:
     """The deployed function, given the canary's record once more, takes it for a duplicate."""
     answer = _delivered(trial, [_record(trial.row)])
-    if answer.failures or answer.counts.get("Duplicates") != 1:
-        return refuted(str(answer))
-    return confirmed(str(answer))
+    is_known = not answer.failures and answer.counts.get("Duplicates") == 1
+    return _judged(answer, str(answer), as_believed=is_known)
 
 
 def poison_is_isolated(trial: Trial) -> AttemptResult:
@@ -82,7 +91,7 @@ def poison_is_isolated(trial: Trial) -> AttemptResult:
     answer = _delivered(trial, [good, poison])
     is_kept = any(json.loads(body).get("Record") == poison for body in bodies(trial, prefix))
     text = f"{answer}; {'' if is_kept else 'not '}whole in quarantine"
-    return confirmed(text) if is_kept and not answer.failures else refuted(text)
+    return _judged(answer, text, as_believed=is_kept and not answer.failures)
 
 
 @dataclass(frozen=True)
@@ -103,6 +112,14 @@ class _InvocationAnswer:
         counts = {**self.counts, **self.errors}
         counted = ", ".join(f"{name} {count}" for name, count in counts.items())
         return f"batchItemFailures {self.failures}; {counted or 'nothing counted'}"
+
+
+def _judged(answer: _InvocationAnswer, text: str, *, as_believed: bool) -> AttemptResult:
+    """What an invocation shows: one that met a throttle, and lacked no right, shows nothing."""
+    if as_believed:
+        return confirmed(text)
+    hindered = answer.errors and not any(map(is_denied, answer.errors))
+    return not_tried(text) if hindered else refuted(text)
 
 
 def _delivered(trial: Trial, records: list[dict[str, Any]]) -> _InvocationAnswer:

@@ -42,6 +42,12 @@ BELIEFS = (
         untried="it takes a deployment that fails",
     ),
     Belief(
+        "gone-mapping-is-deleted",
+        "CloudFormation deletes a mapping that somebody else has deleted without an error.",
+        _PAGE,
+        untried="it takes a deployment after a mapping was deleted by hand",
+    ),
+    Belief(
         "cpu-comes-with-memory",
         "A function gets CPU with its memory, all of one at 1,769 MB.",
         _PAGE,

@@ -7,6 +7,7 @@ knows. So whatever is not in a set is refused, and an administrator may make the
 import ast
 from functools import cache
 
+import botocore.session
 import pytest
 from botocore import xform_name
 
@@ -100,12 +101,16 @@ READ_DIGEST = READ_SOME | {"dynamodb:Attributes": DIGEST}
 READ_IMAGE = READ_SOME | {"dynamodb:Attributes": [*DIGEST, "NewImage"]}
 READ_STREAM = {"DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"}
 WRITE_LOG = {"CreateLogStream", "PutLogEvents"}
+SUFFIXES = {
+    partition["outputs"]["dnsSuffix"]
+    for partition in botocore.session.get_session().get_data("partitions")["partitions"]
+}
 USE_KEY = {"Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey"}
 USE_KEY |= {"GenerateDataKeyWithoutPlaintext", "ReEncryptFrom", "ReEncryptTo"}
 
 
-def _via(service, region=REGION):
-    return {"kms:ViaService": f"{service}.{region}.amazonaws.com"}
+def _via(service, region=REGION, suffix="amazonaws.com"):
+    return {"kms:ViaService": f"{service}.{region}.{suffix}"}
 
 
 # ---- The writers ---------------------------------------------------------------------------
@@ -124,6 +129,12 @@ OF_EITHER_WRITER = [
     ("arn:aws:s3:::else/overflow/a", {}, set()),
     (TRAIL_KEY, _via("dynamodb"), USE_KEY),
     (TRAIL_KEY, _via("s3"), USE_KEY),
+    # Whether KMS names a partition's own suffix or this one is not documented.
+    *(
+        (TRAIL_KEY, _via(service, suffix=suffix), USE_KEY)
+        for service in ("dynamodb", "s3")
+        for suffix in SUFFIXES
+    ),
     (TRAIL_KEY, _via("s3", FAR), {"Decrypt"}),
     (TRAIL_KEY, _via("sns"), {"Decrypt"}),
     (TRAIL_KEY, {}, {"Decrypt"}),
@@ -182,6 +193,10 @@ IN_CASES = [
     ("plain", REPLICA_WRITER, FAR_REPLICA, {}, set()),
     ("replica key", REPLICA_WRITER, FAR_REPLICA, {}, {"BatchWriteItem"}),
     ("replica key", REPLICA_WRITER, REPLICA_KEY, _via("dynamodb", FAR), USE_KEY),
+    *(
+        ("replica key", REPLICA_WRITER, REPLICA_KEY, _via("dynamodb", FAR, suffix), USE_KEY)
+        for suffix in SUFFIXES
+    ),
     ("replica key", REPLICA_WRITER, REPLICA_KEY, _via("dynamodb"), set()),
     ("replica key", REPLICA_WRITER, REPLICA_KEY, {}, set()),
     ("replica key", HISTORY_WRITER, REPLICA_KEY, _via("dynamodb", FAR), set()),

@@ -54,7 +54,7 @@ CASES_WITH_REPLICA = [one for one in CASES if one != "history"]
 
 
 def _via(*services):
-    return {"StringEquals": {"kms:ViaService": services[0] if len(services) == 1 else services}}
+    return {"StringLike": {"kms:ViaService": services[0] if len(services) == 1 else services}}
 
 
 def _grants(actions, resource, condition=None):
@@ -95,7 +95,7 @@ def _stream(arn=STREAM):
 
 
 def _trail_key(key=TRAIL_KEY):
-    services = f"dynamodb.{REGION}.amazonaws.com", f"s3.{REGION}.amazonaws.com"
+    services = f"dynamodb.{REGION}.*", f"s3.{REGION}.*"
     return _grants("kms:Decrypt", key) | _grants(USE_KEY, key, _via(*services))
 
 
@@ -135,7 +135,7 @@ DECRYPT_SOURCE = _grants("kms:Decrypt", KEY)
 READ_SOURCE = _grants("dynamodb:BatchGetItem", SOURCE)
 WRITE_CREATED = _grants("dynamodb:BatchWriteItem", f"{TABLES}/<ReplicaTable>")
 STANDBY = f"arn:aws:dynamodb:{FAR}:{ACCOUNT}:table/Standby"
-USE_REPLICA_KEY = _grants(USE_KEY, REPLICA_KEY, _via(f"dynamodb.{FAR}.amazonaws.com"))
+USE_REPLICA_KEY = _grants(USE_KEY, REPLICA_KEY, _via(f"dynamodb.{FAR}.*"))
 SAMPLE_STREAM = "<SampleSourceTable.StreamArn>"
 
 # What each case adds to a writer's list.
@@ -152,7 +152,7 @@ HISTORY_CASES = {
 
 def _announce(key="<TrailKey.Arn>"):
     """Sending keys to the queue of looks, which is encrypted."""
-    encrypt = _grants("kms:GenerateDataKey", key, _via(f"sqs.{REGION}.amazonaws.com"))
+    encrypt = _grants("kms:GenerateDataKey", key, _via(f"sqs.{REGION}.*"))
     return _grants("sqs:SendMessage", LOOK_QUEUE) | encrypt
 
 
@@ -322,7 +322,7 @@ def test_role_in_the_replicas_account_is_granted_exactly_the_listed(given, key):
     """The role of `replica.yaml` writes and reads its table, and uses its key through DynamoDB."""
     role = _away(**given).resources["ReplicaRole"]
 
-    use_key = _grants(USE_KEY, key, _via(f"dynamodb.{FAR}.amazonaws.com"))
+    use_key = _grants(USE_KEY, key, _via(f"dynamodb.{FAR}.*"))
     assert _granted(role) == REPLICA_ROLE | use_key
 
 

@@ -12,6 +12,7 @@ from operations.acceptance.beliefs import BELIEFS
 from operations.acceptance.run import accept
 from tests.accepted_account import DENIED, Account
 from tests.deployed_policies import ADMINISTRATOR
+from tests.templates import STREAM
 
 ROOT = Path(__file__).parents[4]
 CONFIRMED, REFUTED, NOT_TRIED = BeliefOutcome
@@ -125,9 +126,14 @@ def _no_lock(account):
     account.DeleteObject = lambda Bucket, Key, **_: account.objects.pop((Bucket, Key), {}) and {}  # noqa: N803
 
 
-def _free_insert(account):
+def _inserted(**more):
+    """Have an INSERT answered as a duplicate's, with more."""
     problem = {"Error": {"Code": "DuplicateItem", "Message": ""}}
-    account.BatchExecuteStatement = lambda **_: {"Responses": [problem]}
+    return _answer("BatchExecuteStatement", {"Responses": [problem], **more})
+
+
+def _no_delivery(account):
+    account.condition, account.result = None, "PROBLEM: Function call failed"
 
 
 def _no_customer_keys(account):
@@ -150,8 +156,69 @@ def _silent_partiql(account):
 
     def executed(Statement, Parameters):  # noqa: N803 - AWS's names
         if Statement.startswith("INSERT"):
+            account.items["canary"] = account.inserted(Statement, Parameters)
             return {"Items": []}
         return first(Statement, Parameters)
+
+    account.ExecuteStatement = executed
+
+
+def _silent_recovery(account):
+    status = {"ContinuousBackupsStatus": "ENABLED"}
+    account.DescribeContinuousBackups = lambda **_: {"ContinuousBackupsDescription": status}
+
+
+def _throttled_insert(account):
+    problem = {"Error": {"Code": "ThrottlingError", "Message": ""}}
+    account.BatchExecuteStatement = lambda **_: {"Responses": [problem]}
+
+
+def _no_insert_of_the_role(account):
+    account._probed = lambda _: {"code": DENIED, "request": "1"}
+
+
+def _probe_answers(code):
+    """Have every call of the temporary function answered with a code."""
+    return _set(_probed=lambda _: {"code": code, "request": "1"})
+
+
+def _repeat_answers(code):
+    def change(account):
+        first = account.TransactWriteItems
+
+        def written(**request):
+            if account.tokens:
+                raise LookupError(code, "once more")
+            return first(**request)
+
+        account.TransactWriteItems = written
+
+    return change
+
+
+def _throttled_writer(account):
+    account.met = {"ThrottlingException": 1}
+    account.consume = lambda _: {"Unstored": 1}
+
+
+def _denied_from_above(account):
+    first = account.SimulatePrincipalPolicy
+
+    def simulated(**request):
+        answer = first(**request)
+        above = {"AllowedByOrganizations": False}
+        answer["EvaluationResults"][0]["OrganizationsDecisionDetail"] = above
+        return answer
+
+    account.SimulatePrincipalPolicy = simulated
+
+
+def _stopped_stream(account):
+    first = account.ExecuteStatement
+
+    def executed(**request):
+        account.lets_insert = account.lets_insert and "INSERT" not in request["Statement"]
+        return first(**request)
 
     account.ExecuteStatement = executed
 
@@ -166,10 +233,11 @@ OTHERWISE = {
     "partiql-delete-denied": _allow("PartiQLDelete"),
     "time-to-live-denied": _allow("UpdateTimeToLive"),
     "recovery-is-on": _no_recovery,
-    "duplicate-is-charged": _free_insert,
+    "duplicate-is-charged": _inserted(ConsumedCapacity=[{"CapacityUnits": 0.0}]),
     "role-inserts-alone": _allow_role("dynamodb:UpdateItem", "HistoryWriterRole"),
     "control-rows-are-denied": _set(gives_keys=False),
     "whole-rows-are-not-read": _allow_role("dynamodb:BatchGetItem", "HistoryWriterRole"),
+    "via-service-of-partition": _set(has_s3_condition=False),
     "reader-sees-its-stack": _refuse("DescribeStacks"),
     "simulated-history-writer": _allow_role("s3:DeleteObject", "HistoryWriterRole"),
     "simulated-replica-writer": _allow_role("dynamodb:PutItem", "ReplicaWriterRole"),
@@ -180,13 +248,15 @@ OTHERWISE = {
     "token-repeats-succeed": _no_token,
     "redelivery-is-known": _set(consume=lambda _: {"DigestConflicts": 1}),
     "poison-is-isolated": _set(consume=lambda _: {"Duplicates": 1}),
-    "failure-is-delivered": _set(condition=None),
+    "failure-is-delivered": _no_delivery,
     "old-record-is-not-tried": _set(condition="RetryAttemptsExhausted"),
+    "filter-comes-before-age": _set(filters_first=False),
     "overflow-is-locked": _unlocked,
     "customer-key-under-lock": _no_customer_keys,
     "put-without-condition-denied": _any_put,
     "key-has-grants": _answer("ListGrants", {"Grants": []}),
     "alarm-reaches-subscriber": _answer("SetAlarmState", {}),
+    "missing-points-are-filled": _set(filled_state="OK"),
     "old-signature-is-refused": _set(
         send=lambda _: type("A", (), {"status_code": 200, "text": ""})
     ),
@@ -258,6 +328,25 @@ def test_there_is_more_than_one_way_to_be_otherwise(account, name, otherwise):
         ),
         ("reader-sees-its-stack", _refuse("AssumeRole"), "AssumeRole"),
         ("control-rows-are-denied", _set(control_rows=[]), "itemtrail enable Employee"),
+        ("control-rows-are-denied", _no_insert_of_the_role, "see role-inserts-alone"),
+        ("duplicate-is-charged", _inserted(), "does not say what it cost"),
+        ("duplicate-is-charged", _inserted(ConsumedCapacity=[]), "does not say what it cost"),
+        ("duplicate-is-charged", _throttled_insert, "ThrottlingError"),
+        ("recovery-is-on", _silent_recovery, "does not say"),
+        ("role-inserts-alone", _probe_answers("ThrottlingException"), "ThrottlingException"),
+        ("whole-rows-are-not-read", _probe_answers("ThrottlingException"), "ThrottlingException"),
+        ("control-rows-are-denied", _probe_answers("ThrottlingError"), "ThrottlingError"),
+        ("via-service-of-partition", _probe_answers("SlowDown"), "SlowDown"),
+        ("token-repeats-succeed", _repeat_answers("ThrottlingException"), "ThrottlingException"),
+        ("redelivery-is-known", _throttled_writer, "ThrottlingException"),
+        ("poison-is-isolated", _throttled_writer, "ThrottlingException"),
+        ("overflow-is-locked", _refuse("DeleteObject", "AccessDenied"), "names no object lock"),
+        ("simulated-history-writer", _denied_from_above, "OrganizationsDecisionDetail"),
+        ("failure-is-delivered", _set(condition=None), "the mapping says: No records processed"),
+        ("old-record-is-not-tried", _set(condition=""), "names no condition"),
+        ("filter-comes-before-age", _set(condition=None), "see failure-is-delivered"),
+        ("missing-points-are-filled", _set(filled_state="INSUFFICIENT_DATA"), "not evaluated"),
+        ("partiql-insert-streams", _stopped_stream, "itemtrail doctor"),
     ],
 )
 def test_belief_of_which_nothing_is_known_is_not_tried(account, name, otherwise, reason):
@@ -268,6 +357,20 @@ def test_belief_of_which_nothing_is_known_is_not_tried(account, name, otherwise,
 
     assert outcomes(run)[name] is NOT_TRIED
     assert reason in evidence_of(run, name)
+
+
+def test_record_of_a_table_in_use_is_not_made_to_fail(monkeypatch):
+    """Its mapping would read all of the stream, whatever its filter says: it is not even made."""
+    account = Account(SampleSourceTableName="", SourceStreamArn=STREAM)
+    monkeypatch.setattr(services.URLLib3Session, "send", lambda _, request: account.send(request))
+
+    run = accept(account.trial)
+
+    for name in ("failure-is-delivered", "old-record-is-not-tried", "filter-comes-before-age"):
+        assert outcomes(run)[name] is NOT_TRIED
+        assert "SampleSourceTableName" in evidence_of(run, name)
+    asked = [operation for operation, _, _ in account.requests]
+    assert "CreateEventSourceMapping" not in asked
 
 
 def test_break_glass_role_is_not_tried(monkeypatch):

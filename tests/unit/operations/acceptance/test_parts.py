@@ -62,9 +62,10 @@ class _Client:
 )
 def test_temporary_function_tells_what_a_call_was_answered(monkeypatch, answer, code):
     """The error's code, of the call or of its statement, or none; never what was read."""
-    monkeypatch.setattr(probe_function.boto3, "client", lambda _: _Client(answer))
+    monkeypatch.setattr(probe_function.boto3, "client", {"dynamodb": _Client(answer)}.get)
+    event = {"service": "dynamodb", "operation": "get_item", "parameters": {"TableName": "t"}}
 
-    told = probe_function.handler({"operation": "get_item", "parameters": {"TableName": "t"}}, None)
+    told = probe_function.handler(event, None)
 
     assert told == {"code": code, "request": "unknown" if isinstance(answer, Exception) else "7"}
 

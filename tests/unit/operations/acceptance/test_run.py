@@ -47,7 +47,7 @@ def test_only_this_runs_item_is_deleted(account):
         for operation, _, request in account.requests
         if operation == "DeleteItem" and request["TableName"] == account.stack.source_table
     ]
-    assert len(deletes) == 2
+    assert len(deletes) == 3
     for request in deletes:
         assert request["ConditionExpression"] == "#mark = :run"
         assert request["ExpressionAttributeValues"] == {":run": text("abc123")}
