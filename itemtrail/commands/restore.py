@@ -146,7 +146,8 @@ def restore(  # noqa: PLR0913 - an option each
     moment = _instant(at, before)
     require_one_way(key, keys_file)
     if into is not None:
-        _require_of_table(key, stamps, allow_uncertain=allow_uncertain, atomic=atomic)
+        _require_of_table(key, stamps, atomic=atomic)
+        into = replace(into, allows_uncertain=allow_uncertain)
         return restored_table(target, into, moment, keys_file, plan, form, rate)
     if not (key or keys_file):
         raise click.UsageError(
@@ -160,15 +161,11 @@ def restore(  # noqa: PLR0913 - an option each
     return order.items(keys, stamps, allow_uncertain=allow_uncertain, atomic=atomic)
 
 
-def _require_of_table(
-    key: tuple[str, ...], stamps: Stamps, *, allow_uncertain: bool, atomic: bool
-) -> None:
+def _require_of_table(key: tuple[str, ...], stamps: Stamps, *, atomic: bool) -> None:
     """Refuse what is for items, beside what is for a table."""
     problems = {
         "KEY is for an item: with --into a file names them (--keys-file)": bool(key),
         "--set is for items: with --into all is restored as it was": bool(stamps),
-        "--allow-uncertain is for items: with --into all is restored, and what is not certain is "
-        "listed": allow_uncertain,
         "--atomic is for items: a whole table has no room in a transaction": atomic,
     }
     for problem, is_so in problems.items():

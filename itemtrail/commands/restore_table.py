@@ -1,6 +1,7 @@
 """What `restore --into` does: a whole table, or a selection of it, into a new one."""
 
 import shlex
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -65,7 +66,14 @@ def restored_table(  # noqa: PLR0913, PLR0917 - all that is asked for
     selection = ItemSelection(
         None if keys is None else tuple(keys), choice.prefixes, choice.conditions
     )
-    order = TableOrder(choice.new_table, at, selection, choice.key_schema, choice.with_ttl)
+    order = TableOrder(
+        choice.new_table,
+        at,
+        selection,
+        choice.key_schema,
+        choice.with_ttl,
+        choice.allows_uncertain,
+    )
     table_plan = plan_table(deployment, order, pace=Pace(rate))
     run = _Run(deployment, table_plan, form, rate, _resolved_command(at))
     keep_and_ask(run.as_file, plan, lambda: run.ask(plan.approval))
@@ -85,7 +93,8 @@ def kept_table(
     settings, left_out = settings_in(plan.header.arguments)
     if not choice.apply:
         status = show_kept(plan, form, _plan_blocks(plan, order, settings, left_out))
-        return FINDINGS if _UNCERTAIN in plan.header.totals else status
+        is_certain = not any(total.startswith(_UNCERTAIN) for total in plan.header.totals)
+        return status if is_certain else FINDINGS
     deployment, _ = target.find()
     require_fit(plan, "restore", read_table(deployment), deployment)
     table_plan = plan_table(deployment, order, settings, pace=Pace(rate))
@@ -173,16 +182,19 @@ class _Run:
     def as_file(self) -> Plan:
         """The plan as it is kept."""
         planned = self.planned
+        totals = {f"items in {planned.new_table}": planned.items}
+        left_out = Counter(planned.reasons)
+        if planned.allows_uncertain:
+            totals |= {f"{_UNCERTAIN}, {why}": number for why, number in left_out.items()}
+            left_out.clear()
         arguments = order_arguments(self._order, self.plan.settings, planned.left_out)
         table = read_table(self.deployment)
         header = plan_maker().header(self.deployment, "restore", arguments, table, Pace())
         problems = (
             *(("unknown", UNKNOWN_KEY) for _ in planned.unknown),
             *(("unwritten", item.reason) for item in planned.unwritten),
+            *(("uncertain", why) for why in left_out.elements()),
         )
-        totals = {f"items in {planned.new_table}": planned.items}
-        if weak := planned.uncertain.total():
-            totals[_UNCERTAIN] = weak
         return Plan(replace(header, counts=by_reason(problems), totals=totals), ())
 
     def _setup(self) -> Iterator[RenderableType]:
@@ -220,6 +232,11 @@ def _command_text(words: Sequence[str]) -> str:
     return f"itemtrail {shlex.join(words)}"
 
 
+def _uncertain_word(restored: TableRestored) -> str:
+    left_out = "" if restored.allows_uncertain else " and left out without --allow-uncertain"
+    return f"uncertain{left_out}"
+
+
 def _summary(restored: TableRestored) -> str:
     items = cells.count_of(restored.items, "item")
     problems = [
@@ -229,7 +246,7 @@ def _summary(restored: TableRestored) -> str:
             (len(restored.unwritten), "not taken"),
             (restored.extraneous, "there that are not in the order"),
             (len(restored.unknown), "unknown"),
-            (restored.uncertain.total(), "uncertain"),
+            (restored.uncertain.total(), _uncertain_word(restored)),
         )
         if number
     ]

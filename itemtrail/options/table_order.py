@@ -78,6 +78,7 @@ class TableChoice:
         prefixes: what their partition key begins with.
         with_ttl: have them expire.
         key_schema: the key of a source that is gone.
+        allows_uncertain: restore also what is not certain to have been so.
     """
 
     new_table: str
@@ -85,6 +86,7 @@ class TableChoice:
     prefixes: tuple[str, ...] = ()
     with_ttl: bool = False
     key_schema: KeySchema | None = None
+    allows_uncertain: bool = False
 
 
 def table_options(command: Command) -> Command:

@@ -7,6 +7,11 @@ from itemtrail.records.kinds import TABLE_RESTORE, TABLE_RESTORE_LINE, Record, r
 from operations.recovery.restore_items import UNKNOWN_KEY
 from operations.recovery.table.results import TableRestored
 
+_EXTRANEOUS = (
+    "it is not in the order: somebody else wrote it, or an earlier run knew otherwise; where it is "
+    "not meant to be, delete it there and give the same command again"
+)
+
 
 def table_restore_record(restored: TableRestored, at: datetime, go_on: str | None) -> Record:
     """What a restore of a table did, or would do.
@@ -25,7 +30,6 @@ def table_restore_record(restored: TableRestored, at: datetime, go_on: str | Non
         uncertain=restored.uncertain.total(),
         unwritten=len(restored.unwritten),
         unknown=len(restored.unknown),
-        reasons=dict(restored.uncertain.most_common()),
         problems=list(table_restore_line_records(restored)),
         settings=dict(restored.settings.request),
         left_out=list(restored.left_out),
@@ -35,7 +39,7 @@ def table_restore_record(restored: TableRestored, at: datetime, go_on: str | Non
 
 
 def table_restore_line_records(restored: TableRestored) -> Iterator[Record]:
-    """The items that the new table lacks, those that nothing knows, those that are not certain."""
+    """The items that the new table lacks or should not have, that nothing knows, or not surely."""
     for unwritten in restored.unwritten:
         yield record_of(
             TABLE_RESTORE_LINE,
@@ -54,6 +58,16 @@ def table_restore_line_records(restored: TableRestored) -> Iterator[Record]:
             existed=False,
             certainty=None,
             reason=UNKNOWN_KEY,
+        )
+    for key in restored.extraneous_keys:
+        yield record_of(
+            TABLE_RESTORE_LINE,
+            key,
+            problem="extraneous",
+            key=key,
+            existed=False,
+            certainty=None,
+            reason=_EXTRANEOUS,
         )
     for uncertain in restored.listed:
         yield record_of(

@@ -4,12 +4,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from rich.console import RenderableType
+from rich.table import Column
 from rich.text import Text
 
+from itemtrail.records.kinds import Record
+from itemtrail.records.table_restore import table_restore_line_records
 from itemtrail.tables import cells
-from itemtrail.tables.layout import CountLine, count_table, notes, table_of, titled
-from itemtrail.tables.outcomes import outcome_cells, outcome_columns
-from operations.recovery.restore_items import UNKNOWN_KEY
+from itemtrail.tables.layout import CountLine, Row, count_table, folded, notes, table_of, titled
+from itemtrail.tables.outcomes import outcome_cells
 from operations.recovery.table.results import TableRestored
 from operations.recovery.table.settings import TableSettings
 
@@ -57,37 +59,36 @@ def _capacity(request: Mapping[str, Any]) -> str:
     return f"{reads:,} read and {writes:,} write units a second, which filling it keeps to"
 
 
+def _problem(record: Record) -> Row:
+    """A problem's line; the reasons of what is not certain stand above."""
+    why = record["certainty"] or record["reason"]
+    return outcome_cells((cells.key_cell(record["key"]), record["problem"], cells.plain(why)))
+
+
 def table_restore_blocks(restored: TableRestored, title: str) -> Iterator[RenderableType]:
     """What a new table has, or would have."""
     would = "" if restored.applied else "would be "
-    uncertain = restored.uncertain
+    left_out = "" if restored.allows_uncertain else ", left out without --allow-uncertain"
+    uncertain = f"items of which it is not certain what they were{left_out}"
     lines = [
         CountLine(restored.items, f"items {would}in the new table", "green"),
         CountLine(restored.already_there, "of them, which were there before"),
         CountLine(len(restored.unwritten), "items that it did not take, or has otherwise", "red"),
         CountLine(restored.extraneous, "items that it has, and that are not in the order", "red"),
         CountLine(len(restored.unknown), "keys that nothing knows", "red"),
-        CountLine(uncertain.total(), "items of which it is not certain what they were", "yellow"),
+        CountLine(restored.uncertain.total(), uncertain, "yellow"),
     ]
     rarely = lines[1:5]
     shown = [line for line in lines if line.count or line not in rarely]
     yield titled(title, count_table(shown), "")
-    if uncertain:
-        reasons = [CountLine(number, reason) for reason, number in uncertain.most_common()]
+    if restored.uncertain:
+        reasons = [CountLine(number, why) for why, number in restored.reasons.items()]
         yield from (Text("not certain, because", style="yellow"), count_table(reasons), "")
-    rows = [
-        *((item.keys, "unwritten", item.reason) for item in restored.unwritten),
-        *((keys, "unknown", UNKNOWN_KEY) for keys in restored.unknown),
-        *((item.keys, "uncertain", item.reason) for item in restored.listed),
-    ]
-    if rows:
-        listed = (
-            outcome_cells((cells.key_cell(keys), outcome, cells.plain(reason)))
-            for keys, outcome, reason in rows[:_MOST_LISTED]
-        )
-        yield table_of(outcome_columns("why"), listed)
-        if len(rows) > _MOST_LISTED:
-            yield cells.more(len(rows) - _MOST_LISTED)
+    if problems := list(table_restore_line_records(restored)):
+        columns = folded("key", 2), Column("it is", width=len("extraneous")), folded("why", 5)
+        yield table_of(columns, map(_problem, problems[:_MOST_LISTED]))
+        if len(problems) > _MOST_LISTED:
+            yield cells.more(len(problems) - _MOST_LISTED)
         yield ""
     yield from setup_blocks(restored.settings, restored.left_out)
     yield Text(f"by {restored.method}: {restored.reason}", style="dim")

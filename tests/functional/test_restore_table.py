@@ -253,7 +253,7 @@ def test_the_new_table_has_what_the_source_has(
     deployment = DeployedTables(
         source, local_stack.session(), history_table=trail.names.history, time_shards=4
     )
-    order = TableOrder(new_table, datetime.now(UTC))
+    order = TableOrder(new_table, datetime.now(UTC), allows_uncertain=True)
 
     planned = restored(deployment, order, apply=False)
     result = restored(deployment, order)

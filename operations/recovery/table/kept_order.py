@@ -40,6 +40,7 @@ def order_arguments(
         "selection": order.selection.content(),
         "key_attributes": key,
         "ttl": order.with_ttl,
+        "allow_uncertain": order.allows_uncertain,
         "settings": settings.content(),
         "left_out": list(left_out),
     }
@@ -68,6 +69,7 @@ def order_in(arguments: Mapping[str, Any]) -> TableOrder:
             selection,
             None if key is None else KeySchema(key),
             arguments["ttl"],
+            arguments["allow_uncertain"],
         )
     except (LookupError, TypeError, ValueError, ItemtrailError) as error:
         raise _unreadable() from error

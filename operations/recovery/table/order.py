@@ -34,6 +34,7 @@ class TableOrder:
         selection: which items.
         key_schema: the source's key, partition key first; needed where the source is gone.
         with_ttl: have items of the new table expire as those of the source do.
+        allows_uncertain: restore also what is not certain to have been so.
     """
 
     new_table: str
@@ -41,6 +42,7 @@ class TableOrder:
     selection: ItemSelection = field(default_factory=ItemSelection)
     key_schema: KeySchema | None = None
     with_ttl: bool = False
+    allows_uncertain: bool = False
 
 
 @dataclass(frozen=True)

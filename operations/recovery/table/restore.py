@@ -29,6 +29,7 @@ from replica_writer.tables import MAX_WRITES, ReplicaTable
 from reports.access.clients import CONCURRENCY
 from reports.access.parallel import in_order
 from reports.states.timeline import Certainty, ItemState
+from stream_core.attribute_values import Item
 from stream_core.item_id import item_id
 from stream_core.retry import Retry, classify, error_code
 
@@ -94,9 +95,9 @@ class _TableRun:
         self._filler = Filler(replica, pace)
         self._tag = (plan.standing.tag or plan.tag).held_by(secrets.token_hex(8))
         self._is_lost = False
-        self._contents = Contents()
+        self._contents = Contents(self._table.client, self._table.name, plan.keys)
         self._states: SelectedStates | None = None
-        self._counts = _Counts()
+        self._counts = _Counts(plan.order.allows_uncertain)
         self._notes: list[str] = []
         self._is_tagged = plan.standing.is_begun
         self._ended: str | None = None
@@ -146,7 +147,9 @@ class _TableRun:
             settings=plan.settings,
             already_there=counts.equal,
             unknown=() if states is None else tuple(states.unknown),
+            allows_uncertain=plan.order.allows_uncertain,
             extraneous=counts.extraneous,
+            extraneous_keys=counts.extraneous_keys,
             left_out=plan.left_out,
             ended=self._ended,
         )
@@ -158,24 +161,32 @@ class _TableRun:
         if plan.standing.tag is not None:
             if self._apply:
                 self._filler.hold = Hold.take_over(self._table, plan.standing.tag, self._tag)
-            self._contents = Contents.read(self._table.client, order.new_table, plan.keys)
+            self._contents.read()
         partition_key, *_ = plan.keys.types
         progress = self._pace.progress
         finder = StateFinder(plan.reader, order.at, self._pace.machine.now(), progress)
         self._states = finder.states(order.selection, partition_key)
         with closing(self._states.states):
-            states = peekable(self._counts.existing(self._states.states))
-            if order.selection and not states:
-                self._ended = f"nothing is selected, and nothing made: it was {order.selection}"
+            states = self._counts.existing(self._states.states)
+            missing = peekable(self._counts.missing(states, self._contents))
+            if not missing and not plan.standing.is_begun and (why := self._why_nothing()):
+                self._ended = why
                 return
             self._begin()
-            missing = self._counts.missing(states, self._contents)
             batches = map(_batch, chunked(missing, MAX_WRITES))
             with closing(in_order(self._write, batches, ahead=2 * CONCURRENCY)) as calls:
                 for _ in calls:
                     done = self._filler.written if self._apply else self._counts.planned
                     progress("items restored", done + self._counts.equal, None)
         self._counts.extraneous = self._contents.remaining
+        self._counts.extraneous_keys = self._contents.remaining_keys(MOST_LISTED)
+
+    def _why_nothing(self) -> str:
+        """Why no table is made when nothing is to be in it; empty: what was meant had no items."""
+        if doubtful := self.result().left_uncertain:
+            return f"nothing is made: of none of {doubtful:,} items it is certain what they were"
+        selection = self._plan.order.selection
+        return f"nothing is selected, and nothing made: it was {selection}" if selection else ""
 
     def _write(self, batch: Batch) -> None:
         if self._apply:
@@ -230,12 +241,15 @@ class _Counts:
         equal: items that are there already, as they were.
         otherwise: items that are there, and not as they were.
         extraneous: items that are there, and not in the order.
+        extraneous_keys: the first of those.
     """
 
+    allows_uncertain: bool
     planned: int = 0
     equal: int = 0
     extraneous: int = 0
-    uncertain: Counter[str] = field(default_factory=Counter)
+    extraneous_keys: tuple[Item, ...] = ()
+    uncertain: Counter[tuple[Certainty, str]] = field(default_factory=Counter)
     listed: list[Uncertain] = field(default_factory=list)
     otherwise: list[Unwritten] = field(default_factory=list)
 
@@ -243,7 +257,7 @@ class _Counts:
         """The states of items that existed; of all, those that are not exact are noted."""
         for state in states:
             if state.certainty is not Certainty.EXACT:
-                self.uncertain[state.reason] += 1
+                self.uncertain[state.certainty, state.reason] += 1
                 if len(self.listed) < MOST_LISTED:
                     self.listed.append(
                         Uncertain(state.keys, state.exists, state.certainty, state.reason)
@@ -252,16 +266,16 @@ class _Counts:
                 yield state
 
     def missing(self, states: Iterable[ItemState], contents: Contents) -> Iterator[ItemState]:
-        """The states of items that the new table does not have; those that it has are noted."""
+        """The states that the new table does not have and may get; those that it has are noted."""
         for state in states:
             is_equal = contents.take(item_id(state.keys), state.image)
-            if is_equal is None:
+            if is_equal:
+                self.equal += 1
+            elif is_equal is not None:
+                self.otherwise.append(Unwritten(state.keys, _OTHERWISE))
+            elif self.allows_uncertain or state.certainty is Certainty.EXACT:
                 self.planned += 1
                 yield state
-            elif is_equal:
-                self.equal += 1
-            else:
-                self.otherwise.append(Unwritten(state.keys, _OTHERWISE))
 
 
 def _batch(states: Iterable[ItemState]) -> Batch:

@@ -244,10 +244,6 @@ def test_a_refusal_is_one_line_and_exit_2(run, command):
         (["restore", "1"], "as of when? give just one of --at and --before. Try: itemtrail"),
         (["restore", "--at", AGO], "restore what? give KEY or --keys-file, or --into"),
         (["restore", "1", "--into", "t", "--at", AGO], "with --into a file names them"),
-        (
-            ["restore", "--into", "t", "--at", AGO, "--allow-uncertain"],
-            "--allow-uncertain is for items: with --into all is restored",
-        ),
         (["restore", "1", "--at", AGO, "--key-attribute", "Id:N"], "--key-attribute is for --into"),
         (["restore", "1", "--at", AGO, "--ttl"], "--ttl is for --into"),
         (["restore", "1", "--at", AGO, "--key-prefix", "a"], "--key-prefix is for --into"),

@@ -38,16 +38,48 @@ def test_what_is_in_the_new_table_is_shown(run):
     lines = lines_of(out)
     assert status == 1
     assert "3 of them, which were there before" in lines
-    assert "2 a change is missing" in lines
+    assert (
+        "2 items of which it is not certain what they were, left out without --allow-uncertain"
+        in (lines)
+    )
+    assert "2 bounded: a change is missing" in lines
+    assert "Id=1 uncertain bounded" in lines
+    assert any(line.startswith("Id=1 extraneous it is not") for line in lines)
     assert "Id=2 unwritten the table answers ValidationException" in lines
     assert "Id=3 unknown neither the table nor its history knows such a key: is it right?" in lines
     assert "set up with key Id, billed on demand" in lines
     assert "left out: a resource policy: it has one" in lines
     assert "note deletion protection is not on" in lines
-    assert lines[-1] == (
+    assert " ".join(lines).endswith(
         "7 items in Employee-march, 3 there before, 1 not taken, 1 there that are not in the "
-        "order, 1 unknown, 2 uncertain, ended: the table answers nothing"
+        "order, 1 unknown, 2 uncertain and left out without --allow-uncertain, "
+        "ended: the table answers nothing"
     )
+
+
+def test_what_is_allowed_to_be_uncertain_is_said_to_be_there(run):
+    """In the order, and in the answer, with how sure it is and why."""
+    library = Library(restore_table=replace(WHOLE, allows_uncertain=True))
+
+    status, out, _ = run(*INTO, "--allow-uncertain", "--output", "table", *APPLY, library=library)
+
+    (_, plan), _ = library.asked["restore_table"]
+    assert plan.order.allows_uncertain
+    lines = lines_of(out)
+    assert status == 1
+    assert "2 items of which it is not certain what they were" in lines
+    assert "2 bounded: a change is missing" in lines
+    assert "2 uncertain, ended" in lines[-1]
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+def test_what_is_there_beside_the_order_is_named(run, form):
+    """A count alone finds nobody's write."""
+    _, out, _ = run(*INTO, "--output", form)
+
+    (line,) = (line for line in out.splitlines() if "extraneous" in line)
+    assert '"Id":{"S":"1"}' in line.replace('""', '"')
+    assert "it is not in the order" in line
 
 
 def test_the_key_of_a_source_that_is_gone_is_given(run):
@@ -152,11 +184,9 @@ def test_a_plan_of_a_table_is_kept_shown_and_carried_out(run, tmp_path):
     assert (status, first.order) == (1, ["plan_table", "restore_table"])
     assert first.asked["restore_table"][1]["apply"] is False
     assert plan.items == ()
-    assert plan.header.totals == {
-        "items in Employee-march": 7,
-        "of which it is not certain what they were": 2,
-    }
-    assert plan.header.counts.keys() == {"unknown", "unwritten"}
+    assert plan.header.totals == {"items in Employee-march": 7}
+    assert plan.header.counts.keys() == {"unknown", "unwritten", "uncertain"}
+    assert plan.header.counts["uncertain"] == {"bounded: a change is missing": 2}
     assert f"the plan is in the.plan: {plan.digest}" in err
 
     shown, out, _ = run("restore", "--plan", "the.plan", "--show", "--output", "table")
@@ -165,9 +195,9 @@ def test_a_plan_of_a_table_is_kept_shown_and_carried_out(run, tmp_path):
     assert any(line.startswith("Plan: arn:") for line in lines)
     assert "set up with key Id, billed on demand" in lines
     assert "left out: a resource policy: it has one" in lines
+    assert "uncertain: 2, bounded: a change is missing" in lines
     assert " ".join(lines).endswith(
-        "there would be 7 items in Employee-march and 2 of which it is not certain what they were; "
-        f"the plan is {plan.digest}"
+        f"there would be 7 items in Employee-march; the plan is {plan.digest}"
     )
 
     library = Library()
@@ -180,6 +210,24 @@ def test_a_plan_of_a_table_is_kept_shown_and_carried_out(run, tmp_path):
     assert order == first.asked["plan_table"][0][1]
     assert settings == SETTINGS
     assert library.asked["restore_table"][1]["apply"] is True
+
+
+def test_a_kept_plan_says_what_it_allows_to_be_uncertain(run, tmp_path):
+    """How sure it is and why, in the plan and when it is shown; and that is carried out."""
+    library = Library(restore_table=replace(WHOLE, allows_uncertain=True, unknown=(), unwritten=()))
+    run(*INTO, "--allow-uncertain", "--plan-out", "the.plan", library=library)
+    plan = read_plan(tmp_path / "the.plan")
+    status, out, _ = run("restore", "--plan", "the.plan", "--show", "--output", "table")
+    library = Library()
+    run("restore", "--plan", "the.plan", "--apply", "--yes", library=library)
+
+    assert plan.header.counts == {}
+    assert status == 1
+    assert "2 of which it is not certain what they were, bounded: a change is missing" in " ".join(
+        lines_of(out)
+    )
+    (_, order, _), _ = library.asked["plan_table"]
+    assert order.allows_uncertain
 
 
 def test_a_plan_of_a_table_is_approved_by_its_digest(run):

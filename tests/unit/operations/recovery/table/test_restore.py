@@ -52,22 +52,40 @@ def test_a_dry_run_counts_and_makes_nothing(world):
     assert not world.exists()
 
 
-def test_uncertain_states_are_written_and_listed(world):
+def test_uncertain_states_are_listed_and_written_where_that_is_allowed(world):
     """With the reason; one that is not sure not to have existed is listed as absent."""
     world.live("1", version("1", 1), version("1", 2), version("1", 3), missing={2})
     world.live("2", version("2", 1))
     world.live("3", version("3", 1), None, version("3", 2), missing={1, 3})
 
-    result = world.restore(2)
+    refused = world.restore(2)
 
-    assert not result.is_clean
+    assert [one["Id"]["S"] for one in world.items()] == ["2"]
+    assert (refused.items, refused.is_finished, refused.may_go_on) == (1, False, True)
+    assert world.tag().startswith("unfinished ")
+
+    result = world.restore(2, allows_uncertain=True)
+
+    assert (result.is_clean, result.is_finished, result.already_there) == (False, True, 1)
+    assert world.tag().startswith("finished ")
+    assert result.listed == refused.listed
     assert result.items == len(world.items()) == 2
     assert {one.keys["Id"]["S"]: one.exists for one in result.listed} == {"1": True, "3": False}
     assert all(one.certainty is Certainty.BOUNDED for one in result.listed)
     assert sum(result.uncertain.values()) == 2
     reason = "a change is missing between the rows before and after"
-    assert result.uncertain[reason] == 1
+    assert result.uncertain[Certainty.BOUNDED, reason] == 1
     assert Uncertain({"Id": text("1")}, True, Certainty.BOUNDED, reason) in result.listed
+
+
+def test_no_table_is_made_for_items_of_which_none_is_certain(world):
+    """It would stand there empty, and unfinished."""
+    world.live("1", version("1", 1), version("1", 2), version("1", 3), missing={2})
+
+    result = world.restore(2)
+
+    assert result.ended == "nothing is made: of none of 1 items it is certain what they were"
+    assert not world.exists()
 
 
 @pytest.mark.parametrize("name", [SOURCE, HISTORY])
@@ -158,12 +176,17 @@ def test_a_source_that_is_gone_is_restored_from_its_history(world):
 
     with pytest.raises(RefusedError, match="'Employee' is gone: say what its key was"):
         world.restore(1)
-    result = world.restore(1, key_schema=KeySchema({"Id": "S"}))
+    result = world.restore(1, key_schema=KeySchema({"Id": "S"}), allows_uncertain=True)
 
     assert [one["Version"] for one in world.items()] == [number(1), number(1)]
     assert result.method == "history"
     assert result.uncertain == Counter(
-        {"no later row, and no source table was given to confirm the last one": 1}
+        {
+            (
+                Certainty.UNKNOWN,
+                "no later row, and no source table was given to confirm the last one",
+            ): 1
+        }
     )
 
 

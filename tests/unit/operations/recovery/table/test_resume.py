@@ -155,6 +155,7 @@ def test_what_is_there_otherwise_is_listed_and_left(filled):
     assert listed.keys == {"Id": theirs["Id"]}
     assert listed.reason.startswith("it is there otherwise")
     assert (result.extraneous, result.items, result.is_clean) == (1, MANY - 1, False)
+    assert result.extraneous_keys == ({"Id": text("not in the source")},)
     assert theirs in filled.items()
     assert filled.tag().startswith("unfinished ")
 
@@ -164,6 +165,20 @@ def test_what_is_there_otherwise_is_listed_and_left(filled):
 
     assert (again.items, again.already_there, again.is_clean) == (MANY, MANY - 1, True)
     assert filled.tag().startswith("finished ")
+
+
+def test_of_many_items_beside_the_order_the_first_are_named(filled, monkeypatch):
+    """All are counted; what they take of memory has an end."""
+    monkeypatch.setattr(restore, "MOST_LISTED", 2)
+    interrupted(filled)
+    strangers = [item(f"theirs-{n}") for n in range(3)]
+    for stranger in strangers:
+        filled.client.put_item(TableName=NEW, Item=stranger)
+
+    result = filled.restore(1, apply=False)
+
+    assert (result.extraneous, len(result.extraneous_keys)) == (3, 2)
+    assert all(key in [{"Id": one["Id"]} for one in strangers] for key in result.extraneous_keys)
 
 
 def test_an_empty_table_that_was_there_is_gone_on_with_too(filled):

@@ -13,7 +13,6 @@ from tests.recorded_table import RecordedTable
 
 NEW = "EmployeeThen"
 _SELECTING = ("keys", "prefixes", "conditions")
-_ORDERING = ("key_schema", "with_ttl")
 
 
 class WholeTable(RecordedTable):
