@@ -26,6 +26,7 @@ UNTRUE_HERE = dict.fromkeys(
         "point-in-time recovery",
         "index ByTime",
         "append-only",
+        "control rows",
         "object lock",
         "alarm topic",
     )

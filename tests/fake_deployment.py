@@ -143,7 +143,18 @@ def append_only(*, spared=None, without=()):
     statement = {"Effect": "Deny", "Principal": "*", "Action": actions, "Resource": arn}
     if spared:
         statement["Condition"] = {"ArnNotEquals": {"aws:PrincipalArn": spared}}
-    return {"Version": "2012-10-17", "Statement": [statement]}
+    return {"Version": "2012-10-17", "Statement": [statement, no_control_rows()]}
+
+
+def no_control_rows():
+    """The statement of that policy about what the history says of itself."""
+    writer = f"arn:aws:iam::123456789012:role/{STACK}-HistoryWriterRole-*"
+    condition = {
+        "ForAnyValue:StringEquals": {"dynamodb:LeadingKeys": ["!itemtrail"]},
+        "ArnLike": {"aws:PrincipalArn": writer},
+    }
+    statement = {"Effect": "Deny", "Principal": "*", "Action": "dynamodb:PartiQLInsert"}
+    return statement | {"Resource": table(HISTORY, {})["TableArn"], "Condition": condition}
 
 
 def history_row(arn, identifier='{"Id":{"N":"1"}}'):
@@ -200,6 +211,7 @@ class Facts:
     recovery: dict[str, str] = field(
         default_factory=lambda: dict.fromkeys((SOURCE, HISTORY, REPLICA), "ENABLED")
     )
+    recovery_period: dict[str, int] = field(default_factory=lambda: {"RecoveryPeriodInDays": 35})
     time_to_live: dict[str, dict] = field(default_factory=dict)
     mappings: list[dict] = field(
         default_factory=lambda: [mapping(consumer) for consumer in WRITERS]
@@ -314,7 +326,8 @@ class FakeAws:
         return {
             "ContinuousBackupsDescription": {
                 "ContinuousBackupsStatus": "ENABLED",
-                "PointInTimeRecoveryDescription": {"PointInTimeRecoveryStatus": status},
+                "PointInTimeRecoveryDescription": {"PointInTimeRecoveryStatus": status}
+                | self.facts.recovery_period,
             }
         }
 

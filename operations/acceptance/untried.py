@@ -48,6 +48,12 @@ BELIEFS = (
         untried="it takes a deployment after a mapping was deleted by hand",
     ),
     Belief(
+        "replicated-writes-are-counted",
+        "The ConsumedWriteCapacityUnits of a table count writes that a global table replicates.",
+        _PAGE,
+        untried="it takes a global table that is written in another region",
+    ),
+    Belief(
         "cpu-comes-with-memory",
         "A function gets CPU with its memory, all of one at 1,769 MB.",
         _PAGE,

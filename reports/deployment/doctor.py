@@ -21,6 +21,7 @@ _NOT_EMULATED = frozenset(
         "alarm topic",
         "alarms",
         "append-only",
+        "control rows",
         "mapping metrics",
         "object lock",
         "point-in-time recovery",

@@ -45,6 +45,8 @@ POINTERS = "pointers/"
 LAG_WINDOW = timedelta(minutes=15)
 FAILED_BATCHES = "aws/lambda/"
 """Where Lambda keeps the batches that it gave up on."""
+FULL_RECOVERY_DAYS = 35
+"""How far back point-in-time recovery goes unless it was told to keep less."""
 _SOME_ROWS = 100
 # A thousand objects, or a hundred rows, a page: to know that it is very many is enough.
 _MOST_PAGES = 10
@@ -138,12 +140,15 @@ class StackReader:
             place = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
         return rows[:_SOME_ROWS]
 
-    def point_in_time_recovery(self, role: TableRole) -> bool:
-        """Whether a table can be restored to any second of the last days."""
+    def recovery_days(self, role: TableRole) -> int:
+        """How many days back a table can be restored to any second; 0: not at all."""
         client, name = self._client(role), self.table_name(role)
         backups = client.describe_continuous_backups(TableName=name)
         recovery = backups["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
-        return recovery.get("PointInTimeRecoveryStatus") == "ENABLED"
+        if recovery.get("PointInTimeRecoveryStatus") != "ENABLED":
+            return 0
+        # An emulator may not say it.
+        return recovery.get("RecoveryPeriodInDays", FULL_RECOVERY_DAYS)
 
     def time_to_live(self, role: TableRole) -> "TimeToLiveDescriptionTypeDef":
         """What a table does about items that expire."""

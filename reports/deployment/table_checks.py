@@ -12,8 +12,13 @@ from reports.access.by_time import INDEX
 from reports.access.table_description import NOT_FOUND
 from reports.deployment.advice import DeploymentCheck, Judgement, failed, passed, unclear
 from reports.deployment.stack import Consumer, TableRole
-from reports.deployment.stack_reader import FAILED_BATCHES, StackReader, reason_of
-from reports.deployment.table_policy import append_only
+from reports.deployment.stack_reader import (
+    FAILED_BATCHES,
+    FULL_RECOVERY_DAYS,
+    StackReader,
+    reason_of,
+)
+from reports.deployment.table_policy import append_only, control_rows
 from reports.states.provenance import Provenance
 from stream_core.history_row import ID, SORT_KEY
 from stream_core.retry import error_code
@@ -38,6 +43,7 @@ def table_checks(reader: StackReader) -> Iterator[DeploymentCheck]:
     yield from check(f"index {INDEX}", _index, TableRole.HISTORY)
     yield from check("provenance", _provenance, TableRole.HISTORY)
     yield from check("append-only", append_only, TableRole.HISTORY)
+    yield from check("control rows", control_rows, TableRole.HISTORY)
     yield from check("deletion protection", _protection, *_DEPLOYED)
     yield from check("point-in-time recovery", _recovery, *_DEPLOYED, TableRole.SOURCE)
     yield from check("time to live", _expiry, *_DEPLOYED)
@@ -165,16 +171,22 @@ def _protection(reader: StackReader, role: TableRole) -> Judgement:
 
 
 def _recovery(reader: StackReader, role: TableRole) -> Judgement:
-    if reader.point_in_time_recovery(role):
-        return passed("on")
+    days = reader.recovery_days(role)
+    # How far back the source goes is its owner's to say.
+    wanted = FULL_RECOVERY_DAYS if role in _DEPLOYED else 1
+    if days >= wanted:
+        return passed(f"on, {days} days back")
+    period = f",RecoveryPeriodInDays={wanted}" if days else ""
     return failed(
-        "off: what is overwritten or deleted by mistake cannot be restored",
-        "Turn it on: "
+        f"{days} days back instead of {wanted}: what was lost before that cannot be restored"
+        if days
+        else "off: what is overwritten or deleted by mistake cannot be restored",
+        "Set it: "
         + _aws(
             reader,
             role,
             "update-continuous-backups",
-            "--point-in-time-recovery-specification PointInTimeRecoveryEnabled=true",
+            "--point-in-time-recovery-specification PointInTimeRecoveryEnabled=true" + period,
         ),
     )
 

@@ -479,6 +479,27 @@ def test_missing_point_in_time_recovery_is_found(aws, name):
     assert "PointInTimeRecoveryEnabled=true" in found.to_do
 
 
+def test_recovery_of_a_few_days_is_found(aws):
+    """What the stack made goes back 35 days; how far the source does is its owner's to say."""
+    aws.facts.recovery_period = {"RecoveryPeriodInDays": 1}
+
+    found = findings(aws)
+
+    assert [(one.check, one.subject) for one in found] == [
+        ("point-in-time recovery", HISTORY),
+        ("point-in-time recovery", REPLICA),
+    ]
+    assert found[0].observation.startswith("1 days back instead of 35")
+    assert "RecoveryPeriodInDays=35" in found[0].to_do
+
+
+def test_recovery_whose_days_are_not_told_is_on(aws):
+    """An emulator knows of no period."""
+    aws.facts.recovery_period = {}
+
+    assert findings(aws) == []
+
+
 OTHER_TABLE = STREAM.replace(f"/{SOURCE}/", f"/{SOURCE}Test/")
 
 
@@ -538,10 +559,25 @@ def test_history_that_can_be_rewritten_is_found(aws, policy, missing):
     """Whatever of the policy is gone or weakened is told, with who to look for."""
     aws.facts.policies = {} if policy is None else {HISTORY: policy}
 
-    found = the_finding(aws, "append-only")
+    (found,) = [one for one in findings(aws) if one.check == "append-only"]
 
     assert missing in found.observation
     assert "CloudTrail" in found.to_do
+
+
+def test_policy_of_the_template_is_as_it_has_to_be(aws):
+    """What template.yaml gives this stack's history, to the letter."""
+    template = Evaluation(
+        transformed(),
+        {"SourceStreamArn": STREAM},
+        stack=STACK,
+        region=REGION,
+        account="123456789012",
+    )
+    given = template.properties("HistoryTable")["ResourcePolicy"]["PolicyDocument"]
+    aws.facts.policies[HISTORY] = given
+
+    assert findings(aws) == []
 
 
 GLASS = "arn:aws:iam::123456789012:role/glass"
@@ -645,7 +681,7 @@ def _rewriters(policy, spared):
 def test_a_policy_passes_only_if_iam_lets_nobody_rewrite(aws, mutation, given):
     """However a policy was changed: the doctor is content only where IAM's rules refuse all."""
     policy = append_only()
-    policy["Statement"] = [MUTATIONS[mutation](policy["Statement"][0])]
+    policy["Statement"][0] = MUTATIONS[mutation](policy["Statement"][0])
     aws.facts.policies[HISTORY] = policy
 
     is_content = findings(aws, _given(BreakGlassRoleArn=given)) == []
@@ -657,6 +693,88 @@ def test_a_policy_passes_only_if_iam_lets_nobody_rewrite(aws, mutation, given):
         refuses_more = {"unless it is from a network", "for an account"}
         assert mutation in refuses_more or _rewriters(policy, given)
     assert is_content or mutation not in ("as it is", "listed resource", "listed principal")
+
+
+CONTROL_MUTATIONS = {name: MUTATIONS[name] for name in MUTATIONS if "action" not in name} | {
+    "another action": lambda one: one | {"Action": "dynamodb:PartiQLSelect"},
+    "as text": lambda one: one | _of_keys("!itemtrail"),
+    "of more keys": lambda one: one | _of_keys(["!itemtrail", "!x"]),
+    "of another key": lambda one: one | _of_keys(["itemtrail"]),
+    "if all are": lambda one: one | _of_keys(["!itemtrail"], "ForAllValues:StringEquals"),
+    "of another role": lambda one: (
+        one | _of_keys(["!itemtrail"], role="employee-HistoryWriterRole-*")
+    ),
+    "of its name alone": lambda one: (
+        one | _of_keys(["!itemtrail"], role="employee-trail-HistoryWriterRole")
+    ),
+    "of every role": lambda one: one | _of_keys(["!itemtrail"], role="*"),
+    "of any key": lambda one: one | {"Condition": {"ArnLike": one["Condition"]["ArnLike"]}},
+    "of no role": lambda one: (
+        one | {"Condition": {key: one["Condition"][key] for key in ["ForAnyValue:StringEquals"]}}
+    ),
+    "never": lambda one: (
+        one | {"Condition": one["Condition"] | {"StringEquals": {"aws:SourceVpc": "vpc-1"}}}
+    ),
+}
+
+
+def _of_keys(keys, operator="ForAnyValue:StringEquals", role="employee-trail-HistoryWriterRole-*"):
+    arn = f"arn:aws:iam::123456789012:role/{role}"
+    return {
+        "Condition": {
+            operator: {"dynamodb:LeadingKeys": keys},
+            "ArnLike": {"aws:PrincipalArn": arn},
+        }
+    }
+
+
+def _inserters(policy):
+    """Which roles a policy lets insert which rows, by the rules of IAM alone."""
+    arn, insert = table(HISTORY, {})["TableArn"], "dynamodb:PartiQLInsert"
+    everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    allowing = [{"Version": "2012-10-17", "Statement": [everything]}]
+    return {
+        (role, key)
+        for role in ("employee-trail-HistoryWriterRole-1A2B3C", "alice")
+        for key in ("!itemtrail", "42")
+        if decide(
+            Request(
+                f"arn:aws:iam::123456789012:role/{role}",
+                insert,
+                arn,
+                {"dynamodb:LeadingKeys": [key]},
+            ),
+            allowing,
+            [policy],
+        )
+        is not Decision.EXPLICIT_DENY
+    }
+
+
+@pytest.mark.parametrize("mutation", CONTROL_MUTATIONS)
+def test_a_policy_passes_only_if_iam_lets_the_writer_insert_no_control_row(aws, mutation):
+    """However the statement was changed: nobody else, and no other row, may be refused either."""
+    policy = append_only()
+    policy["Statement"][1] = CONTROL_MUTATIONS[mutation](policy["Statement"][1])
+    aws.facts.policies[HISTORY] = policy
+
+    found = [one.check for one in findings(aws)]
+
+    intended = {("alice", "!itemtrail"), ("alice", "42")}
+    intended.add(("employee-trail-HistoryWriterRole-1A2B3C", "42"))
+    assert found in ([], ["control rows"])
+    if not found:
+        assert _inserters(policy) == intended
+    else:
+        # By the letter of the template, as above.
+        refuses_alike = {"for an account", "of more keys", "if all are"}
+        assert mutation in refuses_alike or _inserters(policy) != intended
+    assert not found or mutation not in (
+        "as it is",
+        "listed resource",
+        "listed principal",
+        "as text",
+    )
 
 
 @pytest.mark.parametrize(
@@ -807,6 +925,7 @@ def test_what_an_emulator_does_not_keep_cannot_be_told(aws):
     assert {one.check: one.ok for one in told} == {
         "emulator": None,
         "append-only": None,
+        "control rows": None,
         "object lock": None,
     }
 
