@@ -12,12 +12,15 @@ SPARK_READY := $(SPARK_VENV)/.ready
 TEMPLATE_VENV := .venv-templates
 TEMPLATE_BIN := $(TEMPLATE_VENV)/bin
 TEMPLATE_READY := $(TEMPLATE_VENV)/.ready
+# An engine that holds requests against policies: a program of its own, never a dependency.
+FAKECLOUD_VERSION := 0.51.0
+FAKECLOUD := .fakecloud/$(FAKECLOUD_VERSION)/bin/fakecloud
 
 # Where it is set, every worker and every program that a test starts compiles all sources anew.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test banks test-spark bench histories simulate worlds mutations lint lint-templates check fix docs build lock clean
+.PHONY: help demo test banks test-spark test-enforced bench histories simulate worlds mutations lint lint-templates check fix docs build lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -52,6 +55,13 @@ banks: $(READY) ## The longer tests: worlds, simulation, the Lambda runtime, sev
 
 test-spark: $(SPARK_READY) ## The same answers by Spark, DuckDB and the live table (needs Java 17)
 	$(SPARK_BIN)/python -m pytest -n0 tests/spark
+
+$(FAKECLOUD):
+	@command -v cargo >/dev/null || { echo "fakecloud is built by cargo: install Rust's toolchain"; exit 1; }
+	CARGO_PROFILE_DEV_DEBUG=0 CARGO_INCREMENTAL=0 cargo install fakecloud --version $(FAKECLOUD_VERSION) --locked --debug --root $(abspath .fakecloud/$(FAKECLOUD_VERSION))
+
+test-enforced: $(READY) $(FAKECLOUD) ## The handlers and roles on an engine that enforces policies (needs cargo; builds for a quarter of an hour)
+	$(BIN)/python -m pytest -n0 tests/enforced
 
 histories: $(READY) ## Hold as-of and verify against 10,000 random histories each
 	HYPOTHESIS_PROFILE=ten-thousand $(BIN)/python -m pytest tests/property/test_as_of.py tests/property/test_continuity.py
