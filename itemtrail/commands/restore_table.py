@@ -39,7 +39,13 @@ from operations.recovery.table.kept_order import (
     settings_in,
 )
 from operations.recovery.table.order import TableOrder
-from operations.recovery.table.plan import TablePlan, plan_table, read_table, table_key
+from operations.recovery.table.plan import (
+    TablePlan,
+    plan_table,
+    read_table,
+    source_of,
+    table_key,
+)
 from operations.recovery.table.restore import restore_table
 from operations.recovery.table.results import TableRestored
 from operations.recovery.table.selection import ItemSelection
@@ -62,7 +68,7 @@ def restored_table(  # noqa: PLR0913, PLR0917 - all that is asked for
     deployment, _ = target.find()
     keys = None
     if keys_file is not None:
-        keys = given_keys(table_key(deployment, choice.key_schema), (), keys_file)
+        keys = given_keys(table_key(deployment, choice.key_schema, choice.new_table), (), keys_file)
     selection = ItemSelection(
         None if keys is None else tuple(keys), choice.prefixes, choice.conditions
     )
@@ -96,7 +102,7 @@ def kept_table(
         is_certain = not any(total.startswith(_UNCERTAIN) for total in plan.header.totals)
         return status if is_certain else FINDINGS
     deployment, _ = target.find()
-    require_fit(plan, "restore", read_table(deployment), deployment)
+    require_fit(plan, "restore", source_of(deployment, Pace()), deployment)
     table_plan = plan_table(deployment, order, settings, pace=Pace(rate))
     run = _Run(deployment, table_plan, form, rate, _command_text(_words()))
     return run.applied()
@@ -187,7 +193,8 @@ class _Run:
         if planned.allows_uncertain:
             totals |= {f"{_UNCERTAIN}, {why}": number for why, number in left_out.items()}
             left_out.clear()
-        arguments = order_arguments(self._order, self.plan.settings, planned.left_out)
+        plan = self.plan
+        arguments = order_arguments(self._order, plan.keys, plan.settings, planned.left_out)
         table = read_table(self.deployment)
         header = plan_maker().header(self.deployment, "restore", arguments, table, Pace())
         problems = (

@@ -66,14 +66,14 @@ class PlanMaker:
 
 
 def require_fit(
-    plan: Plan, command: str, table: TableDescription, deployment: DeployedTables
+    plan: Plan, command: str, table: TableDescription | None, deployment: DeployedTables
 ) -> None:
     """See that a plan is a command's own, and for the tables as they are now.
 
     Args:
         plan: what is to be carried out.
         command: the command that is to do it.
-        table: the table that it would write to.
+        table: the table that it would write to; None: it was only to be read, and is gone.
         deployment: the source table and its history.
 
     Raises:
@@ -85,8 +85,10 @@ def require_fit(
         raise RefusedError(
             f"the plan is of itemtrail {header.command}, not of {command}: give it to that command"
         )
-    require_same_table(header.table.arn, header.table.table_id, table)
     _require_same_history(header, deployment)
+    if table is None:
+        return
+    require_same_table(header.table.arn, header.table.table_id, table)
     if header.stream_arn != _stream_of(deployment):
         raise RefusedError(
             f"the stream of '{deployment.source_table}' was switched since the plan was made, and "

@@ -168,6 +168,44 @@ def test_a_restore_that_was_killed_goes_on(
     assert tag_of(dynamodb, new_table).startswith("finished ")
 
 
+def test_a_restore_goes_on_when_the_source_is_gone_since(
+    trail,  # noqa: F811 - the fixture
+    proxy,
+    local_stack,
+    new_table,
+    tmp_path,
+):
+    """With the same command or its plan; what is not certain any more has to be allowed."""
+    at = filled(trail)
+    then = trail.items()
+    order = ("--into", new_table, "--at", time_text(at))
+    plan = tmp_path / "the.plan"
+    url = local_stack.endpoint_url
+    kept = ("--allow-uncertain", "--plan-out", str(plan))
+    command(trail, local_stack, url, *order, *kept).communicate()
+    killed = command(trail, local_stack, proxy.url, *order, "--apply", "--yes")
+    proxy.lose_answer("BatchWriteItem", killed.kill, after=3)
+    killed.communicate()
+    trail.dynamodb.delete_table(TableName=trail.names.source)
+
+    refused = command(trail, local_stack, url, *order, "--apply", "--yes")
+    out, err = refused.communicate()
+    there = len(trail.items(new_table))
+    resumed = command(trail, local_stack, url, "--plan", str(plan), "--apply", "--yes")
+    resumed_out, resumed_err = resumed.communicate()
+
+    assert killed.returncode == -signal.SIGKILL
+    assert refused.returncode == 1, err
+    answer = json.loads(out)
+    assert (answer["applied"], answer["finished"], answer["uncertain"]) == (True, False, MANY)
+    assert 75 < there == answer["already_there"] < MANY
+    assert resumed.returncode == 1, resumed_err
+    answer = json.loads(resumed_out)
+    assert (answer["items"], answer["finished"], answer["uncertain"]) == (MANY, True, MANY)
+    assert trail.items(new_table) == then
+    assert tag_of(trail.dynamodb, new_table).startswith("finished made=yes ")
+
+
 def test_a_new_table_that_refuses_for_good_ends_the_run(
     trail,  # noqa: F811 - the fixture
     proxy,

@@ -24,21 +24,21 @@ def is_order(arguments: Mapping[str, Any]) -> bool:
 
 
 def order_arguments(
-    order: TableOrder, settings: TableSettings, left_out: Iterable[str]
+    order: TableOrder, keys: KeySchema, settings: TableSettings, left_out: Iterable[str]
 ) -> dict[str, Any]:
     """An order as the arguments of a plan, with what it makes.
 
     Args:
         order: what is to be restored.
+        keys: the source's key: it may be gone when the plan is carried out.
         settings: what the new table is to be made with.
         left_out: what the source has and the new table does not get, in words.
     """
-    key = None if order.key_schema is None else dict(order.key_schema.types)
     return {
         _NAME: order.new_table,
         "at": time_text(order.at),
         "selection": order.selection.content(),
-        "key_attributes": key,
+        "key_attributes": dict(keys.types),
         "ttl": order.with_ttl,
         "allow_uncertain": order.allows_uncertain,
         "settings": settings.content(),
@@ -67,7 +67,7 @@ def order_in(arguments: Mapping[str, Any]) -> TableOrder:
             arguments[_NAME],
             datetime.fromisoformat(arguments["at"]),
             selection,
-            None if key is None else KeySchema(key),
+            KeySchema(key),
             arguments["ttl"],
             arguments["allow_uncertain"],
         )

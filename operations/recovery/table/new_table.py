@@ -103,16 +103,27 @@ class NewTable:
         )
 
     def _require_same(self, begun: OrderTag, tag: OrderTag) -> None:
-        if differences := ", ".join(begun.differences(tag)):
+        differences = ", ".join(begun.differences(tag))
+        if begun.is_finished:
+            is_this = "by another order" if differences else "by this very order"
+            raise RefusedError(
+                f"table '{self.name}' was restored as of {begun.at} {is_this} and is finished, so "
+                f"nothing is left to do: to restore once more, {_ANOTHER_NAME}"
+            )
+        if differences:
             raise RefusedError(
                 f"table '{self.name}' was begun by another restore; what differs is {differences}: "
                 f"give that order to go on with it, or {_ANOTHER_NAME}"
             )
-        if begun.is_finished:
-            raise RefusedError(
-                f"table '{self.name}' was restored as of {begun.at} and is finished, so it is "
-                f"anyone's to write to: {_ANOTHER_NAME}"
-            )
+
+    def begun(self) -> tuple[TableDescription, OrderTag] | None:
+        """It and its tag, if a restore has begun it."""
+        try:
+            table = describe(self.client, self.name)
+        except TableNotFoundError:
+            return None
+        tag, _ = self._tag(table)
+        return None if tag is None else (table, tag)
 
     def create(self, settings: TableSettings, tag: OrderTag) -> Iterator[str]:
         """Make it with its tag, and wait until it can be written; gives what else to know.

@@ -9,7 +9,7 @@ from operations.execution.pace import Pace
 from operations.execution.request import answer_to
 from operations.recovery.table.new_table import NewTable, Standing
 from operations.recovery.table.order import OrderTag, TableOrder
-from operations.recovery.table.settings import TableSettings, unknown_settings
+from operations.recovery.table.settings import TableSettings, gone_since, unknown_settings
 from operations.recovery.table.settings_reader import settings_of
 from reports.access.row_reader import RowReader
 from reports.access.table_description import TableDescription, describe
@@ -82,62 +82,85 @@ def plan_table(
     used = {deployment.source_table, deployment.history_table, deployment.replica_table}
     if order.new_table in used:
         raise RefusedError(f"'{order.new_table}' is in use here: name a table that does not exist")
-    reader, source = _source(deployment, order.key_schema, pace)
-    keys = order.key_schema if source is None else source.key_schema
-    assert keys is not None  # noqa: S101 - else the source was missed
+    reader = deployment.reader
+    # Whatever else is wrong, a history table that is none must not pass for an empty one.
+    _ = reader.horizon
+    new_table = NewTable(deployment.dynamodb, order.new_table, pace)
+    if (source := source_of(deployment, pace)) is None:
+        reader = deployment.reader_with(None)
+        gone = _GoneSource.of_order(deployment, order.key_schema, new_table)
+        keys, own_settings = gone.keys, gone.settings
+    else:
+        # Its stream may be another than the stack's by now: the source is only read.
+        require_history_of(deployment, source, pace)
+        keys, own_settings = source.key_schema, settings_of(reader.dynamodb, source)
+    settings = settings or own_settings
     order.selection.require_fit(keys)
     history = describe(reader.dynamodb, reader.history_table)
     tag = OrderTag.of_order(order, source or deployment.source_table, history)
-    standing = NewTable(deployment.dynamodb, order.new_table, pace).standing(keys, tag)
-    if settings is None:
-        settings = (
-            unknown_settings(keys) if source is None else settings_of(reader.dynamodb, source)
-        )
-    return TablePlan(order, keys, settings, standing, tag, reader)
+    tag = tag.with_settings(settings)
+    return TablePlan(order, keys, settings, new_table.standing(keys, tag), tag, reader)
 
 
-def table_key(deployment: DeployedTables, key_schema: KeySchema | None) -> KeySchema:
-    """The key of the source; where it is gone, what it is said to have been.
+def table_key(
+    deployment: DeployedTables, key_schema: KeySchema | None, new_table: str
+) -> KeySchema:
+    """The key of the source; where it is gone, of what was begun from it, or what is said of it.
+
+    Args:
+        deployment: names the source.
+        key_schema: what is said, if anything is.
+        new_table: the table that is restored into.
 
     Raises:
-        RefusedError: it is gone, and nothing is said.
+        RefusedError: it is gone, nothing is begun, and nothing is said.
     """
-    try:
-        return describe(deployment.dynamodb, deployment.source_table).key_schema
-    except TableNotFoundError as error:
-        if key_schema is None:
-            raise _gone(deployment) from error
-        return key_schema
+    if (source := source_of(deployment, Pace())) is not None:
+        return source.key_schema
+    begun = NewTable(deployment.dynamodb, new_table, Pace())
+    return _GoneSource.of_order(deployment, key_schema, begun).keys
 
 
 def read_table(deployment: DeployedTables) -> TableDescription:
     """The table that is read for a restore: the source; where that is gone, its history."""
+    source = source_of(deployment, Pace())
+    return source or describe(deployment.dynamodb, deployment.reader.history_table)
+
+
+def source_of(deployment: DeployedTables, pace: Pace) -> TableDescription | None:
+    """The source, if it is still there."""
+    name = deployment.source_table
     try:
-        return describe(deployment.dynamodb, deployment.source_table)
+        return describe(
+            deployment.dynamodb, name, lambda ask: answer_to(ask, pace.patience(), name)
+        )
     except TableNotFoundError:
-        return describe(deployment.dynamodb, deployment.reader.history_table)
+        return None
 
 
-def _source(
-    deployment: DeployedTables, key_schema: KeySchema | None, pace: Pace
-) -> tuple[RowReader, TableDescription | None]:
-    """What reads the history and, if it is still there, the source; the source's description."""
-    reader, name = deployment.reader, deployment.source_table
-    # Whatever else is wrong, a history table that is none must not pass for an empty one.
-    _ = reader.horizon
-    try:
-        table = describe(reader.dynamodb, name, lambda ask: answer_to(ask, pace.patience(), name))
-    except TableNotFoundError as error:
+@dataclass(frozen=True)
+class _GoneSource:
+    """What is known of a source that is gone: what the table has that was begun from it."""
+
+    keys: KeySchema
+    settings: TableSettings
+
+    @classmethod
+    def of_order(
+        cls, deployment: DeployedTables, key_schema: KeySchema | None, new_table: NewTable
+    ) -> "_GoneSource":
+        """What is known of it.
+
+        Raises:
+            RefusedError: nothing is: no restore was begun, and its key is not said.
+        """
+        begun, tag = new_table.begun() or (None, None)
+        if begun is not None and tag is not None and tag.is_of(deployment.source_table):
+            made = settings_of(deployment.dynamodb, begun)
+            return cls(begun.key_schema, gone_since(made, tag.ttl_attribute, tag.recovery_days))
         if key_schema is None:
-            raise _gone(deployment) from error
-        return deployment.reader_with(None), None
-    # Its stream may be another than the stack's by now: the source is only read.
-    require_history_of(deployment, table, pace)
-    return reader, table
-
-
-def _gone(deployment: DeployedTables) -> RefusedError:
-    return RefusedError(
-        f"the table '{deployment.source_table}' is gone: say what its key was, partition key first "
-        "(--key-attribute NAME:TYPE)"
-    )
+            raise RefusedError(
+                f"the table '{deployment.source_table}' is gone: say what its key was, partition "
+                "key first (--key-attribute NAME:TYPE)"
+            )
+        return cls(key_schema, unknown_settings(key_schema))

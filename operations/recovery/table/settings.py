@@ -1,7 +1,7 @@
 """How a new table is set up: as another one is, as far as that is known. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from reports.access.table_description import TableDescription
@@ -12,6 +12,9 @@ _ON_DEMAND = "PAY_PER_REQUEST"
 _SOURCE_IS_GONE = (
     "the source is gone, and its settings with it: billed on demand, without indexes, stream and "
     "tags, whatever it had"
+)
+_SOURCE_IS_GONE_SINCE = (
+    "the source is gone since this was begun: what else it had is not known any more"
 )
 
 
@@ -49,6 +52,24 @@ def unknown_settings(keys: KeySchema) -> TableSettings:
     """The settings of a table for items of one that is gone: its key is known, and no more."""
     request = {**_key_request(keys), "BillingMode": _ON_DEMAND}
     return TableSettings(request, left_out=(_SOURCE_IS_GONE,))
+
+
+def gone_since(
+    made: TableSettings, ttl_attribute: str | None, recovery_days: int | None
+) -> TableSettings:
+    """The settings of a table whose source is gone since it was made.
+
+    Args:
+        made: how it was set up.
+        ttl_attribute: by which attribute items of the source expired.
+        recovery_days: how many days back the source could be recovered, where it said so.
+    """
+    return replace(
+        made,
+        ttl_attribute=ttl_attribute,
+        recovery_days=recovery_days,
+        left_out=(_SOURCE_IS_GONE_SINCE,),
+    )
 
 
 def create_request(table: TableDescription) -> dict[str, Any]:

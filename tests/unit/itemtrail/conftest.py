@@ -64,6 +64,7 @@ def run_on(monkeypatch, tmp_path):
         monkeypatch.setattr(f"itemtrail.commands.{command}.describe", lambda *_: description)
     into = "itemtrail.commands.restore_table"
     monkeypatch.setattr(f"{into}.read_table", lambda _deployment: description)
+    monkeypatch.setattr(f"{into}.source_of", lambda *_: description)
     monkeypatch.setattr(f"{into}.table_key", lambda *_: KeySchema({"Id": "S"}))
 
     def run_on(*arguments, trail=None, library=None, **answers):

@@ -1,5 +1,6 @@
 """An interrupted restore of a table goes on with the same order, and with no other (on moto)."""
 
+from dataclasses import replace
 from itertools import count
 from unittest.mock import patch
 
@@ -9,6 +10,7 @@ from operations.errors import RefusedError
 from operations.recovery.table import restore
 from operations.recovery.table.order import TAG, OrderTag
 from operations.recovery.table.results import Unwritten
+from operations.recovery.table.settings import TableSettings
 from reports.inputs.keys import KeySchema
 from reports.states.item_conditions import ItemCondition, Operator
 from tests.factories import item, number, text
@@ -125,21 +127,66 @@ def test_another_order_is_refused_and_the_difference_named(filled, minute, optio
     assert len(filled.items()) == there
 
 
-def test_a_source_that_was_made_anew_is_another_order(filled):
-    """Also under the old name: nothing vouches that its items are the same."""
-    interrupted(filled)
-    filled.client.delete_table(TableName=SOURCE)
+def test_a_source_that_was_made_anew_is_another_order():
+    """Also under the old name: nothing vouches that its items are the same. One may be gone."""
+    begun, *others = (
+        OrderTag("2026-03-03T18:40:00.000000Z", f"{source}", "history", "all")
+        for source in ("employee/1", "employee/2", "manager/gone", "employee/gone", "employee/1")
+    )
 
+    differences = [list(begun.differences(other)) for other in others]
+
+    assert differences == [
+        ["the source table (employee/1, not employee/2)"],
+        ["the source table (employee/1, not manager/gone)"],
+        [],
+        [],
+    ]
+    *_, gone, there = others
+    assert list(gone.differences(there)) == ["the source table (employee/gone, not employee/1)"]
+
+
+def test_it_goes_on_when_the_source_is_gone_since(filled):
+    """Its key is the new table's, and its time to live is in the tag: nobody has to know them."""
+    expiry = {"Enabled": True, "AttributeName": "Expires"}
+    filled.client.update_time_to_live(TableName=SOURCE, TimeToLiveSpecification=expiry)
+    there = interrupted(filled)
+    request = filled.plan(1).settings.request
+    filled.client.delete_table(TableName=SOURCE)
+    order = {"allows_uncertain": True, "with_ttl": True}
+
+    planned = filled.restore(1, apply=False, **order)
+    result = filled.restore(1, **order)
+
+    assert (result.items, result.already_there, result.is_finished) == (MANY, there, True)
+    assert result.left_out == (
+        "the source is gone since this was begun: what else it had is not known any more",
+    )
+    assert planned.settings.request["KeySchema"] == request["KeySchema"]
+    ttl = filled.client.describe_time_to_live(TableName=NEW)["TimeToLiveDescription"]
+    assert (ttl["TimeToLiveStatus"], ttl["AttributeName"]) == ("ENABLED", "Expires")
+    assert filled.tag().startswith("finished ")
+
+
+def test_what_another_source_s_restore_began_says_nothing_of_one_that_is_gone(filled):
+    """Its key has to be said."""
+    interrupted(filled)
+    filled.deployment.source_table = "Gone"
+
+    with pytest.raises(RefusedError, match="'Gone' is gone: say what its key was"):
+        filled.restore(1)
     with pytest.raises(RefusedError, match="what differs is the source table"):
         filled.restore(1, key_schema=KeySchema({"Id": "S"}))
 
 
 def test_a_finished_table_is_not_written_again(filled):
-    """By now it is somebody's, and what they deleted would come back."""
+    """By now it is somebody's, and what they deleted would come back. No order goes on with it."""
     filled.restore(1)
 
-    with pytest.raises(RefusedError, match=r"was restored as of .* and is finished"):
-        filled.restore(1)
+    for minute, which in ((1, "this very"), (2, "another")):
+        expected = rf"was restored as of .* by {which} order and is finished, so nothing is left"
+        with pytest.raises(RefusedError, match=expected):
+            filled.restore(minute)
 
 
 def test_what_is_there_otherwise_is_listed_and_left(filled):
@@ -302,11 +349,16 @@ def test_a_table_of_another_order_s_key_is_refused_before_its_tag_is_read(filled
 
 def test_a_tag_says_what_it_is_of_and_no_more_than_a_tag_may():
     """Letters, digits and + - = . _ : / @ and spaces, 256 of them at most."""
-    tag = OrderTag("2026-03-03T18:40:00.000000Z", "f" * 36, "0" * 36, "a" * 16)
+    order = OrderTag("2026-03-03T18:40:00.000000Z", f"{'e' * 16}/{'f' * 36}", "0" * 36, "a" * 16)
+    order = order.held_by("b" * 16)
+    tag = order.with_settings(TableSettings({}, "expires_at", 35))
 
     assert OrderTag.read(str(tag)) == tag
     assert OrderTag.read(str(tag.finished())) == tag.finished()
-    assert len(str(tag.finished())) <= 256
+    assert str(tag).endswith(" days=35 ttl=expires_at")
+    for name in ("a name", "ä", "n" * 60):
+        assert order.with_settings(TableSettings({}, name, 35)) == replace(order, recovery_days=35)
+    assert len(str(tag)) <= len(str(order)) + 27 <= 256
     assert set(str(tag)) <= set(
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+-=._:/@ "
     )
