@@ -5,34 +5,28 @@ sort key that begins with `!`, and have no `TimeBucket`, so that the index `ByTi
 them. The content is in `NewImage`; the digest covers all but itself and `Format`, which is 1 until
 rows of items have a second one.
 
-`RunRow` and `OwnWrite` say which changes of the source table were made by this program: every
-write is announced by a row of its own, before it is made.
+`RunRow` and what is in `announcement` say which changes of the source table were made by this
+program: every write is announced by a row of its own, before it is made.
 """
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
+from stream_core.announcement import AnnouncedPortion, OwnWrite
 from stream_core.attribute_values import Item, digest
 from stream_core.errors import IntegrityError
-from stream_core.history_row import DIGEST, FORMAT, ID, SORT_KEY, time_text
-from stream_core.item_id import CONTROL_ID
+from stream_core.history_row import DIGEST, SORT_KEY, time_text
+from stream_core.sealed_row import UNSEALED, sealed_item
 
 RUN_PREFIX = "!run#"
 """Sort keys of run rows begin so."""
-OWN_PREFIX = "!own#"
-"""Sort keys of announced writes begin so, then with the `item_hash` and `#`."""
 REDRIVE = "redrive"
 """The command of runs that write rows long after their own time."""
 REDRIVE_LASTS = timedelta(hours=1)
 """How long after its start what a redrive's run row announces is written, at most."""
-_EVENT = "CONTROL"
-_UNSEALED = (DIGEST, "Format")
-# 128 bits of an `Id`, which may itself be 2 KB, as long as a sort key may be no longer than 1 KB.
-_ITEM_DIGITS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +71,7 @@ class BackfillMark:
             "Run": {"S": self.run},
             "Tool": {"S": self.tool},
         }
-        return _sealed_item(self.sort_key, self.stream_arn, content)
+        return sealed_item(self.sort_key, self.stream_arn, content)
 
     @classmethod
     def of_content(cls, stream_arn: str, content: Item) -> "BackfillMark":
@@ -132,7 +126,7 @@ class ProofMark:
             "Records": {"N": str(self.records)},
             "Tool": {"S": self.tool},
         }
-        return _sealed_item(self.sort_key, self.stream_arn, content)
+        return sealed_item(self.sort_key, self.stream_arn, content)
 
     @classmethod
     def of_content(cls, stream_arn: str, content: Item) -> "ProofMark":
@@ -173,7 +167,7 @@ class TableLife:
             **_origin(self.stream_arn, self.table_id),
             "CreatedAt": {"S": time_text(self.created_at)},
         }
-        return _sealed_item(self.sort_key, self.stream_arn, content)
+        return sealed_item(self.sort_key, self.stream_arn, content)
 
     @classmethod
     def of_content(cls, stream_arn: str, content: Item) -> "TableLife":
@@ -230,7 +224,7 @@ class RunRow:
             "Tool": {"S": self.tool},
             "Started": {"S": time_text(self.started)},
         }
-        return _sealed_item(self.sort_key, self.stream_arn, content)
+        return sealed_item(self.sort_key, self.stream_arn, content)
 
     @classmethod
     def of_content(cls, stream_arn: str, content: Item) -> "RunRow":
@@ -248,66 +242,13 @@ class RunRow:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class OwnWrite:
-    """That a run is about to write an item.
-
-    Attributes:
-        run: the run's id.
-        number: of the item in the run's plan.
-        item: of the item's `Id`, see `item_hash`; it may be long, and names a person perhaps.
-        before, after: the digest of the item's own attributes before the write and after it;
-            None: there is no item.
-        at: the moment by the service's clock, UTC; a write that is tried again later is announced
-            again.
-        stream_arn: as in `RunRow`.
-    """
-
-    run: str
-    number: int
-    item: str
-    before: bytes | None
-    after: bytes | None
-    at: datetime
-    stream_arn: str
-
-    @property
-    def sort_key(self) -> str:
-        """Its place: those of an item together."""
-        return f"{OWN_PREFIX}{self.item}#{self.run}#{self.number}#{time_text(self.at)}"
-
-    def to_item(self) -> Item:
-        """The item to store."""
-        content: Item = {
-            "Run": {"S": self.run},
-            "Number": {"N": str(self.number)},
-            "Item": {"S": self.item},
-            "Before": _digest_value(self.before),
-            "After": _digest_value(self.after),
-            "At": {"S": time_text(self.at)},
-        }
-        return _sealed_item(self.sort_key, self.stream_arn, content)
-
-    @classmethod
-    def of_content(cls, stream_arn: str, content: Item) -> "OwnWrite":
-        """The announcement with such a content."""
-        return cls(
-            content["Run"]["S"],
-            int(content["Number"]["N"]),
-            content["Item"]["S"],
-            content["Before"].get("B"),
-            content["After"].get("B"),
-            datetime.fromisoformat(content["At"]["S"]),
-            stream_arn,
-        )
-
-
-ControlRow: TypeAlias = BackfillMark | ProofMark | TableLife | RunRow | OwnWrite
+ControlRow: TypeAlias = BackfillMark | ProofMark | TableLife | RunRow | OwnWrite | AnnouncedPortion
 _KINDS: Mapping[str, type[ControlRow]] = {
     "!backfill": BackfillMark,
     "!compared": ProofMark,
     "!life": TableLife,
     "!own": OwnWrite,
+    "!portion": AnnouncedPortion,
     "!run": RunRow,
 }
 
@@ -319,7 +260,7 @@ def read_control_row(item: Item) -> ControlRow | None:
         IntegrityError: it is not what was written.
     """
     sort_key = item[SORT_KEY]["S"]
-    sealed = {name: value for name, value in item.items() if name not in _UNSEALED}
+    sealed = {name: value for name, value in item.items() if name not in UNSEALED}
     if item.get(DIGEST) != {"B": digest(sealed)}:
         raise IntegrityError(f"digest mismatch in the control row {sort_key}")
     kind = _KINDS.get(sort_key.partition("#")[0])
@@ -353,30 +294,9 @@ def label_of(stream_arn: str) -> str:
     return stream_arn.partition("/stream/")[2]
 
 
-def item_hash(identifier: str) -> str:
-    """What stands for an item's `Id` in the sort keys of announced writes."""
-    encoded = identifier.encode("utf-8", "surrogatepass")
-    return hashlib.sha256(encoded).hexdigest()[:_ITEM_DIGITS]
-
-
-def _digest_value(value: bytes | None) -> Item:
-    return {"NULL": True} if value is None else {"B": value}
-
-
 def _origin(stream_arn: str, table_id: str) -> Item:
     return {
         "SourceArn": {"S": stream_arn.partition("/stream/")[0]},
         "StreamLabel": {"S": label_of(stream_arn)},
         "TableId": {"S": table_id},
     }
-
-
-def _sealed_item(sort_key: str, stream_arn: str, content: Item) -> Item:
-    sealed: Item = {
-        ID: {"S": CONTROL_ID},
-        SORT_KEY: {"S": sort_key},
-        "EventName": {"S": _EVENT},
-        "EventSourceARN": {"S": stream_arn},
-        "NewImage": {"M": content},
-    }
-    return {**sealed, DIGEST: {"B": digest(sealed)}, "Format": {"N": FORMAT}}

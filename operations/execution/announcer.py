@@ -8,7 +8,9 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from botocore.exceptions import ClientError
 from more_itertools import chunked
@@ -23,14 +25,23 @@ from operations.errors import RefusedError
 from reports.access.parallel import in_order
 from reports.access.row_reader import RowReader
 from reports.states.own_writes import OwnWrites
-from stream_core.control_row import OWN_PREFIX, OwnWrite, RunRow, item_hash, read_control_row
-from stream_core.history_row import HistoryRow, time_text
+from stream_core.announcement import (
+    OWN_PREFIX,
+    PORTION_PREFIX,
+    AnnouncedPortion,
+    OwnWrite,
+    item_hash,
+    standing,
+)
+from stream_core.control_row import ControlRow, RunRow, intact_control_rows, read_control_row
+from stream_core.history_row import SORT_KEY, HistoryRow, time_text
 from stream_core.retry import Patience, error_code
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 # What an engine or a policy answers to who may not write.
+_PROCESS_DIGITS = 12
 _NOT_ALLOWED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 
 
@@ -40,7 +51,8 @@ class Announcer:
 
     Attributes:
         row: what the run says of itself.
-        is_known: whether the run was there before it was announced here.
+        is_known: whether other processes, before or beside this one, have announced writes of it.
+        process: tells this process from them.
         problem: why the history does not tell of it; empty, if it does.
     """
 
@@ -48,6 +60,7 @@ class Announcer:
     reader: RowReader
     row: RunRow
     is_known: bool = field(default=False, init=False)
+    process: str = field(default_factory=lambda: uuid4().hex[:_PROCESS_DIGITS], init=False)
     problem: str = field(default="", init=False)
 
     def begin(self, patience: Patience, *, may_go_on: bool) -> None:
@@ -81,29 +94,60 @@ class Announcer:
                 )
             self.row = stored
 
-    def announce(self, writes: Sequence[OwnWrite], patience: Patience) -> None:
+    def announce(self, writes: Sequence[OwnWrite], at: datetime, patience: Patience) -> None:
         """Say what is about to be written.
+
+        Args:
+            writes: of at most 100 items.
+            at: the moment by the service's clock, no two the same.
+            patience: how long to go on trying.
 
         Raises:
             OperationError: the history does not answer; nothing is to be written then.
         """
+        row, items = self.row, tuple(write.item for write in writes)
+        portion = AnnouncedPortion(row.run, self.process, items, at, row.stream_arn)
+        self._write([portion, *writes], patience)
+
+    def withdraw(self, writes: Sequence[OwnWrite], patience: Patience) -> None:
+        """Say of announced writes that they are surely not made, and are in nobody's way.
+
+        Raises:
+            OperationError: the history does not answer.
+        """
+        self._write([write.withdrawn() for write in writes], patience)
+
+    def _write(self, rows: Sequence[ControlRow], patience: Patience) -> None:
         if self.problem:
             return
 
-        def write(some: list[OwnWrite]) -> None:
+        def write(some: list[ControlRow]) -> None:
             write_control_rows(self.client, self.reader.history_table, some, patience)
 
         try:
-            with closing(in_order(write, chunked(writes, MOST_STATEMENTS))) as written:
+            with closing(in_order(write, chunked(rows, MOST_STATEMENTS))) as written:
                 deque(written, maxlen=0)
         except ClientError as error:
             self._go_on_without(error)
 
+    def others_since(self, since: datetime) -> set[str]:
+        """Of which items other processes have announced writes since a moment, see `item_hash`."""
+        first = f"{PORTION_PREFIX}{time_text(since)}"
+        stored = self.reader.control_items(first, f"{PORTION_PREFIX}~")
+        # Of a long run its own are very many.
+        foreign = (item for item in stored if not item[SORT_KEY]["S"].endswith(self.process))
+        portions = intact_control_rows(foreign)
+        return {
+            item
+            for portion in portions
+            if isinstance(portion, AnnouncedPortion)
+            for item in portion.items
+        }
+
     def announced(self, identifier: str) -> list[OwnWrite]:
         """What the run, here or elsewhere, was about to write to an item."""
         prefix = f"{OWN_PREFIX}{item_hash(identifier)}#{self.row.run}#"
-        rows = self.reader.control_rows(prefix, f"{prefix}~")
-        return [row for row in rows if isinstance(row, OwnWrite)]
+        return standing(self.reader.control_rows(prefix, f"{prefix}~"))
 
     def own(self, writes: Sequence[OwnWrite], rows: Sequence[HistoryRow]) -> OwnWrites:
         """What tells the changes of some writes to one item among its rows since the first."""

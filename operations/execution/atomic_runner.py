@@ -11,16 +11,17 @@ from typing import TypeAlias
 
 from operations.errors import RefusedError
 from operations.execution.decision import MAY_BE_WRITTEN, Decided, Write, conflicts_of_plan
+from operations.execution.item_look import Looked
 from operations.execution.item_run import ItemRun, Unproven
 from operations.execution.item_runner import MOST_ATTEMPTS, ItemRunner
 from operations.execution.item_writer import WriteOutcome, WriteResult
 from operations.execution.plan_file import PlanItem
 from operations.recovery.conditions import is_guarded_in_part
 from reports.inputs.keys import key_text
+from stream_core.announcement import OwnWrite
 from stream_core.attribute_values import item_size
 
-Looked: TypeAlias = Sequence[tuple[PlanItem, Write | Decided]]
-Writes: TypeAlias = Sequence[tuple[PlanItem, Write]]
+Writes: TypeAlias = Sequence[tuple[PlanItem, Write, OwnWrite]]
 
 # API reference, TransactWriteItems.
 _MOST_ITEMS, _MOST_BYTES = 100, 4 * 1024 * 1024
@@ -62,33 +63,51 @@ class AtomicRunner:
         """
         for number in range(1, MOST_ATTEMPTS + 1):
             is_last = number == MOST_ATTEMPTS
-            looked = self.runner.looked_at(items, is_answered=number > 1)
-            writes = [(item, step) for item, step in looked if isinstance(step, Write)]
+            looked = self._looked(items, is_answered=number > 1)
+            writes = [
+                (looked_item.item, looked_item.step, looked_item.attempt)
+                for looked_item in looked
+                if isinstance(looked_item.step, Write) and looked_item.attempt
+            ]
             if not writes or not self._may_be_written(looked, writes):
                 yield from self._unwritten(looked, is_answered=number > 1)
+                self.runner.withdraw()
                 return
             written = self._written(writes, guards_rest=not is_last)
             is_unmet = any(result.outcome is WriteOutcome.CONFLICT for result in written.values())
             if not is_unmet or self.runner.terms.is_strict or is_last:
                 yield from self._results(looked, written)
+                self.runner.withdraw()
                 return
 
-    def _may_be_written(self, looked: Looked, writes: Writes) -> bool:
+    def _looked(self, items: Sequence[PlanItem], *, is_answered: bool) -> Sequence[Looked]:
+        """What is to be done with the items; looked at again while what is in the way may pass."""
+        look = self.runner.look
+        looked = look.at_items(items, is_answered=is_answered)
+        while any(looked_item.is_passing for looked_item in looked):
+            # What is not written now is in nobody's way meanwhile.
+            self.runner.withdraw()
+            if not look.lag.pause():
+                break
+            looked = look.at_items(items, is_answered=is_answered)
+        return looked
+
+    def _may_be_written(self, looked: Sequence[Looked], writes: Writes) -> bool:
         """Whether nothing is in the way of any item, and a repeat is one of the same items."""
-        if any(_is_obstacle(step) for _, step in looked):
+        if any(_is_obstacle(looked_item.step) for looked_item in looked):
             return False
-        (moment, *more) = {step.repeats for _, step in writes}
+        (moment, *more) = {step.repeats for _, step, _ in writes}
         if more:
             return False
         if moment is None:
             return True
         attempts = self.runner.attempts
         begun = {
-            item.number
-            for item, _ in looked
-            if any(attempt.at == moment for attempt in attempts.at_item(item))
+            looked_item.item.number
+            for looked_item in looked
+            if any(attempt.at == moment for attempt in attempts.at_item(looked_item.item))
         }
-        return begun == {item.number for item, _ in writes}
+        return begun == {item.number for item, _, _ in writes}
 
     def _written(self, writes: Writes, *, guards_rest: bool) -> dict[int, WriteResult]:
         """The answer to the transaction, by the number of each item."""
@@ -97,22 +116,26 @@ class AtomicRunner:
         unmet = sum(result.outcome is WriteOutcome.CONFLICT for result in results if result)
         return {
             item.number: result or WriteResult(WriteOutcome.CONFLICT, step.before, _because(unmet))
-            for (item, step), result in zip(writes, results, strict=True)
+            for (item, step, _), result in zip(writes, results, strict=True)
         }
 
     def _results(
-        self, looked: Looked, written: dict[int, WriteResult]
+        self, looked: Sequence[Looked], written: dict[int, WriteResult]
     ) -> Iterator[ItemRun | Unproven]:
-        for item, step in looked:
+        for looked_item in looked:
+            item, step = looked_item.item, looked_item.step
             if isinstance(step, Write):
                 yield self.runner.result_of(item, step, written[item.number])
             else:
                 yield self.runner.result_of_decided(item, step)
 
-    def _unwritten(self, looked: Looked, *, is_answered: bool) -> Iterator[ItemRun | Unproven]:
+    def _unwritten(
+        self, looked: Sequence[Looked], *, is_answered: bool
+    ) -> Iterator[ItemRun | Unproven]:
         """What is said of each item where something is in the way of all."""
-        reason = _because(sum(_is_obstacle(step) for _, step in looked))
-        for item, step in looked:
+        reason = _because(sum(_is_obstacle(looked_item.step) for looked_item in looked))
+        for looked_item in looked:
+            item, step = looked_item.item, looked_item.step
             if isinstance(step, Decided):
                 yield self.runner.result_of_decided(item, step, is_answered=is_answered)
             elif step.repeats is not None:
@@ -148,14 +171,14 @@ def _require_room(writes: Writes) -> None:
     """
     size = sum(
         max(item_size(image) for image in (step.before, step.after) if image is not None)
-        for _, step in writes
+        for _, step, _ in writes
     )
     if size > _MOST_BYTES:
         raise RefusedError(
             f"--atomic writes at most 4 MB in one transaction, and the items have {size:,} bytes; "
             f"{_INSTEAD}"
         )
-    for item, step in writes:
+    for item, step, _ in writes:
         if is_guarded_in_part(item.keys, step.edits, step.before, step.after):
             raise RefusedError(
                 f"the item {key_text(item.keys)} has more than one condition can name, and "

@@ -3,7 +3,7 @@
 A run that goes on has them from its journal, and one that goes on elsewhere from the history.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -16,7 +16,7 @@ from operations.execution.service_clock import ServiceClock
 from reports.access.row_reader import RowReader
 from reports.states.own_writes import LATEST, state_digest
 from reports.states.watermark import NoWatermark
-from stream_core.control_row import OwnWrite, item_hash
+from stream_core.announcement import OwnWrite, item_hash
 from stream_core.history_row import HistoryRow, time_text
 from stream_core.item_id import item_id
 from stream_core.retry import Patience
@@ -38,19 +38,23 @@ _ANNOUNCED_ANEW_AFTER = timedelta(minutes=5)
 
 @dataclass(frozen=True)
 class Attempts:
-    """The attempts of a run at the items of its plan; may be asked side by side."""
+    """The attempts of a run at the items of its plan; may be asked side by side.
+
+    An announcement is withdrawn of which surely nothing comes: it would be in the way of others.
+    """
 
     reader: RowReader
     announcer: Announcer
     journal: RunJournal
     clock: ServiceClock
     _moments: Moments = field(init=False)
+    _unsent: set[OwnWrite] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_moments", Moments(self.clock))
 
     def announce(
-        self, writes: Iterable[tuple[PlanItem, Write]], patience: Patience
+        self, writes: Collection[tuple[PlanItem, Write]], patience: Patience
     ) -> dict[int, OwnWrite]:
         """Have writes kept and announced, in this order; nothing is written before.
 
@@ -72,8 +76,37 @@ class Attempts:
         }
         if attempts:
             self.journal.about_to_write(attempts.values())
-            self.announcer.announce(list(attempts.values()), patience)
+            # What repeats an earlier attempt may have been made by that.
+            self._unsent.update(
+                attempts[item.number] for item, step in writes if step.repeats is None
+            )
+            self.announcer.announce(list(attempts.values()), now, patience)
         return attempts
+
+    def sent(self, attempts: Iterable[OwnWrite]) -> None:
+        """Keep in mind that writes may be made from now on; to be told right before."""
+        self._unsent.difference_update(attempts)
+
+    def left_nothing(self, attempt: OwnWrite) -> None:
+        """Keep in mind that a write was answered, and was not made."""
+        self._unsent.add(attempt)
+
+    def withdraw(self, attempts: Collection[OwnWrite], patience: Patience) -> None:
+        """Take announcements back, those of them of which surely nothing comes.
+
+        Raises:
+            OperationError: the journal or the history cannot be written.
+        """
+        void = self._unsent.intersection(attempts)
+        if void:
+            self.announcer.withdraw(list(void), patience)
+            self.journal.withdraw(void)
+            self._unsent.difference_update(void)
+
+    @property
+    def unsent(self) -> frozenset[OwnWrite]:
+        """What was announced and not withdrawn, though surely nothing comes of it."""
+        return frozenset(self._unsent)
 
     def at_item(self, item: PlanItem) -> list[OwnWrite]:
         """The writes of an item that this run, here or elsewhere, was about to make."""
@@ -98,6 +131,11 @@ class Attempts:
         """Those of an item's rows that this run has made."""
         own = self.announcer.own(attempts, rows)
         return [row for row in rows if own.run_of(row) is not None]
+
+    def is_recorded(self, item: PlanItem) -> bool:
+        """Whether the history shows what this run has written to an item."""
+        attempts = self.at_item(item)
+        return bool(self.own_rows(attempts, self.rows_since(attempts, item)))
 
     def is_open(self, attempts: Sequence[OwnWrite], item: PlanItem) -> bool:
         """Whether the latest attempt may have been carried out without being in the history."""

@@ -21,8 +21,8 @@ from operations.recovery.touches import is_within, steps_between
 from reports.inputs.paths import Path, value_at
 from reports.states.differences import Difference
 from reports.states.own_writes import state_digest as own_digest
+from stream_core.announcement import OwnWrite
 from stream_core.attribute_values import AttributeValue, Item, same_value
-from stream_core.control_row import OwnWrite
 
 _SET_BACK = "this run wrote it, and another writer has set it back since"
 _CHANGED_SINCE = "written by this run, and changed by another writer since"

@@ -1,29 +1,40 @@
 """What the history says of items of a plan since that was made.
 
 It takes a Query an item, of the rows since the last one that the plan saw and of some minutes
-before, as stamps may go back; another one of its announcements where there were other runs; and one
-Query of the runs for every hundred items.
+before, as stamps may go back; another one of its announcements where another process has made some;
+and for every hundred items a Query of the runs, and one of what others have announced.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TypeVar
 
+from operations.execution.announcer import Announcer
 from operations.execution.plan_file import PlanItem
 from operations.execution.request import answer_to
-from operations.execution.since_plan import LaterChange, rows_since_plan
+from operations.execution.service_clock import ServiceClock
+from operations.execution.since_plan import LaterChange, pending_reason, rows_since_plan
 from reports.access.own_writes import find_own_writes
 from reports.access.row_reader import RowReader
 from reports.states.own_writes import LATEST, OwnWrites
 from reports.states.stream_order import earliest_before
+from reports.states.watermark import Watermark
+from stream_core.announcement import OWN_PREFIX, OwnWrite, standing
 from stream_core.attribute_values import Item
-from stream_core.control_row import OWN_PREFIX, OwnWrite, RunRow, item_hash
+from stream_core.control_row import RunRow
 from stream_core.history_row import SORT_KEY, HistoryRow, time_text
 from stream_core.item_id import item_id
 from stream_core.retry import Patience
 
+Answer = TypeVar("Answer")
+
 # Stamps are whole seconds.
 _ROUNDING = timedelta(seconds=2)
+# IAM User Guide, signing: a request is refused whose time is a quarter of an hour off.
+_CLOCKS_APART = timedelta(minutes=15)
+# What is announced is stored at once, or tried for a minute.
+_STORED_WITHIN = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,58 +64,103 @@ class ItemHistory:
     """Reads it, item by item; may be asked side by side.
 
     Attributes:
-        run: the id of the run that asks.
-        made_at: when the plan was made, UTC.
+        announcer: says which run asks, and finds what others have announced.
+        clock: the service's.
+        made_at: when the plan was made, by the clock of the machine that made it, UTC.
         patience: makes the patience for one item.
     """
 
     reader: RowReader
-    run: str
+    announcer: Announcer
+    clock: ServiceClock
     made_at: datetime
     patience: Callable[[], Patience]
     _runs: Mapping[str, RunRow] = field(default_factory=dict, init=False)
+    _touched: set[str] = field(default_factory=set, init=False)
+    _looked_at: datetime | None = field(default=None, init=False)
 
     def look_anew(self) -> None:
-        """Learn which runs there are; to be called before items are read."""
-        self._runs = find_own_writes(self.reader).runs
+        """Learn what other processes have announced; to be called before items are asked about.
 
-    def since_plan(self, item: PlanItem) -> SincePlan:
+        Raises:
+            NoAnswerError: the history does not answer.
+        """
+        now, looked_at = self.clock.earliest(), self._looked_at
+        since = self._open_since() if looked_at is None else looked_at - _STORED_WITHIN
+        # Before the runs: none is announced before its run is.
+        self._touched |= self._answer(lambda: self.announcer.others_since(since))
+        self._runs = self._answer(lambda: find_own_writes(self.reader).runs)
+        self._looked_at = now
+
+    def _open_since(self) -> datetime:
+        """What was announced before is in the history, or came to nothing.
+
+        A laptop's clock is at most so far off that requests are still taken.
+        """
+        watermark = self.reader.watermark
+        if isinstance(watermark, Watermark):
+            return min(watermark.at, self.clock.earliest()) - LATEST
+        return self.made_at - LATEST - _CLOCKS_APART
+
+    def pending_reason(self, write: OwnWrite) -> str:
+        """Why an item is not written that another process was about to write."""
+        is_known = isinstance(self.reader.watermark, Watermark)
+        return pending_reason(write, None if is_known else write.at + LATEST + _CLOCKS_APART)
+
+    def since_plan(
+        self, item: PlanItem, attempt: OwnWrite, tried: Collection[OwnWrite]
+    ) -> SincePlan:
         """What happened to an item; to be asked when the item has been read.
+
+        Args:
+            item: the item of the plan.
+            attempt: what this process has announced of it.
+            tried: what this run was known to have tried before.
 
         Raises:
             IntegrityError: the history is not what was written.
             NoAnswerError: it does not answer.
         """
-        history = self.reader.history_table
-        return answer_to(lambda: self._since_plan(item), self.patience(), history)
+        return self._answer(lambda: self._since_plan(item, attempt, tried))
 
-    def _since_plan(self, item: PlanItem) -> SincePlan:
-        has_others = bool(self._runs.keys() - {self.run})
+    def _answer(self, request: Callable[[], Answer]) -> Answer:
+        return answer_to(request, self.patience(), self.reader.history_table)
+
+    def _since_plan(
+        self, item: PlanItem, attempt: OwnWrite, tried: Collection[OwnWrite]
+    ) -> SincePlan:
+        has_others = attempt.item in self._touched
         # Before the rows: what is announced is written later.
-        announced = self._announced(item) if has_others else []
-        foreign = self._foreign(announced)
+        announced = self._announced(attempt, tried) if has_others else []
+        foreign = self._foreign(announced, tried)
         stored = list(self.reader.items(item_id(item.keys), after=_start(item, foreign)))
         if not foreign and not any(_is_later(row, item) for row in stored):
             return SincePlan()
         if not has_others:
-            announced = self._announced(item)
+            announced = self._announced(attempt, tried)
         rows = list(map(self.reader.read, stored))
         own = OwnWrites(self._runs, lambda _item: announced, lambda _id, _after, _until: rows)
         shown = {write for row in rows if (write := own.write_of(row)) is not None}
-        pending = next((write for write in foreign if write not in shown), None)
+        missing = (write for write in foreign if write not in shown)
+        pending = min(missing, key=lambda write: write.at, default=None)
         changes = (LaterChange(row, own.run_of(row)) for row in rows_since_plan(item, rows))
         return SincePlan(tuple(changes), pending)
 
-    def _announced(self, item: PlanItem) -> list[OwnWrite]:
-        prefix = f"{OWN_PREFIX}{item_hash(item_id(item.keys))}#"
-        rows = self.reader.control_rows(prefix, f"{prefix}~")
-        return [row for row in rows if isinstance(row, OwnWrite) and row.run in self._runs]
+    def _announced(self, attempt: OwnWrite, tried: Collection[OwnWrite]) -> list[OwnWrite]:
+        """What was announced of an item, but for what is not made yet."""
+        prefix = f"{OWN_PREFIX}{attempt.item}#"
+        rows = standing(self.reader.control_rows(prefix, f"{prefix}~"))
+        known = [row for row in rows if row.run in self._runs]
+        return [row for row in known if row != attempt or row in tried]
 
-    def _foreign(self, announced: Iterable[OwnWrite]) -> Sequence[OwnWrite]:
-        """The last write of each other run that can have been made since the plan."""
+    def _foreign(
+        self, announced: Iterable[OwnWrite], tried: Collection[OwnWrite]
+    ) -> Sequence[OwnWrite]:
+        """The last write of each other process that can have been made since the plan."""
         latest: dict[str, OwnWrite] = {}
+        since = self._open_since()
         for write in sorted(announced, key=lambda write: write.at):
-            if write.run != self.run and write.at >= self.made_at - LATEST:
+            if write.at >= since and write not in tried:
                 latest[write.run] = write
         return list(latest.values())
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from operations.execution.decision import Decided
 from operations.execution.item_writer import WriteOutcome
 from operations.execution.plan_file import PlanItem
 from operations.recovery.conflicts import Conflict
@@ -44,3 +45,15 @@ class Unproven:
     result: ItemRun
     seen: Item | None = None
     is_answered: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """An item that is to be looked at again in a while: others are at it, or its history is behind.
+
+    Attributes:
+        step: what is said of it if that lasts too long.
+    """
+
+    item: PlanItem
+    step: Decided

@@ -26,6 +26,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from operations.errors import OperationError
 from operations.execution.request import answer_to
+from operations.execution.write_request import NO_REASON, Cancelled, SentWrite, together
 from operations.recovery.conditions import (
     UnwritableError,
     delete_request,
@@ -46,9 +47,8 @@ _FORGOTTEN = (
     "whether it was written is not known, and it is too late to ask by repeating it: the same "
     "command looks again"
 )
+_CHANGED = "it has changed meanwhile"
 _UNMET = frozenset({"ConditionalCheckFailed", "ConditionalCheckFailedException"})
-_NO_REASON = "None"
-_CANCELLED = "TransactionCanceledException"
 # Any fixed UUID will do: it keeps our tokens apart from those of others.
 _NAMESPACE = UUID("8e6f4a30-7c0e-4c2b-9c39-0f0a1d6c7e55")
 
@@ -77,11 +77,13 @@ class WriteResult:
     Attributes:
         item: the item after it, as far as that was asked.
         reason: why it was not written, or what to know about it; no item data.
+        is_void: every request for it was answered, and none was or will be carried out.
     """
 
     outcome: WriteOutcome
     item: Item | None = None
     reason: str = ""
+    is_void: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,13 +157,14 @@ class ItemWriter:
         first = writes[0]
         actions = [{kind: action} for kind, action in map(self._action, writes)]
         answer = self._send(
-            partial(_together, self._in_time(first)),
+            partial(together, self._in_time(first)),
             TransactItems=actions,
             # The name of the first write is one of no other transaction.
             ClientRequestToken=replace(first, name=f"{first.name}/together").token,
         )
-        if isinstance(answer, list):
-            return [self._unmet(write, code) for write, code in zip(writes, answer, strict=True)]
+        if isinstance(answer, Cancelled):
+            pairs = zip(writes, answer.codes, strict=True)
+            return [self._unmet(write, code, is_void=answer.is_void) for write, code in pairs]
         if isinstance(answer, WriteResult):
             return [answer] * len(writes)
         return [WriteResult(WriteOutcome.WRITTEN, write.after) for write in writes]
@@ -178,14 +181,14 @@ class ItemWriter:
             kind, action = "Update", update_request(keys, write.edits, seen)
         return kind, {"TableName": self.table, **action}
 
-    def _unmet(self, write: ItemWrite, code: str) -> WriteResult | None:
+    def _unmet(self, write: ItemWrite, code: str, *, is_void: bool) -> WriteResult | None:
         """What a write says of which a transaction was cancelled, by its reason."""
         if code in _UNMET:
-            refused = WriteResult(WriteOutcome.CONFLICT, reason="it has changed meanwhile")
+            refused = WriteResult(WriteOutcome.CONFLICT, None, _CHANGED, is_void)
             return self._judged(write.keys, refused, lambda _item: False)
-        if code == _NO_REASON or classify_code(code) is Retry.TRANSIENT:
+        if code == NO_REASON or classify_code(code) is Retry.TRANSIENT:
             return None
-        return WriteResult(WriteOutcome.REFUSED, reason=f"the table answers {code}")
+        return WriteResult(WriteOutcome.REFUSED, None, f"the table answers {code}", is_void)
 
     def put_back(
         self, keys: Item, taken: Item, name: str, put: dict[str, Any] | None = None
@@ -301,16 +304,20 @@ class ItemWriter:
         if is_as_wanted(current):
             reason = "it is what was wanted; nothing shows that this write made it so"
             return WriteResult(WriteOutcome.UNNEEDED, current, reason)
-        return WriteResult(answer.outcome, current, answer.reason)
+        return replace(answer, item=current)
 
     def _send(self, operation: Callable[..., Any], **request: Any) -> Any:
         """The table's answer, or why there is none."""
+        sent = SentWrite(operation, request)
         try:
-            return answer_to(partial(_sent, operation, request), self.patience(), self.table)
+            answer = answer_to(sent.once, self.patience(), self.table)
+            is_cancelled = isinstance(answer, Cancelled)
+            return replace(answer, is_void=sent.is_answered) if is_cancelled else answer
         except OperationError as error:
-            return WriteResult(WriteOutcome.UNSENT, reason=str(error))
+            result = WriteResult(WriteOutcome.UNSENT, reason=str(error))
         except (ClientError, BotoCoreError) as error:
-            return _refused(error)
+            result = _refused(error)
+        return replace(result, is_void=sent.is_answered)
 
 
 def has_all(current: Item | None, edits: Sequence[Difference]) -> bool:
@@ -318,43 +325,6 @@ def has_all(current: Item | None, edits: Sequence[Difference]) -> bool:
     return current is not None and all(
         same_value(value_at(current, edit.path), edit.new) for edit in edits
     )
-
-
-def _sent(operation: Callable[..., Any], request: dict[str, Any]) -> Any:
-    """The answer to a request; a cancelled transaction of one write is told by its one reason.
-
-    Raises:
-        ClientError, BotoCoreError: as the service, or the way to it, has it.
-    """
-    try:
-        return operation(**request)
-    except ClientError as error:
-        reasons: Any = error.response.get("CancellationReasons") or [{}]
-        code = reasons[0].get("Code", _NO_REASON)
-        if error_code(error) != _CANCELLED or code == _NO_REASON:
-            raise
-        answer: Any = {"Error": {"Code": code, "Message": reasons[0].get("Message", "")}}
-        raise ClientError(answer, error.operation_name) from error
-
-
-def _together(operation: Callable[..., object], **request: Any) -> object:
-    """The answer to a transaction; where a write of it cannot be made, the codes of all reasons.
-
-    Raises:
-        ClientError, BotoCoreError: as the service, or the way to it, has it.
-    """
-    try:
-        return operation(**request)
-    except ClientError as error:
-        reasons: Any = error.response.get("CancellationReasons") or []
-        codes = [reason.get("Code", _NO_REASON) for reason in reasons]
-        obstacles = [code for code in codes if code != _NO_REASON]
-        if error_code(error) != _CANCELLED or not obstacles:
-            raise
-        if any(classify_code(code) is not Retry.TRANSIENT for code in obstacles):
-            return codes
-        answer: Any = {"Error": {"Code": obstacles[0], "Message": ""}}
-        raise ClientError(answer, error.operation_name) from error
 
 
 def _unrepeated(operation: Callable[..., Any], **request: Any) -> Any:
@@ -375,7 +345,7 @@ def _unrepeated(operation: Callable[..., Any], **request: Any) -> Any:
 def _refused(error: ClientError | BotoCoreError) -> WriteResult:
     code = error_code(error)
     if code in _UNMET:
-        return WriteResult(WriteOutcome.CONFLICT, reason="it has changed meanwhile")
+        return WriteResult(WriteOutcome.CONFLICT, reason=_CHANGED)
     if classify(error) is Retry.PERMANENT:
         return WriteResult(WriteOutcome.REFUSED, reason=f"the table answers {code}")
     return WriteResult(WriteOutcome.UNSENT, reason=f"the table answers {code}")

@@ -19,8 +19,8 @@ from typing import Any, BinaryIO
 from operations.errors import JournalError, RefusedError
 from operations.execution.item_writer import WriteOutcome
 from reports.access.file_lock import locked
+from stream_core.announcement import OwnWrite
 from stream_core.attribute_values import wire_json
-from stream_core.control_row import OwnWrite
 from stream_core.history_row import time_text
 
 _VERSION = 1
@@ -119,6 +119,14 @@ class RunJournal:
             self._append(lines)
         self.flush()
 
+    def withdraw(self, writes: Iterable[OwnWrite]) -> None:
+        """Keep that some writes are surely not made: what was tried before counts again."""
+        with self._lock:
+            lines = [{"n": write.number, "withdrawn": time_text(write.at)} for write in writes]
+            for line in lines:
+                self._withdrawn(line)
+            self._append(lines)
+
     def flush(self) -> None:
         """See that all of it is on the disk.
 
@@ -174,6 +182,9 @@ class RunJournal:
         if "outcome" in line:
             self._settled(line)
             return
+        if "withdrawn" in line:
+            self._withdrawn(line)
+            return
         attempt = Attempt(
             datetime.fromisoformat(line["at"]), _bytes(line["before"]), _bytes(line["after"])
         )
@@ -184,6 +195,15 @@ class RunJournal:
         # What became of it before counts no longer.
         self.done.pop(number, None)
         self.unwritten.discard(number)
+
+    def _withdrawn(self, line: dict[str, Any]) -> None:
+        number, at = line["n"], datetime.fromisoformat(line["withdrawn"])
+        tried = self.attempts.pop(number)
+        if remaining := [attempt for attempt in tried if attempt.at != at]:
+            self.attempts[number] = remaining
+            if remaining[-1] != tried[-1]:
+                # It was announced because what was tried before had left nothing.
+                self.unwritten.add(number)
 
     def _settled(self, line: dict[str, Any]) -> None:
         number = line["n"]

@@ -1,18 +1,20 @@
 """The run of a plan: its items are written one by one, side by side, and each is accounted for.
 
-For each item, in this order: the local journal, then the announcement in the history, then the
-write on its condition, then the journal again. So whoever is interrupted, by whatever, finds out
-what was under way, and the same command goes on from there; see `decision` for what it does then.
+For each item, in this order: the local journal, then the announcement in the history, then a look
+at what others have announced and done, then the write on its condition, then the journal again. So
+whoever is interrupted, by whatever, finds out what was under way, and the same command goes on from
+there; see `decision` for what it does then.
 
 A run ends by itself when for a minute nothing at all could be read or written.
 """
 
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from botocore.exceptions import BotoCoreError, ClientError
 from more_itertools import chunked
 
 from operations.deployed_tables import DeployedTables
@@ -23,7 +25,8 @@ from operations.execution.attempts import Attempts
 from operations.execution.decision import PlanTerms
 from operations.execution.guard import require_followed
 from operations.execution.item_history import ItemHistory
-from operations.execution.item_run import ItemRun, Unproven
+from operations.execution.item_look import ItemLook
+from operations.execution.item_run import Aside, ItemRun, Unproven
 from operations.execution.item_runner import ItemRunner
 from operations.execution.item_writer import WriteOutcome
 from operations.execution.journal import RunJournal, journal_path
@@ -34,6 +37,7 @@ from operations.execution.service_clock import ServiceClock
 from operations.execution.standstill import Standstill
 from operations.execution.write_proof import without_proof
 from reports.access.parallel import in_order
+from reports.states.own_writes import LATEST
 from stream_core.attribute_values import wire_json
 from stream_core.control_row import RunRow
 
@@ -84,6 +88,7 @@ class PlanRun:
     maker: PlanMaker
     choice: RunChoice = RunChoice()
     journal: RunJournal | None = field(default=None, init=False)
+    _announced: int = field(default=0, init=False)
 
     @property
     def run(self) -> str:
@@ -111,6 +116,11 @@ class PlanRun:
             parts.append(f"{under_way:,} that may or may not be written")
         if untouched := total - len(begun | done):
             parts.append(f"{untouched:,} not touched")
+        if self._announced:
+            parts.append(
+                f"{self._announced:,} of them announced and not withdrawn: for "
+                f"{LATEST.total_seconds() / 60:.0f} minutes no other run writes them"
+            )
         return f"run {self.run}: {', '.join(parts)}; {self._how_to_go_on()}"
 
     def _how_to_go_on(self) -> str:
@@ -134,23 +144,16 @@ class PlanRun:
         if self.plan.is_atomic:
             require_together(len(self.plan.items))
         with self._begun() as runner:
-            unproven: list[Unproven] = []
-            carry_out = AtomicRunner(runner).carry_out if self.plan.is_atomic else runner.carry_out
+            run = _Portions(runner, self.plan.is_atomic)
             for portion in chunked(self.plan.items, self._portion):
                 done = [item for item in portion if self._is_done(item)]
                 if self.plan.is_atomic and len(done) < len(portion):
                     # What became of some was kept, and not yet of the others.
                     done = []
                 yield from self._done_before(done)
-                to_do = [item for item in portion if item not in done]
-                with closing(carry_out(to_do)) as results:
-                    for result in results:
-                        if isinstance(result, Unproven):
-                            unproven.append(result)
-                        else:
-                            yield result
-                unproven = yield from _proven(runner, unproven)
-            yield from self._proven_in_time(runner, unproven)
+                yield from run.carried_out([item for item in portion if item not in done])
+            yield from run.aside_again(self._portion)
+            yield from self._proven_in_time(runner, run.unproven)
             runner.attempts.journal.flush()
 
     @contextmanager
@@ -171,20 +174,29 @@ class PlanRun:
                 self.choice.tell(announcer.problem)
             try:
                 attempts = Attempts(deployment.reader, announcer, journal, clock)
-                yield ItemRunner(
-                    deployment,
-                    attempts,
-                    ItemHistory(
-                        deployment.reader, self.run, self.plan.header.made_at, standstill.patience
-                    ),
-                    standstill,
-                    self.pace,
-                    self._terms,
+                history = ItemHistory(
+                    *(deployment.reader, announcer, clock, self.plan.header.made_at),
+                    standstill.patience,
                 )
+                terms = self._terms
+                look = ItemLook(deployment, attempts, history, standstill, self.pace, terms)
+                with self._withdrawing(attempts):
+                    yield ItemRunner(deployment, attempts, look, standstill, terms)
             except RefusedError:
                 raise
             except OperationError as error:
                 raise RunEndedError(f"{error}; {self.how_it_stands()}") from error
+
+    @contextmanager
+    def _withdrawing(self, attempts: Attempts) -> Iterator[None]:
+        """Take back at the end, whatever that is, what was announced and is not sent."""
+        try:
+            yield
+        finally:
+            with suppress(OperationError, ClientError, BotoCoreError):
+                # Who ends a run does not wait for a history that does not answer.
+                attempts.withdraw(attempts.unsent, self.pace.machine.patience(0))
+            self._announced = len(attempts.unsent)
 
     @property
     def _terms(self) -> PlanTerms:
@@ -230,6 +242,82 @@ class PlanRun:
             machine.sleep(_PROOF_PAUSE_S)
             unproven = yield from _proven(runner, unproven)
         yield from map(without_proof, unproven)
+
+
+@dataclass
+class _Portions:
+    """Portions of a plan, one after the other.
+
+    Attributes:
+        unproven: what became of items if the history shows it, as it does not yet.
+    """
+
+    runner: ItemRunner
+    is_atomic: bool
+    unproven: list[Unproven] = field(default_factory=list)
+    _aside: list[Aside] = field(default_factory=list)
+    _first: list[PlanItem] = field(default_factory=list)
+    _is_recorded: bool = False
+
+    def carried_out(self, items: Sequence[PlanItem]) -> Generator[ItemRun, None, None]:
+        """Write some items; what became of them, but for those that wait.
+
+        Raises:
+            OperationError: the history does not show what was written before.
+        """
+        self._require_recorded()
+        runner = self.runner
+        carry_out = AtomicRunner(runner).carry_out if self.is_atomic else runner.carry_out
+        with closing(carry_out(items)) as results:
+            for result in results:
+                if isinstance(result, Aside):
+                    self._aside.append(result)
+                elif isinstance(result, Unproven):
+                    self.unproven.append(result)
+                else:
+                    if result.outcome is WriteOutcome.WRITTEN and not self._is_recorded:
+                        self._first.append(result.item)
+                    yield result
+        self.unproven = yield from _proven(runner, self.unproven)
+
+    def aside_again(self, portion: int) -> Generator[ItemRun, None, None]:
+        """Those that wait, again and again while the run waits; then as they are.
+
+        Args:
+            portion: so many at once.
+        """
+        while self._aside and self.runner.look.lag.pause():
+            waiting, self._aside = self._aside, []
+            for some in chunked(waiting, portion):
+                yield from self.carried_out([aside.item for aside in some])
+        for aside in self._aside:
+            yield self.runner.result_of_aside(aside)
+
+    def _require_recorded(self) -> None:
+        """See once that what this run has written comes into the history.
+
+        While that stands still nobody can tell what others do: no run writes on and on then.
+
+        Raises:
+            OperationError: it does not come.
+        """
+        if self._is_recorded or not self._first:
+            return
+        look, written, missing = self.runner.look, len(self._first), self._first
+        while missing := self._unrecorded(missing):
+            shown = written - len(missing)
+            look.pace.progress("waiting for the history; writes that it shows", shown, written)
+            if not look.lag.pause():
+                raise OperationError(
+                    f"the history does not show {len(missing):,} of the first {written:,} writes "
+                    "of this run, and no more is written while it stands still: `itemtrail status` "
+                    "says what is wrong with it"
+                )
+        self._is_recorded = True
+
+    def _unrecorded(self, items: Sequence[PlanItem]) -> list[PlanItem]:
+        with closing(in_order(self.runner.attempts.is_recorded, items)) as recorded:
+            return [item for item, shown in zip(items, recorded, strict=True) if not shown]
 
 
 def _proven(

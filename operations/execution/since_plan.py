@@ -7,6 +7,7 @@ the good change. So what anybody has written since the plan is a conflict, whate
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from operations.execution.decision import (
     MAY_BE_WRITTEN,
@@ -23,9 +24,10 @@ from operations.recovery.touches import is_within, touch_of
 from reports.inputs.paths import Path
 from reports.states.own_writes import LATEST
 from reports.states.stream_order import in_stream_order
+from stream_core.announcement import OwnWrite
 from stream_core.attribute_values import Item, own_attributes
 from stream_core.change import EventName
-from stream_core.control_row import OwnWrite, RunRow
+from stream_core.control_row import RunRow
 from stream_core.errors import IntegrityError
 from stream_core.history_row import HistoryRow, time_text
 
@@ -53,12 +55,21 @@ class LaterChange:
         return f"{verb} by run {self.run.run} of {self.run.who} since the plan was made"
 
 
-def pending_reason(write: OwnWrite) -> str:
-    """Why an item is not written that another run was about to write."""
+def pending_reason(write: OwnWrite, over_at: datetime | None) -> str:
+    """Why an item is not written that another process was about to write.
+
+    Args:
+        write: what it has announced.
+        over_at: a plan that is made later need not mind it; None: nor when the history is complete.
+    """
+    ends = (
+        f"once the history is complete until {time_text(write.at + LATEST)} (see `status`)"
+        if over_at is None
+        else f"make the plan anew after {time_text(over_at)}"
+    )
     return (
         f"run {write.run} was about to write it at {time_text(write.at)}, and the history does not "
-        "show what came of it: try again when it does, or make the plan anew after "
-        f"{time_text(write.at + LATEST)}"
+        f"show what came of it: try again when it does, or {ends}"
     )
 
 

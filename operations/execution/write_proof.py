@@ -12,9 +12,9 @@ from operations.execution.item_writer import ItemWriter, WriteOutcome, has_all
 from operations.execution.plan_file import PlanItem
 from reports.states.differences import differences
 from reports.states.own_writes import state_digest
+from stream_core.announcement import OwnWrite
 from stream_core.attribute_values import Item, own_attributes, same_item
 from stream_core.change import EventName
-from stream_core.control_row import OwnWrite
 from stream_core.errors import IntegrityError
 from stream_core.history_row import HistoryRow
 

@@ -88,17 +88,19 @@ class Lag:
         Raises:
             BehindError: they are not.
         """
-        is_settled, value = self.waited_for(read)
+        is_settled, value = read()
+        for _ in range(_MOST_READS - 1):
+            if is_settled or not self.pause():
+                break
+            is_settled, value = read()
         if not is_settled:
             raise BehindError(BEHIND)
         return value
 
-    def waited_for(self, read: Callable[[], tuple[bool, T]]) -> tuple[bool, T]:
-        """What was read last, and whether that is settled; read again while it is not."""
-        for _ in range(_MOST_READS - 1):
-            is_settled, value = read()
-            if is_settled or self.remaining_s <= 0:
-                return is_settled, value
-            self.remaining_s -= _PAUSE_S
-            self._sleep(_PAUSE_S)
-        return read()
+    def pause(self) -> bool:
+        """Wait for some time; False: it was waited long enough."""
+        if self.remaining_s <= 0:
+            return False
+        self.remaining_s -= _PAUSE_S
+        self._sleep(_PAUSE_S)
+        return True

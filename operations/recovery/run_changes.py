@@ -17,7 +17,7 @@ from reports.access.own_writes import find_own_writes
 from reports.states.own_writes import LATEST
 from reports.states.selection import Selection
 from reports.table.changes import changed_rows
-from stream_core.control_row import OWN_PREFIX, OwnWrite, item_hash
+from stream_core.announcement import OWN_PREFIX, item_hash, standing
 
 # As in `own_writes`: stamps are whole seconds.
 _ROUNDING = timedelta(seconds=2)
@@ -57,8 +57,8 @@ def select_run(deployment: DeployedTables, run: str, *, pace: Pace) -> RunChange
         )
     announced = {
         write.item: write.at
-        for write in reader.control_rows(OWN_PREFIX, f"{OWN_PREFIX}~")
-        if isinstance(write, OwnWrite) and write.run == run
+        for write in standing(reader.control_rows(OWN_PREFIX, f"{OWN_PREFIX}~"))
+        if write.run == run
     }
     since = row.started - _ROUNDING
     until = min(max([row.started, *announced.values()]) + LATEST, pace.machine.now())

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from reports.access.parallel import pause
 from stream_core.retry import MARGIN_MS, Patience
 
 
@@ -38,7 +39,7 @@ class Machine:
 
     now: Callable[[], datetime] = _now
     clock: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], object] = time.sleep
+    sleep: Callable[[float], object] = pause
     threads: Callable[[int], AbstractContextManager[Threads]] = ThreadPoolExecutor
     jitter: Callable[[], float] = random.random
 

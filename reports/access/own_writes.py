@@ -6,7 +6,8 @@ from threading import Lock
 
 from reports.access.row_reader import RowReader
 from reports.states.own_writes import NO_OWN_WRITES, OwnWrites
-from stream_core.control_row import OWN_PREFIX, REDRIVE, RUN_PREFIX, OwnWrite, RunRow
+from stream_core.announcement import OWN_PREFIX, OwnWrite, standing
+from stream_core.control_row import REDRIVE, RUN_PREFIX, RunRow
 from stream_core.history_row import HistoryRow
 
 # A question about more items than this is one about very many: one reading of all costs less.
@@ -56,5 +57,4 @@ class _Announcements:
         return self._read(f"{OWN_PREFIX}{item}#")
 
     def _read(self, prefix: str) -> list[OwnWrite]:
-        rows = self._reader.control_rows(prefix, prefix + _LAST)
-        return [row for row in rows if isinstance(row, OwnWrite)]
+        return standing(self._reader.control_rows(prefix, prefix + _LAST))

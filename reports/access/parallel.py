@@ -1,5 +1,7 @@
 """Requests side by side, their results in the order asked for."""
 
+import threading
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,6 +15,26 @@ Member = TypeVar("Member")
 Result = TypeVar("Result")
 
 
+_thread = threading.local()
+
+
+class StoppedError(Exception):
+    """Whoever asked for some work has stopped early, and wants its results no more."""
+
+
+def pause(seconds: float) -> None:
+    """Pause; work of `in_order` no longer than somebody waits for its results.
+
+    Raises:
+        StoppedError: nobody does any more.
+    """
+    stopped: threading.Event | None = getattr(_thread, "stopped", None)
+    if stopped is None:
+        time.sleep(seconds)
+    elif stopped.wait(seconds):
+        raise StoppedError
+
+
 def in_order(
     work: Callable[[Task], Result], tasks: Iterable[Task], *, ahead: int = 2 * CONCURRENCY
 ) -> Generator[Result, None, None]:
@@ -20,10 +42,11 @@ def in_order(
 
     Tasks are taken only as fast as results are, so either may be endless; what is done is handed
     out before more is taken. When the caller stops early, what has not begun is dropped and what
-    has is waited for. An error of `work` is raised in its place.
+    has is waited for, but for a `pause` in it. An error of `work` is raised in its place.
     """
     under_way: deque[Future[Result]] = deque()
-    pool = ThreadPoolExecutor(CONCURRENCY)
+    stopped = threading.Event()
+    pool = ThreadPoolExecutor(CONCURRENCY, "in-order", setattr, (_thread, "stopped", stopped))
     try:
         for task in tasks:
             under_way.append(pool.submit(work, task))
@@ -32,6 +55,7 @@ def in_order(
         while under_way:
             yield under_way.popleft().result()
     finally:
+        stopped.set()
         pool.shutdown(cancel_futures=True)
 
 

@@ -22,9 +22,10 @@ from reports.states.evidence import Evidence
 from reports.states.lives import Lives, is_another_stream
 from reports.states.provenance import Provenance
 from reports.states.watermark import PROVE, Basis, NoWatermark, Watermark
+from stream_core.announcement import OWN_PREFIX
 from stream_core.attribute_values import Item, same_item
 from stream_core.change import EventName
-from stream_core.control_row import OWN_PREFIX, ControlRow, TableLife, intact_control_rows
+from stream_core.control_row import ControlRow, TableLife, intact_control_rows
 from stream_core.errors import IntegrityError, MalformedRecordError
 from stream_core.history_row import ID, SORT_KEY, HistoryRow, sort_key_after
 from stream_core.item_id import CONTROL_ID, item_id

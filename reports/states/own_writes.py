@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from reports.states.timeline import ItemState
+from stream_core.announcement import OwnWrite, item_hash
 from stream_core.attribute_values import Item, digest, own_attributes
 from stream_core.change import EventName
-from stream_core.control_row import OwnWrite, RunRow, item_hash
+from stream_core.control_row import RunRow
 from stream_core.history_row import HistoryRow, sort_key_after, time_text
 
 # A change is stamped with its second, rounded down, by a clock that may be a little off.

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reports.states.own_writes import OwnWrites, state_digest
-from stream_core.control_row import OwnWrite, RunRow, item_hash
+from stream_core.announcement import OwnWrite, item_hash
+from stream_core.control_row import RunRow
 from stream_core.history_row import HistoryRow
 from tests.factories import FIRST_SEQUENCE, NOON, STREAM_ARN, change, item, number
 from tests.unit.memory_tables import moment

@@ -6,12 +6,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from reports.exports.export import Export, ExportKind
+from stream_core.announcement import OWN_PREFIX, PORTION_PREFIX
 from stream_core.attribute_values import Item, same_item
-from stream_core.control_row import OWN_PREFIX
 from stream_core.errors import IntegrityError
 from stream_core.history_row import SORT_KEY
 from warehouse.dataset.manifest import DataFile, Dataset
 from warehouse.errors import DatasetError
+
+_ANNOUNCED = (OWN_PREFIX, PORTION_PREFIX)
 
 
 def begun(folder: Path, export: Export, horizon: datetime | None) -> Dataset:
@@ -120,7 +122,7 @@ def with_controls(dataset: Dataset, export: Export, shown: Iterable[Item]) -> tu
 def _by_name(controls: Iterable[Item]) -> dict[str, Item]:
     """Control rows by their place, but for announcements."""
     named = ((item[SORT_KEY]["S"], item) for item in controls)
-    return {name: item for name, item in named if not name.startswith(OWN_PREFIX)}
+    return {name: item for name, item in named if not name.startswith(_ANNOUNCED)}
 
 
 def _require_same_table(dataset: Dataset, export: Export) -> None:

@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 
 from operations.control_rows import write_control_row, write_control_rows
 from operations.errors import OperationError
-from stream_core.control_row import OwnWrite, item_hash
+from stream_core.announcement import OwnWrite, item_hash
 from stream_core.errors import IntegrityError
 from stream_core.history_row import SORT_KEY
 from tests.factories import STREAM_ARN, Clock

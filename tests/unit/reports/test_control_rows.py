@@ -14,7 +14,8 @@ from reports.table.changes import changed_rows
 from reports.table.versions import table_versions
 from reports.verification.continuity import FindingKind
 from reports.verification.verify import verify
-from stream_core.control_row import BackfillMark, OwnWrite, RunRow, TableLife, item_hash
+from stream_core.announcement import OwnWrite, item_hash
+from stream_core.control_row import BackfillMark, RunRow, TableLife
 from stream_core.errors import IntegrityError
 from stream_core.item_id import CONTROL_ID
 from tests.factories import FIRST_SEQUENCE, STREAM_ARN, item, number, text

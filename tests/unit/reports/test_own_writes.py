@@ -7,7 +7,8 @@ from reports.access.own_writes import find_own_writes
 from reports.states.own_writes import state_digest
 from reports.states.selection import Selection
 from reports.table.changes import changed_rows
-from stream_core.control_row import OwnWrite, RunRow, item_hash
+from stream_core.announcement import OwnWrite, item_hash
+from stream_core.control_row import RunRow
 from stream_core.item_id import CONTROL_ID
 from tests.factories import STREAM_ARN, item, number, text
 from tests.unit.memory_tables import HISTORY, Recorded, moment

@@ -6,19 +6,23 @@ from hashlib import sha256
 
 import pytest
 
-from stream_core.control_row import (
+from stream_core.announcement import (
     OWN_PREFIX,
-    BackfillMark,
+    AnnouncedPortion,
     OwnWrite,
+    item_hash,
+    standing,
+)
+from stream_core.control_row import (
+    BackfillMark,
     ProofMark,
     RunRow,
     TableLife,
-    _sealed_item,
-    item_hash,
     read_control_row,
 )
 from stream_core.errors import IntegrityError
 from stream_core.item_id import CONTROL_ID, item_id
+from stream_core.sealed_row import sealed_item
 from tests.factories import STREAM_ARN, number, text
 
 AT = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -32,7 +36,10 @@ RUN = RunRow(
 )
 OWN = OwnWrite("0123456789ab", 7, item_hash("42"), b"\x01" * 32, None, AT, STREAM_ARN)
 PROOF = ProofMark(STREAM_ARN, "12345a12", AT, AT.replace(hour=13), 4, 900, "itemtrail 1")
-ROWS = [MARK, LIFE, RUN, OWN, PROOF]
+PORTION = AnnouncedPortion(
+    "0123456789ab", "c0ffee", (item_hash("1"), item_hash("2")), AT, STREAM_ARN
+)
+ROWS = [MARK, LIFE, RUN, OWN, OWN.withdrawn(), PROOF, PORTION]
 
 
 @pytest.mark.parametrize("row", ROWS)
@@ -60,6 +67,16 @@ def test_places_are_as_documented():
     assert OWN.sort_key == (
         f"!own#{sha256(b'42').hexdigest()[:32]}#0123456789ab#7#2026-11-25T12:00:00.000000Z"
     )
+    assert OWN.withdrawn().sort_key == f"{OWN.sort_key}#withdrawn"
+    assert PORTION.sort_key == "!portion#2026-11-25T12:00:00.000000Z#0123456789ab#c0ffee"
+
+
+def test_what_was_withdrawn_is_announced_no_more():
+    """Announced again later, it stands."""
+    again = replace(OWN, at=AT.replace(hour=13))
+
+    assert standing([OWN, OWN.withdrawn(), again, RUN]) == [again]
+    assert standing([OWN.withdrawn()]) == []
 
 
 def test_announced_writes_of_an_item_are_together():
@@ -95,14 +112,14 @@ def test_a_control_row_moved_to_another_place_is_refused():
     """A content under another key than its own is no mark, however well it is sealed."""
     content = LIFE.to_item()["NewImage"]["M"]
 
-    assert read_control_row(_sealed_item(LIFE.sort_key, STREAM_ARN, content)) == LIFE
+    assert read_control_row(sealed_item(LIFE.sort_key, STREAM_ARN, content)) == LIFE
     with pytest.raises(IntegrityError, match="not where its content says"):
-        read_control_row(_sealed_item("!life#else", STREAM_ARN, content))
+        read_control_row(sealed_item("!life#else", STREAM_ARN, content))
 
 
 def test_a_kind_that_is_not_known_is_passed_over():
     """A later version writes more kinds; what is sealed is not called altered for that."""
-    item = _sealed_item("!seal#1", STREAM_ARN, {"Who": text("me")})
+    item = sealed_item("!seal#1", STREAM_ARN, {"Who": text("me")})
 
     assert read_control_row(item) is None
     with pytest.raises(IntegrityError, match="digest mismatch"):

@@ -53,7 +53,7 @@ def test_all_items_are_written_by_one_transaction(world, command):
     assert outcomes(run) == dict.fromkeys("123", "written")
     assert states(world) == world.wanted
     assert world.racing.steps.count("transact_write_items") == 1
-    assert seen == [(3, 4)]
+    assert seen == [(3, 5)]
 
 
 def test_one_item_that_is_in_conflict_has_nothing_written(world):

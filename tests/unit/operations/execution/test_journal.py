@@ -2,6 +2,7 @@
 
 import errno
 import io
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from operations.errors import JournalError, RefusedError
 from operations.execution.item_writer import WriteOutcome
 from operations.execution.journal import RunJournal
-from stream_core.control_row import OwnWrite, item_hash
+from stream_core.announcement import OwnWrite, item_hash
 from tests.disk import recorded_steps
 from tests.factories import STREAM_ARN
 
@@ -68,6 +69,23 @@ def test_only_an_answer_tells_that_nothing_was_written(path):
         journal.about_to_write(WRITES)
         assert journal.unwritten == set()
     with opened(path) as journal:
+        assert journal.unwritten == set()
+
+
+def test_what_was_withdrawn_is_no_attempt(path):
+    """What was tried before it counts again, and has left nothing: else it would be repeated."""
+    earlier = replace(WRITES[0], at=AT.replace(hour=11))
+    with opened(path) as journal:
+        journal.about_to_write([earlier])
+        journal.about_to_write(WRITES)
+        journal.withdraw(WRITES)
+    with opened(path) as journal:
+        assert [attempt.at for attempt in journal.attempts[1]] == [earlier.at]
+        assert journal.unwritten == {1}
+        assert 2 not in journal.attempts
+        journal.about_to_write(WRITES)
+        journal.withdraw([earlier])
+        assert [attempt.at for attempt in journal.attempts[1]] == [AT]
         assert journal.unwritten == set()
 
 

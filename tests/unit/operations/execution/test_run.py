@@ -25,7 +25,8 @@ from reports.access.machine import Machine
 from reports.access.own_writes import find_own_writes
 from reports.states.differences import Difference, differences
 from reports.states.watermark import NoWatermark
-from stream_core.control_row import OwnWrite, RunRow
+from stream_core.announcement import AnnouncedPortion, OwnWrite, item_hash
+from stream_core.control_row import RunRow
 from tests.disk import full_disk
 from tests.factories import TABLE_ARN, item, number, text
 from tests.fakes import DENIED, THROTTLED, client_error, read_timeout
@@ -108,7 +109,10 @@ def test_each_item_is_written_and_accounted_for(world):
 
     assert states(world) == world.wanted
     assert run.counts == {WriteOutcome.WRITTEN: 3}
-    started, *own = sorted(world.control_rows(), key=lambda row: isinstance(row, OwnWrite))
+    portion, started, *own = sorted(
+        world.control_rows(), key=lambda row: [AnnouncedPortion, RunRow, OwnWrite].index(type(row))
+    )
+    assert set(portion.items) == {item_hash(name) for name in "123"}
     assert isinstance(started, RunRow)
     assert (started.who, started.plan_digest, started.table_id) == ("ada", plan.digest, "12345a12")
     assert sorted(row.number for row in own) == [1, 2, 3]
@@ -131,7 +135,7 @@ def test_what_is_about_to_be_written_is_kept_and_announced_before(world):
     )
 
     assert outcomes(run)
-    assert seen == [(3, 4)]
+    assert seen == [(3, 5)]
 
 
 def test_what_was_done_is_on_the_disk_at_the_end(world, monkeypatch):

@@ -1,6 +1,7 @@
 """What was written between a plan and its run is not written over, whatever is there by now."""
 
 from contextlib import suppress
+from dataclasses import replace
 from unittest.mock import patch
 
 import pytest
@@ -16,7 +17,7 @@ from operations.recovery.plan_items import restored_items, undone_items
 from operations.recovery.restore_items import plan_restore
 from operations.recovery.undo import plan_undo
 from reports.states.selection import Selection
-from reports.states.watermark import NoWatermark
+from reports.states.watermark import Basis, NoWatermark, Watermark
 from stream_core.errors import IntegrityError
 from tests.factories import TABLE_ARN, item, number, text
 from tests.followed_table import FollowedTable, Killed, LostAnswer
@@ -208,20 +209,73 @@ def test_nor_does_it_while_the_history_is_behind(world):
     assert world.item()["N"] == number(20)
 
 
-def test_an_announcement_that_came_to_nothing_is_in_the_way_of_older_plans_alone(world):
-    """A plan that is made when it can no longer be carried out need not mind it."""
+def test_what_came_to_nothing_by_its_answer_is_in_nobodys_way(world):
+    """The condition fails for good: what was announced is withdrawn."""
     damaged(world)
     first, second = world.undo(), world.undo()
-    # Its condition fails for good, after it was announced.
     world.racing.script("transact_write_items", lambda: world.write(N=number(5), By=text("app")))
-    world.carry_out(first)
-    world.write(N=number(10), By=text("app"))
-    world.write(N=number(20), By=text("job"))
+    assert world.carry_out(first).outcome is WriteOutcome.CONFLICT
+    world.write(N=number(20), By=text("app"))
 
-    assert world.carry_out(second).outcome is WriteOutcome.REFUSED
+    result = world.carry_out(second)
+
+    assert result.outcome is WriteOutcome.CONFLICT
+    assert all("about to write" not in one.reason for one in result.conflicts)
+
+
+def killed_before_its_request(world, plan):
+    """A run is ended with an announcement of which nothing comes."""
+    world.racing.script("transact_write_items", world.racing._die)
+    with suppress(Killed):
+        world.carry_out(plan)
+    world.revive()
+
+
+@pytest.mark.parametrize("has_watermark", [True, False])
+def test_what_a_killed_run_has_announced_is_in_the_way_until_it_is_surely_over(
+    world, has_watermark
+):
+    """A history that is complete so far tells; where none is known to be, a later plan does.
+
+    A history that stands still shows nothing of what was carried out, and a laptop's clock may be
+    wrong: how old a plan is does not tell by itself.
+    """
+    damaged(world)
+    first, second = world.undo(), world.undo()
+    killed_before_its_request(world, first)
+    if not has_watermark:
+        world.deployment.reader.watermark = NoWatermark()
+    ends = "once the history is complete until" if has_watermark else "make the plan anew after"
+    result = world.carry_out(second)
+    assert result.outcome is WriteOutcome.REFUSED
+    assert ends in result.reason
     world.later(minutes=18)
-    anew = world.undo()
-    assert world.carry_out(anew).outcome is WriteOutcome.WRITTEN
+    if not has_watermark:
+        second = replace(second, header=replace(second.header, made_at=world.now))
+        assert world.carry_out(second).outcome is WriteOutcome.REFUSED
+        world.later(minutes=15)
+        second = replace(second, header=replace(second.header, made_at=world.now))
+
+    assert world.carry_out(second).outcome is WriteOutcome.WRITTEN
+
+
+def test_a_plan_that_is_made_long_after_a_run_minds_it_while_the_history_stands_still(world):
+    """That was carried out, and undone by a good writer, and the history shows neither."""
+    damaged(world)
+    first = world.undo()
+    world.is_late = True
+    world.carry_out(first)
+    world.write(N=number(20), By=text("job"))
+    stopped = Watermark(world.now, Basis.MEASURED, "as the metrics say")
+    world.later(minutes=50)
+    second = world.undo()
+    world.deployment.reader.watermark = stopped
+
+    result = world.carry_out(second)
+
+    assert result.outcome is WriteOutcome.REFUSED
+    assert f"run {run_id(first)} was about to write it" in result.reason
+    assert world.item()["N"] == number(20)
 
 
 def test_a_value_that_came_back_is_not_taken_for_the_one_that_was_seen(world):
@@ -331,8 +385,8 @@ def test_a_row_is_waited_for_as_long_as_one_takes(world):
     plan = world.undo()
     world.is_late = True
     world.write(N=number(20), By=text("job"), Beside=number(2))
-    # The first look is at many items at once, the next one at this alone.
-    world.racing.script("get_item", world.deliver)
+    # It is set aside, and announced anew.
+    world.racing.script("batch_get_item", lambda: None, world.deliver)
 
     assert world.carry_out(plan).outcome is WriteOutcome.WRITTEN
 

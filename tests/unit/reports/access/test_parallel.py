@@ -6,7 +6,7 @@ from itertools import count, islice
 import pytest
 
 from reports.access.clients import CONCURRENCY
-from reports.access.parallel import batches, in_order
+from reports.access.parallel import StoppedError, batches, in_order, pause
 
 
 def test_results_come_in_the_order_asked_for():
@@ -34,6 +34,28 @@ def test_an_endless_list_is_taken_only_as_fast_as_results_are():
 
     assert first == [0, 1, 2]
     assert len(taken) <= 8
+
+
+def test_a_pause_ends_when_nobody_waits_for_results_any_more():
+    """Who interrupts a slow operation is not kept waiting by what it was about to do."""
+    begun, ended = threading.Event(), []
+
+    def work(number):
+        if number:
+            begun.set()
+            try:
+                pause(60)
+            except StoppedError:
+                ended.append(number)
+                raise
+        assert begun.wait(10)
+        return number
+
+    results = in_order(work, range(2))
+    assert next(results) == 0
+    results.close()
+
+    assert ended == [1]
 
 
 def test_what_is_done_is_handed_out_before_more_is_taken():

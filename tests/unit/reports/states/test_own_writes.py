@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from reports.states.own_writes import OwnWrites, state_digest
+from stream_core.announcement import OwnWrite, item_hash
 from stream_core.change import EventName
-from stream_core.control_row import OwnWrite, RunRow, item_hash
+from stream_core.control_row import RunRow
 from stream_core.history_row import HistoryRow
 from tests.factories import NOON, STREAM_ARN, change, item, number
 from tests.unit.memory_tables import moment

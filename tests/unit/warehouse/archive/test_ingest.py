@@ -16,8 +16,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from reports.exports.export_folder import ExportError
+from stream_core.announcement import OwnWrite, item_hash
 from stream_core.change import EventName
-from stream_core.control_row import BackfillMark, OwnWrite, TableLife, item_hash
+from stream_core.control_row import BackfillMark, TableLife
 from stream_core.errors import IntegrityError, ItemtrailError
 from stream_core.history_row import HistoryRow
 from stream_core.item_id import key_digest

@@ -1,0 +1,253 @@
+"""What is to be done with items of a plan: announced first, and looked at then.
+
+Two runs that looked first would pass each other: neither would know of the other's write. So what
+is to be written is announced, by what the items are, and only then is looked at what others have
+announced and done. Of two processes at one item at least one sees the other, and whoever sees an
+announcement of which nothing is known yet does not write. The later one withdraws its own, and
+tries again later; the earlier one waits a little for that. An item that has to wait for the history
+is announced anew when it is looked at again.
+"""
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+
+from operations.deployed_tables import DeployedTables
+from operations.execution.attempts import Attempts, latest_of
+from operations.execution.decision import (
+    Decided,
+    PlanTerms,
+    Write,
+    after_attempt,
+    decide,
+    decided_of_recorded,
+    planned_delete,
+)
+from operations.execution.item_history import ItemHistory, SincePlan
+from operations.execution.item_writer import WriteOutcome
+from operations.execution.live_items import live_items
+from operations.execution.pace import Pace
+from operations.execution.plan_file import PlanAction, PlanItem
+from operations.execution.since_plan import is_behind, undisturbed
+from operations.execution.standstill import Standstill
+from operations.recovery.conditions import is_guarded_in_part
+from operations.recovery.recorded import BEHIND, Lag
+from reports.access.parallel import in_order
+from stream_core.announcement import OwnWrite
+from stream_core.attribute_values import Item, own_attributes
+from stream_core.errors import IntegrityError
+from stream_core.item_id import item_id
+
+# Who is later withdraws as soon as it has looked.
+_MOST_LOOKS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What is to be done with an item, by what it is and what others do.
+
+    Attributes:
+        live: its own attributes as they are.
+        attempt: what was announced of its write; None: nothing is written.
+        is_passing: what is in the way may pass: the item is to be looked at again in a while.
+    """
+
+    item: PlanItem
+    live: Item | None
+    step: Write | Decided
+    attempt: OwnWrite | None = None
+    is_passing: bool = False
+
+
+@dataclass(frozen=True)
+class ItemLook:
+    """Announces what is to be written, and looks; may be asked side by side.
+
+    Attributes:
+        attempts: the writes that the run has begun.
+        history: what others did since the plan was made.
+        lag: how long the run waits for others, and for rows.
+    """
+
+    deployment: DeployedTables
+    attempts: Attempts
+    history: ItemHistory
+    standstill: Standstill
+    pace: Pace
+    terms: PlanTerms
+    lag: Lag = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lag", Lag(self.pace))
+
+    def at_items(self, items: Sequence[PlanItem], *, is_answered: bool = False) -> list[Looked]:
+        """What is to be done with each of at most 100 items; what is to be written is announced.
+
+        All waiting for the rate is done before any of them is looked at: what was found out is true
+        for some seconds, and the name of a repeat is known for minutes.
+
+        Args:
+            items: the items.
+            is_answered: what this run was about to write to them was not carried out.
+
+        Raises:
+            OperationError: the tables do not answer, or the journal cannot be written.
+            ClientError: the table may not be read.
+        """
+        self.pace.rate.take(len(items))
+        live = self._live(items)
+
+        def begun(item: PlanItem) -> tuple[Looked, list[OwnWrite]]:
+            return self._begun(item, live.get(item_id(item.keys)), is_answered=is_answered)
+
+        with closing(in_order(begun, items)) as begins:
+            decided = list(begins)
+        attempts = self._announced([looked for looked, _ in decided])
+        self.history.look_anew()
+        tasks = [
+            (replace(looked, attempt=attempts.get(looked.item.number)), tried)
+            for looked, tried in decided
+        ]
+        with closing(in_order(lambda task: self._looked_at(*task), tasks)) as seen:
+            return self._announced_as_it_is([looked for looked, _ in tasks], list(seen))
+
+    def live_item(self, item: PlanItem) -> Item | None:
+        """The own attributes of an item as they are."""
+        return own_attributes(self.deployment.reader.live(item.keys))
+
+    def _live(self, items: Sequence[PlanItem]) -> dict[str, Item]:
+        """The own attributes of items that are there, by id."""
+        deployment, patience = self.deployment, self.standstill.patience()
+        images = live_items(
+            *(deployment.dynamodb, deployment.source_table, [item.keys for item in items]),
+            patience,
+            lambda request: self.attempts.clock.ask(request)[0],
+        )
+        self.standstill.moved()
+        return {identifier: own_attributes(image) or {} for identifier, image in images.items()}
+
+    def _announced(self, looked: Sequence[Looked]) -> dict[int, OwnWrite]:
+        writes = [(look.item, look.step) for look in looked if isinstance(look.step, Write)]
+        return self.attempts.announce(writes, self.standstill.patience())
+
+    def _announced_as_it_is(
+        self, announced: Sequence[Looked], looked: Sequence[Looked]
+    ) -> list[Looked]:
+        """What was announced otherwise is announced anew; before the former is withdrawn."""
+        attempts = self._announced([look for look in looked if not _is_announced(look)])
+        settled = [
+            replace(look, attempt=attempts.get(look.item.number, look.attempt)) for look in looked
+        ]
+        kept = {look.attempt for look in settled}
+        self.attempts.withdraw(
+            [look.attempt for look in announced if look.attempt and look.attempt not in kept],
+            self.standstill.patience(),
+        )
+        return settled
+
+    def _begun(
+        self, item: PlanItem, live: Item | None, *, is_answered: bool
+    ) -> tuple[Looked, list[OwnWrite]]:
+        """What would be done, if nobody else did anything, and what this run did before."""
+        try:
+            if is_answered:
+                step = decide(item, live, self.terms, is_tried=False, is_recorded=False)
+                return Looked(item, live, step), []
+            tried = self.attempts.at_item(item)
+            return Looked(item, live, self._decided(item, live, tried)), tried
+        except IntegrityError as error:
+            return Looked(item, live, _not_intact(error)), []
+
+    def _decided(
+        self, item: PlanItem, live: Item | None, attempts: Sequence[OwnWrite]
+    ) -> Write | Decided:
+        """What is to be done with an item, by what it is and what this run did before."""
+        if not attempts:
+            return decide(item, live, self.terms, is_tried=False, is_recorded=False)
+        # Before the rows: what it says of them has to hold for those that are read.
+        is_open = self.attempts.is_open(attempts, item)
+        rows = self.attempts.rows_since(attempts, item)
+        is_recorded = bool(self.attempts.own_rows(attempts, rows))
+        step = decide(item, live, self.terms, is_tried=True, is_recorded=is_recorded)
+        if not is_open:
+            return step
+        latest = latest_of(attempts)
+        is_fresh = self.attempts.is_repeatable(latest)
+        if isinstance(step, Decided):
+            seen = planned_delete(item, attempts) if step.needs_proof else None
+            if seen is None or not is_fresh:
+                return step
+            # Its answer tells whether it was carried out: absence does not.
+            repeat = Write(item.edits, seen, None, repeats=latest.at)
+            return repeat if takes_all(item, repeat) else step
+        is_named = not is_guarded_in_part(item.keys, step.edits, step.before, step.after)
+        doubt = self.attempts.doubt(latest)
+        return after_attempt(item, step, latest, doubt, is_repeatable=is_fresh and is_named)
+
+    def _looked_at(self, begun: Looked, tried: Sequence[OwnWrite]) -> Looked:
+        """What is to be done, by what others did since the plan was made."""
+        step, attempt = begun.step, begun.attempt
+        if isinstance(step, Decided) or attempt is None:
+            return begun
+        if begun.live is None and _is_repeated_delete(step):
+            return begun
+        try:
+            since = self._since_plan(begun.item, attempt, tried)
+            return self._undisturbed(begun, step, since)
+        except IntegrityError as error:
+            return replace(begun, step=_not_intact(error), attempt=None)
+
+    def _since_plan(
+        self, item: PlanItem, attempt: OwnWrite, tried: Sequence[OwnWrite]
+    ) -> SincePlan:
+        """What others did; read again while one who announced later has not withdrawn."""
+        for _ in range(_MOST_LOOKS - 1):
+            since = self.history.since_plan(item, attempt, tried)
+            pending = since.pending
+            is_first = pending is not None and _turn(attempt) < _turn(pending)
+            if not is_first or not self.lag.pause():
+                return since
+        return self.history.since_plan(item, attempt, tried)
+
+    def _undisturbed(self, begun: Looked, step: Write, since: SincePlan) -> Looked:
+        item, live = begun.item, begun.live
+        announcer = self.attempts.announcer
+        if since.has_run(announcer.row.run):
+            # Another process of this run was quicker.
+            return Looked(item, live, decided_of_recorded(item, live))
+        if since.pending is not None:
+            # If it is another process of this run, what that announces is read from now on.
+            announcer.is_known |= since.pending.run == announcer.row.run
+            refused = Decided(WriteOutcome.REFUSED, self.history.pending_reason(since.pending))
+            return Looked(item, live, refused, is_passing=True)
+        if not self.terms.is_strict and is_behind(item, live, since.rows):
+            return Looked(item, live, Decided(WriteOutcome.REFUSED, BEHIND), is_passing=True)
+        remaining = undisturbed(item, step, since.changes, self.terms)
+        attempt = begun.attempt if remaining is step else None
+        return replace(begun, step=remaining, attempt=attempt)
+
+
+def takes_all(item: PlanItem, step: Write) -> bool:
+    """Whether a write takes an item away without saying what was in it."""
+    if item.action is not PlanAction.DELETE or step.before is None:
+        return False
+    return not is_guarded_in_part(item.keys, step.edits, step.before, None)
+
+
+def _is_announced(looked: Looked) -> bool:
+    """Whether nothing of it is to be announced any more."""
+    return isinstance(looked.step, Decided) or looked.attempt is not None
+
+
+def _is_repeated_delete(step: Write) -> bool:
+    """Whether it asks only what became of a delete: of an absent item it takes nothing."""
+    return step.repeats is not None and step.after is None
+
+
+def _not_intact(error: IntegrityError) -> Decided:
+    return Decided(WriteOutcome.REFUSED, f"its history is not intact: {error}")
+
+
+def _turn(write: OwnWrite) -> tuple[object, str]:
+    """Who announced first is first."""
+    return write.at, write.run

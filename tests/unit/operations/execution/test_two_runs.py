@@ -1,0 +1,253 @@
+"""Two runs at one item: whatever comes between their steps, at most one of them writes it."""
+
+from copy import copy
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from operations.control_rows import write_control_row
+from operations.errors import RunEndedError
+from operations.execution.item_writer import WriteOutcome
+from operations.execution.run import PlanRun, RunChoice, run_id
+from stream_core.announcement import AnnouncedPortion, OwnWrite, item_hash, standing
+from stream_core.control_row import RunRow
+from stream_core.retry import Patience
+from tests.factories import STREAM_ARN, TABLE_ARN, item, number, text
+from tests.fakes import DENIED, client_error, read_timeout
+from tests.followed_table import FollowedClient, LostAnswer
+from tests.recorded_table import HISTORY
+from tests.unit.operations.execution.test_atomic_run import together
+from tests.unit.operations.execution.test_run import BAD, CHANGES, GOOD, a_run, outcomes, planned
+from tests.unit.operations.execution.test_since_plan import MAKER, PlannedTable, damaged
+
+AFTER = Patience(lambda: 60_000)
+
+
+@pytest.fixture
+def world(session, tmp_path):
+    table = PlannedTable(session)
+    table.folder = tmp_path
+    return table
+
+
+def nothing():
+    """What happens to a call that is none of the test's."""
+
+
+def beside(world, plan):
+    """What becomes of the item by a plan that another machine carries out."""
+    deployment = copy(world.deployment)
+    deployment.reader = copy(deployment.reader)
+    deployment.dynamodb = deployment.reader.dynamodb = FollowedClient(world.client, world)
+    choice = RunChoice(world.folder / "beside.jsonl", may_join=True)
+    (result,) = PlanRun(deployment, plan, world.pace(), MAKER, choice).results()
+    return result
+
+
+def announcing(world, *entries):
+    """What happens when the run announces its writes: the call before says that it begins."""
+    world.racing.script("batch_execute_statement", nothing, *entries)
+
+
+@pytest.mark.parametrize("is_join", [True, False])
+def test_two_runs_that_look_at_the_same_time_do_not_pass_each_other(world, is_join):
+    """The second is carried out before the first has announced, and is set back by a good writer.
+
+    Nothing of that is in the history yet: only what the second one has announced tells.
+    """
+    damaged(world)
+    first = world.undo()
+    second = first if is_join else world.undo()
+
+    def meanwhile():
+        world.later(milliseconds=1)
+        world.is_late = True
+        assert beside(world, second).outcome is WriteOutcome.WRITTEN
+        world.write(N=number(20), By=text("job"))
+
+    announcing(world, meanwhile)
+    result = world.carry_out(first)
+
+    assert result.outcome is not WriteOutcome.WRITTEN
+    assert world.item()["N"] == number(20)
+    assert world.writes["1"] == 1
+
+
+@pytest.mark.parametrize("skew", [timedelta(0), timedelta(seconds=-5)])
+def test_of_two_runs_that_have_both_announced_one_writes(world, skew):
+    """The other one gives up, be its clock behind: else both would, for a quarter of an hour."""
+    damaged(world)
+    first, second = world.undo(), world.undo()
+    became = []
+
+    def meanwhile():
+        world.now += skew
+        became.append(beside(world, second))
+        world.now -= skew
+
+    announcing(world, LostAnswer(read_timeout(), meanwhile))
+    result = world.carry_out(first)
+
+    assert result.outcome is WriteOutcome.WRITTEN
+    (other,) = became
+    assert other.outcome is WriteOutcome.REFUSED
+    assert f"run {run_id(first)} was about to write it" in other.reason
+    assert [write.run for write in standing(world.control_rows())] == [run_id(first)]
+
+
+def rival(world, at):
+    """An announcement of another run, of the same item."""
+    started = RunRow(
+        *("f" * 12, "undo", "{}", "sha256:00", "eve", "itemtrail 1", STREAM_ARN, "12345a12", at)
+    )
+    write = OwnWrite("f" * 12, 1, item_hash("1"), b"\x01" * 32, None, at, TABLE_ARN)
+    portion = AnnouncedPortion("f" * 12, "beef", (write.item,), at, TABLE_ARN)
+    for row in (started, portion, write):
+        store(world, row)
+    return write
+
+
+def store(world, row):
+    write_control_row(FollowedClient(world.client, world), HISTORY, row, AFTER)
+
+
+@pytest.mark.parametrize("skew", [timedelta(seconds=-5), timedelta(seconds=5)])
+def test_the_earlier_one_waits_and_the_later_one_tries_again(world, skew):
+    """Either writes when the other has withdrawn; meanwhile only the later one has withdrawn."""
+    damaged(world)
+    plan, withdrawn = world.undo(), []
+    other = rival(world, world.now + skew)
+    world.later(seconds=-1)
+    pace = world.pace()
+
+    def sleep(_):
+        if not withdrawn:
+            own = [row for row in standing(world.control_rows()) if row.run == run_id(plan)]
+            withdrawn.append(not own)
+            store(world, other.withdrawn())
+
+    pace.machine = replace(pace.machine, sleep=sleep)
+    choice = RunChoice(world.folder / "run.jsonl")
+    (result,) = PlanRun(world.deployment, plan, pace, MAKER, choice).results()
+
+    assert result.outcome is WriteOutcome.WRITTEN
+    assert withdrawn == [skew < timedelta(0)]
+
+
+def test_who_is_interrupted_before_a_write_is_in_nobodys_way(world):
+    """What was announced and not sent is withdrawn; and the journal knows of no attempt."""
+    damaged(world)
+    first, second = world.undo(), world.undo()
+    announcing(world, LostAnswer(KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        world.carry_out(first)
+
+    assert standing(world.control_rows()) == []
+    assert world.carry_out(second).outcome is WriteOutcome.WRITTEN
+
+
+def test_what_cannot_be_withdrawn_is_told(world):
+    """Others have to wait for it then."""
+    damaged(world)
+    plan = world.undo()
+    run = PlanRun(
+        world.deployment, plan, world.pace(), MAKER, RunChoice(world.folder / "run.jsonl")
+    )
+
+    def fail():
+        world.racing.denies, world.racing.denial = "batch_execute_statement", read_timeout()
+
+    announcing(world, LostAnswer(KeyboardInterrupt(), fail))
+    with pytest.raises(KeyboardInterrupt):
+        list(run.results())
+
+    assert "1 of them announced and not withdrawn: for 17 minutes" in run.how_it_stands()
+
+
+def test_a_run_goes_on_after_an_interruption_as_if_nothing_had_been_announced(world):
+    """What was withdrawn is no attempt that may have been made."""
+    damaged(world)
+    plan = world.undo()
+    announcing(world, LostAnswer(KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        world.carry_out(plan)
+    world.write(N=number(20), By=text("clerk"), Beside=number(1))
+
+    assert world.carry_out(plan).outcome is WriteOutcome.WRITTEN
+
+
+def slow(world):
+    """A pace at which a portion is one item."""
+    return world.pace(per_second=1)
+
+
+def test_no_portion_is_written_before_the_history_shows_the_first_one(world):
+    """A consumer that has stopped shows nothing of what others do, either."""
+    plan = planned(world, *CHANGES)
+    world.is_late = True
+
+    with pytest.raises(RunEndedError, match=r"1 of the first 1 writes .* `itemtrail status`"):
+        outcomes(a_run(world, plan, pace=slow(world)))
+    assert world.writes.total() == 1
+    world.deliver()
+    world.is_late = False
+
+    assert outcomes(a_run(world, plan, pace=slow(world))) == dict.fromkeys("123", "written")
+
+
+def test_a_row_that_takes_a_while_is_waited_for(world):
+    """And what is waited for is said."""
+    plan = planned(world, *CHANGES)
+    world.is_late, said = True, []
+    pace = slow(world)
+
+    def progress(what, done, total):
+        said.append((what, done, total))
+        world.deliver()
+        world.is_late = False
+
+    pace.progress = progress
+    assert outcomes(a_run(world, plan, pace=pace)) == dict.fromkeys("123", "written")
+    assert said == [("waiting for the history; writes that it shows", 0, 1)]
+
+
+def test_a_history_that_may_not_be_written_has_no_other_runs(world):
+    """Nothing is announced, and nothing is to be withdrawn."""
+    plan = planned(world, "1")
+    world.racing.denies, world.racing.denial = "batch_execute_statement", DENIED
+    world.other_writer("1", item("1", V=number(9)))
+
+    assert outcomes(a_run(world, plan)) == {"1": "conflict"}
+    assert world.item("1")["V"] != (BAD, GOOD)
+
+
+@pytest.mark.parametrize("error", [DENIED, client_error("ThrottlingException")])
+def test_a_write_that_was_refused_is_in_nobodys_way(world, error):
+    """Whoever is given the right, or tries later, plans anew."""
+    damaged(world)
+    first, second = world.undo(), world.undo()
+    world.racing.denies, world.racing.denial = "transact_write_items", error
+    assert world.carry_out(first).outcome is WriteOutcome.UNSENT
+    world.racing.denies = None
+
+    assert world.carry_out(second).outcome is WriteOutcome.WRITTEN
+
+
+def test_a_write_without_an_answer_is_in_the_way_whatever_is_answered_later(world):
+    """The first request may arrive after the refusal of the second."""
+    damaged(world)
+    first, second = world.undo(), world.undo()
+    world.racing.script("transact_write_items", read_timeout(), DENIED)
+    assert world.carry_out(first).outcome is WriteOutcome.UNSENT
+
+    assert world.carry_out(second).outcome is WriteOutcome.REFUSED
+
+
+def test_a_transaction_of_all_that_was_not_made_is_in_nobodys_way(world):
+    """Where a condition of one item was not met, none was written."""
+    plan = together(planned(world, *CHANGES))
+    world.racing.script("transact_write_items", lambda: world.other_writer("3", item("3")))
+
+    assert set(outcomes(a_run(world, plan)).values()) == {"conflict"}
+    assert standing(world.control_rows()) == []
