@@ -36,6 +36,8 @@ BEFORE = BEGAN - timedelta(hours=1)
 """A moment at which every item was as it is to be."""
 PRESENT = BEGAN + timedelta(hours=4)
 """When it is taken back."""
+# Whenever a run writes, of those that begin then.
+_TAKEN_BACK = PRESENT + timedelta(minutes=2)
 _INSERTED, _LATER = BEGAN - timedelta(days=1), BEGAN + timedelta(hours=2)
 _SHARDS = 4
 _SOME = 10
@@ -91,11 +93,13 @@ class World:
         self.rows: dict[str, list[tuple[str, Item]]] = defaultdict(list)
         self.by_time: dict[str, list[tuple[str, str, Item]]] = defaultdict(list)
         self._numbers = range(items)
-        sequence = count(100000000003218256368)
+        self._sequence, self._followed = count(100000000003218256368), 0
         for number in self._numbers:
             old = None
             for at, new in _states(number):
-                whole = _record(number, at, old, new) | {"SequenceNumber": str(next(sequence))}
+                whole = _record(number, at, old, new) | {
+                    "SequenceNumber": str(next(self._sequence))
+                }
                 self.record(_row(items, number, whole))
                 old = new
             self.items[f"employee-{number}"] = old or {}
@@ -108,6 +112,15 @@ class World:
         insort(self.rows[place[0]], (place[1], item), key=lambda row: row[0])
         if bucket := item.get("TimeBucket"):
             self.by_time[bucket["S"]].append((place[1], place[0], item))
+
+    def follow(self, number: int, old: Item) -> None:
+        """Have the first writes of a run recorded: that it sees them is what it waits for."""
+        if self._followed < _KEYS_A_BATCH:
+            self._followed += 1
+            new = self.items[f"employee-{number}"]
+            whole = _record(number, _TAKEN_BACK, old, new)
+            whole["SequenceNumber"] = str(next(self._sequence))
+            self.record(_row(len(self.items), number, whole))
 
     def count(self, wanted: Callable[[int], Item]) -> int:
         """How many items are as they are to be."""
@@ -267,9 +280,14 @@ class Answers:
         return {}
 
     def _transact(self, request: dict[str, Any]) -> dict[str, Any]:
-        (write,) = request["TransactItems"]
-        update = write["Update"]
-        _write(self._world(update["TableName"], "TransactWriteItems")[1], update)
+        updates = [write["Update"] for write in request["TransactItems"]]
+        _require_size(updates, _KEYS_A_BATCH)
+        _, world = self._world(updates[0]["TableName"], "TransactWriteItems")
+        for update in updates:
+            number = int(update["Key"]["Id"]["S"].rpartition("-")[2])
+            old = dict(world.items[f"employee-{number}"])
+            _write(world, update)
+            world.follow(number, old)
         return {}
 
 
