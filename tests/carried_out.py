@@ -4,10 +4,11 @@ A run keeps its journal in the current folder: whoever uses this is in one of it
 """
 
 from collections import Counter
-from contextlib import closing
 from dataclasses import dataclass, replace
 
 from itemtrail.commands.kept_plan import carried_out, plan_maker
+from itemtrail.options.plan import PlanChoice
+from itemtrail.output.approval import Approval
 from operations.execution.pace import Pace
 from operations.execution.plan_file import Plan
 from operations.recovery.plan_items import (
@@ -33,14 +34,14 @@ class Restored:
 
 def carried_out_restore(deployment, plans, pace):
     """What became of each item of a restore."""
-    with closing(_results(deployment, "restore", restored_items(plans), pace)) as results:
+    with _carried_out(deployment, "restore", restored_items(plans), pace) as results:
         return Restored(list(restored_results(plans, results)))
 
 
 def carried_out_undo(deployment, planned, pace, stamps=None):
     """What became of each item of an undo."""
     items = undone_items(planned.items)
-    with closing(_results(deployment, "undo", items, pace, stamps)) as results:
+    with _carried_out(deployment, "undo", items, pace, stamps) as results:
         items = tuple(undone_results(planned.items, results))
     return replace(planned, applied=True, items=items)
 
@@ -50,8 +51,9 @@ def outcomes_of(result):
     return Counter(item.outcome for item in result.items if item.outcome is not None)
 
 
-def _results(deployment, command, items, pace, stamps=None):
+def _carried_out(deployment, command, items, pace, stamps=None):
     table = describe(deployment.dynamodb, deployment.source_table)
     header = plan_maker().header(deployment, command, {}, table, Pace())
     header = replace(header, stamps=stamps or {})
-    return carried_out(deployment, Plan(header, items), pace=pace)
+    choice = PlanChoice(True, Approval(), "table", None)
+    return carried_out(deployment, Plan(header, items), choice, pace=pace)

@@ -16,7 +16,7 @@ from itemtrail.output.dry_run import dry_run
 from itemtrail.output.json_and_csv import document_text
 from itemtrail.output.progress import ProgressBar
 from itemtrail.records.acceptance import acceptance_record, belief_records
-from itemtrail.records.kinds import BELIEF
+from itemtrail.records.kinds import BELIEF, Record
 from itemtrail.tables.acceptance import acceptance_blocks, intention_blocks
 from itemtrail.tables.layout import notes, summary_line
 from operations.acceptance.beliefs import BELIEFS
@@ -132,6 +132,25 @@ def accept(  # noqa: PLR0913 - an option each
     form, session = chosen_form(output), target.session()
     stack = Stack.read(session, target.stack or "", target.endpoint_url)
     stack.require(Consumer.HISTORY_WRITER)
+    trial = _trial(stack, target, _CanaryChoice(canary, canary_table))
+    account = None if show_account else trial.account
+    if not apply:
+        _show_plan(trial, skipped, form, account)
+        return CLEAN
+    source = stack.source_table
+    text = f"the item {key_text(trial.canary.keys)} of {source} would be written and deleted"
+    stakes = Stakes(source, text, changes=1)
+    require_approval(intention_blocks(trial), form, stakes, Approval(yes=yes))
+    acceptance = _carried_out(trial, skipped)
+    record = acceptance_record(acceptance, account)
+    if file is not None:
+        replace_file(file, document_text(record).encode("ascii"), READABLE)
+    give(_answer(stack.name, record, is_clean=acceptance.is_clean), form)
+    return CLEAN if acceptance.is_clean else FINDINGS
+
+
+def _trial(stack: Stack, target: Target, choice: _CanaryChoice) -> Trial:
+    """What is to be tried, and on which item."""
     tables, _ = HistoryTarget(
         stack=target.stack,
         profile=target.profile,
@@ -139,41 +158,33 @@ def accept(  # noqa: PLR0913 - an option each
         endpoint_url=target.endpoint_url,
     ).find()
     run = secrets.token_hex(6)
-    keys = _CanaryChoice(canary, canary_table).keys_in(stack, tables.reader.key_schema, run)
-    trial = Trial(stack, Canary(tables, keys, run))
-    account = None if show_account else trial.account
-    if not apply:
-        _show_plan(trial, skipped, form, account)
-        return CLEAN
-    text = f"the item {key_text(keys)} of {stack.source_table} would be written and deleted"
-    stakes = Stakes(stack.source_table, text, changes=1)
-    require_approval(intention_blocks(trial), form, stakes, Approval(yes=yes))
+    keys = choice.keys_in(stack, tables.reader.key_schema, run)
+    return Trial(stack, Canary(tables, keys, run))
+
+
+def _carried_out(trial: Trial, skipped: tuple[str, ...]) -> AcceptanceRun:
     with ProgressBar() as progress:
         try:
-            acceptance = run_acceptance(trial, skipped, progress)
+            return run_acceptance(trial, skipped, progress)
         except BaseException:
-            progress.end()
             for what in trial.clean_up.stays:
                 tell(f"not finished; this stays: {what}")
             raise
-    record = acceptance_record(acceptance, account)
-    if file is not None:
-        replace_file(file, document_text(record).encode("ascii"), READABLE)
+
+
+def _answer(stack: str, record: Record, *, is_clean: bool) -> Answer:
     beliefs = record["beliefs"]
-    give(
-        Answer(
-            BELIEF,
-            beliefs,
-            acceptance_blocks(stack.name, beliefs),
-            lambda: record,
-            [
-                *notes(f"this stays: {what}" for what in record["stays"]),
-                summary_line(_summary(acceptance), good=acceptance.is_clean),
-            ],
-        ),
-        form,
+    return Answer(
+        BELIEF,
+        beliefs,
+        acceptance_blocks(stack, beliefs),
+        lambda: record,
+        [
+            *notes(f"this stays: {what}" for what in record["stays"]),
+            summary_line(_summary(is_clean=is_clean), good=is_clean),
+        ],
+        is_applied=True,
     )
-    return CLEAN if acceptance.is_clean else FINDINGS
 
 
 def _show_plan(trial: Trial, skipped: tuple[str, ...], form: str, account: str | None) -> None:
@@ -190,7 +201,7 @@ def _show_plan(trial: Trial, skipped: tuple[str, ...], form: str, account: str |
     )
 
 
-def _summary(acceptance: AcceptanceRun) -> str:
-    if acceptance.is_clean:
+def _summary(*, is_clean: bool) -> str:
+    if is_clean:
         return "nothing was refuted"
     return "something is not as it is believed: file the record (--file) with an issue"

@@ -9,7 +9,8 @@ import click
 from rich.console import RenderableType
 
 from itemtrail.commands.kept_plan import (
-    keep_and_ask,
+    approve_kept,
+    kept_and_approved,
     kept_plan,
     plan_maker,
     planned_tables,
@@ -23,13 +24,11 @@ from itemtrail.options.operation_target import (
     consumers_meant,
     consumers_there,
     default_state,
-    rate_option,
     segments_option,
 )
 from itemtrail.options.plan import PlanChoice, plan_options
-from itemtrail.options.target import output_option
-from itemtrail.output.answer import Answer, chosen_form, give, tell
-from itemtrail.output.approval import Approval, Stakes, require_approval
+from itemtrail.output.answer import Answer, give, tell
+from itemtrail.output.approval import Stakes, require_approval
 from itemtrail.output.dry_run import dry_run
 from itemtrail.output.progress import ProgressBar
 from itemtrail.records.backfill import backfill_record, problem_records
@@ -37,6 +36,7 @@ from itemtrail.records.kinds import PROBLEM
 from itemtrail.tables import cells
 from itemtrail.tables.backfill import backfill_blocks, gap_text, outline_blocks
 from itemtrail.tables.layout import summary_line
+from itemtrail.tables.plan import plan_blocks
 from operations.backfill.mark import MarkOutcome, MarkResult
 from operations.backfill.plan import Backfill
 from operations.backfill.plan import backfill as backfill_table
@@ -55,7 +55,6 @@ _MOST_SEGMENTS = 256
 
 @click.command(short_help="Existing items into the history and the replica.")
 @segments_option(CONCURRENCY, _MOST_SEGMENTS)
-@rate_option
 @click.option(
     "--state",
     "state_path",
@@ -72,16 +71,13 @@ _MOST_SEGMENTS = 256
     help="Take the items from a full export in DYNAMODB_JSON, s3://BUCKET/PREFIX/AWSDynamoDB/ID or "
     "a copy of that folder, which takes no capacity of the table.",
 )
-@plan_options("deletes")
+@plan_options("deletes", has_items=False)
 @backfill_target_options
-@output_option
 def backfill(  # noqa: PLR0913 - an option each
     *,
     segments: int,
-    rate: float | None,
     state_path: Path | None,
     export: str | None,
-    output: str | None,
     target: OperationTarget,
     no_history: bool,
     no_replica: bool,
@@ -104,9 +100,9 @@ def backfill(  # noqa: PLR0913 - an option each
       itemtrail backfill --from-export ./export/AWSDynamoDB/01693685827463-2d8752fd \\
         --stack employee-trail
     """  # noqa: D301
-    form, kept = chosen_form(output), kept_plan(plan)
+    kept = kept_plan(plan)
     if kept is not None and not plan.apply:
-        return show_kept(kept, form, is_each=False)
+        return show_kept(kept, plan, plan_blocks(kept))
     if kept is None:
         deployment, stack = target.find()
         what = _what(no_history=no_history, no_replica=no_replica, segments=segments, export=export)
@@ -121,13 +117,11 @@ def backfill(  # noqa: PLR0913 - an option each
         ),
         what,
         state_path or default_state("backfill", deployment.source_table),
-        rate,
-        plan.approval.deletes,
+        plan,
     )
-    result = order.follow(plan, form) if kept is None else order.follow_kept(kept)
-    _give_backfill(result, order.consumers, deployment.source_table, form)
-    status = CLEAN if _is_clean(result) else FINDINGS
-    return status if kept is None else max(status, report_unplanned(kept))
+    if kept is None:
+        return order.follow()
+    return max(order.follow_kept(kept), report_unplanned(kept))
 
 
 def _what(
@@ -163,36 +157,34 @@ class _BackfillOrder:
     consumers: Collection[Consumer]
     what: Mapping[str, Any]
     state: Path
-    rate: float | None
-    deletes: str | None
+    choice: PlanChoice
 
-    def follow(self, choice: PlanChoice, form: str) -> Backfill:
-        """Count what would be done, keep it as a plan, or do it, as was asked.
+    def follow(self) -> int:
+        """Count what would be done, keep it as a plan, or do it; returns the exit status.
 
         It is not counted only to be asked for: to count is to read the whole table, as to do it is.
         """
-        if choice.apply and choice.plan_out is None:
-            self._require_approval(self._outline(), form, choice.approval)
-            return self._carried_out(apply=True)
+        if self.choice.apply and self.choice.plan_out is None:
+            self._approve(self._outline())
+            return self._give(self._carried_out(apply=True))
         counted = self._carried_out(apply=False)
         blocks = backfill_blocks(counted, self.consumers, self.deployment.source_table)
-        keep_and_ask(
-            lambda: self._plan(counted),
-            choice,
-            lambda: self._require_approval(blocks, form, choice.approval),
-        )
-        return self._carried_out(apply=True) if choice.apply else counted
+        with kept_and_approved(
+            lambda: self._plan(counted), self.choice, lambda: self._approve(blocks)
+        ):
+            return self._give(self._carried_out(apply=True) if self.choice.apply else counted)
 
-    def follow_kept(self, plan: Plan) -> Backfill:
-        """Do what a plan says that was kept.
+    def follow_kept(self, plan: Plan) -> int:
+        """Do what a plan says that was kept; returns the exit status.
 
         Raises:
-            RefusedError: it is for another replica.
+            RefusedError: it is for another replica, or not approved.
         """
         if Consumer.REPLICA_WRITER in self.consumers:
             planned = plan.header.arguments["replica"]
             require_same_table(planned["arn"], planned["id"], self._replica())
-        return self._carried_out(apply=True)
+        approve_kept(self.choice, self._stakes, plan_blocks(plan))
+        return self._give(self._carried_out(apply=True))
 
     def _carried_out(self, *, apply: bool) -> Backfill:
         try:
@@ -204,10 +196,10 @@ class _BackfillOrder:
                     segments=self.what["segments"],
                     apply=apply,
                     state_path=self.state,
-                    deletes=self.deletes,
+                    deletes=self.choice.approval.deletes,
                     history=Consumer.HISTORY_WRITER in self.consumers,
                     replica=Consumer.REPLICA_WRITER in self.consumers,
-                    pace=Pace(self.rate, progress=progress),
+                    pace=Pace(self.choice.rate, progress=progress),
                 )
         except KeyboardInterrupt:
             if apply and self.state.exists():
@@ -258,21 +250,46 @@ class _BackfillOrder:
             {consumer: str(tables[consumer]) for consumer in self.consumers},
         )
 
-    def _require_approval(
-        self, blocks: Iterable[RenderableType], form: str, approval: Approval
-    ) -> None:
+    def _approve(self, blocks: Iterable[RenderableType]) -> None:
         """Show what would be done, and return only if it is approved."""
-        source, parts = (
-            self.deployment.source_table,
-            {
-                Consumer.HISTORY_WRITER: "baselines would be added to the history "
-                f"{self.deployment.history_table}",
-                Consumer.REPLICA_WRITER: "its items would be written into the replica "
-                f"{self.deployment.replica_table} where they differ",
-            },
-        )
+        require_approval(blocks, self.choice.form, self._stakes, self.choice.approval)
+
+    @property
+    def _stakes(self) -> Stakes:
+        deployment = self.deployment
+        parts = {
+            Consumer.HISTORY_WRITER: f"baselines would be added to the history "
+            f"{deployment.history_table}",
+            Consumer.REPLICA_WRITER: "its items would be written into the replica "
+            f"{deployment.replica_table} where they differ",
+        }
         text = " and ".join(parts[consumer] for consumer in self.consumers)
-        require_approval(blocks, form, Stakes(source, f"of {source} {text}"), approval)
+        return Stakes(deployment.source_table, f"of {deployment.source_table} {text}")
+
+    def _give(self, result: Backfill) -> int:
+        """Show what it came to; returns the exit status."""
+        form, is_clean = self.choice.form, _is_clean(result)
+        good = result.applied and is_clean
+        answer = Answer(
+            PROBLEM,
+            problem_records(result),
+            backfill_blocks(result, self.consumers, self.deployment.source_table),
+            lambda: backfill_record(result),
+            [
+                *([] if result.ended is None else [summary_line(result.ended, good=False)]),
+                *(
+                    []
+                    if result.mark is None
+                    else [summary_line(_mark_text(result.mark), good=good)]
+                ),
+                summary_line(_backfill_summary(result, self.consumers), good=good),
+            ],
+            is_applied=result.applied,
+        )
+        give(answer, form)
+        if form not in ("table", "json") and result.gap is not None:
+            tell(f"for verify --gaps: {gap_text(result)}")
+        return CLEAN if is_clean else FINDINGS
 
     def _source(self) -> TableDescription:
         return describe(self.deployment.dynamodb, self.deployment.source_table)
@@ -283,26 +300,6 @@ class _BackfillOrder:
 
 def _is_clean(result: Backfill) -> bool:
     return result.finished and not result.problems and not result.unfinished
-
-
-def _give_backfill(
-    result: Backfill, consumers: Collection[Consumer], source_table: str, form: str
-) -> None:
-    good = result.applied and _is_clean(result)
-    answer = Answer(
-        PROBLEM,
-        problem_records(result),
-        backfill_blocks(result, consumers, source_table),
-        lambda: backfill_record(result),
-        [
-            *([] if result.ended is None else [summary_line(result.ended, good=False)]),
-            *([] if result.mark is None else [summary_line(_mark_text(result.mark), good=good)]),
-            summary_line(_backfill_summary(result, consumers), good=good),
-        ],
-    )
-    give(answer, form)
-    if form not in ("table", "json") and result.gap is not None:
-        tell(f"for verify --gaps: {gap_text(result)}")
 
 
 def _backfill_summary(result: Backfill, consumers: Collection[Consumer]) -> str:

@@ -1,30 +1,31 @@
 """Keeping the plan of a command in a file, and coming back to it."""
 
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
 from rich.console import RenderableType
 
 from itemtrail.exit_status import CLEAN, FINDINGS
+from itemtrail.options.command_line import command_text, with_target
 from itemtrail.options.operation_target import OperationTarget
 from itemtrail.options.plan import PlanChoice
 from itemtrail.output.answer import Answer, give, tell
+from itemtrail.output.approval import Approval, Stakes, can_ask, require_approval
 from itemtrail.output.dry_run import dry_run
 from itemtrail.records.kinds import PLAN_ITEM
 from itemtrail.records.plan import plan_item_records, plan_record
 from itemtrail.tables import cells
 from itemtrail.tables.layout import summary_line
-from itemtrail.tables.plan import plan_blocks
 from operations.deployed_tables import DeployedTables
-from operations.errors import RefusedError
+from operations.errors import OperationError, RefusedError
 from operations.execution.item_run import ItemRun
 from operations.execution.operator_name import operator_name
 from operations.execution.pace import Pace
 from operations.execution.plan_file import Plan, read_plan, write_plan
-from operations.execution.plan_header import PlanMaker, require_fit, unplanned_text
+from operations.execution.plan_header import PlanMaker, require_fit, unplanned_lines
 from operations.execution.run import PlanRun, RunChoice
 from reports.access.table_description import describe
 from reports.deployment.stack import Stack
@@ -35,34 +36,73 @@ def plan_maker() -> PlanMaker:
     return PlanMaker(operator_name(), f"itemtrail {version('itemtrail')}")
 
 
-def keep(path: Path, plan: Plan) -> None:
-    """Keep a plan, and tell how to come back to it."""
-    digest = write_plan(path, plan)
-    command = f"itemtrail {plan.header.command} --plan {path}"
-    tell(f"the plan is in {path}: {digest}; look at it with {command} --show")
-    tell(f"and have it carried out with {command} --apply --approve {digest}")
-
-
-def keep_and_ask(plan: Callable[[], Plan], choice: PlanChoice, ask: Callable[[], None]) -> None:
-    """Keep a plan where that is wanted, and have it approved where it is to be carried out.
-
-    A plan that is kept stays so, whatever is answered.
+def command_of_plan(plan: Plan, path: Path, *, is_approved: bool = False) -> str:
+    """The command line that carries out a plan in a file, or goes on with that.
 
     Args:
-        plan: makes the plan, where it is kept.
+        plan: what is in the file.
+        path: the file.
+        is_approved: nobody is asked, as its digest is given.
+    """
+    words = [plan.header.command, "--plan", str(path), "--apply"]
+    return with_target(*words, *(["--approve", plan.digest] if is_approved else []))
+
+
+@contextmanager
+def kept_and_approved(
+    make: Callable[[], Plan], choice: PlanChoice, ask: Callable[[], None]
+) -> Iterator[None]:
+    """Within it a plan is kept, where that is wanted, and approved, where it is carried out.
+
+    A plan that is kept stays so, whatever is answered. What is to be copied from the screen, if it
+    is not carried out, is told at the end.
+
+    Args:
+        make: makes the plan, where it is kept.
         choice: what is to become of it.
         ask: returns only if it is approved.
     """
-    if choice.plan_out is not None:
-        keep(choice.plan_out, plan())
-    if not choice.apply:
-        return
+    path, plan = choice.plan_out, None
+    if path is not None:
+        plan = make()
+        write_plan(path, plan)
+    if choice.apply:
+        try:
+            ask()
+        except (RefusedError, OSError, KeyboardInterrupt):
+            if path is not None:
+                tell(f"the plan is still in {path}")
+            raise
     try:
-        ask()
-    except (RefusedError, OSError, KeyboardInterrupt):
-        if choice.plan_out is not None:
-            tell(f"the plan is still in {choice.plan_out}")
-        raise
+        yield
+    finally:
+        if plan is not None and path is not None and not choice.apply:
+            show = command_text([plan.header.command, "--plan", str(path), "--show"])
+            tell(f"the plan is in {path}: {plan.digest}")
+            tell(f"look at it: {show}")
+            tell(f"carry it out: {command_of_plan(plan, path, is_approved=True)}")
+
+
+def approve_kept(choice: PlanChoice, stakes: Stakes, blocks: Iterable[RenderableType]) -> None:
+    """Return only if a plan that was kept is approved: at a terminal like one just made.
+
+    Its digest approves it, and where nobody can be asked that it was kept does; `--most` holds.
+
+    Args:
+        choice: what the command line says about it.
+        stakes: what it would do.
+        blocks: the plan, shown before it is asked about.
+
+    Raises:
+        RefusedError: it is not approved.
+    """
+    approval = choice.approval
+    if can_ask() and choice.digest is None:
+        require_approval(blocks, choice.form, stakes, approval)
+        return
+    most = stakes.changes if approval.most is None else approval.most
+    approval = Approval(yes=True, most=most, deletes=stakes.table)
+    require_approval((), choice.form, stakes, approval)
 
 
 def planned_tables(
@@ -77,6 +117,16 @@ def planned_tables(
     table = describe(deployment.dynamodb, deployment.source_table)
     require_fit(plan, command, table, deployment)
     return deployment, stack
+
+
+def stakes_of(plan: Plan, deployment: DeployedTables) -> Stakes:
+    """What a plan of items would do to the source table."""
+
+    def size() -> int | None:
+        return describe(deployment.dynamodb, deployment.source_table).items
+
+    writes = len(plan.items) - plan.deletes
+    return Stakes.of_items(deployment.source_table, writes, plan.deletes, size=size)
 
 
 def kept_plan(choice: PlanChoice) -> Plan | None:
@@ -97,15 +147,11 @@ def kept_plan(choice: PlanChoice) -> Plan | None:
     return plan
 
 
+@contextmanager
 def carried_out(
-    deployment: DeployedTables,
-    plan: Plan,
-    *,
-    is_kept: bool = True,
-    joins: bool = False,
-    pace: Pace,
-) -> Generator[ItemRun, None, None]:
-    """Carry a plan out; what became of each item, as it comes.
+    deployment: DeployedTables, plan: Plan, choice: PlanChoice, *, pace: Pace
+) -> Iterator[Iterator[ItemRun]]:
+    """Within it a plan is carried out: what became of each item, as it comes.
 
     Who interrupts it, or ends it early, is told how it stands; the journal stays where it is, so
     that the same plan says again what became of it. A plan without items is no run.
@@ -113,61 +159,68 @@ def carried_out(
     Args:
         deployment: the table that is written, and its history.
         plan: what to do.
-        is_kept: whether the plan is in a file, so that it can be gone on with.
-        joins: also where somebody else has begun it.
+        choice: in which file it is, and whether somebody else may have begun it.
         pace: how fast, and how long nothing may be answered.
     """
     if not plan.items:
+        yield iter(())
         return
-    choice = RunChoice(is_kept=is_kept, may_join=joins, tell=tell)
-    run = PlanRun(deployment, plan, pace, plan_maker(), choice)
+    path = choice.plan_file or choice.plan_out
+    go_on = None if path is None else command_of_plan(plan, path)
+    run = PlanRun(deployment, plan, pace, plan_maker(), RunChoice(None, go_on, choice.joins, tell))
     tell(f"run {run.run}")
     try:
         with closing(run.results()) as results:
-            for done, result in enumerate(results, 1):
-                pace.progress("items", done, len(plan.items))
-                yield result
-        if run.journal is not None:
-            tell(f"run {run.run} has ended; its journal is {run.journal.path}")
-    except (KeyboardInterrupt, GeneratorExit):
-        tell(f"interrupted: {run.how_it_stands()}")
+            yield _counted(results, len(plan.items), pace)
+    except OperationError:
+        # It says itself how far it is.
         raise
+    except BaseException:
+        tell(f"interrupted: {run.how_it_stands()}")
+        tell(run.how_to_go_on())
+        raise
+    if run.journal is not None:
+        tell(f"run {run.run} has ended; its journal is {run.journal.path}")
+
+
+def _counted(results: Iterable[ItemRun], total: int, pace: Pace) -> Iterator[ItemRun]:
+    for done, result in enumerate(results, 1):
+        pace.progress("items", done, total)
+        yield result
 
 
 def report_unplanned(plan: Plan) -> int:
     """Say what a plan has no line for, as conflicts; returns the exit status that this makes."""
-    unplanned = unplanned_text(plan.header.counts)
+    unplanned = unplanned_lines(plan.header.counts)
     if not unplanned:
         return CLEAN
-    tell(f"{unplanned}, when the plan was made: the command without --plan lists them")
+    tell("left out when the plan was made (the command without --plan lists them):")
+    for line in unplanned:
+        tell(f"  {line}")
     return FINDINGS
 
 
-def show_kept(
-    plan: Plan,
-    form: str,
-    blocks: Iterable[RenderableType] | None = None,
-    *,
-    is_each: bool = False,
-) -> int:
+def show_kept(plan: Plan, choice: PlanChoice, blocks: Iterable[RenderableType]) -> int:
     """Show a plan that was kept; returns the exit status.
 
     Args:
         plan: what to show.
-        form: of the answer.
-        blocks: it as tables for people; None: an item a line.
-        is_each: list every item.
+        choice: the file that it is in, and how to show it.
+        blocks: it as tables for people.
     """
     text = f"{dry_run(_would(plan))}; the plan is {plan.digest}"
     answer = Answer(
         PLAN_ITEM,
         plan_item_records(plan),
-        plan_blocks(plan, is_each=is_each) if blocks is None else blocks,
+        blocks,
         lambda: plan_record(plan),
         [summary_line(text, good=not plan.header.counts)],
     )
-    give(answer, form)
-    return report_unplanned(plan)
+    give(answer, choice.form)
+    status = report_unplanned(plan)
+    if choice.plan_file is not None:
+        tell(f"carry it out: {command_of_plan(plan, choice.plan_file, is_approved=True)}")
+    return status
 
 
 def _would(plan: Plan) -> str:

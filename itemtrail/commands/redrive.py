@@ -1,5 +1,6 @@
 """The command that brings failures back: redrive."""
 
+from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -118,30 +119,21 @@ def redrive(  # noqa: PLR0913 - an option each
     there = consumers_there(deployment, stack)
     wanted = consumers_meant(tuple(map(Consumer, consumers)), there, stack)
     state = state_path or default_state("redrive", deployment.source_table)
+    bring_back: Callable[..., Redriven]
+    if from_stream:
+        bring_back = partial(redrive_from_stream, stream_arn=stream_arn, since=since)
+    else:
+        names = names_of(stack) if stack else None
+        bring_back = partial(redrive_failures, deployed=there, names=names, files=files)
     try:
         with ProgressBar() as progress:
-            pace = Pace(rate, progress=progress)
-            if from_stream:
-                redriven = redrive_from_stream(
-                    deployment,
-                    apply=apply,
-                    consumers=wanted,
-                    stream_arn=stream_arn,
-                    since=since,
-                    state_path=state,
-                    pace=pace,
-                )
-            else:
-                redriven = redrive_failures(
-                    deployment,
-                    apply=apply,
-                    consumers=wanted,
-                    deployed=there,
-                    names=names_of(stack) if stack else None,
-                    files=files,
-                    state_path=state,
-                    pace=pace,
-                )
+            redriven = bring_back(
+                deployment,
+                apply=apply,
+                consumers=wanted,
+                state_path=state,
+                pace=Pace(rate, progress=progress),
+            )
     except KeyboardInterrupt:
         if apply:
             tell(GOES_ON)
@@ -179,6 +171,7 @@ def _answer(redriven: Redriven, form: str) -> Answer:
             *([] if redriven.ended is None else [summary_line(redriven.ended, good=False)]),
             summary_line(_redrive_summary(redriven), good=good),
         ],
+        is_applied=redriven.applied,
     )
 
 

@@ -1,18 +1,25 @@
 """The commands that find and heal drift of the replica: compare, repair."""
 
+import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TextIO
 
 import click
+from rich.console import RenderableType
 from rich.text import Text
 
-from itemtrail.commands.kept_plan import keep_and_ask, kept_plan, plan_maker, show_kept
+from itemtrail.commands.kept_plan import (
+    approve_kept,
+    kept_and_approved,
+    kept_plan,
+    plan_maker,
+    show_kept,
+)
 from itemtrail.exit_status import CLEAN, FINDINGS
-from itemtrail.options.keys import KeyedCommand, given_keys, keys_file_option, require_one_way
+from itemtrail.options.keys import GivenKeys, KeyedCommand, keys_options
 from itemtrail.options.kinds import ShareType
 from itemtrail.options.operation_target import (
     GOES_ON,
@@ -24,17 +31,18 @@ from itemtrail.options.operation_target import (
     source_key_schema,
     state_option,
 )
-from itemtrail.options.plan import PlanChoice, each_option, plan_options, resolved_arguments
-from itemtrail.options.target import key_argument, output_option
+from itemtrail.options.plan import PlanChoice, plan_options, resolved_arguments
+from itemtrail.options.target import output_option
 from itemtrail.output.answer import Answer, chosen_form, give, tell
-from itemtrail.output.approval import Approval, Stakes, require_approval
+from itemtrail.output.approval import Stakes, require_approval
 from itemtrail.output.dry_run import dry_run
 from itemtrail.output.progress import ProgressBar
-from itemtrail.output.terminal import show
+from itemtrail.output.terminal import draw
 from itemtrail.records.kinds import DISCREPANCY, UNHEALED
 from itemtrail.records.replica import discrepancy_record, repair_record, unhealed_records
 from itemtrail.tables import cells
 from itemtrail.tables.layout import summary_line
+from itemtrail.tables.plan import plan_blocks
 from itemtrail.tables.replica import discrepancy_blocks, repair_blocks
 from operations.deployed_tables import DeployedTables
 from operations.execution.pace import Pace
@@ -118,25 +126,17 @@ def compare(  # noqa: PLR0913 - an option each
 
 
 @click.command(cls=KeyedCommand, short_help="Heal items of the replica that differ.")
-@key_argument(required=False)
-@keys_file_option
+@keys_options
 @_segments_option
 @partial(state_option, operation="repair")
-@each_option
-@rate_option
 @plan_options("most", "deletes")
 @replica_target_options
-@output_option
-def repair(  # noqa: PLR0913 - an option each
+def repair(
     *,
-    key: tuple[str, ...],
-    keys_file: TextIO | None,
+    keys: GivenKeys,
     segments: int,
     state_path: Path | None,
-    rate: float | None,
-    output: str | None,
     target: OperationTarget,
-    is_each: bool,
     plan: PlanChoice,
 ) -> int:
     """Make items of the replica equal to the source: one, some, or all that `compare` finds.
@@ -158,67 +158,28 @@ def repair(  # noqa: PLR0913 - an option each
       itemtrail repair --plan repair.plan --apply --stack employee-trail \\
         --deletes employee-trail-replica
     """  # noqa: D301
-    form, kept = chosen_form(output), kept_plan(plan)
+    kept = kept_plan(plan)
     if kept is not None and not plan.apply:
-        return show_kept(kept, form, is_each=is_each)
-    require_one_way(key, keys_file)
+        return show_kept(kept, plan, plan_blocks(kept, is_each=plan.is_each))
     deployment, _ = target.find()
-    if kept is None:
-        named = given_keys(source_key_schema(deployment), key, keys_file)
-        keys = _compared(deployment, segments, rate, form) if named is None else named
-    else:
-        require_fit(kept, "repair", _replica(deployment), deployment)
-        named, keys = None, [item.keys for item in kept.items]
     state = state_path or default_state("repair", str(deployment.replica_table))
-    order = _RepairOrder(deployment, keys, named is not None, rate, state, plan.approval.deletes)
-    if kept is None:
-        repaired = _planned(order, form, plan, is_each=is_each)
-    else:
-        repaired = order.carried_out(apply=True, planned=kept.items)
-    good = repaired.applied and repaired.is_clean
-    answer = Answer(
-        UNHEALED,
-        unhealed_records(repaired),
-        repair_blocks(repaired, f"Repair of {deployment.replica_table}", is_each=is_each),
-        lambda: repair_record(repaired),
-        [
-            *([] if repaired.ended is None else [summary_line(repaired.ended, good=False)]),
-            summary_line(_repair_summary(repaired), good=good),
-        ],
-    )
-    give(answer, form)
-    return CLEAN if repaired.is_clean else FINDINGS
+    if kept is not None:
+        require_fit(kept, "repair", _replica(deployment), deployment)
+        of_plan = [item.keys for item in kept.items]
+        return _RepairOrder(deployment, of_plan, False, state, plan).follow_kept(kept)
+    named = keys.read(source_key_schema(deployment)) if keys else None
+    wanted = _compared(deployment, segments, plan) if named is None else named
+    return _RepairOrder(deployment, wanted, named is not None, state, plan).follow()
 
 
-def _planned(order: "_RepairOrder", form: str, choice: PlanChoice, *, is_each: bool) -> Repaired:
-    """What would be done; and, where that is approved, what became of exactly that."""
-    planned, deployment = order.carried_out(apply=False), order.deployment
+def _compared(deployment: DeployedTables, segments: int, plan: PlanChoice) -> list[Item]:
+    """The keys of what differs, or changed all the time, shown to a person as they are found.
 
-    def plan() -> Plan:
-        arguments, table = resolved_arguments(), _replica(deployment)
-        return Plan(
-            plan_maker().header(deployment, "repair", arguments, table, Pace()), planned.plan
-        )
-
-    def ask() -> None:
-        _require_approval(deployment, planned, form, choice.approval, is_each=is_each)
-
-    keep_and_ask(plan, choice, ask)
-    if not choice.apply:
-        return planned
-    if planned.ended is not None:
-        # So many deletes were shown, and the replica's name was typed for them.
-        order = replace(order, deletes=str(order.deployment.replica_table))
-    return order.carried_out(apply=True, planned=planned.plan)
-
-
-def _compared(
-    deployment: DeployedTables, segments: int, rate: float | None, form: str
-) -> list[Item]:
-    """The keys of what differs, or changed all the time, shown to a person as they are found."""
+    Not in a pager: who leaves it would have left out what was still to be found.
+    """
     keys: list[Item] = []
     with ProgressBar() as progress:
-        pace = Pace(rate, progress=progress)
+        pace = Pace(plan.rate, progress=progress)
         comparison = compare_tables(deployment, segments=segments, pace=pace)
 
         def noted() -> Iterator[Discrepancy]:
@@ -227,12 +188,12 @@ def _compared(
                 yield discrepancy
 
         summary = _comparison_summary(comparison)
-        if form == "table":
-            show(chain(discrepancy_blocks(_title(deployment), noted()), summary), progress)
+        if plan.form == "table":
+            draw(chain(discrepancy_blocks(_title(deployment), noted()), summary), sys.stdout)
         else:
             for _ in noted():
                 pass
-    if form != "table":
+    if plan.form != "table":
         for line in summary:
             tell(line.plain)
     return [*keys, *comparison.summary.restless]
@@ -249,11 +210,33 @@ class _RepairOrder:
     deployment: DeployedTables
     keys: list[Item]
     are_named: bool
-    rate: float | None
     state: Path
-    deletes: str | None
+    choice: PlanChoice
 
-    def carried_out(self, *, apply: bool, planned: Iterable[PlanItem] | None = None) -> Repaired:
+    def follow(self) -> int:
+        """Show what would be done, keep it, or do exactly that; returns the exit status."""
+        planned = self._carried_out(apply=False, deletes=self.choice.approval.deletes)
+        with kept_and_approved(
+            lambda: self._plan(planned), self.choice, lambda: self._approve(planned)
+        ):
+            if not self.choice.apply:
+                return self._give(planned)
+            # So many deletes were shown, and the replica's name was typed for them.
+            is_named = planned.ended is not None
+            deletes = self._name if is_named else self.choice.approval.deletes
+            repaired = self._carried_out(apply=True, deletes=deletes, planned=planned.plan)
+            return self._give(repaired)
+
+    def follow_kept(self, plan: Plan) -> int:
+        """Do what a plan says that was kept; returns the exit status."""
+        stakes = self._stakes(len(plan.items) - plan.deletes, plan.deletes)
+        approve_kept(self.choice, stakes, plan_blocks(plan, is_each=self.choice.is_each))
+        deletes = self.choice.approval.deletes
+        return self._give(self._carried_out(apply=True, deletes=deletes, planned=plan.items))
+
+    def _carried_out(
+        self, *, apply: bool, deletes: str | None, planned: Iterable[PlanItem] | None = None
+    ) -> Repaired:
         """Repair, or plan to; of a plan only what it says."""
         try:
             with ProgressBar() as progress:
@@ -261,39 +244,60 @@ class _RepairOrder:
                     self.deployment,
                     self.keys,
                     apply=apply,
-                    deletes=self.deletes,
+                    deletes=deletes,
                     state_path=self.state,
                     planned=planned,
                     are_named=self.are_named,
-                    pace=Pace(self.rate, progress=progress),
+                    pace=Pace(self.choice.rate, progress=progress),
                 )
         except KeyboardInterrupt:
             if apply:
                 tell(GOES_ON)
             raise
 
+    def _plan(self, planned: Repaired) -> Plan:
+        arguments, table = resolved_arguments(), _replica(self.deployment)
+        header = plan_maker().header(self.deployment, "repair", arguments, table, Pace())
+        return Plan(header, planned.plan)
 
-def _require_approval(
-    deployment: DeployedTables,
-    planned: Repaired,
-    form: str,
-    approval: Approval,
-    *,
-    is_each: bool,
-) -> None:
-    """Show what a repair would do, and return only if it is approved."""
-    replica = str(deployment.replica_table)
-    deletes = planned.differing.get(DiscrepancyKind.EXTRANEOUS, 0)
-    writes = sum(planned.differing.values()) - deletes
+    def _approve(self, planned: Repaired) -> None:
+        """Show what would be done, and return only if it is approved."""
+        deletes = planned.differing.get(DiscrepancyKind.EXTRANEOUS, 0)
+        stakes = self._stakes(sum(planned.differing.values()) - deletes, deletes)
+        blocks = list(self._blocks(planned, f"Plan: repair of {self._name}"))
+        if planned.ended is not None:
+            blocks += [Text(cells.printable(planned.ended), style="red"), ""]
+        require_approval(blocks, self.choice.form, stakes, self.choice.approval)
 
-    def size() -> int | None:
-        return _replica(deployment).items
+    def _stakes(self, writes: int, deletes: int) -> Stakes:
+        def size() -> int | None:
+            return _replica(self.deployment).items
 
-    stakes = Stakes.of_items(replica, writes, deletes, named_deletes=True, size=size)
-    plan = list(repair_blocks(planned, f"Plan: repair of {replica}", is_each=is_each))
-    if planned.ended is not None:
-        plan += [Text(cells.printable(planned.ended), style="red"), ""]
-    require_approval(plan, form, stakes, approval)
+        return Stakes.of_items(self._name, writes, deletes, named_deletes=True, size=size)
+
+    def _give(self, repaired: Repaired) -> int:
+        """Show what it came to; returns the exit status."""
+        good = repaired.applied and repaired.is_clean
+        answer = Answer(
+            UNHEALED,
+            unhealed_records(repaired),
+            self._blocks(repaired, f"Repair of {self._name}"),
+            lambda: repair_record(repaired),
+            [
+                *([] if repaired.ended is None else [summary_line(repaired.ended, good=False)]),
+                summary_line(_repair_summary(repaired), good=good),
+            ],
+            is_applied=repaired.applied,
+        )
+        give(answer, self.choice.form)
+        return CLEAN if repaired.is_clean else FINDINGS
+
+    def _blocks(self, repaired: Repaired, title: str) -> Iterator[RenderableType]:
+        return repair_blocks(repaired, title, is_each=self.choice.is_each)
+
+    @property
+    def _name(self) -> str:
+        return str(self.deployment.replica_table)
 
 
 def _replica(deployment: DeployedTables) -> TableDescription:

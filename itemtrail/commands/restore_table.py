@@ -1,19 +1,17 @@
 """What `restore --into` does: a whole table, or a selection of it, into a new one."""
 
-import shlex
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
-from typing import TextIO
 
-import click
 from rich.console import RenderableType
 
-from itemtrail.commands.kept_plan import keep_and_ask, plan_maker, show_kept
+from itemtrail.commands.kept_plan import approve_kept, kept_and_approved, plan_maker, show_kept
 from itemtrail.exit_status import CLEAN, FINDINGS
-from itemtrail.options.keys import given_keys
+from itemtrail.options.command_line import command_text, given_words
+from itemtrail.options.keys import GivenKeys
 from itemtrail.options.operation_target import OperationTarget
 from itemtrail.options.plan import PlanChoice
 from itemtrail.options.table_order import TableChoice
@@ -55,22 +53,14 @@ from stream_core.history_row import time_text
 _UNCERTAIN = "of which it is not certain what they were"
 
 
-def restored_table(  # noqa: PLR0913, PLR0917 - all that is asked for
-    target: OperationTarget,
-    choice: TableChoice,
-    at: datetime,
-    keys_file: TextIO | None,
-    plan: PlanChoice,
-    form: str,
-    rate: float | None,
+def restored_table(
+    target: OperationTarget, choice: TableChoice, at: datetime, keys: GivenKeys, plan: PlanChoice
 ) -> int:
     """Restore a table, or show what that would come to; returns the exit status."""
     deployment, _ = target.find()
-    keys = None
-    if keys_file is not None:
-        keys = given_keys(table_key(deployment, choice.key_schema, choice.new_table), (), keys_file)
+    named = keys.read(table_key(deployment, choice.key_schema, choice.new_table)) if keys else None
     selection = ItemSelection(
-        None if keys is None else tuple(keys), choice.prefixes, choice.conditions
+        None if named is None else tuple(named), choice.prefixes, choice.conditions
     )
     order = TableOrder(
         choice.new_table,
@@ -80,10 +70,10 @@ def restored_table(  # noqa: PLR0913, PLR0917 - all that is asked for
         choice.with_ttl,
         choice.allows_uncertain,
     )
-    table_plan = plan_table(deployment, order, pace=Pace(rate))
-    run = _Run(deployment, table_plan, form, rate, _resolved_command(at))
-    keep_and_ask(run.as_file, plan, lambda: run.ask(plan.approval))
-    return run.applied() if plan.apply else run.give(run.planned)
+    table_plan = plan_table(deployment, order, pace=Pace(plan.rate))
+    run = _Run(deployment, table_plan, plan, _resolved_command(at))
+    with kept_and_approved(run.as_file, plan, lambda: run.ask(plan.approval)):
+        return run.applied() if plan.apply else run.give(run.planned)
 
 
 def is_table_plan(plan: Plan) -> bool:
@@ -91,20 +81,20 @@ def is_table_plan(plan: Plan) -> bool:
     return is_order(plan.header.arguments)
 
 
-def kept_table(
-    plan: Plan, target: OperationTarget, choice: PlanChoice, form: str, rate: float | None
-) -> int:
+def kept_table(plan: Plan, choice: PlanChoice, target: OperationTarget) -> int:
     """Show, or carry out, the plan of a table that was kept; returns the exit status."""
     order = order_in(plan.header.arguments)
     settings, left_out = settings_in(plan.header.arguments)
+    blocks = _plan_blocks(plan, order, settings, left_out)
     if not choice.apply:
-        status = show_kept(plan, form, _plan_blocks(plan, order, settings, left_out))
+        status = show_kept(plan, choice, blocks)
         is_certain = not any(total.startswith(_UNCERTAIN) for total in plan.header.totals)
         return status if is_certain else FINDINGS
     deployment, _ = target.find()
     require_fit(plan, "restore", source_of(deployment, Pace()), deployment)
-    table_plan = plan_table(deployment, order, settings, pace=Pace(rate))
-    run = _Run(deployment, table_plan, form, rate, _command_text(_words()))
+    table_plan = plan_table(deployment, order, settings, pace=Pace(choice.rate))
+    run = _Run(deployment, table_plan, choice, command_text(given_words()))
+    approve_kept(choice, run.stakes, blocks)
     return run.applied()
 
 
@@ -126,8 +116,7 @@ class _Run:
 
     deployment: DeployedTables
     plan: TablePlan
-    form: str
-    rate: float | None
+    choice: PlanChoice
     command: str
 
     @property
@@ -138,14 +127,19 @@ class _Run:
     def _what(self) -> str:
         return f"{self.deployment.source_table} {_of_order(self._order)}"
 
-    def ask(self, approval: Approval) -> None:
-        """Show what is going to be done, and return only if it is approved."""
+    @property
+    def stakes(self) -> Stakes:
+        """What is going to be done."""
         name = self._order.new_table
         text = f"{self._what} would be written into the new table {name}"
         if self.plan.standing.is_begun:
             text = f"{self._what} was begun in {name}, and what is missing would be written"
+        return Stakes(name, text)
+
+    def ask(self, approval: Approval) -> None:
+        """Show what is going to be done, and return only if it is approved."""
         blocks = [titled(f"Plan: {self._what}"), *self._setup()]
-        require_approval(blocks, self.form, Stakes(name, text), approval)
+        require_approval(blocks, self.choice.form, self.stakes, approval)
 
     def applied(self) -> int:
         """Carry it out; returns the exit status."""
@@ -165,7 +159,7 @@ class _Run:
                 apply=apply,
                 command=self.command,
                 tell=tell,
-                pace=Pace(self.rate, progress=progress),
+                pace=Pace(self.choice.rate, progress=progress),
             )
 
     def give(self, restored: TableRestored) -> int:
@@ -179,8 +173,9 @@ class _Run:
             lambda: table_restore_record(restored, self._order.at, go_on),
             [summary_line(_summary(restored), good=good)],
             times=instant(self._order.at),
+            is_applied=restored.applied,
         )
-        give(answer, self.form)
+        give(answer, self.choice.form)
         if go_on is not None:
             tell(f"to go on with it: {go_on}")
         return CLEAN if restored.is_clean else FINDINGS
@@ -215,15 +210,10 @@ def _of_order(order: TableOrder) -> str:
     return f"as of {cells.zoned(order.at)}{selected}"
 
 
-def _words() -> list[str]:
-    words: list[str] = click.get_current_context().find_root().obj
-    return words
-
-
 def _resolved_command(at: datetime) -> str:
     """The command line that means the same at any time."""
     resolved: list[str] = []
-    arriving = iter(_words())
+    arriving = iter(given_words())
     for word in arriving:
         name, sign, _ = word.partition("=")
         if name in ("--at", "--before"):
@@ -232,11 +222,7 @@ def _resolved_command(at: datetime) -> str:
             resolved += ["--at", time_text(at)]
         else:
             resolved.append(word)
-    return _command_text(resolved)
-
-
-def _command_text(words: Sequence[str]) -> str:
-    return f"itemtrail {shlex.join(words)}"
+    return command_text(resolved)
 
 
 def _uncertain_word(restored: TableRestored) -> str:

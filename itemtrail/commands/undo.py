@@ -1,54 +1,41 @@
 """The command that takes back a bad job: undo."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TextIO
 
 import click
+from rich.console import RenderableType
 from rich.text import Text
 
 from itemtrail.commands.kept_plan import (
+    approve_kept,
     carried_out,
-    keep_and_ask,
+    kept_and_approved,
     kept_plan,
     outcome_summary,
     plan_maker,
     planned_tables,
     report_unplanned,
     show_kept,
+    stakes_of,
 )
 from itemtrail.exit_status import CLEAN, FINDINGS
-from itemtrail.options.keys import KeyedCommand, given_keys, keys_file_option, require_one_way
+from itemtrail.options.keys import GivenKeys, KeyedCommand, keys_options
 from itemtrail.options.kinds import PathType
-from itemtrail.options.operation_target import (
-    OperationTarget,
-    rate_option,
-    source_target_options,
-)
-from itemtrail.options.plan import (
-    PlanChoice,
-    atomic_option,
-    each_option,
-    plan_options,
-    resolved_arguments,
-)
+from itemtrail.options.operation_target import OperationTarget, source_target_options
+from itemtrail.options.plan import PlanChoice, atomic_option, plan_options, resolved_arguments
 from itemtrail.options.selection import selection_options
 from itemtrail.options.stamps import by_option, require_no_key, set_option
-from itemtrail.options.target import (
-    Period,
-    fixed_period_options,
-    key_argument,
-    output_option,
-)
-from itemtrail.output.answer import Answer, chosen_form, give, noted, span
-from itemtrail.output.approval import Approval, Stakes, require_approval
+from itemtrail.options.target import Period, fixed_period_options
+from itemtrail.output.answer import Answer, give, noted, span
+from itemtrail.output.approval import require_approval
 from itemtrail.output.progress import ProgressBar
 from itemtrail.records.kinds import UNDO
 from itemtrail.records.undo import undo_outcome, undo_records
 from itemtrail.tables import cells
-from itemtrail.tables.layout import summary_line
+from itemtrail.tables.layout import summary_line, to_copy
+from itemtrail.tables.plan import plan_blocks
 from itemtrail.tables.undo import undo_blocks
 from operations.deployed_tables import DeployedTables
 from operations.execution.atomic_runner import require_together
@@ -60,7 +47,7 @@ from operations.recovery.plan_items import undone_items, undone_results, unplann
 from operations.recovery.run_changes import RunChanges, select_run
 from operations.recovery.stamps import Stamps, is_stamped
 from operations.recovery.undo import ItemUndone, Undone, plan_undo
-from reports.access.table_description import TableDescription, describe
+from reports.access.table_description import describe
 from reports.inputs.paths import Path
 from reports.states.selection import Selection
 from stream_core.attribute_values import Item
@@ -70,8 +57,7 @@ _RANGE = ("since", "until")
 
 
 @click.command(cls=KeyedCommand, short_help="Take back one bad job, and lose no good write.")
-@key_argument(required=False)
-@keys_file_option
+@keys_options
 @fixed_period_options
 @selection_options
 @click.option("--all", "everything", is_flag=True, help="Every change of the range, by any writer.")
@@ -97,20 +83,14 @@ _RANGE = ("since", "until")
     help="Wait until every change of the range is known to be in the history; else refused.",
 )
 @atomic_option
-@each_option
-@rate_option
 @plan_options("most", has_run=True)
 @source_target_options
-@output_option
 def undo(  # noqa: PLR0913 - an option each
     *,
-    key: tuple[str, ...],
-    keys_file: TextIO | None,
+    keys: GivenKeys,
     period: Period | None,
     run: str | None,
     where: Selection,
-    rate: float | None,
-    output: str | None,
     target: OperationTarget,
     everything: bool,
     counters: tuple[Path, ...],
@@ -118,7 +98,6 @@ def undo(  # noqa: PLR0913 - an option each
     by: str,
     wait: bool,
     atomic: bool,
-    is_each: bool,
     plan: PlanChoice,
 ) -> int:
     """Take back the changes of a range of time that are chosen, and no other.
@@ -144,36 +123,42 @@ def undo(  # noqa: PLR0913 - an option each
       itemtrail undo 42 --since 2026-03-03T18:40Z --until 2026-03-03T18:46Z \\
         --stack employee-trail --output json
     """  # noqa: D301
-    form, kept = chosen_form(output), kept_plan(plan)
-    if kept is not None and not plan.apply:
-        return show_kept(kept, form, is_each=is_each)
+    kept = kept_plan(plan)
     if kept is not None:
-        deployment, _ = planned_tables(kept, "undo", target)
-        period = Period(*(datetime.fromisoformat(kept.header.arguments[name]) for name in _RANGE))
-        order = _UndoOrder(deployment, period, form, rate, is_each, Terms())
-        status = order.carry_out(kept, Undone(True, (), ()), joins=plan.joins)
-        return max(status, report_unplanned(kept))
-    require_one_way(key, keys_file)
-    chosen = bool(key or keys_file or where.event_names or where.attribute or where.actor)
-    if run is not None and (chosen or everything or wait or period is not None):
+        return _kept_undo(kept, plan, target)
+    chosen = bool(keys or where.event_names or where.attribute or where.actor)
+    if run is None:
+        _require_choice(chosen, everything)
+    elif chosen or everything or wait or period is not None:
         raise click.UsageError(
             "--run says which changes: leave out what chooses others", click.get_current_context()
         )
-    _require_choice(chosen or run is not None, everything)
     deployment, _ = target.find()
-    keys = given_keys(deployment.reader.key_schema, key, keys_file)
+    schema = deployment.reader.key_schema
     stamps = _stamps(stamps, where.actor_path, by)
-    require_no_key(stamps, deployment.reader.key_schema)
+    require_no_key(stamps, schema)
     if period is None:
-        changes = _changes_of_run(deployment, str(run), rate)
+        changes = _changes_of_run(deployment, str(run), plan.rate)
         period, selected = Period(changes.since, changes.until), changes.selected
     else:
-        selected = _selected(deployment, period, where, keys, rate, wait=wait)
-    order = _UndoOrder(deployment, period, form, rate, is_each, Terms(counters, stamps), run)
+        selected = _selected(deployment, period, where, keys.read(schema), plan.rate, wait=wait)
+    order = _UndoOrder(deployment, period, plan, Terms(counters, stamps), run)
     planned = order.planned(selected)
     if atomic:
         require_together(sum(item.is_in_plan for item in planned.items))
-    return order.follow(plan, planned)
+    return order.follow(planned)
+
+
+def _kept_undo(plan: Plan, choice: PlanChoice, target: OperationTarget) -> int:
+    """Show, or carry out, a plan that was kept; returns the exit status."""
+    blocks = plan_blocks(plan, is_each=choice.is_each)
+    if not choice.apply:
+        return show_kept(plan, choice, blocks)
+    deployment, _ = planned_tables(plan, "undo", target)
+    approve_kept(choice, stakes_of(plan, deployment), blocks)
+    period = Period(*(datetime.fromisoformat(plan.header.arguments[name]) for name in _RANGE))
+    status = _UndoOrder(deployment, period, choice, Terms()).carry_out(plan, Undone(True, (), ()))
+    return max(status, report_unplanned(plan))
 
 
 def _require_choice(chosen: bool, everything: bool) -> None:  # noqa: FBT001 - the two words
@@ -226,9 +211,7 @@ class _UndoOrder:
 
     deployment: DeployedTables
     period: Period
-    form: str
-    rate: float | None
-    is_each: bool
+    choice: PlanChoice
     terms: Terms
     run: str | None = None
 
@@ -239,57 +222,49 @@ class _UndoOrder:
                 self.deployment,
                 selected,
                 terms=self.terms,
-                pace=Pace(self.rate, progress=progress),
+                pace=Pace(self.choice.rate, progress=progress),
             )
 
-    def plan(self, planned: Undone) -> Plan:
-        """The same as a plan, which can be kept."""
-        times = dict(zip(_RANGE, map(time_text, self.period), strict=True))
-        arguments = resolved_arguments() | times
-        header = plan_maker().header(self.deployment, "undo", arguments, self._table(), Pace())
-        header = replace(header, counts=unplanned_undo(planned), stamps=self.terms.stamps)
-        return Plan(header, undone_items(planned.items))
-
-    def follow(self, choice: PlanChoice, planned: Undone) -> int:
+    def follow(self, planned: Undone) -> int:
         """Show what would be done, keep it, or do it, as was asked; returns the exit status."""
-        if not choice.apply and choice.plan_out is None:
-            return self.give(planned, planned.items)
-        plan = self.plan(planned)
-        keep_and_ask(
-            lambda: plan, choice, lambda: self.require_approval(planned, plan, choice.approval)
-        )
-        if not choice.apply:
-            return self.give(planned, planned.items)
-        return self.carry_out(plan, planned, is_kept=choice.plan_out is not None)
+        if not self.choice.apply and self.choice.plan_out is None:
+            return self._give(planned, planned.items)
+        plan = self._plan(planned)
+        with kept_and_approved(lambda: plan, self.choice, lambda: self._approve(planned, plan)):
+            if self.choice.apply:
+                return self.carry_out(plan, planned)
+            return self._give(planned, planned.items)
 
-    def require_approval(self, planned: Undone, plan: Plan, approval: Approval) -> None:
-        """Show the plan, and return only if it is approved."""
-        table, deletes = self.deployment.source_table, plan.deletes
-        writes = len(plan.items) - deletes
-        stakes = Stakes.of_items(table, writes, deletes, size=self._size)
-        title = f"Plan: {self._title}"
-        blocks = undo_blocks(planned.items, planned.undecided, title, is_each=self.is_each)
-        require_approval(blocks, self.form, stakes, approval)
-
-    def carry_out(
-        self, plan: Plan, planned: Undone, *, is_kept: bool = True, joins: bool = False
-    ) -> int:
+    def carry_out(self, plan: Plan, planned: Undone) -> int:
         """Do what a plan says, and show what became of it as it comes.
 
         Args:
             plan: what to do.
             planned: what else there is to show: items of which nothing is written.
-            is_kept: whether the plan is in a file.
-            joins: also where somebody else has begun to.
         """
         with ProgressBar() as progress:
-            pace = Pace(self.rate, progress=progress)
-            run = carried_out(self.deployment, plan, is_kept=is_kept, joins=joins, pace=pace)
-            with closing(run) as results:
+            pace = Pace(self.choice.rate, progress=progress)
+            with carried_out(self.deployment, plan, self.choice, pace=pace) as results:
                 items = undone_results(planned.items, results)
-                return self.give(replace(planned, applied=True), items, progress)
+                return self._give(replace(planned, applied=True), items, progress)
 
-    def give(
+    def _plan(self, planned: Undone) -> Plan:
+        """The same as a plan, which can be kept."""
+        times = dict(zip(_RANGE, map(time_text, self.period), strict=True))
+        arguments = resolved_arguments() | times
+        table = describe(self.deployment.dynamodb, self.deployment.source_table)
+        header = plan_maker().header(self.deployment, "undo", arguments, table, Pace())
+        header = replace(header, counts=unplanned_undo(planned), stamps=self.terms.stamps)
+        return Plan(header, undone_items(planned.items))
+
+    def _approve(self, planned: Undone, plan: Plan) -> None:
+        """Show the plan, and return only if it is approved."""
+        title = f"Plan: {self._title}"
+        blocks = self._blocks(planned.items, planned, title)
+        stakes = stakes_of(plan, self.deployment)
+        require_approval(blocks, self.choice.form, stakes, self.choice.approval)
+
+    def _give(
         self, planned: Undone, items: Iterable[ItemUndone], progress: ProgressBar | None = None
     ) -> int:
         """Show what it came to, as it comes; returns the exit status."""
@@ -299,23 +274,27 @@ class _UndoOrder:
         def summary() -> Iterator[Text]:
             undone = replace(planned, items=tuple(passed))
             good = undone.applied and undone.is_clean
+            if undone.items and not undone.applied and self.run is None:
+                # A relative time is another one when the command is run again.
+                since, until = map(time_text, self.period)
+                yield to_copy(f"the same range again: --since {since} --until {until}")
             yield summary_line(self._summary(undone), good=good)
 
         answer = Answer(
             UNDO,
             undo_records(passing, planned.undecided),
-            undo_blocks(passing, planned.undecided, self._title, is_each=self.is_each),
+            self._blocks(passing, planned, self._title),
             summary=summary(),
             times=span(*self.period),
+            is_applied=planned.applied,
         )
-        give(answer, self.form, progress)
+        give(answer, self.choice.form, progress)
         return CLEAN if replace(planned, items=tuple(passed)).is_clean else FINDINGS
 
-    def _size(self) -> int | None:
-        return self._table().items
-
-    def _table(self) -> TableDescription:
-        return describe(self.deployment.dynamodb, self.deployment.source_table)
+    def _blocks(
+        self, items: Iterable[ItemUndone], planned: Undone, title: str
+    ) -> Iterator[RenderableType]:
+        return undo_blocks(items, planned.undecided, title, is_each=self.choice.is_each)
 
     @property
     def _title(self) -> str:
@@ -334,10 +313,6 @@ class _UndoOrder:
         conflicts = len(undone.conflicts)
         if conflicts:
             summary += f"; {cells.count_of(conflicts, 'place')} in conflict"
-        if not undone.applied and self.run is None:
-            # A relative time is another one when the command is run again.
-            since, until = map(time_text, self.period)
-            summary += f"; the same range again: --since {since} --until {until}"
         return "; ".join([summary, *self._notes(undone)])
 
     def _notes(self, undone: Undone) -> list[str]:

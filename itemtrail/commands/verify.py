@@ -1,19 +1,12 @@
 """The command that checks a history: verify."""
 
 from pathlib import Path
-from typing import TextIO
 
 import click
 
 from itemtrail.exit_status import CLEAN, FINDINGS
-from itemtrail.options.keys import KeyedCommand, given_keys, keys_file_option, require_one_way
-from itemtrail.options.target import (
-    Target,
-    gaps_option,
-    indexed_target_options,
-    key_argument,
-    output_option,
-)
+from itemtrail.options.keys import GivenKeys, KeyedCommand, keys_options
+from itemtrail.options.target import Target, gaps_option, indexed_target_options, output_option
 from itemtrail.output.answer import Answer, chosen_form, give, tell
 from itemtrail.output.progress import ProgressBar
 from itemtrail.records.kinds import FINDING
@@ -26,18 +19,11 @@ from stream_core.attribute_values import Item
 
 
 @click.command(cls=KeyedCommand, short_help="Whether a history is complete and unaltered.")
-@key_argument(required=False)
-@keys_file_option
+@keys_options
 @gaps_option
 @indexed_target_options
 @output_option
-def verify(
-    key: tuple[str, ...],
-    keys_file: TextIO | None,
-    gaps_file: Path | None,
-    output: str | None,
-    target: Target,
-) -> int:
+def verify(*, keys: GivenKeys, gaps_file: Path | None, output: str | None, target: Target) -> int:
     """Check that a history is complete and unaltered: of one item, of some, or of the whole table.
 
     Every row follows from the one before it, the last one leaves the live item, and every row and
@@ -51,16 +37,15 @@ def verify(
       itemtrail verify --keys-file keys.txt --stack employee-trail
       itemtrail verify --gaps known-gaps.json --stack employee-trail --output csv > findings.csv
     """  # noqa: D301
-    require_one_way(key, keys_file)
     form, trail = chosen_form(output), target.open()
-    keys = given_keys(trail.key_schema, key, keys_file)
+    asked_about = keys.read(trail.key_schema)
     gaps = read_gaps(gaps_file, trail.key_schema) if gaps_file else []
     with ProgressBar() as progress:
-        verification = trail.verify(keys, gaps, progress=progress)
+        verification = trail.verify(asked_about, gaps, progress=progress)
         answer = Answer(
             FINDING,
             map(finding_record, verification.findings),
-            verification_blocks(verification, f"Verification of {_subject(keys)}"),
+            verification_blocks(verification, f"Verification of {_subject(asked_about)}"),
             lambda: verification_record(verification),
         )
         give(answer, form, progress)

@@ -1,12 +1,14 @@
 """Keys as people give them: on the command line, or a file of them."""
 
+import functools
 import re
+from dataclasses import dataclass
 from itertools import islice
-from typing import TextIO
+from typing import Any, TextIO
 
 import click
 
-from itemtrail.options.target import Command
+from itemtrail.options.target import Command, key_argument
 from reports.errors import KeyShapeError, ReportError
 from reports.inputs.keys import KeySchema
 from stream_core.attribute_values import Item
@@ -50,38 +52,50 @@ class KeyedCommand(click.Command):
         return words, [*numbers, *arriving]
 
 
-def keys_file_option(command: Command) -> Command:
-    """Add the option that names a file of keys; it arrives as `keys_file`."""
-    return click.option(
+@dataclass(frozen=True)
+class GivenKeys:
+    """The keys of items, as the command line gives them; false where it gives none.
+
+    Attributes:
+        key: the words of one key.
+        file: lines with a key each.
+    """
+
+    key: tuple[str, ...] = ()
+    file: TextIO | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.key or self.file)
+
+    def read(self, schema: KeySchema) -> list[Item] | None:
+        """The keys, None where none are given.
+
+        Raises:
+            KeyShapeError: something is no key of the table.
+            ReportError: the file is no list of keys.
+        """
+        if self.key:
+            return [schema.key_of_text(self.key)]
+        return None if self.file is None else _keys_in(self.file, schema)
+
+
+def keys_options(command: Command) -> Command:
+    """Add KEY, and the option that names a file of keys; they arrive as `keys`."""
+
+    @functools.wraps(command)
+    def with_keys(key: tuple[str, ...], keys_file: TextIO | None, **values: Any) -> Any:
+        if key and keys_file:
+            context = click.get_current_context()
+            raise click.UsageError("use just one of KEY and --keys-file", context)
+        return command(keys=GivenKeys(key, keys_file), **values)
+
+    option = click.option(
         "--keys-file",
         type=click.File(encoding="utf-8-sig"),
         help="The items whose keys are in this file, a key a line, as on the command line or as "
         "JSON; - is standard input.",
-    )(command)
-
-
-def require_one_way(key: tuple[str, ...], keys_file: TextIO | None) -> None:
-    """Refuse keys in both places.
-
-    Raises:
-        UsageError: they are.
-    """
-    if key and keys_file:
-        raise click.UsageError("use just one of KEY and --keys-file", click.get_current_context())
-
-
-def given_keys(
-    schema: KeySchema, key: tuple[str, ...], keys_file: TextIO | None
-) -> list[Item] | None:
-    """The keys given, None where none are.
-
-    Raises:
-        KeyShapeError: something is no key of the table.
-        ReportError: the file is no list of keys.
-    """
-    if key:
-        return [schema.key_of_text(key)]
-    return None if keys_file is None else _keys_in(keys_file, schema)
+    )
+    return key_argument(required=False)(option(with_keys))  # type: ignore[return-value]
 
 
 def _keys_in(file: TextIO, schema: KeySchema) -> list[Item]:

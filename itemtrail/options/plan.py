@@ -11,8 +11,9 @@ import click
 from click.core import ParameterSource
 
 from itemtrail.options.kinds import PathType
-from itemtrail.options.operation_target import OperationTarget, apply_option
-from itemtrail.options.target import Command
+from itemtrail.options.operation_target import OperationTarget, apply_option, rate_option
+from itemtrail.options.target import Command, output_option
+from itemtrail.output.answer import chosen_form
 from itemtrail.output.approval import Approval
 from operations.execution.plan_file import ATOMIC
 from reports.inputs.paths import path_text
@@ -64,7 +65,8 @@ _PLAN_FILE = (
     click.option(
         "--approve",
         metavar="DIGEST",
-        help="With --plan: only if this is its digest (sha256:…).",
+        help="With --plan: only if this is its digest (sha256:…), and without a question, which a "
+        "terminal asks else.",
     ),
 )
 _JOIN = click.option(
@@ -82,11 +84,14 @@ _BESIDE_A_PLAN = {*_ABOUT_A_PLAN, *_ABOUT_A_RUN, *OperationTarget.__dataclass_fi
 
 @dataclass(frozen=True)
 class PlanChoice:
-    """What is to become of a plan.
+    """What is to become of a plan, and in which form that is told.
 
     Attributes:
         apply: carry it out; else it is shown.
         approval: what is approved on the command line.
+        form: of the answer.
+        rate: how many items a second at most; None: as many as it can.
+        is_each: list every item, also where the same is done to many.
         plan_out: where to keep it.
         plan_file: the plan that was kept, which is then what the command is about.
         digest: what the digest of that has to be; None: it does not matter.
@@ -95,21 +100,30 @@ class PlanChoice:
 
     apply: bool
     approval: Approval
+    form: str
+    rate: float | None
+    is_each: bool = False
     plan_out: Path | None = None
     plan_file: Path | None = None
     digest: str | None = None
     joins: bool = False
 
 
-def plan_options(*brakes: str, has_run: bool = False) -> Callable[[Command], Command]:
-    """Add `--apply`, and the options about a plan; they arrive as `plan`.
+def plan_options(
+    *brakes: str, has_items: bool = True, has_run: bool = False
+) -> Callable[[Command], Command]:
+    """Add `--apply`, the options about a plan, `--rate` and `--output`; they arrive as `plan`.
 
     Args:
         brakes: which of `most` and `deletes` there is beside `yes`.
+        has_items: whether a plan has a line an item.
         has_run: whether to carry it out is a run, which somebody else may have begun.
     """
     names = ("yes", *brakes)
     options = [
+        *([_EACH_ITEM] if has_items else []),
+        rate_option,
+        apply_option,
         *(_APPROVALS[name] for name in _APPROVALS if name in names),
         *_PLAN_FILE,
         *([_JOIN] if has_run else []),
@@ -121,6 +135,9 @@ def plan_options(*brakes: str, has_run: bool = False) -> Callable[[Command], Com
             plan = PlanChoice(
                 values.pop("apply"),
                 Approval(**{name: values.pop(name) for name in names}),
+                chosen_form(values.pop("output")),
+                values.pop("rate"),
+                values.pop("is_each", False),
                 values.pop("plan_out"),
                 values.pop("plan_file"),
                 values.pop("approve"),
@@ -129,10 +146,10 @@ def plan_options(*brakes: str, has_run: bool = False) -> Callable[[Command], Com
             _require_sense(plan, is_shown=values.pop("show"))
             return command(plan=plan, **values)
 
-        wrapped: Any = with_plan
+        wrapped: Any = output_option(with_plan)
         for option in reversed(options):
             wrapped = option(wrapped)
-        return apply_option(wrapped)  # type: ignore[no-any-return]
+        return wrapped  # type: ignore[no-any-return]
 
     return add
 
@@ -140,11 +157,6 @@ def plan_options(*brakes: str, has_run: bool = False) -> Callable[[Command], Com
 def yes_option(command: Command) -> Command:
     """Add the option that answers the question beforehand, where there is no plan; `yes`."""
     return _YES(command)
-
-
-def each_option(command: Command) -> Command:
-    """Add the option that lists what is shown as one line otherwise; it arrives as `is_each`."""
-    return _EACH_ITEM(command)
 
 
 def atomic_option(command: Command) -> Command:

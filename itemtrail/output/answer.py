@@ -14,7 +14,7 @@ from rich.text import Text
 from itemtrail.output import json_and_csv as writers
 from itemtrail.output import parquet
 from itemtrail.output.progress import ProgressBar
-from itemtrail.output.terminal import show
+from itemtrail.output.terminal import draw, show
 from itemtrail.records.kinds import Record, RecordKind
 from itemtrail.tables.cells import printable
 from stream_core.history_row import time_text
@@ -37,6 +37,7 @@ class Answer:
             made once all the rest is written.
         times: the times asked for as they were understood: on stderr beside all but tables and
             documents, which have them.
+        is_applied: something is written for it, or was: it comes without a pager.
     """
 
     kind: RecordKind
@@ -45,6 +46,7 @@ class Answer:
     document: Callable[[], Record] | None = None
     summary: Iterable[Text] = ()
     times: str = ""
+    is_applied: bool = False
 
 
 def chosen_form(output: str | None) -> str:
@@ -69,7 +71,11 @@ def give(answer: Answer, form: str, progress: ProgressBar | None = None) -> None
     """Write or show an answer as it arrives, and what it comes to."""
     progress = progress or ProgressBar()
     if form == "table":
-        show(chain(answer.blocks, answer.summary), progress)
+        blocks = chain(answer.blocks, answer.summary)
+        if answer.is_applied:
+            draw(blocks, sys.stdout)
+        else:
+            show(blocks, progress)
         return
     _write(answer, form, progress)
     progress.end()
@@ -89,6 +95,7 @@ def span(since: datetime, until: datetime) -> str:
 
 def tell(text: str) -> None:
     """Tell a person something beside the answer, which may quote what a table holds."""
+    ProgressBar.make_room()
     click.echo(printable(text), err=True)
 
 

@@ -4,10 +4,12 @@ import errno
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from select import select
 from typing import Any
 
 import click
 from rich.console import RenderableType
+from rich.text import Text
 
 from itemtrail.output.terminal import draw
 from itemtrail.tables.cells import count_of, printable
@@ -16,6 +18,7 @@ from operations.errors import RefusedError
 # So many items are changed without the table's name, or this share of the table if that is more.
 _MOST_ITEMS, _ONE_IN = 100, 100
 _NOTHING = "nothing was written"
+_GLANCE_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -96,14 +99,18 @@ def require_approval(
         raise
 
 
+def can_ask() -> bool:
+    """Whether there is a person; a question that goes into a file is asked of nobody."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
 def _require(stakes: Stakes, approval: Approval) -> None:
     brake = _brake(stakes, approval)
-    # A question that goes into a file is asked of nobody.
-    if sys.stdin.isatty() and sys.stderr.isatty():
+    if can_ask():
         if brake is not None:
-            _ask(f"{stakes.text}: {brake.why}. Type {stakes.table} to go on: ", stakes.table)
+            _ask(f"{stakes.text}: {brake.why}.", stakes.table)
         elif not approval.yes:
-            _ask(f"{stakes.text}. Type yes to go on: ", "yes")
+            _ask(f"{stakes.text}.", "yes")
         return
     if brake is not None:
         raise RefusedError(
@@ -133,21 +140,24 @@ def _brake(stakes: Stakes, approval: Approval) -> _Brake | None:
     most, meaning = _most(stakes, approval)
     if stakes.changes <= most:
         return None
-    return _Brake(f"that is more than {most:,} ({meaning})", f"--most {stakes.changes}")
+    return _Brake(f"that is more than {most:,}{meaning}", f"--most {stakes.changes}")
 
 
 def _most(stakes: Stakes, approval: Approval) -> tuple[int, str]:
-    """How many changes need no name, and where that is from."""
+    """How many changes need no name, and where that is from if it is not always so."""
     if approval.most is not None:
-        return approval.most, "--most"
+        return approval.most, " (--most)"
     share = (stakes.size() or 0) // _ONE_IN
-    if share > _MOST_ITEMS:
-        return share, "1 % of the table"
-    return _MOST_ITEMS, "which needs no name"
+    return (share, " (1 % of the table)") if share > _MOST_ITEMS else (_MOST_ITEMS, "")
 
 
-def _ask(question: str, expected: str) -> None:
-    click.echo(printable(question), err=True, nl=False)
+def _ask(stakes: str, expected: str) -> None:
+    # By words, and what is to be typed in a line of its own: a terminal breaks within them.
+    draw([Text(printable(stakes))], sys.stderr)
+    click.echo(printable(f"Type {expected} to go on: "), err=True, nl=False)
+    # A Ctrl-C of just before Python waits for a line it would see only after that line.
+    while not select([sys.stdin], [], [], _GLANCE_S)[0]:
+        pass
     answer = sys.stdin.readline()
     if answer.strip() != expected:
         if not answer.endswith("\n"):

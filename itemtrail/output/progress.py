@@ -2,7 +2,7 @@
 
 import sys
 import time
-from typing import Self
+from typing import ClassVar, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -15,8 +15,11 @@ class ProgressBar:
     """Shows on stderr how far long work is, where stderr is a terminal.
 
     Call it as a `reports.access.progress.Progress`. Where the answer goes to a terminal too, it
-    ends as the answer begins: the two never mix.
+    ends as the answer begins, or makes room for each part of it: the two never mix.
     """
+
+    # There is one terminal, and whoever tells something there knows of no bar.
+    _shown: ClassVar[Progress | None] = None
 
     def __init__(self) -> None:
         """Show nothing yet: most questions are answered at once."""
@@ -38,9 +41,12 @@ class ProgressBar:
         if self._bar is None:
             self._bar = _bar()
             self._bar.add_task("", what=what, count=count)
-            self._bar.start()
         (task,) = self._bar.task_ids
         self._bar.update(task, total=total, completed=done, what=what, count=count)
+        if self._bar is not self._shown:
+            self.make_room()
+            ProgressBar._shown = self._bar
+            self._bar.start()
 
     def answer_begins(self) -> None:
         """Make room, where the answer goes to a terminal."""
@@ -50,8 +56,15 @@ class ProgressBar:
     def end(self) -> None:
         """Show nothing any more."""
         self._over = True
-        if self._bar is not None:
-            self._bar.stop()
+        if self._bar is self._shown:
+            self.make_room()
+
+    @classmethod
+    def make_room(cls) -> None:
+        """Take away the one that is shown, for a line there; what is told next brings it back."""
+        if cls._shown is not None:
+            cls._shown.stop()
+            cls._shown = None
 
 
 def _bar() -> Progress:

@@ -8,7 +8,7 @@ from pathlib import PurePath
 from typing import TextIO
 
 import click
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 
 from itemtrail.output.progress import ProgressBar
 
@@ -19,7 +19,10 @@ _LESS = "FRX"
 
 
 def show(blocks: Iterable[RenderableType], progress: ProgressBar) -> None:
-    """Draw an answer as it arrives; on a terminal through the user's pager."""
+    """Draw an answer as it arrives; on a terminal through the user's pager.
+
+    Not for what is done meanwhile: whoever leaves the pager would end it, unseen.
+    """
     arriving = iter(blocks)
     first = list(islice(arriving, 1))
     progress.answer_begins()
@@ -34,7 +37,7 @@ def show(blocks: Iterable[RenderableType], progress: ProgressBar) -> None:
 
 
 def draw(blocks: Iterable[RenderableType], out: TextIO) -> None:
-    """Draw what is asked about next, without a pager."""
+    """Draw what is asked about next, or done meanwhile, without a pager."""
     _write(_drawn(_console(out), blocks), out)
 
 
@@ -47,13 +50,16 @@ def _console(out: TextIO) -> Console:
 def _drawn(console: Console, blocks: Iterable[RenderableType]) -> Iterator[str]:
     for block in blocks:
         with console.capture() as captured:
-            # A line that must not be broken may be longer than the screen.
-            console.print(block, crop=False)
+            # A line that must not be broken may be longer than the screen; a text that is not in
+            # a group is joined to others, which breaks it.
+            console.print(Group(block), crop=False)
         yield captured.get()
 
 
 def _write(texts: Iterable[str], out: TextIO) -> None:
     for text in texts:
+        if out.isatty():
+            ProgressBar.make_room()
         out.write(text)
         out.flush()
 

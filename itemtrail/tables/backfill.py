@@ -3,12 +3,12 @@
 import json
 from collections.abc import Collection, Iterator, Mapping
 
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 from rich.table import Column
 from rich.text import Text
 
 from itemtrail.tables import cells
-from itemtrail.tables.layout import CountLine, capped, count_table, folded, titled
+from itemtrail.tables.layout import CountLine, capped, count_table, folded, titled, to_copy
 from operations.backfill.plan import Backfill
 from operations.enable import Stream
 from reports.deployment.stack import Consumer
@@ -20,7 +20,7 @@ def stream_blocks(stream: Stream) -> Iterator[RenderableType]:
     """The stream of a table."""
     yield titled(f"Stream of {stream.table}")
     if stream.arn is not None:
-        yield _to_copy(stream.arn)
+        yield to_copy(stream.arn)
         yield ""
 
 
@@ -77,15 +77,10 @@ def backfill_blocks(
             yield ""
     if backfill.gap is not None:
         yield Text("for verify --gaps, as a file with:", style="dim")
-        yield _to_copy(gap_text(backfill))
+        yield to_copy(gap_text(backfill))
         yield ""
 
 
 def gap_text(backfill: Backfill) -> str:
     """The declaration for `verify --gaps`, as that file has it."""
     return json.dumps([backfill.gap], ensure_ascii=True)
-
-
-def _to_copy(text: str) -> Group:
-    """Text in one line, however long: not wrapped by us, it can be copied."""
-    return Group(Text(cells.printable(text), no_wrap=True, overflow="ignore"))

@@ -102,6 +102,11 @@ def summary_line(text: str, *, good: bool) -> Text:
     return Text(printable(text), style="green" if good else "yellow")
 
 
+def to_copy(text: str) -> Text:
+    """A line that is not broken, however narrow the screen, as it is copied from there."""
+    return Text(printable(text), no_wrap=True, overflow="ignore")
+
+
 def notes(texts: Iterable[str]) -> Iterator[Text]:
     """What else there is to know, a line each."""
     for text in texts:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from itemtrail.tables import cells
 from itemtrail.tables.layout import Row, folded, listing, titled
+from operations.execution.plan_file import PlanAction, PlanItem
 from operations.recovery.conflicts import Conflict
 from reports.inputs.keys import key_text
 from reports.inputs.paths import path_text
@@ -23,13 +24,14 @@ _MOST_LINES = 12
 # Of items to which the same is done; fewer are listed each.
 _EXAMPLES = 3
 # What came to anything else has to be looked at, item by item.
-_GOOD = frozenset({"planned", "update", "put", "delete", "written", "unneeded"})
+_GOOD = frozenset({"planned", "to delete", "written", "deleted", "unneeded"})
+# What is deleted is called so.
+_OF_DELETES = {"planned": "to delete", "written": "deleted"}
 _LOOKS = {
     "planned": "cyan",
-    "update": "cyan",
-    "put": "green",
-    "delete": "red",
+    "to delete": "red",
     "written": "green",
+    "deleted": "magenta",
     "unneeded": "dim",
     "mixed": "yellow",
     "conflict": "red",
@@ -61,10 +63,13 @@ def outcome_row(  # noqa: PLR0913 - all that is told of an item
     changes: Sequence[Difference],
     conflicts: Sequence[Conflict] = (),
     *,
+    is_delete: bool = False,
     reason: str = "",
     notes: Sequence[str] = (),
 ) -> OutcomeRow:
     """What becomes of an item: what changes in it, then the conflicts, the reason and notes."""
+    if is_delete:
+        outcome = _OF_DELETES.get(outcome, outcome)
     what = _lines(changes, keys, conflicts, [*filter(None, [reason]), *notes])
     alike = [
         outcome,
@@ -84,6 +89,14 @@ def outcome_row(  # noqa: PLR0913 - all that is told of an item
         *notes,
     ]
     return OutcomeRow(keys, outcome, what, wire_json(alike))
+
+
+def planned_row(item: PlanItem, *, reason: str = "") -> OutcomeRow:
+    """What is to be done to an item of a plan."""
+    is_delete = item.action is PlanAction.DELETE
+    return outcome_row(
+        item.keys, "planned", item.edits, is_delete=is_delete, reason=reason, notes=item.notes
+    )
 
 
 def outcome_blocks(

@@ -6,7 +6,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from itemtrail.tables import cells
-from itemtrail.tables.outcomes import outcome_blocks, outcome_row
+from itemtrail.tables.outcomes import outcome_blocks, planned_row
 from operations.execution.plan_file import Plan, PlanAction, PlanHeader, PlanItem
 from stream_core.attribute_values import wire_json
 
@@ -16,10 +16,7 @@ _FROM_SOURCE = "as it is in the source when this is carried out"
 def plan_blocks(plan: Plan, *, is_each: bool = False) -> Iterator[RenderableType]:
     """What is done to items, and on what that rests."""
     header = plan.header
-    rows = (
-        outcome_row(item.keys, item.action.value, item.edits, notes=item.notes or _values(item))
-        for item in plan.items
-    )
+    rows = (planned_row(item, reason=_values(item)) for item in plan.items)
     yield from outcome_blocks(
         f"Plan: {header.command} of {header.table.arn}", rows, is_each=is_each
     )
@@ -29,10 +26,7 @@ def plan_blocks(plan: Plan, *, is_each: bool = False) -> Iterator[RenderableType
 
 
 def made_lines(header: PlanHeader) -> Iterator[RenderableType]:
-    """What has no line in a plan and why, who made it, and on what it rests."""
-    for name, reasons in header.counts.items():
-        for reason, count in reasons.items():
-            yield Text.assemble((f"{name}: ", "dim"), f"{count:,}, {cells.printable(reason)}")
+    """Who made a plan, and on what it rests."""
     made = f"made {cells.zoned(header.made_at)} by {header.made_by} with {header.tool}"
     yield Text(cells.printable(made), style="dim")
     if header.watermark is not None:
@@ -40,9 +34,9 @@ def made_lines(header: PlanHeader) -> Iterator[RenderableType]:
     yield ""
 
 
-def _values(item: PlanItem) -> tuple[str, ...]:
+def _values(item: PlanItem) -> str:
     """Where the values are from, of an item that a plan has none of."""
-    return () if item.edits or item.action is PlanAction.DELETE else (_FROM_SOURCE,)
+    return "" if item.edits or item.action is PlanAction.DELETE else _FROM_SOURCE
 
 
 def _text(value: object) -> str:

@@ -17,7 +17,7 @@ from itemtrail.tables.layout import (
     listing,
     titled,
 )
-from itemtrail.tables.outcomes import outcome_listing, outcome_row
+from itemtrail.tables.outcomes import outcome_listing, planned_row
 from operations.execution.plan_file import PlanAction
 from operations.replica.discrepancies import Discrepancy, DiscrepancyKind
 from operations.replica.reasons import Reason
@@ -78,10 +78,7 @@ def repair_blocks(
         lines.append(CountLine(repaired.deleted, "of these deleted from the replica", "magenta"))
     yield titled(title, count_table(lines), "")
     if repaired.plan and not repaired.applied:
-        rows = (
-            outcome_row(item.keys, item.action.value, (), reason=_ACTIONS[item.action])
-            for item in repaired.plan
-        )
+        rows = (planned_row(item, reason=_ACTIONS[item.action]) for item in repaired.plan)
         yield from outcome_listing(rows, is_each=is_each)
     unhealed = list(unhealed_records(repaired))
     if unhealed:

@@ -7,6 +7,7 @@ from rich.console import RenderableType
 from itemtrail.records.restore import restore_outcome
 from itemtrail.tables.outcomes import OutcomeRow, outcome_blocks, outcome_row
 from operations.execution.item_run import ItemRun
+from operations.execution.plan_file import PlanAction
 from operations.recovery.restore_items import ItemPlan, ItemResult
 from reports.states.differences import Difference
 
@@ -26,15 +27,29 @@ def planned_restore_blocks(
 
 
 def _planned_row(result: ItemRun) -> OutcomeRow:
-    item, outcome = result.item, result.outcome.value
-    reason, notes = result.reason, item.notes
-    return outcome_row(item.keys, outcome, item.edits, result.conflicts, reason=reason, notes=notes)
+    item = result.item
+    return outcome_row(
+        item.keys,
+        result.outcome.value,
+        item.edits,
+        result.conflicts,
+        is_delete=item.action is PlanAction.DELETE,
+        reason=result.reason,
+        notes=item.notes,
+    )
 
 
 def _outcome_row(result: ItemResult) -> OutcomeRow:
-    plan, outcome = result.plan, restore_outcome(result)
-    changes, conflicts, reason = _changes(plan), result.conflicts, result.reason
-    return outcome_row(plan.keys, outcome, changes, conflicts, reason=reason, notes=plan.notes)
+    plan = result.plan
+    return outcome_row(
+        plan.keys,
+        restore_outcome(result),
+        _changes(plan),
+        result.conflicts,
+        is_delete=plan.is_delete,
+        reason=result.reason,
+        notes=plan.notes,
+    )
 
 
 def _changes(plan: ItemPlan) -> tuple[Difference, ...]:

@@ -28,6 +28,12 @@ def undo_blocks(
 
 
 def _outcome_row(result: ItemUndone) -> OutcomeRow:
-    edits, conflicts, reason = result.edits, result.conflicts, result.reason
-    outcome = undo_outcome(result)
-    return outcome_row(result.keys, outcome, edits, conflicts, reason=reason, notes=result.notes)
+    return outcome_row(
+        result.keys,
+        undo_outcome(result),
+        result.edits,
+        result.conflicts,
+        is_delete=result.is_delete,
+        reason=result.reason,
+        notes=result.notes,
+    )

@@ -148,11 +148,10 @@ def _most_frequent(reasons: Counter[str]) -> dict[str, int]:
     return frequent | ({_OTHER_REASONS: remaining} if remaining else {})
 
 
-def unplanned_text(counts: Mapping[str, Mapping[str, int]]) -> str:
-    """What a plan leaves out, in words; empty: nothing."""
-    unplanned = "; ".join(
+def unplanned_lines(counts: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """What a plan leaves out, in words: a line a reason."""
+    return [
         f"{number:,} {name}: {reason}"
         for name, reasons in counts.items()
         for reason, number in reasons.items()
-    )
-    return unplanned and f"left out of the plan: {unplanned}"
+    ]

@@ -62,13 +62,14 @@ class RunChoice:
 
     Attributes:
         journal_file: where the run keeps what it did; by default in the current folder.
-        is_kept: whether the plan is in a file; a plan made anew is another run.
+        go_on: the command that goes on with it; None: the plan is in no file, and one that is
+            made anew is another run.
         may_join: also where somebody else has begun it.
         tell: called with what there is to know, a line each, before anything is written.
     """
 
     journal_file: Path | None = None
-    is_kept: bool = True
+    go_on: str | None = None
     may_join: bool = False
     tell: Callable[[str], object] = lambda _line: None
 
@@ -102,7 +103,7 @@ class PlanRun:
         return Counter(outcome for outcome, _ in done.values())
 
     def how_it_stands(self) -> str:
-        """What was written, what was not, and how to go on, in a line."""
+        """What was written, and what was not, in a line."""
         counts, total = self.counts, len(self.plan.items)
         begun = set() if self.journal is None else self.journal.attempts.keys()
         done = set() if self.journal is None else self.journal.done.keys()
@@ -121,11 +122,12 @@ class PlanRun:
                 f"{self._announced:,} of them announced and not withdrawn: for "
                 f"{LATEST.total_seconds() / 60:.0f} minutes no other run writes them"
             )
-        return f"run {self.run}: {', '.join(parts)}; {self._how_to_go_on()}"
+        return f"run {self.run}: {', '.join(parts)}"
 
-    def _how_to_go_on(self) -> str:
-        if self.choice.is_kept:
-            return f"{self.plan.header.command} --plan FILE --apply goes on with it"
+    def how_to_go_on(self) -> str:
+        """With which command the rest is written, in a line."""
+        if self.choice.go_on is not None:
+            return f"this goes on with it: {self.choice.go_on}"
         return (
             "the same command plans the rest anew, which is another run: "
             f"undo --run {self.run} takes back this one alone"
@@ -185,7 +187,8 @@ class PlanRun:
             except RefusedError:
                 raise
             except OperationError as error:
-                raise RunEndedError(f"{error}; {self.how_it_stands()}") from error
+                text = f"{error}; {self.how_it_stands()}; {self.how_to_go_on()}"
+                raise RunEndedError(text) from error
 
     @contextmanager
     def _withdrawing(self, attempts: Attempts) -> Iterator[None]:

@@ -115,9 +115,10 @@ def test_a_run_that_is_refused_for_good_ends_and_goes_on(
     deployment.dynamodb = impatient(local_stack.session(), proxy.url)
     proxy.refuse("TransactWriteItems", "ProvisionedThroughputExceededException")
     pace, pauses = a_minute_at_once()
+    choice = RunChoice(tmp_path / "journal", go_on="undo --plan undo.plan --apply")
 
     with pytest.raises(RunEndedError) as ended:
-        list(PlanRun(deployment, plan, pace, MAKER, RunChoice(tmp_path / "journal")).results())
+        list(PlanRun(deployment, plan, pace, MAKER, choice).results())
     untouched = trail.items()
     proxy.accept("TransactWriteItems")
     again = PlanRun(deployment, plan, Pace(), MAKER, RunChoice(tmp_path / "journal"))
@@ -125,7 +126,7 @@ def test_a_run_that_is_refused_for_good_ends_and_goes_on(
         results = list(again.results())
 
     assert "0 of 30 items written" in str(ended.value)
-    assert "--plan FILE --apply goes on with it" in str(ended.value)
+    assert "this goes on with it: undo --plan undo.plan --apply" in str(ended.value)
     assert max(pauses) < sum(pauses) < 8 * 90
     assert untouched == {name: old for name, old, _ in changes}
     assert Counter(result.outcome for result in results) == {WriteOutcome.WRITTEN: 30}

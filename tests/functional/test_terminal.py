@@ -343,6 +343,57 @@ def test_a_yes_at_a_terminal_carries_out_what_was_shown(damaged):
     assert f"40 items would be written in {surroundings['ITEMTRAIL_SOURCE_TABLE']}." in plan
 
 
+def test_what_is_written_is_in_no_pager_and_ctrl_c_says_how_it_stands(damaged, tmp_path):
+    """How far it is is shown meanwhile; the line that goes on with it can be copied, and does."""
+    surroundings, statuses, (*job, _) = damaged
+    path = str(tmp_path / "undo.plan")
+    piped([*job, "--plan-out", path], surroundings)
+    order = [PROGRAM, "undo", "--plan", path, "--apply"]
+    with Terminal([*order, "--rate", "10"], surroundings) as terminal:
+        terminal.until("Type yes to go on: ")
+        terminal.type(b"yes\n")
+        terminal.until(" of 40")
+        terminal.type(CTRL_C)
+        status = terminal.end()
+    lines = click.unstyle(terminal.shown).replace("\r", "\n").splitlines()
+    *_, stands, go_on = [line for line in lines if line]
+    before = statuses()
+    # Whatever shows nothing of what it is given.
+    with Terminal(order, surroundings | {"PAGER": "false"}) as terminal:
+        terminal.until("Type yes to go on: ")
+        terminal.type(b"yes\n")
+        done = terminal.end()
+
+    assert (status, before) == (130, {"open", "closed"})
+    assert stands.startswith("interrupted: run ")
+    assert go_on == f"this goes on with it: itemtrail undo --plan {path} --apply"
+    assert (done, statuses()) == (0, {"open"})
+    assert "40 items written" in terminal.shown
+
+
+def test_a_plan_in_a_file_is_asked_about_unless_its_digest_is_given(damaged, tmp_path):
+    """As one that is made just now is, with the same brake."""
+    surroundings, statuses, (*job, _) = damaged
+    path = str(tmp_path / "undo.plan")
+    made = piped([*job, "--plan-out", path], surroundings)
+    order = ["undo", "--plan", path, "--apply"]
+
+    with Terminal([PROGRAM, *order, "--most", "39"], surroundings) as terminal:
+        terminal.until("to go on: ")
+        terminal.type(b"yes\n")
+        refused = terminal.end()
+    braked = piped([*order, "--most", "39"], surroundings)
+    before = statuses()
+    told = made.stderr.partition("carry it out: itemtrail ")[2].split()
+    with Terminal([PROGRAM, *told], surroundings) as terminal:
+        status = terminal.end()
+
+    assert (refused, braked.returncode, before) == (2, 2, {"closed"})
+    assert "that is more than 39 (--most); nothing was written" in braked.stderr
+    assert (status, statuses()) == (0, {"open"})
+    assert "Type " not in terminal.shown
+
+
 def test_a_yes_is_no_name_of_a_table(damaged):
     """Where more would be changed than --most says, the table's name is asked for."""
     surroundings, statuses, job = damaged

@@ -125,6 +125,16 @@ def test_the_commands_of_the_readme_are_targets_of_the_makefile():
         assert used - targets == set()
 
 
+def test_the_run_book_goes_back_to_before_what_is_taken_back():
+    """`undo --since T` takes back the second of T, which `restore --at T` would leave as it is."""
+    page = (ROOT / "docs/operations.md").read_text("utf-8")
+    taken_back = set(re.findall(r"undo\b.*--since (\d\S+)", page))
+
+    assert taken_back
+    assert taken_back.isdisjoint(re.findall(r"(?:restore\b.*--at|diff .*--from) (\d\S+)", page))
+    assert taken_back & set(re.findall(r"restore\b.*--before (\d\S+)", page))
+
+
 def _refusals():
     """What the run-book says that the program says, in the parts that do not depend on anything."""
     page = (ROOT / "docs/operations.md").read_text("utf-8")

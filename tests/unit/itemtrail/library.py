@@ -1,6 +1,7 @@
 """A stand-in for the operations, and the command lines that order them."""
 
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -252,7 +253,7 @@ class Library:
             if isinstance(answer, BaseException):
                 raise answer
             if isinstance(answer, list) and name.startswith("write_"):
-                return (result for result in answer)
+                return nullcontext(result for result in answer)
             if name == "plan_table":
                 _, order, *settings = given
                 return replace(answer, order=order, settings=(*settings, answer.settings)[0])

@@ -168,7 +168,7 @@ def test_a_plan_of_a_backfill_is_shown(run):
     expected = "there would be 4 baselines in the history and 9 items settled in the replica"
     assert expected in err
     assert any(expected in line for line in lines_of(table))
-    assert "left out of the plan: 1 refused: the table answers ValidationException" in err
+    assert "\n  1 refused: the table answers ValidationException\n" in err
 
 
 @pytest.mark.usefixtures("kept")

@@ -33,6 +33,10 @@ def ask(monkeypatch):
 
     def ask(stakes, keyboard, given=None, form="table"):
         out, err = Stdout(is_terminal=True), Stdout(is_terminal=True)
+        monkeypatch.setenv("COLUMNS", "72")
+        # Nobody types at first, and Ctrl-C is seen then.
+        glances = iter([([], [], []), ([keyboard], [], [])])
+        monkeypatch.setattr(approval, "select", lambda *_: next(glances))
         for name, stream in {"stdin": keyboard, "stdout": out, "stderr": err}.items():
             monkeypatch.setattr(approval.sys, name, stream)
         try:
@@ -51,7 +55,7 @@ def test_a_person_sees_the_plan_and_types_yes(ask):
 
     assert shown == (
         "the plan\n",
-        "2 items would be written and 1 item would be deleted in Employee. Type yes to go on: ",
+        "2 items would be written and 1 item would be deleted in Employee.\nType yes to go on: ",
     )
 
 
@@ -137,9 +141,11 @@ def test_many_changes_need_the_tables_name(ask, typed):
     with pytest.raises(RefusedError, match="the answer was not Employee"):
         ask(MANY, Keyboard(typed), Approval(yes=True))
 
+    # Broken between words, and what is to be typed is in a line of its own.
     assert shown[1] == (
-        "100 items would be written and 1 item would be deleted in Employee: that is more than "
-        "100 (which needs no name). Type Employee to go on: "
+        "100 items would be written and 1 item would be deleted in Employee: that\n"
+        "is more than 100.\n"
+        "Type Employee to go on: "
     )
 
 
@@ -192,13 +198,14 @@ def test_a_delete_from_a_replica_needs_its_name(ask):
         require_approval([], "json", OF_A_REPLICA, Approval(yes=True, deletes="Employee"))
     require_approval([], "json", OF_A_REPLICA, Approval(yes=True, deletes="employee-replica"))
 
-    assert "deletes from the replica employee-replica need its name" in shown[1]
+    question = " ".join(shown[1].split())
+    assert "deletes from the replica employee-replica need its name" in question
 
 
 def test_a_table_that_is_filled_needs_a_yes(ask):
     """Nothing in it is changed, however much it gets."""
     shown = ask(FILLED, Keyboard("yes\n"))
 
-    assert shown[1] == f"{FILLED.text}. Type yes to go on: "
+    assert shown[1] == f"{FILLED.text}.\nType yes to go on: "
     with pytest.raises(RefusedError, match="without a terminal"):
         require_approval([], "json", FILLED, Approval())

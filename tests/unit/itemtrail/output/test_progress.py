@@ -1,11 +1,14 @@
 """How far long work is, on a terminal only."""
 
 import contextlib
+import sys
 
 import pytest
 from rich.text import Text
 
 from itemtrail.output import progress as progress_module
+from itemtrail.output.answer import tell
+from itemtrail.output.terminal import draw
 from tests.unit.itemtrail.stdout import Stdout
 
 
@@ -57,6 +60,21 @@ def test_waiting_is_over_when_the_answer_begins(stderr, screen):
 
     assert shown
     assert stderr.text == shown
+
+
+@pytest.mark.parametrize("say", [tell, lambda text: draw([text], sys.stdout)])
+def test_what_is_said_meanwhile_is_not_glued_to_the_bar(stderr, screen, say):
+    """Room is made for it, and how far it is comes below."""
+    with progress_at(stderr, screen) as progress:
+        progress("items", 1, 9)
+        say("run 1")
+        begun = stderr.text
+        progress("items", 2, 9)
+        shown = stderr.text.removeprefix(begun)
+
+    # Up to the line that the bar was in, which is emptied.
+    assert begun.removesuffix("run 1\n").endswith("\r\x1b[1A\x1b[2K")
+    assert "2 of 9" in Text.from_ansi(shown).plain
 
 
 def test_waiting_goes_on_while_the_answer_goes_into_a_file(stderr, stdout):

@@ -97,6 +97,15 @@ def test_what_goes_wrong_while_paging_is_told_afterwards(pager, error):
     assert [texts for texts, _ in pager] == [["one\n"]]
 
 
+def test_what_is_done_meanwhile_is_in_no_pager(pager):
+    """Whoever leaves a pager would end the writing, and Ctrl-C would be the pager's."""
+    screen = Stdout(is_terminal=True)
+
+    screen.give(Answer(KIND, [], ["one"], is_applied=True), "table")
+
+    assert (screen.text, pager) == ("one\n", [])
+
+
 @pytest.mark.usefixtures("pager")
 def test_a_dumb_terminal_gets_no_pager(monkeypatch):
     """It could not leaf back."""

@@ -591,11 +591,13 @@ def test_a_table_that_refuses_for_good_ends_the_run_after_a_minute(world):
     for name, old, _ in changes:
         world.store(old, name)
     plan = plan_of(*changes)
-    run = a_run(world, plan)
+    run = a_run(world, plan, go_on="undo --plan the.plan")
     begun = run.pace.machine.clock()
     world.racing.refuses = THROTTLED
 
-    with pytest.raises(RunEndedError, match="undo --plan FILE --apply goes on with it") as ended:
+    with pytest.raises(
+        RunEndedError, match=r"this goes on with it: undo --plan the.plan$"
+    ) as ended:
         outcomes(run)
 
     assert "0 of 60 items written" in str(ended.value)
@@ -665,7 +667,7 @@ def test_two_processes_of_one_plan_exclude_each_other(world):
 def test_a_journal_that_cannot_be_written_on_says_how_it_stands(world):
     """A full disk in the middle: what was written is told, and how to go on."""
     plan = three(world)
-    run = a_run(world, plan)
+    run = a_run(world, plan, go_on="undo --plan the.plan")
     running = run.results()
     next(running)
 
@@ -673,20 +675,22 @@ def test_a_journal_that_cannot_be_written_on_says_how_it_stands(world):
         raise JournalError("the journal cannot be written")
 
     run.journal.settle = refuse
-    with pytest.raises(RunEndedError, match=r"cannot be written; run .* --apply goes on with it"):
+    with pytest.raises(
+        RunEndedError, match=r"cannot be written; run .* with it: undo --plan the.plan"
+    ):
         list(running)
     assert outcomes(a_run(world, plan)) == dict.fromkeys("123", "written")
 
 
 def test_a_run_whose_plan_is_kept_nowhere_does_not_promise_to_go_on(world):
     """The same command would plan anew: what to do about what was written is told."""
-    run = a_run(world, three(world), is_kept=False)
+    run = a_run(world, three(world))
     with closing(run.results()) as running:
         next(running)
 
-    said = run.how_it_stands()
+    said = run.how_to_go_on()
 
-    assert "of 3 items written" in said
+    assert "of 3 items written" in run.how_it_stands()
     assert f"another run: undo --run {run.run} takes back this one alone" in said
     assert "goes on" not in said
 
