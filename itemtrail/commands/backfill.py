@@ -172,7 +172,9 @@ class _BackfillOrder:
         with kept_and_approved(
             lambda: self._plan(counted), self.choice, lambda: self._approve(blocks)
         ):
-            return self._give(self._carried_out(apply=True) if self.choice.apply else counted)
+            if not self.choice.apply:
+                return self._give(counted)
+            return self._give(self._carried_out(apply=True, export_id=counted.export_id))
 
     def follow_kept(self, plan: Plan) -> int:
         """Do what a plan says that was kept; returns the exit status.
@@ -184,15 +186,18 @@ class _BackfillOrder:
             planned = plan.header.arguments["replica"]
             require_same_table(planned["arn"], planned["id"], self._replica())
         approve_kept(self.choice, self._stakes, plan_blocks(plan))
-        return self._give(self._carried_out(apply=True))
+        # A plan that does not say which export it is of fits none.
+        export_id = plan.header.arguments.get("export_id", "") if "export" in self.what else None
+        return self._give(self._carried_out(apply=True, export_id=export_id))
 
-    def _carried_out(self, *, apply: bool) -> Backfill:
+    def _carried_out(self, *, apply: bool, export_id: str | None = None) -> Backfill:
         try:
             with ProgressBar() as progress:
                 return backfill_table(
                     self.deployment,
                     stack=self.stack,
                     export=self.what.get("export"),
+                    export_id=export_id,
                     segments=self.what["segments"],
                     apply=apply,
                     state_path=self.state,
@@ -218,6 +223,8 @@ class _BackfillOrder:
                 + ("" if counted.ended is None else f" ({counted.ended})")
             )
         arguments = {**self.what, "consumers": list(self.consumers)}
+        if counted.export_id is not None:
+            arguments["export_id"] = counted.export_id
         if Consumer.REPLICA_WRITER in self.consumers:
             replica = self._replica()
             arguments["replica"] = {"arn": replica.arn, "id": replica.table_id}

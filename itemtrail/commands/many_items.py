@@ -73,7 +73,7 @@ def changes(
     item, watermark = _item(trail, key), trail.watermark
     named_by = where.actor_path
     undecided: Counter[EventName] = Counter()
-    named = NamedPaths(where)
+    named = NamedPaths.of_selection(where)
     with ProgressBar() as progress:
         rows = Counted(
             trail.changed_rows(

@@ -17,13 +17,27 @@ from reports.states.item_conditions import ItemCondition, Operator
 _OPERATORS = [operator.value for operator in Operator]
 
 
+_THREE_WORDS = "write three words, PATH OP VALUE, e.g. --where status = open"
+
+
 def _conditions(
     context: click.Context, option: click.Parameter, values: tuple[tuple[Path, str, str], ...]
 ) -> tuple[ItemCondition, ...]:
     try:
-        return tuple(ItemCondition(path, Operator(word), value) for path, word, value in values)
+        return tuple(_condition(*words) for words in values)
     except ReportError as error:
         raise click.BadParameter(str(error), context, option) from None
+
+
+def _condition(path: Path, word: str, value: str) -> ItemCondition:
+    if word not in _OPERATORS:
+        raise ReportError(
+            f"'{word}' is no OP, which is one of {' '.join(_OPERATORS)}: {_THREE_WORDS}"
+        )
+    # A word too few, and the next option is taken for one.
+    if value.startswith("--"):
+        raise ReportError(f'\'{value}\' is an option: {_THREE_WORDS}; or {{"S": "{value}"}}')
+    return ItemCondition(path, Operator(word), value)
 
 
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
@@ -38,7 +52,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--where",
         "conditions",
         metavar="PATH OP VALUE",
-        type=(PathType(), click.Choice(_OPERATORS), str),
+        type=(PathType(), str, str),
         multiple=True,
         callback=_conditions,
         help="With --into: only items of which this was true, e.g. --where status = open; may be "

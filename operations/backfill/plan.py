@@ -52,6 +52,7 @@ class Backfill:
         gap: a declaration for `verify --gaps`: what was changed or deleted before its baseline
             has no beginning in the history, and never will. None: not all baselines are written.
         mark: what became of the mark of a finished backfill; None: the history was left alone.
+        export_id: of the export that the items were taken from, whatever its place; None: of none.
     """
 
     applied: bool
@@ -63,6 +64,7 @@ class Backfill:
     gap: dict[str, str] | None
     mark: MarkResult | None
     ended: str | None = None
+    export_id: str | None = None
 
 
 def backfill(  # noqa: PLR0913 - what people may choose
@@ -70,6 +72,7 @@ def backfill(  # noqa: PLR0913 - what people may choose
     *,
     stack: Stack | None = None,
     export: str | Path | None = None,
+    export_id: str | None = None,
     segments: int = CONCURRENCY,
     apply: bool = False,
     state_path: str | Path | None = None,
@@ -87,6 +90,7 @@ def backfill(  # noqa: PLR0913 - what people may choose
         export: take the items from a full export by DynamoDB (`s3://BUCKET/PREFIX/AWSDynamoDB/ID`,
             or the path of a copy), which takes no capacity of the table; only the replica is
             still settled against the table itself.
+        export_id: which export that has to be, as an earlier `Backfill` has it; None: any.
         segments: how many parts of the table, or files of the export, to work on side by side.
         apply: write; otherwise what would be written is counted.
         state_path: where to keep how far it is. When it is interrupted the same call goes on.
@@ -97,7 +101,7 @@ def backfill(  # noqa: PLR0913 - what people may choose
 
     Raises:
         RefusedError: it would do harm, or there is nothing to do; the history or the stack is
-            another table's.
+            another table's; the export is another one.
         StateFileError: the state file is of another run, or cannot be used.
         ExportError: the export is damaged, or not a full one in DYNAMODB_JSON.
         OperationError: a table does not answer; go on later.
@@ -120,6 +124,7 @@ def backfill(  # noqa: PLR0913 - what people may choose
     facts = SourceFacts.read(deployment, plan.clock)
     full_export = None if export is None else Export.read(export, deployment.s3)
     if full_export is not None:
+        _require_same(full_export, export_id)
         _require_fit(full_export, facts, deployment.reader.horizon if history else None)
     if not apply or state_path is None:
         return plan.carry_out(facts, full_export, None)
@@ -217,6 +222,7 @@ class _Plan:
             gap=_gap(facts, until) if has_gap else None,
             mark=mark,
             ended=journal.ended,
+            export_id=None if export is None else export.content_id,
         )
 
     def _work(self, run: BackfillRun, facts: SourceFacts, export: Export | None) -> None:
@@ -263,6 +269,15 @@ class _Plan:
             deployment.replica_table == deployment.source_table
             and not deployment.replica_role_arn
             and (deployment.replica_region or here) == here
+        )
+
+
+def _require_same(export: Export, planned: str | None) -> None:
+    """Refuse an export that was put where a plan has another one."""
+    if planned not in (None, export.content_id):
+        raise RefusedError(
+            f"the export is another one than was planned: {export.content_id}, not {planned}: put "
+            "that one back, or make the plan anew"
         )
 
 

@@ -153,7 +153,7 @@ class _Sieve:
     named: NamedPaths = field(init=False)
 
     def __post_init__(self) -> None:
-        self.named = NamedPaths(self.where)
+        self.named = NamedPaths.of_selection(self.where)
 
     def add(self, row: HistoryRow) -> None:
         """Keep a change if it is bad."""

@@ -96,6 +96,11 @@ class Export:
     files: tuple[ExportFile, ...]
     files_md5: str
 
+    @property
+    def content_id(self) -> str:
+        """What no export of other items has, wherever it was copied to."""
+        return f"{self.arn} {self.files_md5}"
+
     @classmethod
     def read(
         cls,

@@ -154,6 +154,7 @@ class _TableRun:
             ended=self._ended,
         )
         is_begun = self._apply and self._is_tagged and not self._is_lost
+        is_begun = is_begun and not self._unknown_attributes()
         return replace(restored, may_go_on=is_begun and not restored.is_finished)
 
     def _fill(self) -> None:
@@ -178,6 +179,10 @@ class _TableRun:
                 for _ in calls:
                     done = self._filler.written if self._apply else self._counts.planned
                     progress("items restored", done + self._counts.equal, None)
+        # What is not there is unequal to anything.
+        if unknown := self._unknown_attributes():
+            made = f"; '{order.new_table}' is not finished: delete it" if self._apply else ""
+            self._ended = f"{unknown}{made}"
         self._counts.extraneous = self._contents.remaining
         self._counts.extraneous_keys = self._contents.remaining_keys(MOST_LISTED)
 
@@ -185,8 +190,14 @@ class _TableRun:
         """Why no table is made when nothing is to be in it; empty: what was meant had no items."""
         if doubtful := self.result().left_uncertain:
             return f"nothing is made: of none of {doubtful:,} items it is certain what they were"
+        if unknown := self._unknown_attributes():
+            return f"nothing is selected, and nothing made: {unknown}"
         selection = self._plan.order.selection
         return f"nothing is selected, and nothing made: it was {selection}" if selection else ""
+
+    def _unknown_attributes(self) -> str:
+        """Which attributes of conditions no item had, if all were read; mostly misspelt."""
+        return "; ".join(() if self._states is None else self._states.conditions.unknown())
 
     def _write(self, batch: Batch) -> None:
         if self._apply:

@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
@@ -11,9 +11,11 @@ from operations.recovery.table.selection import ItemSelection
 from reports.access.parallel import in_order
 from reports.access.progress import Progress
 from reports.access.row_reader import RowReader
+from reports.states.named_paths import NamedPaths
 from reports.states.timeline import Certainty, ItemState, judge
 from reports.table.as_of import table_states
 from stream_core.attribute_values import Item
+from stream_core.history_row import time_text
 from stream_core.item_id import item_id
 
 # Each takes three requests; a table of any size is read by fewer from about here.
@@ -29,12 +31,14 @@ class SelectedStates:
         states: those of items that existed, and of those that are not sure not to have; read while
             it is iterated, and closed by whoever ends sooner.
         unknown: keys that were named and are known to nothing, once all states were read.
+        conditions: the attributes of the conditions, as far as no item was found to have them.
     """
 
     method: Method
     reason: str
     states: Generator[ItemState, None, None]
-    unknown: list[Item] = field(default_factory=list)
+    unknown: list[Item]
+    conditions: NamedPaths
 
 
 @dataclass(frozen=True)
@@ -73,9 +77,13 @@ class StateFinder:
             states = cast("Generator[ItemState, None, None]", as_of.states)
             if selection.keys is not None:
                 states = self._with_missing(states, dict(selection.ids), unknown)
+        conditions = NamedPaths(
+            {condition.path: "--where" for condition in selection.conditions},
+            f"as of {time_text(self.at)} no item had",
+        )
         if selection:
-            states = _meant(states, selection, partition_key)
-        return SelectedStates(method, reason, states, unknown)
+            states = _meant(states, selection, partition_key, conditions)
+        return SelectedStates(method, reason, states, unknown, conditions)
 
     def _by_key(
         self, keys: Mapping[str, Item], unknown: list[Item]
@@ -109,9 +117,13 @@ class StateFinder:
 
 
 def _meant(
-    states: Generator[ItemState, None, None], selection: ItemSelection, partition_key: str
+    states: Generator[ItemState, None, None],
+    selection: ItemSelection,
+    partition_key: str,
+    conditions: NamedPaths,
 ) -> Generator[ItemState, None, None]:
     with closing(states):
         for state in states:
+            conditions.note_states(state.image)
             if selection.accepts(state, partition_key):
                 yield state

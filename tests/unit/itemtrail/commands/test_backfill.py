@@ -58,6 +58,7 @@ def test_backfill_is_asked_for_by_what_the_options_say(run):
     assert named == {
         "stack": None,
         "export": "s3://bucket/AWSDynamoDB/1",
+        "export_id": None,
         "segments": 3,
         "apply": True,
         "state_path": Path("there.json"),
@@ -184,6 +185,7 @@ def test_a_plan_of_a_backfill_is_carried_out_as_it_is(run, tmp_path):
     assert named == {
         "stack": None,
         "export": None,
+        "export_id": None,
         "segments": 3,
         "apply": True,
         "state_path": Path("there.json"),
@@ -235,6 +237,23 @@ def test_a_copy_of_an_export_is_found_from_anywhere(run, tmp_path):
     run("backfill", "--from-export", "copy", "--plan-out", "the.plan", backfill=COUNTED)
 
     assert read_plan(tmp_path / "the.plan").header.arguments["export"] == str(tmp_path / "copy")
+
+
+def test_a_plan_says_which_export_it_is_of(run, tmp_path):
+    """Another one may be put at the same place before it is carried out."""
+    counted = replace(COUNTED, export_id="arn:1 md5")
+    first, later, outdated = Library(backfill=counted), Library(), Library()
+    from_export = ("backfill", "--from-export", "copy")
+
+    run(*from_export, "--plan-out", "the.plan", "--apply", "--yes", library=first)
+    run("backfill", "--plan", "the.plan", "--apply", library=later)
+    run(*from_export, "--plan-out", "old.plan", backfill=COUNTED)
+    run("backfill", "--plan", "old.plan", "--apply", library=outdated)
+
+    assert read_plan(tmp_path / "the.plan").header.arguments["export_id"] == "arn:1 md5"
+    for library in (first, later):
+        assert library.asked["backfill"][1]["export_id"] == "arn:1 md5"
+    assert not outdated.asked["backfill"][1]["export_id"]
 
 
 def test_what_a_backfill_writes_is_shown_before_it_is_asked_for(run):

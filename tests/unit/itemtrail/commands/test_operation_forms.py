@@ -250,7 +250,15 @@ def test_a_refusal_is_one_line_and_exit_2(run, command):
         (["restore", "1", "--at", AGO, "--where", "a", "=", "1"], "--where is for --into"),
         (
             ["restore", "--into", "t", "--at", AGO, "--where", "a", "~", "1"],
-            "'~' is not one of '=', '!=', '<'",
+            "'~' is no OP, which is one of = != < <= > >= begins_with: write three words",
+        ),
+        (
+            ["restore", "--into", "t", "--where", "a = 1", "--at", AGO],
+            "'--at' is no OP, which is one of = !=",
+        ),
+        (
+            ["restore", "--into", "t", "--where", "a", "=", "--at", AGO],
+            "'--at' is an option: write three words, PATH OP VALUE, e.g. --where status = open",
         ),
         (
             ["restore", "--into", "t", "--at", AGO, "--where", "a", "=", '{"N": "x"}'],

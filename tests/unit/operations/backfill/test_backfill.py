@@ -871,6 +871,18 @@ def test_an_export_that_was_killed_is_gone_on_with(world, run, export, passing):
     assert world.replica() == world.source()
 
 
+def test_another_export_than_was_planned_is_refused(world, run, export):
+    """Be it of the same name: what its files hold is what was planned, wherever they lie."""
+    planned = run(export=export(items(5)), apply=False).export_id
+    other = export([*items(4), item("x")])
+
+    with pytest.raises(RefusedError, match="the export is another one than was planned: arn:"):
+        run(export=other, export_id=planned)
+
+    assert world.rows() == []
+    assert run(export=export(items(5)), export_id=planned).finished
+
+
 def test_an_export_can_be_tried_without_writing(world, run, export):
     """All of it is read and checked, and counted."""
     result = run(export=export(items(5)), apply=False)

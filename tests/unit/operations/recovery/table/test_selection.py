@@ -8,9 +8,10 @@ from operations.recovery.table.selection import ItemSelection
 from reports.inputs.keys import KeySchema
 from reports.states.item_conditions import ItemCondition, Operator
 from reports.states.timeline import Certainty, ItemState
+from stream_core.history_row import time_text
 from tests.factories import number, text
 from tests.recorded_table import HISTORY
-from tests.unit.operations.recovery.table.world import version
+from tests.unit.operations.recovery.table.world import NEW, version
 
 
 def key(identifier):
@@ -90,12 +91,31 @@ def test_a_few_keys_are_no_reason_to_read_the_whole_table(mixed):
     assert [(scan["TableName"], scan.get("Limit")) for scan in scans] == [(HISTORY, 100)]
 
 
-def test_a_selection_of_nothing_makes_nothing_and_says_so(mixed):
-    """Most likely it is misspelt."""
-    for apply in (False, True):
-        result = mixed.restore(1, conditions=(condition("Verson", "=", "1"),), apply=apply)
+@pytest.mark.parametrize("apply", [False, True])
+def test_an_attribute_that_no_item_had_is_named(mixed, apply):
+    """With the name that is meant; what it selects by not being there is not called finished."""
+    known = (condition("Version", "<=", "9"),)
+    equal, unequal = (
+        mixed.restore(1, conditions=(*known, condition("Verson", sign, "1")), apply=apply)
+        for sign in ("=", "!=")
+    )
 
-        assert result.ended == "nothing is selected, and nothing made: it was Verson = 1"
+    unknown = (
+        f"as of {time_text(mixed.at(1))} no item had the attribute Verson of --where: is Version "
+        "meant?"
+    )
+    assert equal.ended == f"nothing is selected, and nothing made: {unknown}"
+    assert unequal.ended == (f"{unknown}; '{NEW}' is not finished: delete it" if apply else unknown)
+    assert not any((equal.is_clean, unequal.is_clean, equal.may_go_on, unequal.may_go_on))
+    assert mixed.exists() is apply
+
+
+def test_a_selection_of_nothing_makes_nothing_and_says_so(mixed):
+    """The value may be misspelt."""
+    for apply in (False, True):
+        result = mixed.restore(1, conditions=(condition("Version", "=", "l"),), apply=apply)
+
+        assert result.ended == "nothing is selected, and nothing made: it was Version = l"
         assert (result.items, result.is_clean, mixed.exists()) == (0, False, False)
 
 
