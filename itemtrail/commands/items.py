@@ -7,7 +7,7 @@ import click
 
 from itemtrail.exit_status import CLEAN, NOTHING_FOUND
 from itemtrail.options.keys import KeyedCommand
-from itemtrail.options.kinds import PastTimeType, TimeType, asked_at
+from itemtrail.options.kinds import TimeType, asked_at
 from itemtrail.options.target import (
     Target,
     actor_attribute_option,
@@ -79,7 +79,7 @@ def history(key: tuple[str, ...], output: str | None, target: Target) -> int:
 @key_argument()
 @click.option(
     "--at",
-    type=PastTimeType(),
+    type=TimeType(),
     required=True,
     help="The instant, e.g. 2026-01-31T18:46Z; a day is its end.",
 )

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from itemtrail.exit_status import CLEAN, NOTHING_FOUND
 from itemtrail.options.keys import KeyedCommand
-from itemtrail.options.kinds import PastTimeType, asked_at
+from itemtrail.options.kinds import TimeType, asked_at
 from itemtrail.options.selection import selection_options
 from itemtrail.options.target import (
     Period,
@@ -143,7 +143,7 @@ def between(key: tuple[str, ...], period: Period, output: str | None, target: Ta
 @click.command("table-as-of", short_help="The whole table as it was at an instant.")
 @click.option(
     "--at",
-    type=PastTimeType(),
+    type=TimeType(),
     required=True,
     help="The instant, e.g. 2026-01-31T18:46Z; a day is its end.",
 )

@@ -9,7 +9,7 @@ import click
 from rich.text import Text
 
 from itemtrail.exit_status import CLEAN, FINDINGS
-from itemtrail.options.kinds import PastTimeType
+from itemtrail.options.kinds import TimeType
 from itemtrail.options.operation_target import (
     GOES_ON,
     OperationTarget,
@@ -69,7 +69,7 @@ _MOST_LISTED = 10
 @click.option(
     "--since",
     metavar="T",
-    type=PastTimeType(TimeRole.START),
+    type=TimeType(TimeRole.START),
     help="With --from-stream: only changes made then or later.",
 )
 @click.option(

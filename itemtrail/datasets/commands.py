@@ -15,6 +15,7 @@ from itemtrail.datasets.extras import load
 from itemtrail.exit_status import CLEAN
 from itemtrail.options.kinds import DurationType, PathType, TimeType
 from itemtrail.options.target import (
+    BASIS,
     RECORDED_UNTIL,
     WHERE,
     Command,
@@ -46,7 +47,8 @@ def _history_options(command: Command) -> Command:
         show_envvar=True,
         help="History table, instead of a stack's.",
     )
-    return targeted(command, (stack_option(required=False), history, RECORDED_UNTIL, *WHERE))
+    options = (stack_option(required=False), history, RECORDED_UNTIL, BASIS, *WHERE)
+    return targeted(command, options)
 
 
 @click.command(short_help="A history as a dataset, from exports of its table.")
@@ -97,9 +99,9 @@ def archive(  # noqa: PLR0913 - an option each
       itemtrail archive ./trail --check --output json
     """  # noqa: D301
     _require_one_way({"--from-export": exports, "--to": to, "--check": check})
-    _require_fitting(
-        {"--every": every, "--bucket-owner": bucket_owner, "--kms-key": kms_key}, "--to", is_set=to
-    )
+    of_exports: dict[str, object] = {"--every": every, "--basis": target.basis}
+    of_exports |= {"--bucket-owner": bucket_owner, "--kms-key": kms_key}
+    _require_fitting(of_exports, "--to", is_set=to)
     _require_fitting({"--gaps": gaps_file}, "--check", is_set=check)
     form = _endless_form(output) if every else chosen_form(output)
     dataset_archive = load(f"{__package__}.archive")

@@ -25,7 +25,11 @@ def asked_at() -> datetime:
 
 
 class TimeType(click.ParamType):
-    """A time on the command line; what a whole day means depends on its role."""
+    """A time on the command line; what a whole day means depends on its role.
+
+    It lies in the past, but for an end: nothing is known of the future, and a day has its end there
+    while it lasts.
+    """
 
     name = "time"
 
@@ -36,27 +40,15 @@ class TimeType(click.ParamType):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> datetime:
-        """Read it, or say how it should look."""
+        """Read it, or say how it should look, or that it lies in the future."""
         try:
-            return read_time(value, asked_at(), role=self._role, zone=time_zone())
+            moment = read_time(value, asked_at(), role=self._role, zone=time_zone())
         except TimeFormatError as error:
             self.fail(str(error), param, ctx)
-
-
-class PastTimeType(TimeType):
-    """The same until now: nothing is known of the future."""
-
-    def convert(
-        self,
-        value: Any,
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> datetime:
-        """Read it, or say that it lies in the future."""
-        moment = super().convert(value, param, ctx)
-        if moment > asked_at():
+        if self._role is not TimeRole.END and moment > asked_at():
             self.fail(
-                f"'{value}' lies in the future, of which nothing is known: give a time until now",
+                f"'{value}' lies in the future, of which nothing is known: give a time until now, "
+                "by this machine's clock",
                 param,
                 ctx,
             )

@@ -12,7 +12,7 @@ import boto3
 import click
 from click.core import ParameterSource
 
-from itemtrail.options.kinds import DeclaredTimeType, PastTimeType, PathType, TimeType, asked_at
+from itemtrail.options.kinds import DeclaredTimeType, PathType, TimeType, asked_at
 from itemtrail.output.answer import FORMS
 from itemtrail.time_zone import time_zone_option
 from reports import HistoryTable, ReportError
@@ -286,10 +286,11 @@ def _ranged(command: Command, otherwise: str, **until: Any) -> Command:
 
     first = click.option(
         "--since",
-        type=PastTimeType(TimeRole.START),
+        type=TimeType(TimeRole.START),
         required=True,
         cls=_UnlessPlanned,
-        help="The first instant, itself included; a day from its start.",
+        help="The first instant, itself included; a day from its start. `2h ago` is by this "
+        "machine's clock.",
     )
     last = click.option(
         "--until",

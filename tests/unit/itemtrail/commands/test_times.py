@@ -21,6 +21,32 @@ def test_a_range_of_days_is_told_beside_every_form(run_on, capfdbinary, command,
     assert told[1:] == ["the history began at 2018-03-02 14:06:00 UTC: nothing before is known"]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("as-of", "1", "--at", "2999-01-01"),
+        ("table-as-of", "--at", "2999-01-01"),
+        ("blame", "1", "--at", "2999-01-01"),
+        ("diff", "1", "--from", "2018-03-03", "--to", "2999-01-01"),
+        ("diff", "1", "--from", "2999-01-01"),
+        ("report", "1", "--at", "2999-01-01"),
+        ("report", "--since", "2999-01-01"),
+        ("changes", "--since", "2999-01-01"),
+        ("restore", "1", "--at", "2999-01-01"),
+        ("restore", "1", "--before", "2999-01-01"),
+        ("undo", "--all", "--since", "2999-01-01", "--until", "2999-01-02"),
+        ("redrive", "--from-stream", "--since", "2999-01-01"),
+        ("query", "SELECT 1", "--dataset", "trail", "--at", "2999-01-01"),
+    ],
+)
+def test_no_command_speaks_of_the_future(run, words):
+    """Nothing is known of it; only a range may end there, as one does that ends today."""
+    status, out, err = run(*words)
+
+    assert (status, out) == (2, "")
+    assert "'2999-01-01' lies in the future, of which nothing is known" in only_line(err)
+
+
 @pytest.mark.parametrize("command", ["blame", "table-as-of"])
 def test_an_instant_is_told_beside_a_list(run, command):
     """A day is its end."""

@@ -229,6 +229,7 @@ def test_a_query_takes_the_word_of_a_person(ask, run, dataset):
         (("--check", "--to", "s3://b/p"), "use just one of --to and --check"),
         (("--from-export", "x", "--every", "24h"), "--every goes with --to only"),
         (("--from-export", "x", "--kms-key", "k"), "--kms-key goes with --to only"),
+        (("--from-export", "x", "--basis", "compared"), "--basis goes with --to only"),
         (("--check", "--bucket-owner", "1"), "--bucket-owner goes with --to only"),
         (("--to", "s3://b/p", "--gaps", "gaps.json"), "--gaps goes with --check only"),
         (("--to", "s3://b/p", "--every", "5m"), "at least: give --every 15m or more"),
