@@ -61,6 +61,7 @@ def a_minute_at_once():
     return Pace(machine=Machine(clock=lambda: sum(pauses), sleep=pauses.append)), pauses
 
 
+@pytest.mark.bank
 def test_a_restore_through_faults_is_exact(trail, proxy, deployment):  # noqa: F811 - the fixtures
     """Throttled in all that it does, and with answers cut: each item is written once."""
     names = [f"{n:02d}" for n in range(12)]

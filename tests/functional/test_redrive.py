@@ -263,6 +263,7 @@ def test_records_are_not_redriven_into_another_table_s_history(system, make_tabl
     assert system.objects() == [key]
 
 
+@pytest.mark.bank
 def test_what_only_the_stream_has_comes_back_from_it(system, make_tables):
     """A mapping was off, or a batch was dropped: rows and replica are as if nothing had failed."""
     system.live()

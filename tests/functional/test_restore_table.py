@@ -129,6 +129,7 @@ def test_a_whole_table_is_restored_into_a_new_one(trail, new_table):  # noqa: F8
     assert tag_of(trail.dynamodb, new_table).startswith("finished ")
 
 
+@pytest.mark.bank
 def test_a_restore_that_was_killed_goes_on(
     trail,  # noqa: F811 - the fixture
     proxy,
@@ -206,6 +207,7 @@ def test_a_restore_goes_on_when_the_source_is_gone_since(
     assert tag_of(trail.dynamodb, new_table).startswith("finished made=yes ")
 
 
+@pytest.mark.bank
 def test_a_new_table_that_refuses_for_good_ends_the_run(
     trail,  # noqa: F811 - the fixture
     proxy,
@@ -228,6 +230,7 @@ def test_a_new_table_that_refuses_for_good_ends_the_run(
     assert trail.items(new_table) == trail.items()
 
 
+@pytest.mark.bank
 def test_a_history_that_refuses_for_good_ends_the_run(
     trail,  # noqa: F811 - the fixture
     proxy,

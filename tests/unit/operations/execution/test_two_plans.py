@@ -8,6 +8,7 @@ power of two for each bad write, so that any difference tells which of them were
 
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
@@ -167,6 +168,7 @@ STORIES = st.builds(
 )
 
 
+@pytest.mark.bank
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
 @given(STORIES)
 def test_no_good_write_is_lost_and_no_bad_one_taken_back_twice(

@@ -6,6 +6,7 @@ import pytest
 
 from operations.errors import NoAnswerError
 from operations.execution.pace import Pace
+from operations.recovery import seen_items
 from operations.recovery.bad_changes import select_bad
 from operations.recovery.undo import plan_undo
 from reports.access.machine import Machine
@@ -93,10 +94,11 @@ def test_each_item_is_asked_for_its_rows_where_that_is_surer_or_no_dearer(option
     assert len(damaged.names) <= damaged.client.calls["query"] <= len(damaged.names) + 20
 
 
-def test_a_busy_table_is_not_looked_through():
+def test_a_busy_table_is_not_looked_through(monkeypatch):
     """What others have had done to it since takes longer to read than each item."""
+    monkeypatch.setattr(seen_items, "_MOST_ENTRIES_AN_ITEM", 2)
     damaged = Damaged(400)
-    for n in range(21 * 400):
+    for n in range(3 * 400):
         damaged.world.write("busy", item("busy", N=number(n)), at=BEGAN_S + 100 + n // 10)
 
     planned = damaged.planned()

@@ -223,6 +223,7 @@ class InThisProcess:
         assert cancel_futures
 
 
+@pytest.mark.bank
 def test_processes_convert_as_one_does(archive, monkeypatch):
     """Real ones, begun anew and not forked."""
     monkeypatch.setattr(module, "_processes", lambda _export: 2)

@@ -20,7 +20,9 @@ from tests.tables import create_table
 from tests.unit.operations.recovery.table.world import NEW, version
 
 A_CALL = 4
-MANY, SOME = 11, 2 * A_CALL
+MANY = 11
+# Two batches of three; they are written side by side, and the short one may come before another.
+SOME = {2 * A_CALL, MANY - A_CALL}
 
 
 @pytest.fixture
@@ -68,7 +70,7 @@ def writes(world):
 def test_the_same_order_goes_on(filled):
     """What is there is not written again, and counted; then it is finished and protected."""
     there = interrupted(filled)
-    assert there == SOME
+    assert there in SOME
     before = {one["Id"]["S"] for one in filled.items()}
     table = filled.client.describe_table(TableName=NEW)["Table"]
     assert not table["DeletionProtectionEnabled"]
@@ -307,7 +309,9 @@ def test_a_table_that_takes_nothing_ends_the_run(filled):
         result = filled.restore(1)
 
     assert result.ended.startswith(f"'{NEW}' answers AccessDeniedException: nothing has succeeded")
-    assert (result.items, len(filled.items()), result.is_clean) == (SOME, SOME, False)
+    there = len(filled.items())
+    assert there in SOME
+    assert (result.items, result.is_clean) == (there, False)
     assert result.unwritten == ()
     assert filled.tag().startswith("unfinished ")
     table = filled.client.describe_table(TableName=NEW)["Table"]
@@ -315,7 +319,7 @@ def test_a_table_that_takes_nothing_ends_the_run(filled):
 
     later = filled.restore(1)
 
-    assert (later.items, later.already_there, later.is_clean) == (MANY, SOME, True)
+    assert (later.items, later.already_there, later.is_clean) == (MANY, there, True)
 
 
 def test_what_the_new_table_refuses_is_tried_again_by_the_same_order(filled, monkeypatch):
