@@ -42,6 +42,14 @@ def _loader():
     return boto3.Session()._session.get_component("data_loader")
 
 
+@cache
+def _deployed(**parameters):
+    """The template for some parameters, and its policies: nobody changes them."""
+    chosen = SAMPLE | {"PartitionKeyType": "S"} | parameters
+    evaluation = Evaluation(transformed(), chosen, real=True)
+    return evaluation, DeployedPolicies(evaluation)
+
+
 class Account(FakeAws):
     """The stack of the template with a sample table, and what accept makes beside it.
 
@@ -66,10 +74,7 @@ class Account(FakeAws):
         super().__init__()
         # The models of a dozen services are read once for all tests.
         self.session._session.register_component("data_loader", _loader())
-        self.evaluation = Evaluation(
-            transformed(), SAMPLE | {"PartitionKeyType": "S"} | parameters, real=True
-        )
-        self.policies = DeployedPolicies(self.evaluation)
+        self.evaluation, self.policies = _deployed(**parameters)
         chosen = self.evaluation.parameters
         outputs = {name: str(value) for name, value in self.evaluation.outputs.items()}
         self.stack = Stack(STACK, outputs, {name: str(value) for name, value in chosen.items()})

@@ -7,14 +7,14 @@ with the reason.
 
 import json
 import sys
+from importlib.util import find_spec
 from pathlib import Path
-
-import cfnlint
 
 from tests.templates import load, transformed
 
 POLICY = Path(__file__).parents[1] / "docs/deployer-policy.json"
-_SCHEMAS = Path(cfnlint.__file__).parent / "data/schemas"
+# Found without being imported, which takes seconds.
+_SCHEMAS = Path(find_spec("cfnlint").origin).parent / "data/schemas"
 # Whole services, and actions, that are called for properties which the templates do not set.
 _OTHER_SERVICES = {
     "ec2": "functions in a VPC",
@@ -121,7 +121,8 @@ _DEPLOYING = [
 ]
 
 
-def _schema(kind):
+def schema_of(kind):
+    """What the registry says of a type of resource."""
     names = json.loads((_SCHEMAS / "providers/us-east-1.json").read_text("utf-8"))
     return json.loads((_SCHEMAS / f"resources/{names[kind]}.json").read_text("utf-8"))
 
@@ -136,7 +137,7 @@ def actions():
     """Every action that a deployment, an update or a deletion may take."""
     named = set(_DEPLOYING)
     for kind in resource_types():
-        for operation, handler in _schema(kind).get("handlers", {}).items():
+        for operation, handler in schema_of(kind).get("handlers", {}).items():
             named |= set(handler["permissions"]) if operation != "list" else set()
     return sorted(filter(_is_needed, named))
 

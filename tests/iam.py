@@ -120,9 +120,10 @@ def _closed_until_opened(request: Request) -> bool:
     return (service, kind.partition("/")[0]) in {("kms", "key"), ("sts", "role")}
 
 
-def _require(truth: object, message: str) -> None:
+def _require(truth: object, message: str, about: object = "") -> None:
+    # The text of a whole statement is made for an error alone: there are many statements.
     if not truth:
-        raise PolicyError(message)
+        raise PolicyError(f"{message}: {about!r}" if about else message)
 
 
 # ---- Statements ----------------------------------------------------------------------------
@@ -135,10 +136,9 @@ def _effects(request: Request, policies: Policies, *, on_resource: bool) -> set[
     """What those statements say that apply; none is left unread, whether it applies or not."""
     effects = []
     for policy in policies:
-        _require(isinstance(policy, dict), f"not a policy: {policy!r}")
-        _require(policy.get("Version") == "2012-10-17", f"not of Version 2012-10-17: {policy}")
-        _require(policy.keys() <= {"Version", "Id", "Statement"}, f"unknown element: {policy}")
-        _require("${" not in str(policy), f"policy variables are not evaluated: {policy}")
+        _require(isinstance(policy, dict), "not a policy", policy)
+        _require(policy.get("Version") == "2012-10-17", "not of Version 2012-10-17", policy)
+        _require(policy.keys() <= {"Version", "Id", "Statement"}, "unknown element", policy)
         statements = _listed(policy.get("Statement", []), "Statement")
         effects += [
             _effect(request, statement, on_resource=on_resource) for statement in statements
@@ -147,13 +147,13 @@ def _effects(request: Request, policies: Policies, *, on_resource: bool) -> set[
 
 
 def _effect(request: Request, statement: Any, *, on_resource: bool) -> _Effect | None:
-    _require(isinstance(statement, dict), f"not a statement: {statement!r}")
+    _require(isinstance(statement, dict), "not a statement", statement)
     present = statement.keys() - {"Sid", "Condition"}
     needed = [{"Effect"}, {"Action", "NotAction"}, {"Resource", "NotResource"}]
     needed += [{"Principal", "NotPrincipal"}] if on_resource else []
     one_of_each = len(present) == len(needed) and all(present & names for names in needed)
-    _require(one_of_each, f"missing, unknown or contradictory elements: {statement}")
-    _require(statement["Effect"] in ("Allow", "Deny"), f"unknown Effect: {statement}")
+    _require(one_of_each, "missing, unknown or contradictory elements", statement)
+    _require(statement["Effect"] in ("Allow", "Deny"), "unknown Effect", statement)
     granted = _granted(request, statement) if on_resource else "Allow"
     met = [_met(statement, "Action", _action_like, request.action)]
     met += [_met(statement, "Resource", _resource_like, request.resource)]
@@ -170,7 +170,7 @@ def _granted(request: Request, statement: Mapping[str, Any]) -> Literal["Allow",
     known = [bool(names & identity) for identity in request.identities]
     if excepts:
         good = statement["Effect"] == "Deny" and "*" not in names
-        _require(good, f"NotPrincipal is to deny, and not to deny nobody: {statement}")
+        _require(good, "NotPrincipal is to deny, and not to deny nobody", statement)
         # AWS checks the account, the role and the session in turn: each must be excepted.
         return None if all(known) else "Allow"
     if "*" in names or any(known[1:]):
@@ -181,7 +181,7 @@ def _granted(request: Request, statement: Mapping[str, Any]) -> Literal["Allow",
 def _principals(value: Any) -> set[str]:
     kinds = {"AWS": "*"} if value == "*" else value
     known = isinstance(kinds, dict) and kinds and kinds.keys() <= {"AWS", "Service"}
-    _require(known, f"unknown principal: {value!r}")
+    _require(known, "unknown principal", value)
     return {text for kind, names in kinds.items() for text in _strings(kind, names)}
 
 
@@ -194,12 +194,12 @@ def _met(
 
 
 def _strings(kind: str, values: Any) -> list[str]:
-    for member in _listed(values, kind):
-        _require(
-            isinstance(member, str) and _FORMS[kind].fullmatch(member),
-            f"{kind} cannot be {member!r}",
-        )
-    return _listed(values, kind)
+    members = _listed(values, kind)
+    for member in members:
+        if not (isinstance(member, str) and _FORMS[kind].fullmatch(member)):
+            raise PolicyError(f"{kind} cannot be {member!r}")
+        _require("${" not in member, "policy variables are not evaluated", member)
+    return members
 
 
 def _listed(value: Any, what: str) -> list[Any]:
@@ -242,13 +242,13 @@ def _arn_like(wanted: list[str], parts: list[str]) -> bool:
 
 
 def _text(value: Any) -> str:
-    _require(isinstance(value, str), f"not a string: {value!r}")
+    _require(isinstance(value, str), "not a string", value)
     return str(value)
 
 
 def _arn(value: Any) -> list[str]:
     parts = _text(value).split(":", 5)
-    _require(len(parts) == 6 and parts[0] == "arn", f"not an ARN: {value!r}")
+    _require(len(parts) == 6 and parts[0] == "arn", "not an ARN", value)
     return parts
 
 
@@ -258,13 +258,13 @@ def _caseless(value: Any) -> str:
 
 def _boolean(value: Any) -> str:
     text = str(value).lower() if isinstance(value, bool) else value
-    _require(text in ("true", "false"), f"neither true nor false: {value!r}")
+    _require(text in ("true", "false"), "neither true nor false", value)
     return str(text)
 
 
 def _number(value: Any) -> Decimal:
     text = str(value)
-    _require(re.fullmatch(r"-?\d+(\.\d+)?", text), f"not a number: {value!r}")
+    _require(re.fullmatch(r"-?\d+(\.\d+)?", text), "not a number", value)
     return Decimal(text)
 
 
@@ -294,10 +294,10 @@ _NAME = re.compile(rf"(?:(ForAllValues|ForAnyValue):)?({'|'.join(_OPERATORS)})(I
 
 def _conditions(block: Any, keys: Context) -> list[bool]:
     """Which conditions hold."""
-    _require(isinstance(block, dict) and block, f"not a condition: {block!r}")
+    _require(isinstance(block, dict) and block, "not a condition", block)
     held = []
     for name, wanted in block.items():
-        _require(isinstance(wanted, dict) and wanted, f"not a condition: {block!r}")
+        _require(isinstance(wanted, dict) and wanted, "not a condition", block)
         held += [_holds(name, key, _listed(some, key), keys) for key, some in wanted.items()]
     return held
 
@@ -305,13 +305,14 @@ def _conditions(block: Any, keys: Context) -> list[bool]:
 def _holds(name: str, key: str, wanted: list[Any], keys: Context) -> bool:
     """Whether one operator on one key holds."""
     context = keys.get(key.lower(), [])
-    _require(":" in key, f"not a condition key: {key!r}")
+    _require(":" in key, "not a condition key", key)
+    _require("${" not in f"{key} {wanted}", "policy variables are not evaluated", wanted)
     _require(context != [] or key.lower() not in _ALWAYS_PRESENT, f"the request must say its {key}")
     if name == "Null":
         context, name = str(context == []).lower(), "Bool"
     match = _NAME.fullmatch(name)
     if match is None:
-        raise PolicyError(f"unknown condition operator: {name!r}")
+        raise PolicyError("unknown condition operator", name)
     of_set, operator_name, if_exists = match.groups()
     read, like, negated = _OPERATORS[operator_name]
     values = [read(value) for value in wanted]

@@ -5,10 +5,10 @@ import re
 from pathlib import Path
 
 import pytest
-from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
+from tests.deployer_policy import schema_of
 from tests.mapping_contract import MAPPING, Account, ConflictError, commands_in
-from tests.templates import REGION, load
+from tests.templates import load
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [*sorted(ROOT.glob("docs/**/*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
@@ -113,8 +113,7 @@ def test_no_text_of_the_program_makes_a_mapping(path):
 
 def test_no_parameter_but_the_stream_replaces_a_mapping():
     """What makes it another mapping is fixed, or names the stream: that one's is another one."""
-    schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema(REGION, MAPPING).schema
-    fixed = {path.rpartition("/")[2] for path in schema["createOnlyProperties"]}
+    fixed = {path.rpartition("/")[2] for path in schema_of(MAPPING)["createOnlyProperties"]}
     assert {"EventSourceArn", "StartingPosition"} <= fixed
 
     for writer in ("HistoryWriterMapping", "ReplicaWriterMapping"):

@@ -34,6 +34,11 @@ def outcomes(run):
     return {tried.belief.id: tried.result.outcome for tried in run.tried}
 
 
+def all_but(name):
+    """What is left out where one is tried."""
+    return [belief.id for belief in BELIEFS if belief.id != name]
+
+
 def evidence_of(run, name):
     """By what it is known."""
     (evidence,) = [tried.result.evidence for tried in run.tried if tried.belief.id == name]
@@ -280,7 +285,19 @@ def test_each_belief_that_can_be_tried_can_be_refuted():
 
 @pytest.mark.parametrize("name", TRIABLE)
 def test_belief_is_refuted_where_it_is_otherwise(account, name):
-    """It, and no other that can still be tried; the run goes on to its end and takes all away."""
+    """Also where it is the only one that is tried."""
+    OTHERWISE[name](account)
+
+    run = accept(account.trial, all_but(name))
+
+    assert outcomes(run)[name] is REFUTED
+    assert (account.items, account.made) == ({}, set())
+
+
+@pytest.mark.bank
+@pytest.mark.parametrize("name", TRIABLE)
+def test_nothing_else_is_refuted_with_it(account, name):
+    """No other that can still be tried; the run goes on to its end and takes all away."""
     OTHERWISE[name](account)
 
     run = accept(account.trial)
@@ -304,7 +321,7 @@ def test_there_is_more_than_one_way_to_be_otherwise(account, name, otherwise):
     """A lock that does not hold, an alarm that tells nobody, another right of the role."""
     otherwise(account)
 
-    assert outcomes(accept(account.trial))[name] is REFUTED
+    assert outcomes(accept(account.trial, all_but(name)))[name] is REFUTED
 
 
 # ---- Not tried -------------------------------------------------------------------------------
@@ -353,7 +370,7 @@ def test_belief_of_which_nothing_is_known_is_not_tried(account, name, otherwise,
     """What these credentials may not do, and what another failure hides, refutes nothing."""
     otherwise(account)
 
-    run = accept(account.trial)
+    run = accept(account.trial, all_but(name))
 
     assert outcomes(run)[name] is NOT_TRIED
     assert reason in evidence_of(run, name)
