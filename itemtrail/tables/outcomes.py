@@ -25,6 +25,11 @@ _MOST_LINES = 12
 _EXAMPLES = 3
 # What came to anything else has to be looked at, item by item.
 _GOOD = frozenset({"planned", "to delete", "written", "deleted", "unneeded"})
+_OF_A_REPLICA = {
+    PlanAction.UPDATE: "made as it is in the source",
+    PlanAction.PUT: "written as it is in the source",
+    PlanAction.DELETE: "deleted from the replica: the source does not have it",
+}
 # What is deleted is called so.
 _OF_DELETES = {"planned": "to delete", "written": "deleted"}
 _LOOKS = {
@@ -91,11 +96,15 @@ def outcome_row(  # noqa: PLR0913 - all that is told of an item
     return OutcomeRow(keys, outcome, what, wire_json(alike))
 
 
-def planned_row(item: PlanItem, *, reason: str = "") -> OutcomeRow:
-    """What is to be done to an item of a plan."""
-    is_delete = item.action is PlanAction.DELETE
+def planned_row(item: PlanItem) -> OutcomeRow:
+    """What is to be done to an item of a plan; one without values is of a replica."""
     return outcome_row(
-        item.keys, "planned", item.edits, is_delete=is_delete, reason=reason, notes=item.notes
+        item.keys,
+        "planned",
+        item.edits,
+        is_delete=item.action is PlanAction.DELETE,
+        reason="" if item.edits else _OF_A_REPLICA[item.action],
+        notes=item.notes,
     )
 
 

@@ -7,16 +7,14 @@ from rich.text import Text
 
 from itemtrail.tables import cells
 from itemtrail.tables.outcomes import outcome_blocks, planned_row
-from operations.execution.plan_file import Plan, PlanAction, PlanHeader, PlanItem
+from operations.execution.plan_file import Plan, PlanHeader
 from stream_core.attribute_values import wire_json
-
-_FROM_SOURCE = "as it is in the source when this is carried out"
 
 
 def plan_blocks(plan: Plan, *, is_each: bool = False) -> Iterator[RenderableType]:
     """What is done to items, and on what that rests."""
     header = plan.header
-    rows = (planned_row(item, reason=_values(item)) for item in plan.items)
+    rows = map(planned_row, plan.items)
     yield from outcome_blocks(
         f"Plan: {header.command} of {header.table.arn}", rows, is_each=is_each
     )
@@ -32,11 +30,6 @@ def made_lines(header: PlanHeader) -> Iterator[RenderableType]:
     if header.watermark is not None:
         yield Text(f"the history was complete until {cells.zoned(header.watermark)}", style="dim")
     yield ""
-
-
-def _values(item: PlanItem) -> str:
-    """Where the values are from, of an item that a plan has none of."""
-    return "" if item.edits or item.action is PlanAction.DELETE else _FROM_SOURCE
 
 
 def _text(value: object) -> str:

@@ -18,7 +18,6 @@ from itemtrail.tables.layout import (
     titled,
 )
 from itemtrail.tables.outcomes import outcome_listing, planned_row
-from operations.execution.plan_file import PlanAction
 from operations.replica.discrepancies import Discrepancy, DiscrepancyKind
 from operations.replica.reasons import Reason
 from operations.replica.repair import Repaired
@@ -36,11 +35,6 @@ _DISCREPANCY_COLUMNS = (
     folded("key", 2),
     folded("source → replica", 4),
 )
-_ACTIONS = {
-    PlanAction.UPDATE: "made as it is in the source",
-    PlanAction.PUT: "written as it is in the source",
-    PlanAction.DELETE: "deleted from the replica: the source does not have it",
-}
 _UNHEALED_COLUMNS = (folded("key", 2), folded("not as in the source", 5))
 
 
@@ -78,7 +72,7 @@ def repair_blocks(
         lines.append(CountLine(repaired.deleted, "of these deleted from the replica", "magenta"))
     yield titled(title, count_table(lines), "")
     if repaired.plan and not repaired.applied:
-        rows = (planned_row(item, reason=_ACTIONS[item.action]) for item in repaired.plan)
+        rows = (planned_row(item) for item in repaired.plan)
         yield from outcome_listing(rows, is_each=is_each)
     unhealed = list(unhealed_records(repaired))
     if unhealed:

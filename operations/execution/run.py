@@ -130,7 +130,7 @@ class PlanRun:
             return f"this goes on with it: {self.choice.go_on}"
         return (
             "the same command plans the rest anew, which is another run: "
-            f"undo --run {self.run} takes back this one alone"
+            f"itemtrail undo --run {self.run} takes back this one alone"
         )
 
     def results(self) -> Generator[ItemRun, None, None]:

@@ -691,7 +691,7 @@ def test_a_run_whose_plan_is_kept_nowhere_does_not_promise_to_go_on(world):
     said = run.how_to_go_on()
 
     assert "of 3 items written" in run.how_it_stands()
-    assert f"another run: undo --run {run.run} takes back this one alone" in said
+    assert f"another run: itemtrail undo --run {run.run} takes back this one alone" in said
     assert "goes on" not in said
 
 
