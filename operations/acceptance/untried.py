@@ -60,6 +60,12 @@ BELIEFS = (
         untried="it takes measurements of functions of several sizes",
     ),
     Belief(
+        "athena-reads-the-dataset",
+        "Athena takes the definition and the statements that itemtrail query prints for it.",
+        "docs/warehouse.md",
+        untried="it takes a dataset in S3, and Athena",
+    ),
+    Belief(
         "mapping-metrics-are-charged",
         "CloudWatch charges the mappings' metrics as any others.",
         _PAGE,
