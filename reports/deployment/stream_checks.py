@@ -54,7 +54,7 @@ def _view(reader: StackReader) -> Judgement:
     table = reader.table(TableRole.SOURCE)
     view = table.view_type
     enable = _update_stream(reader, f"StreamEnabled=true,StreamViewType={VIEW_TYPE}")
-    redeploy = f"then deploy with the new stream: {_deploy(reader, 'ARN')}"
+    redeploy = f"then deploy with the new stream: {_deploy(reader, 'SourceStreamArn=ARN')}"
     if not table.has_stream:
         return failed(
             "the stream is off: no change is followed", f"Enable it: {enable}; {redeploy}"
@@ -90,7 +90,7 @@ def _latest(reader: StackReader, followed: str) -> Judgement:
     return failed(
         f"follows {followed}, but the table's stream was made anew and is {latest}: "
         "what changes now is not followed",
-        f"Deploy with the new stream: {_deploy(reader, latest)}",
+        f"Deploy with the new stream: {_deploy(reader, f'SourceStreamArn={latest}')}",
     )
 
 
@@ -143,7 +143,7 @@ def _state(reader: StackReader, consumer: Consumer) -> Judgement:
     if reader.stack.parameters.get("FollowStream") == "false":
         return failed(
             "the stack has no mappings (FollowStream=false): nothing is processed",
-            f"Have them made: {_follow(reader, 'true')}; {_bring_back(reader)}",
+            f"Have them made: {_deploy(reader, 'FollowStream=true')}; {_bring_back(reader)}",
         )
     try:
         mapping = reader.mapping(consumer)
@@ -283,17 +283,10 @@ def _missed(reader: StackReader, consumer: Consumer) -> str:
 
 def _have_made_anew(reader: StackReader) -> str:
     """What takes the mappings away, and then makes them: never two of them at a time."""
+    off, on = (_deploy(reader, f"FollowStream={value}") for value in ("false", "true"))
     return (
-        f"have the mappings taken away ({_follow(reader, 'false')}), then made anew, to begin with "
-        f"the oldest record that the stream has ({_follow(reader, 'true')}), within 24 hours; "
-        f"{_bring_back(reader)}"
-    )
-
-
-def _follow(reader: StackReader, value: str) -> str:
-    return (
-        f"sam deploy {_region(reader)} --stack-name {reader.stack.name} "
-        f"--save-params --parameter-overrides FollowStream={value}"
+        f"have the mappings taken away ({off}), then made anew, to begin with the oldest record "
+        f"that the stream has ({on}), within 24 hours; {_bring_back(reader)}"
     )
 
 
@@ -323,8 +316,8 @@ def _update_stream(reader: StackReader, specification: str) -> str:
     )
 
 
-def _deploy(reader: StackReader, stream_arn: str) -> str:
+def _deploy(reader: StackReader, changed: str) -> str:
     return (
         f"sam deploy {_region(reader)} --stack-name {reader.stack.name} "
-        f"--save-params --parameter-overrides SourceStreamArn={stream_arn}"
+        f"--save-params --parameter-overrides {changed}"
     )
