@@ -10,6 +10,7 @@ import boto3
 from history_writer.overflow_bucket import OverflowBucket
 from history_writer.writer import HistoryWriter
 from operations.errors import RefusedError
+from operations.execution.operator_name import caller_name
 from replica_writer.assumed_role import session_as
 from replica_writer.look_queue import LookQueue
 from replica_writer.settle import Settler
@@ -58,6 +59,11 @@ class DeployedTables:
     declared: Watermark | None = None
     basis: Basis | None = None
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(CONCURRENCY))
+
+    @cached_property
+    def caller(self) -> str:
+        """Who is at work, as AWS knows it."""
+        return caller_name(self.session, self.endpoint_url)
 
     @cached_property
     def reader(self) -> RowReader:

@@ -8,9 +8,11 @@ ItemtrailError
     ├── TableNotFoundError  there is no such table or stack
     ├── ExportError         an export is damaged, or not of the kind needed (access)
     └── UncertainError      a certain answer was asked for, and there is none
+
+Of the errors of `stream_core`, IntegrityError has another kind here: ForeignRowError.
 """
 
-from stream_core.errors import ItemtrailError
+from stream_core.errors import IntegrityError, ItemtrailError
 
 _LONGEST_SHOWN = 100
 
@@ -37,6 +39,10 @@ class TableNotFoundError(ReportError):
 
 class UncertainError(ReportError):
     """A certain answer was asked for, and the history gives only a weaker one."""
+
+
+class ForeignRowError(IntegrityError):
+    """A row of a history is of another table, and may be just what was written there."""
 
 
 def shown(value: object) -> str:

@@ -53,7 +53,7 @@ def outcomes_of(result):
 
 def _carried_out(deployment, command, items, pace, stamps=None):
     table = describe(deployment.dynamodb, deployment.source_table)
-    header = plan_maker().header(deployment, command, {}, table, Pace())
+    header = plan_maker(deployment).header(deployment, command, {}, table, Pace())
     header = replace(header, stamps=stamps or {})
     choice = PlanChoice(True, Approval(), "table", None)
     return carried_out(deployment, Plan(header, items), choice, pace=pace)

@@ -228,7 +228,9 @@ class _BackfillOrder:
         if Consumer.REPLICA_WRITER in self.consumers:
             replica = self._replica()
             arguments["replica"] = {"arn": replica.arn, "id": replica.table_id}
-        header = plan_maker().header(self.deployment, "backfill", arguments, self._source(), Pace())
+        header = plan_maker(self.deployment).header(
+            self.deployment, "backfill", arguments, self._source(), Pace()
+        )
         totals = {
             Consumer.HISTORY_WRITER: ("baselines in the history", counted.counts.baselines),
             Consumer.REPLICA_WRITER: ("items settled in the replica", counted.counts.settled),

@@ -22,7 +22,6 @@ from itemtrail.tables.layout import summary_line
 from operations.deployed_tables import DeployedTables
 from operations.errors import OperationError, RefusedError
 from operations.execution.item_run import ItemRun
-from operations.execution.operator_name import operator_name
 from operations.execution.pace import Pace
 from operations.execution.plan_file import Plan, read_plan, write_plan
 from operations.execution.plan_header import PlanMaker, require_fit, unplanned_lines
@@ -31,9 +30,9 @@ from reports.access.table_description import describe
 from reports.deployment.stack import Stack
 
 
-def plan_maker() -> PlanMaker:
-    """Who is at this machine, and what program this is."""
-    return PlanMaker(operator_name(), f"itemtrail {version('itemtrail')}")
+def plan_maker(deployment: DeployedTables) -> PlanMaker:
+    """Who is at work, and what program this is."""
+    return PlanMaker(deployment.caller, f"itemtrail {version('itemtrail')}")
 
 
 def command_of_plan(plan: Plan, path: Path, *, is_approved: bool = False) -> str:
@@ -167,7 +166,8 @@ def carried_out(
         return
     path = choice.plan_file or choice.plan_out
     go_on = None if path is None else command_of_plan(plan, path)
-    run = PlanRun(deployment, plan, pace, plan_maker(), RunChoice(None, go_on, choice.joins, tell))
+    run_choice = RunChoice(None, go_on, choice.joins, tell)
+    run = PlanRun(deployment, plan, pace, plan_maker(deployment), run_choice)
     tell(f"run {run.run}")
     try:
         with closing(run.results()) as results:

@@ -257,7 +257,9 @@ class _RepairOrder:
 
     def _plan(self, planned: Repaired) -> Plan:
         arguments, table = resolved_arguments(), _replica(self.deployment)
-        header = plan_maker().header(self.deployment, "repair", arguments, table, Pace())
+        header = plan_maker(self.deployment).header(
+            self.deployment, "repair", arguments, table, Pace()
+        )
         return Plan(header, planned.plan)
 
     def _approve(self, planned: Repaired) -> None:

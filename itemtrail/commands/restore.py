@@ -261,7 +261,9 @@ class _RestoreOrder:
     def _plan(self, plans: list[ItemPlan]) -> Plan:
         arguments = resolved_arguments() | {"at": time_text(self.at)}
         table = describe(self.deployment.dynamodb, self.deployment.source_table)
-        header = plan_maker().header(self.deployment, "restore", arguments, table, Pace())
+        header = plan_maker(self.deployment).header(
+            self.deployment, "restore", arguments, table, Pace()
+        )
         return Plan(replace(header, counts=unplanned_restore(plans)), restored_items(plans))
 
     def _title(self, count: int) -> str:

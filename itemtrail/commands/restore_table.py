@@ -191,7 +191,9 @@ class _Run:
         plan = self.plan
         arguments = order_arguments(self._order, plan.keys, plan.settings, planned.left_out)
         table = read_table(self.deployment)
-        header = plan_maker().header(self.deployment, "restore", arguments, table, Pace())
+        header = plan_maker(self.deployment).header(
+            self.deployment, "restore", arguments, table, Pace()
+        )
         problems = (
             *(("unknown", UNKNOWN_KEY) for _ in planned.unknown),
             *(("unwritten", item.reason) for item in planned.unwritten),

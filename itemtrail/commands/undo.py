@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import click
 from rich.console import RenderableType
@@ -22,7 +22,7 @@ from itemtrail.commands.kept_plan import (
 )
 from itemtrail.exit_status import CLEAN, FINDINGS
 from itemtrail.options.keys import GivenKeys, KeyedCommand, keys_options
-from itemtrail.options.kinds import PathType
+from itemtrail.options.kinds import PathType, asked_at
 from itemtrail.options.operation_target import OperationTarget, source_target_options
 from itemtrail.options.plan import PlanChoice, atomic_option, plan_options, resolved_arguments
 from itemtrail.options.selection import selection_options
@@ -141,6 +141,7 @@ def undo(  # noqa: PLR0913 - an option each
         changes = _changes_of_run(deployment, str(run), plan.rate)
         period, selected = Period(changes.since, changes.until), changes.selected
     else:
+        period = _over(period)
         selected = _selected(deployment, period, where, keys.read(schema), plan.rate, wait=wait)
     order = _UndoOrder(deployment, period, plan, Terms(counters, stamps), run)
     planned = order.planned(selected)
@@ -159,6 +160,17 @@ def _kept_undo(plan: Plan, choice: PlanChoice, target: OperationTarget) -> int:
     period = Period(*(datetime.fromisoformat(plan.header.arguments[name]) for name in _RANGE))
     status = _UndoOrder(deployment, period, choice, Terms()).carry_out(plan, Undone(True, (), ()))
     return max(status, report_unplanned(plan))
+
+
+def _over(period: Period) -> Period:
+    """A range without the second that is not over yet: changes stamped with it may still come."""
+    last = asked_at().replace(microsecond=0) - timedelta(microseconds=1)
+    if period.since > last:
+        raise click.UsageError(
+            "--since is in the second of now, which is not over: give an earlier time",
+            click.get_current_context(),
+        )
+    return period._replace(until=min(period.until, last))
 
 
 def _require_choice(chosen: bool, everything: bool) -> None:  # noqa: FBT001 - the two words
@@ -253,7 +265,9 @@ class _UndoOrder:
         times = dict(zip(_RANGE, map(time_text, self.period), strict=True))
         arguments = resolved_arguments() | times
         table = describe(self.deployment.dynamodb, self.deployment.source_table)
-        header = plan_maker().header(self.deployment, "undo", arguments, table, Pace())
+        header = plan_maker(self.deployment).header(
+            self.deployment, "undo", arguments, table, Pace()
+        )
         header = replace(header, counts=unplanned_undo(planned), stamps=self.terms.stamps)
         return Plan(header, undone_items(planned.items))
 

@@ -166,7 +166,8 @@ def _is_made_anew(deployment: DeployedTables, source: TableDescription, pace: Pa
     known -= {""}
     if known and source.table_id:
         return source.table_id not in known
-    stamps = [row[SORT_KEY]["S"] for row in _some_rows(deployment, pace)]
+    rows = _some_rows(deployment, pace)
+    stamps = [row[SORT_KEY]["S"] for row in rows if row[ID] != {"S": CONTROL_ID}]
     return bool(stamps) and all(_is_before(stamp, source.created_at) for stamp in stamps)
 
 
@@ -180,7 +181,10 @@ def _is_before(sort_key: str, created_at: datetime) -> bool:
 
 
 def _some_rows(deployment: DeployedTables, pace: Pace) -> list[Item]:
-    """Place and origin of the rows that a scan of the history, if there is one, meets first."""
+    """Place and origin of the rows that a scan of the history, if there is one, meets first.
+
+    They may all be control rows, after a large run: these name the table too.
+    """
     history = deployment.history_table
     if history is None:
         return []
@@ -192,4 +196,4 @@ def _some_rows(deployment: DeployedTables, pace: Pace) -> list[Item]:
     }
     scan = partial(deployment.dynamodb.scan, TableName=history, Limit=_SOME_ROWS, **request)
     page = answer_to(scan, pace.patience(), history)
-    return [row for row in page["Items"] if row[ID] != {"S": CONTROL_ID} and _ARN in row]
+    return [row for row in page["Items"] if _ARN in row]

@@ -21,7 +21,7 @@ class PlanMaker:
     """Who makes plans, and with what.
 
     Attributes:
-        who: the person's name, as the machine knows it.
+        who: who is at work, as AWS or the machine knows it.
         tool: name and version of the program.
     """
 

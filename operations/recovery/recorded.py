@@ -7,7 +7,9 @@ from typing import TypeVar
 from operations.errors import OperationError, RefusedError
 from operations.execution.pace import Pace
 from reports.access.row_reader import RowReader
-from reports.states.watermark import Basis, NoWatermark, Watermark
+from reports.errors import ForeignRowError
+from reports.states.watermark import PROVE, Basis, NoWatermark, Watermark
+from stream_core.errors import IntegrityError
 from stream_core.history_row import time_text
 
 T = TypeVar("T")
@@ -24,6 +26,17 @@ BEHIND = (
     "the item is not what its last row left it: the change that made it so is still on its way, or "
     "is missing; try again later, and see what verify says of it"
 )
+_AT_ONCE = (
+    f"At once: {PROVE} with --stack reads the stream and proves what is recorded, and the same "
+    "command goes by that; where you know it, --recorded-until says it"
+)
+
+
+def unread_reason(error: IntegrityError) -> str:
+    """Why nothing is written to an item, of whose history a row cannot be relied on."""
+    if isinstance(error, ForeignRowError):
+        return f"its history has a row of another table: {error}"
+    return f"its history is not intact: {error}"
 
 
 class BehindError(OperationError):
@@ -43,7 +56,7 @@ def await_recorded(reader: RowReader, until: datetime, *, wait: bool, pace: Pace
         RefusedError: it is not known to be so.
     """
     began = pace.machine.clock()
-    while not reader.watermark.covers(until):
+    while not reader.watermark_at(until).covers(until):
         watermark = reader.watermark
         if not wait or isinstance(watermark, NoWatermark) or watermark.basis is Basis.DECLARED:
             raise RefusedError(_refusal(watermark, until, pace.machine.now()))
@@ -59,12 +72,14 @@ def _refusal(watermark: Watermark | NoWatermark, until: datetime, now: datetime)
         f"what was done until {time_text(until)} may not all be in the history yet: "
         f"{watermark.doubt(now)}"
     )
-    if isinstance(watermark, NoWatermark) or watermark.basis is Basis.COMPARED:
+    if isinstance(watermark, NoWatermark):
+        return f"{refusal}. {_AT_ONCE}"
+    if watermark.basis is Basis.COMPARED:
         # It says itself what to do.
         return refusal
     if watermark.basis is Basis.DECLARED:
         return f"{refusal}: give --recorded-until a later second than --until, if that is so"
-    return f"{refusal}: --wait waits for it, and --recorded-until says it where you know it"
+    return f"{refusal}: --wait waits for it. {_AT_ONCE}"
 
 
 class Lag:

@@ -19,6 +19,7 @@ from operations.execution.pace import Pace
 from operations.recovery.conditions import edits_at, guard_notes
 from operations.recovery.conflicts import Conflict, as_value
 from operations.recovery.expiry import TimeToLive
+from operations.recovery.recorded import unread_reason
 from operations.recovery.stamps import StampError, Stamps, stamped
 from reports.access.parallel import in_order
 from reports.access.row_reader import RowReader
@@ -167,7 +168,7 @@ class _Planner:
             evidence = self.reader.evidence(keys, self.at, self.now)
         except IntegrityError as error:
             then = ItemState(keys, self.at, None, Certainty.UNKNOWN, str(error))
-            return ItemPlan(keys, then, current, (), f"its history is not intact: {error}")
+            return ItemPlan(keys, then, current, (), unread_reason(error))
         then = judge(evidence)
         if live is None and evidence.before is None and evidence.after is None:
             return ItemPlan(keys, then, current, (), UNKNOWN_KEY)

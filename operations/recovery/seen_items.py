@@ -91,16 +91,23 @@ class SeenItems:
         return hours * MOST_SHARDS < len(items)
 
     def _places(self, items: Sequence[BadItem]) -> Mapping[str, list[str]] | None:
-        """The sort keys of the items' rows, by id; None: there is too much else to look through."""
+        """The sort keys of the items' rows, by id.
+
+        None, where there is too much else to look through, or the index may not be read: then each
+        item is asked, which does without it.
+        """
         since, now = min(item.since for item in items), self.pace.machine.now()
         places: dict[str, list[str]] = {item_id(item.keys): [] for item in items}
         entries = self.reader.by_time.entries(since, max(since, now) + _LAG, self.pace.progress)
-        with closing(entries):
-            for number, entry in enumerate(entries):
-                if number >= _MOST_ENTRIES_AN_ITEM * len(items):
-                    return None
-                if entry.identifier in places:
-                    places[entry.identifier].append(entry.sort_key)
+        try:
+            with closing(entries):
+                for number, entry in enumerate(entries):
+                    if number >= _MOST_ENTRIES_AN_ITEM * len(items):
+                        return None
+                    if entry.identifier in places:
+                        places[entry.identifier].append(entry.sort_key)
+        except (ClientError, BotoCoreError):
+            return None
         return places
 
     def _read(

@@ -23,7 +23,7 @@ from operations.recovery.compensation import Compensation, Terms, compensate
 from operations.recovery.conditions import guard_notes
 from operations.recovery.conflicts import Conflict
 from operations.recovery.expiry import TimeToLive
-from operations.recovery.recorded import BehindError, Lag
+from operations.recovery.recorded import BehindError, Lag, unread_reason
 from operations.recovery.restore_items import UNKNOWN_KEY
 from operations.recovery.seen_items import SeenItem, SeenItems, is_settled
 from operations.recovery.stamps import StampError
@@ -165,7 +165,7 @@ class _Planner:
         except (BehindError, StampError) as error:
             outcome, reason = WriteOutcome.REFUSED, str(error)
         except IntegrityError as error:
-            outcome, reason = WriteOutcome.REFUSED, f"its history is not intact: {error}"
+            outcome, reason = WriteOutcome.REFUSED, unread_reason(error)
         except (ClientError, BotoCoreError) as error:
             outcome, reason = WriteOutcome.UNSENT, f"the table answers {error_code(error)}"
         return ItemUndone(bad.keys, bad.changes, (), (), outcome, reason)

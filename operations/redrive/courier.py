@@ -6,7 +6,6 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from operations.deployed_tables import DeployedTables
-from operations.execution.operator_name import operator_name
 from operations.execution.pace import USUAL_PATIENCE_S, Pace
 from operations.execution.settlement import by_id, settle_all
 from operations.execution.standstill import Standstill
@@ -42,7 +41,7 @@ class Courier:
             announcement = Announcement(
                 deployment.dynamodb,
                 writer.history_table,
-                operator_name(),
+                deployment.caller,
                 pace,
             )
 

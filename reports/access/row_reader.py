@@ -16,7 +16,7 @@ from reports.access.neighbours import by_number
 from reports.access.overflow import REFUSED, overflow_body
 from reports.access.service_date import date_of
 from reports.access.table_description import TableDescription, describe, require_history
-from reports.errors import ReportError
+from reports.errors import ForeignRowError, ReportError
 from reports.inputs.keys import KeySchema
 from reports.states.evidence import Evidence
 from reports.states.lives import Lives, is_another_stream
@@ -388,7 +388,8 @@ class RowReader:
         is_foreign = self.provenance.other_table(row) is not None
         fault = RowFault(row.change.keys, row.sort_key, str(row.fault), is_foreign)
         if self._strict:
-            raise IntegrityError(f"{fault.fault}: {fault.advice} says more")
+            kind = ForeignRowError if is_foreign else IntegrityError
+            raise kind(f"{fault.fault}: {fault.advice} says more")
         self.faults[row.id, row.sort_key] = fault
         return row
 

@@ -17,6 +17,7 @@ QUIET = timedelta(minutes=30)
 _SETTLED = timedelta(minutes=5)
 _MARGIN = timedelta(seconds=60)
 _MINUTE = timedelta(minutes=1)
+_UNKNOWN = "nothing tells up to when the history is complete"
 FAILURES = (
     "Errors",
     "Throttles",
@@ -95,7 +96,7 @@ def watermark_of(deliveries: Deliveries) -> Watermark | NoWatermark:
     """Up to when every change is recorded, as far as that is known."""
     refusal = _refusal(deliveries)
     if refusal is not None:
-        return NoWatermark(f"{refusal}: nothing tells up to when the history is complete")
+        return NoWatermark(refusal)
     failing = _failing(deliveries)
     if failing is None and deliveries.measured is not None:
         behind = deliveries.measured.age + deliveries.timeout + _MARGIN
@@ -124,13 +125,16 @@ def watermark_of(deliveries: Deliveries) -> Watermark | NoWatermark:
 def _refusal(deliveries: Deliveries) -> str | None:
     """Why not even the age of records tells anything."""
     if deliveries.state != "Enabled":
-        return f"the history writer's mapping is {deliveries.state}"
+        return f"the history writer's mapping is {deliveries.state}: {_UNKNOWN}"
     if not deliveries.follows_latest:
-        return "the history writer does not follow the latest stream of the table"
-    if deliveries.modified_at >= deliveries.quiet_time.begin:
-        return f"the history writer's mapping was changed at {time_text(deliveries.modified_at)}"
+        return f"the history writer does not follow the latest stream of the table: {_UNKNOWN}"
+    changed_at, looked_at = deliveries.modified_at, deliveries.quiet_time.begin
+    if changed_at >= looked_at:
+        known_at = changed_at + (deliveries.now - looked_at) + _MINUTE
+        changed = f"the history writer's mapping was changed at {time_text(changed_at)}"
+        return f"{changed}: before {time_text(known_at)} {_UNKNOWN}"
     if None in deliveries.kept_aside:
-        return "a record is kept aside that does not say of when it is"
+        return f"a record is kept aside that does not say of when it is: {_UNKNOWN}"
     return None
 
 

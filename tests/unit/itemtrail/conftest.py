@@ -31,6 +31,7 @@ def run_on(monkeypatch, tmp_path):
         replica_table="Employee-replica",
         history_table="Employee-history",
         time_shards=4,
+        caller="ada",
         dynamodb=None,
         replica_client=None,
         reader=SimpleNamespace(key_schema=KeySchema({"Id": "S"})),

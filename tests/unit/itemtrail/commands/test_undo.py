@@ -2,11 +2,12 @@
 
 import getpass
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from operations.recovery.undo import Undone
+from reports.states.watermark import Basis, Watermark
 from tests.factories import number, text
 from tests.unit.itemtrail.library import AGO, ONE, RANGE, Library
 from tests.unit.itemtrail.outputs import lines_of, only_line
@@ -28,6 +29,28 @@ def test_undo_is_asked_for_by_what_the_options_say(run):
     where = named["where"]
     assert (where.event_names, where.attribute, where.old) == ({"MODIFY"}, ("Name",), "a")
     assert (where.actor, where.actor_attribute) == ("payroll", ("by",))
+
+
+@pytest.mark.parametrize("until", ["now", "today", "2999-01-01"])
+def test_a_range_ends_with_the_last_second_that_is_over(run, until):
+    """So a history that is declared complete until now has all of it."""
+    library, before = Library(), datetime.now(UTC)
+
+    run("undo", "1", "--since", "1h ago", "--until", until, library=library)
+
+    last = library.asked["select_bad"][1]["until"]
+    over = last + timedelta(microseconds=1)
+    assert before - timedelta(seconds=1) < over <= datetime.now(UTC)
+    assert over.microsecond == 0
+    assert Watermark(over + timedelta(milliseconds=1), Basis.DECLARED, "").covers(last)
+
+
+def test_a_range_of_the_second_that_is_now_is_none(run):
+    """One line says so."""
+    status, _, err = run("undo", "1", "--since", "now", "--until", "now")
+
+    assert status == 2
+    assert "--since is in the second of now, which is not over" in only_line(err)
 
 
 def test_undo_of_everything_in_a_range_has_to_be_asked_for(run):

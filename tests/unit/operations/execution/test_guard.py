@@ -9,7 +9,7 @@ from operations.errors import RefusedError
 from operations.execution.guard import DeleteBrake, require_followed
 from operations.execution.pace import Pace
 from reports.access.table_description import TableDescription
-from stream_core.control_row import TableLife
+from stream_core.control_row import RunRow, TableLife
 from stream_core.history_row import HistoryRow
 from tests.comparison import HISTORY, REPLICA, SOURCE, a_world
 from tests.factories import STREAM_ARN, TABLE_ARN, change, item
@@ -90,6 +90,16 @@ def test_a_history_of_another_table_is_refused(world, part, other):
         f"the history '{HISTORY}' is of {TABLE_ARN.replace(part, other)}, not of {TABLE_ARN}: name "
         "the table that it is of, or that table's own history"
     )
+
+
+def test_control_rows_name_the_table_too(world):
+    """After a large run a scan meets nothing else first."""
+    other = STREAM_ARN.replace("Employee", "Other")
+    run = RunRow("1", "undo", "{}", "", "ada", "itemtrail 1", other, "", world.machine.now())
+    world.client.put(HISTORY, run.to_item())
+
+    with pytest.raises(RefusedError, match=r"is of .*table/Other, not of"):
+        follow(world)
 
 
 def test_some_rows_of_another_table_do_not_make_a_history_its(world):

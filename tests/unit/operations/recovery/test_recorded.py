@@ -16,10 +16,12 @@ UNTIL = datetime(2026, 3, 3, 18, 46, tzinfo=UTC)
 LATE = Watermark(UNTIL - timedelta(minutes=1), Basis.MEASURED, "by the metrics")
 
 
-def reader_of(*watermarks):
+def reader_of(*watermarks, proven=None):
     """A reader that finds out one watermark after the other."""
     arriving = iter(watermarks)
-    return SimpleNamespace(watermark=next(arriving), find_watermark=lambda: next(arriving))
+    reader = SimpleNamespace(watermark=next(arriving), find_watermark=lambda: next(arriving))
+    reader.watermark_at = lambda _moment: proven or reader.watermark
+    return reader
 
 
 def test_a_range_that_is_recorded_is_not_waited_for():
@@ -36,7 +38,11 @@ def test_a_range_that_is_recorded_is_not_waited_for():
 @pytest.mark.parametrize(
     ("watermark", "wait", "advice"),
     [
-        (LATE, False, r"until 2026-03-03T18:45.* \(measured\): --wait waits for it, and"),
+        (
+            LATE,
+            False,
+            r"\(measured\): --wait waits for it. At once: .*--prove.*, --recorded-until says it$",
+        ),
         (
             Watermark(UNTIL, Basis.DECLARED, "declared"),
             True,
@@ -47,7 +53,11 @@ def test_a_range_that_is_recorded_is_not_waited_for():
             False,
             r"\(compared\); `itemtrail status --prove --keep` proves a later moment$",
         ),
-        (NoWatermark(), True, "give --stack or --recorded-until$"),
+        (
+            NoWatermark(),
+            True,
+            "give --stack or --recorded-until. At once: `itemtrail status --prove --keep` with",
+        ),
     ],
 )
 def test_a_range_that_may_not_be_recorded_is_refused(watermark, wait, advice):
@@ -59,6 +69,13 @@ def test_a_range_that_may_not_be_recorded_is_refused(watermark, wait, advice):
         await_recorded(reader_of(watermark), UNTIL, wait=wait, pace=pace)
 
     assert pauses == []
+
+
+def test_a_proof_that_was_kept_will_do():
+    """Where nothing else tells: that is the way out of the first minutes of a stack."""
+    proven = Watermark(UNTIL + timedelta(seconds=1), Basis.COMPARED, "kept")
+
+    await_recorded(reader_of(NoWatermark(), proven=proven), UNTIL, wait=False, pace=Pace())
 
 
 def test_it_waits_until_the_range_is_recorded():

@@ -1,5 +1,7 @@
 """Items come back as they were, and nobody's later write is lost by it (on moto)."""
 
+from dataclasses import replace
+
 import pytest
 
 from operations.execution.item_writer import WriteOutcome
@@ -251,6 +253,20 @@ def test_an_altered_history_restores_nothing(world):
     assert not result.is_clean
     assert "its history is not intact: digest mismatch" in result.items[0].reason
     assert world.item() == eve()
+
+
+def test_a_row_of_another_table_restores_nothing(world):
+    """It may be just what was written there: which table, is what has to be known."""
+    world.live(ada(), eve())
+    row = change(None, ada(), at=world.at(0).timestamp(), sequence=1)
+    arn = row.event_source_arn.replace("/stream/", "-2/stream/")
+    foreign = replace(row, event_source_arn=arn)
+    world.client.put_item(TableName=HISTORY, Item=HistoryRow.from_change(foreign).to_item(4))
+
+    (refused,) = world.plans()
+
+    of_another = f"its history has a row of another table: it is of {arn}, not of the followed"
+    assert refused.refusal.startswith(of_another)
 
 
 def test_a_change_after_the_plan_is_a_conflict(world):

@@ -11,7 +11,7 @@ from operations.recovery.bad_changes import select_bad
 from operations.recovery.undo import plan_undo
 from reports.access.machine import Machine
 from tests.factories import item, number
-from tests.fakes import THROTTLED
+from tests.fakes import DENIED, THROTTLED
 from tests.unit.memory_tables import HISTORY, SOURCE, Recorded, moment
 
 MANY = 1000
@@ -106,6 +106,24 @@ def test_a_busy_table_is_not_looked_through(monkeypatch):
     assert values_of(planned) == damaged.undone()
     assert damaged.client.calls["query"] >= 400
     assert damaged.client.calls["batch_get_item"] == 400 / 100
+
+
+def test_an_index_that_may_not_be_read_is_done_without(monkeypatch):
+    """Its items were named, so that nothing else needed it."""
+    damaged = Damaged(400)
+    selected = damaged.selected()
+    query = damaged.client.query
+
+    def refusing(**request):
+        if "IndexName" in request:
+            raise DENIED
+        return query(**request)
+
+    monkeypatch.setattr(damaged.client, "query", refusing)
+
+    planned = plan_undo(damaged.deployment, selected, pace=damaged.pace()).items
+
+    assert values_of(planned) == damaged.undone()
 
 
 def test_what_was_done_since_is_known():

@@ -26,6 +26,7 @@ from tests.factories import NOON, STREAM_ARN, api_record, item, number
 from tests.fakes import DENIED, THROTTLED, FakeDynamoDB, FakeS3, client_error
 from tests.left_behind import FakeStreams, Shard
 
+CALLER = "arn:aws:iam::123456789012:user/ann"
 HISTORY, REPLICA = Consumer.HISTORY_WRITER, Consumer.REPLICA_WRITER
 BEGUN = datetime.fromtimestamp(NOON + 3600, UTC)
 BUSY = client_error("LimitExceededException")
@@ -82,7 +83,7 @@ class World:
 
     def redrive(self, *consumers, apply=True, stack_stream=None, **options):
         deployment = DeployedTables("Employee", self, stream_arn=stack_stream)
-        deployment.dynamodb = self.controls
+        deployment.dynamodb, deployment.caller = self.controls, CALLER
         deployment.reader = SimpleNamespace(dynamodb=self.tables, history_table="history")
         overflow = OverflowBucket(FakeS3(), "overflow")
         deployment.history_writer = HistoryWriter(self.tables, overflow, "history", 4)

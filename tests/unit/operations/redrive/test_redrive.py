@@ -48,7 +48,7 @@ from tests.fakes import DENIED, THROTTLED, FakeDynamoDB, client_error, refuse_st
 from tests.left_behind import FakeStreams, Shard, invocation
 from tests.recorded_history import StillClock
 
-BUCKET = "quarantine"
+BUCKET, CALLER = "quarantine", "arn:aws:iam::123456789012:user/ann"
 HISTORY, REPLICA = Consumer.HISTORY_WRITER, Consumer.REPLICA_WRITER
 HISTORY_FUNCTION = "arn:aws:lambda:eu-west-1:123456789012:function:trail-history-writer"
 IMPATIENT = Pace(patience_s=0)
@@ -85,7 +85,7 @@ class World:
         writer = HistoryWriter(self.tables, OverflowBucket(self.s3, "overflow"), "history", 4)
         settler = Settler(ReplicaTable(self.tables, "replica"), SourceTable(self.tables, "source"))
         deployment.s3, deployment.history_writer, deployment.settler = self.s3, writer, settler
-        deployment.dynamodb = self.controls
+        deployment.dynamodb, deployment.caller = self.controls, CALLER
         self.describe_source()
         return deployment
 
@@ -165,17 +165,16 @@ def test_a_quarantined_record_becomes_a_row_and_is_put_away(world):
     assert world.sequences() == [FIRST_SEQUENCE]
 
 
-def test_a_redrive_says_in_the_history_that_its_rows_come_late(world, monkeypatch):
+def test_a_redrive_says_in_the_history_that_its_rows_come_late(world):
     """Who, from when on, and of which stream; once, however many groups there are."""
     world.put(OF_HISTORY, batch(inserts(3)))
     world.put(f"{OF_HISTORY}2", batch(inserts(120, first=FIRST_SEQUENCE + 10)))
     clock = StillClock()
-    monkeypatch.setenv("LOGNAME", "ann")
 
     assert world.redrive(pace=Pace(machine=Machine(now=clock.now))).is_clean
 
     (run,) = world.runs()
-    assert (run.command, run.who, run.stream_arn) == ("redrive", "ann", STREAM_ARN)
+    assert (run.command, run.who, run.stream_arn) == ("redrive", CALLER, STREAM_ARN)
     assert run.started == clock.now()
 
 

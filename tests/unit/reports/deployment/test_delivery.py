@@ -1,5 +1,6 @@
 """A watermark is never later than what is stored, whatever fails short of a silent stall."""
 
+import re
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -79,6 +80,19 @@ def test_without_a_sound_delivery_there_is_no_watermark(change, word):
 
     assert isinstance(answer, NoWatermark)
     assert word in answer.reason
+
+
+@pytest.mark.parametrize("seconds", [0, 59])
+def test_after_a_change_of_the_mapping_it_is_said_when_metrics_tell(seconds):
+    """And then they do; the rest of the hour a mapping is new, and somebody wants to know."""
+    changed_at = WELL.quiet_time.begin + timedelta(seconds=seconds)
+    new = replace(WELL, modified_at=changed_at)
+
+    known_at = re.search("before (.*) nothing tells", watermark_of(new).reason)[1]
+
+    told = replace(new, now=datetime.fromisoformat(known_at))
+    assert told.now - new.now <= 2 * MINUTE
+    assert watermark_of(told).basis is Basis.MEASURED
 
 
 @pytest.mark.parametrize("measured", [WELL.measured, None])
