@@ -10,6 +10,7 @@ from rich.console import RenderableType
 
 from itemtrail.exit_status import CLEAN, FINDINGS
 from itemtrail.options.command_line import command_text, with_target
+from itemtrail.options.kinds import asked_at
 from itemtrail.options.operation_target import OperationTarget
 from itemtrail.options.plan import PlanChoice
 from itemtrail.output.answer import Answer, give, tell
@@ -26,6 +27,7 @@ from operations.execution.pace import Pace
 from operations.execution.plan_file import Plan, read_plan, write_plan
 from operations.execution.plan_header import PlanMaker, require_fit, unplanned_lines
 from operations.execution.run import PlanRun, RunChoice
+from reports.access.machine import Machine
 from reports.access.table_description import describe
 from reports.deployment.stack import Stack
 
@@ -33,6 +35,11 @@ from reports.deployment.stack import Stack
 def plan_maker(deployment: DeployedTables) -> PlanMaker:
     """Who is at work, and what program this is."""
     return PlanMaker(deployment.caller, f"itemtrail {version('itemtrail')}")
+
+
+def pace_of_plan() -> Pace:
+    """By its clock a plan is made when it was asked for, before anything was read."""
+    return Pace(machine=Machine(now=asked_at))
 
 
 def command_of_plan(plan: Plan, path: Path, *, is_approved: bool = False) -> str:

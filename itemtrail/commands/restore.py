@@ -14,6 +14,7 @@ from itemtrail.commands.kept_plan import (
     kept_and_approved,
     kept_plan,
     outcome_summary,
+    pace_of_plan,
     plan_maker,
     planned_tables,
     report_unplanned,
@@ -262,7 +263,7 @@ class _RestoreOrder:
         arguments = resolved_arguments() | {"at": time_text(self.at)}
         table = describe(self.deployment.dynamodb, self.deployment.source_table)
         header = plan_maker(self.deployment).header(
-            self.deployment, "restore", arguments, table, Pace()
+            self.deployment, "restore", arguments, table, pace_of_plan()
         )
         return Plan(replace(header, counts=unplanned_restore(plans)), restored_items(plans))
 

@@ -14,6 +14,7 @@ from itemtrail.commands.kept_plan import (
     kept_and_approved,
     kept_plan,
     outcome_summary,
+    pace_of_plan,
     plan_maker,
     planned_tables,
     report_unplanned,
@@ -266,7 +267,7 @@ class _UndoOrder:
         arguments = resolved_arguments() | times
         table = describe(self.deployment.dynamodb, self.deployment.source_table)
         header = plan_maker(self.deployment).header(
-            self.deployment, "undo", arguments, table, Pace()
+            self.deployment, "undo", arguments, table, pace_of_plan()
         )
         header = replace(header, counts=unplanned_undo(planned), stamps=self.terms.stamps)
         return Plan(header, undone_items(planned.items))

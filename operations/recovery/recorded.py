@@ -40,7 +40,7 @@ def unread_reason(error: IntegrityError) -> str:
 
 
 class BehindError(OperationError):
-    """An item is not what its last row left it."""
+    """The rows of an item do not show all that was done to it."""
 
 
 def await_recorded(reader: RowReader, until: datetime, *, wait: bool, pace: Pace) -> None:

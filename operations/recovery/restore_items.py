@@ -19,6 +19,7 @@ from operations.execution.pace import Pace
 from operations.recovery.conditions import edits_at, guard_notes
 from operations.recovery.conflicts import Conflict, as_value
 from operations.recovery.expiry import TimeToLive
+from operations.recovery.pending_writes import PendingWrites
 from operations.recovery.recorded import unread_reason
 from operations.recovery.stamps import StampError, Stamps, stamped
 from reports.access.parallel import in_order
@@ -138,9 +139,12 @@ def plan_restore(  # noqa: PLR0913 - all that is asked for
     require_followed(deployment, pace)
     distinct = {item_id(key): key for key in keys}
     plans: list[ItemPlan] = []
+    pending = PendingWrites.find(deployment, pace)
     now = pace.machine.now()
     time_to_live = TimeToLive(deployment.dynamodb, deployment.source_table, now)
-    planner = _Planner(*(deployment.reader, at, now, allow_uncertain, time_to_live, stamps or {}))
+    planner = _Planner(
+        *(deployment.reader, at, now, allow_uncertain, time_to_live, stamps or {}, pending)
+    )
     items = _with_newest(deployment, distinct, pace)
     with closing(items), closing(in_order(lambda item: planner.plan(*item), items)) as compared:
         for item_plan in compared:
@@ -159,6 +163,7 @@ class _Planner:
     allow_uncertain: bool
     time_to_live: TimeToLive
     stamps: Stamps
+    pending: PendingWrites
 
     def plan(self, keys: Item, image: Item | None, seen: str | None) -> ItemPlan:
         """What would be done to an item, as it is."""
@@ -166,6 +171,7 @@ class _Planner:
         current = ItemState(keys, self.now, live, Certainty.EXACT, "the live item")
         try:
             evidence = self.reader.evidence(keys, self.at, self.now)
+            pending = self.pending.reason(item_id(keys))
         except IntegrityError as error:
             then = ItemState(keys, self.at, None, Certainty.UNKNOWN, str(error))
             return ItemPlan(keys, then, current, (), unread_reason(error))
@@ -180,12 +186,18 @@ class _Planner:
                 return ItemPlan(keys, then, current, (), str(error))
         changes = tuple(differences(live, wanted))
         item_plan = ItemPlan(keys, then, current, changes, notes=notes, wanted=wanted, seen=seen)
-        if item_plan.doubt and not self.allow_uncertain:
-            return replace(item_plan, refusal=item_plan.doubt)
-        if item_plan.is_delete and then.certainty is Certainty.UNKNOWN:
-            return replace(item_plan, refusal=f"{item_plan.doubt}; {_NOT_DELETED}")
+        if refusal := self._refusal(item_plan) or (item_plan.is_needed and pending):
+            return replace(item_plan, refusal=refusal)
         guards = guard_notes(keys, item_plan.edits, live, wanted) if item_plan.is_needed else ()
         return replace(item_plan, notes=(*notes, *guards))
+
+    def _refusal(self, item_plan: ItemPlan) -> str | None:
+        """Why it is not sure enough what an item was; None: it is."""
+        if item_plan.doubt and not self.allow_uncertain:
+            return item_plan.doubt
+        if item_plan.is_delete and item_plan.then.certainty is Certainty.UNKNOWN:
+            return f"{item_plan.doubt}; {_NOT_DELETED}"
+        return None
 
     def _notes(self, then: ItemState, live: Item | None) -> tuple[str, ...]:
         """What becomes of an item that is brought back."""

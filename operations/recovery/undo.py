@@ -6,7 +6,7 @@ to that place since: then it is left as it is, and listed as a conflict. See `co
 Repeating it does no harm. A change that is not recorded yet, or at all, is not taken back.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -23,12 +23,12 @@ from operations.recovery.compensation import Compensation, Terms, compensate
 from operations.recovery.conditions import guard_notes
 from operations.recovery.conflicts import Conflict
 from operations.recovery.expiry import TimeToLive
+from operations.recovery.pending_writes import PendingWrites
 from operations.recovery.recorded import BehindError, Lag, unread_reason
 from operations.recovery.restore_items import UNKNOWN_KEY
 from operations.recovery.seen_items import SeenItem, SeenItems, is_settled
 from operations.recovery.stamps import StampError
 from operations.recovery.touches import touch_of
-from reports.access.own_writes import find_own_writes
 from reports.access.parallel import in_order
 from reports.access.row_reader import RowReader
 from reports.inputs.paths import Path
@@ -132,10 +132,10 @@ def plan_undo(
     """
     require_followed(deployment, pace)
     reader = deployment.reader
+    pending = PendingWrites.find(deployment, pace)
     seen = SeenItems(reader, deployment.source_table, pace).of_each(selected.items)
     planner = _Planner(
-        *(reader, pace, Lag(pace), selected.attribute, terms or Terms()),
-        noted=find_own_writes(reader).noted,
+        *(reader, pace, Lag(pace), selected.attribute, terms or Terms(), pending),
         time_to_live=TimeToLive(deployment.dynamodb, deployment.source_table, pace.machine.now()),
     )
     results: list[ItemUndone] = []
@@ -155,7 +155,7 @@ class _Planner:
     lag: Lag
     attribute: Path | None
     terms: Terms
-    noted: Callable[[HistoryRow], HistoryRow]
+    pending: PendingWrites
     time_to_live: TimeToLive
 
     def plan(self, bad: BadItem, seen: SeenItem | None) -> ItemUndone:
@@ -175,9 +175,11 @@ class _Planner:
         live, rows = self._settled(bad, seen)
         touches = [
             touch_of(row, is_bad=row.sort_key in changes, attribute=self.attribute)
-            for row in map(self.noted, rows)
+            for row in map(self.pending.own.noted, rows)
             if row.change.event_name is not EventName.SNAPSHOT
         ]
+        if (reason := self.pending.reason(item_id(bad.keys))) is not None:
+            raise BehindError(reason)
         compensation = compensate(bad.keys, live, touches, self.terms)
         return ItemUndone(
             bad.keys,

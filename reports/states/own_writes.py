@@ -7,7 +7,8 @@ before it, and an announcement has one change, the first that belongs to it: who
 change once more, by hand or by the job that did the damage, is another writer.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -71,6 +72,33 @@ class OwnWrites:
     def noted_state(self, state: ItemState) -> ItemState:
         """The same state, its row with the run that made the change."""
         return state if state.row is None else replace(state, row=self.noted(state.row))
+
+    def pending(self, identifier: str, recorded_until: datetime) -> OwnWrite | None:
+        """The first write of an item that was announced, and of which no row shows what came.
+
+        An item is written once by a run: what is shown of one attempt is all of them.
+
+        Args:
+            identifier: the item's `Id`.
+            recorded_until: until then a change that was made is in the history.
+        """
+        by_run: dict[str, list[OwnWrite]] = defaultdict(list)
+        for write in sorted(self._announced_of(identifier), key=_moment):
+            by_run[write.run].append(write)
+        last = (
+            writes[-1]
+            for writes in by_run.values()
+            if writes[-1].at + LATEST > recorded_until and not self._is_shown(identifier, writes)
+        )
+        return min(last, key=_moment, default=None)
+
+    def _is_shown(self, identifier: str, writes: Sequence[OwnWrite]) -> bool:
+        """Whether a row shows the change of one of a run's announcements of an item."""
+        if any(write in self._changes for write in writes):
+            return True
+        after = time_text(writes[0].at - _CLOCK_ERROR)
+        rows = self.rows(identifier, after, sort_key_after(writes[-1].at + LATEST))
+        return any(self.write_of(row) in writes for row in rows)
 
     def _latest_before(self, row: HistoryRow) -> OwnWrite | None:
         """The announcement that a change belongs to, be it the first to do so or not."""

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -9,6 +10,7 @@ from itemtrail.commands.kept_plan import carried_out
 from itemtrail.records.kinds import PLAN, PLAN_ITEM, RESTORE, UNDO
 from operations.execution.pace import Pace
 from operations.execution.plan_file import Plan, PlanAction, PlanItem, read_plan, write_plan
+from operations.execution.plan_header import PlanMaker
 from operations.recovery.bad_changes import UNDECIDED
 from tests.factories import text
 from tests.unit.itemtrail.library import (
@@ -324,3 +326,21 @@ def test_an_empty_plan_is_no_run(tmp_path, monkeypatch):
     with carried_out(None, Plan(HEADER, ()), None, pace=Pace()) as results:
         assert list(results) == []
     assert list(tmp_path.iterdir()) == []
+
+
+@COMMANDS
+def test_a_plan_is_made_when_it_was_asked_for(run, monkeypatch, command):
+    """What was announced while it was made is looked for, and not what came after alone."""
+    moments = []
+    made = PlanMaker.header
+
+    def header(maker, *parts):
+        moments.extend(parts[-1].machine.now() for _ in range(2))
+        return made(maker, *parts)
+
+    monkeypatch.setattr(PlanMaker, "header", header)
+    began = datetime.now(UTC)
+
+    run(*ORDERS[command], "--plan-out", "the.plan")
+
+    assert moments[0] == moments[1] >= began
