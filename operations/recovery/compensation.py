@@ -25,6 +25,7 @@ from operations.recovery.shares import (
     InseparableError,
     held,
     takes_off,
+    with_members_of,
     without,
 )
 from operations.recovery.stamps import StampError, Stamps, is_stamped, stamped
@@ -207,10 +208,12 @@ class _OpenConflict:
 
     Attributes:
         kept: places of others since.
+        since: what others did at its place since, from last to first, where that is known.
         is_closed: whether none belongs to it.
     """
 
     conflict: Conflict
+    since: Sequence[Difference] = ()
     kept: set[Path] = field(default_factory=set)
     is_closed: bool = False
 
@@ -280,11 +283,14 @@ class _Rollback:
                 return
         expected = self._stop_half_way(step)
         current, _ = _value_at(self.state, step.path)
+        since = self._kept.get(step.path) or ()
         # Another writer has written there, be it recorded or not.
         self._kept[step.path] = None
         self._pending = {place for place in self._pending if not _overlap(place, step.path)}
         self._open.append(
-            _OpenConflict(Conflict(self._keys, step.path, expected, current, step.old, reason))
+            _OpenConflict(
+                Conflict(self._keys, step.path, expected, current, step.old, reason), since
+            )
         )
 
     def _take_out(
@@ -312,7 +318,9 @@ class _Rollback:
             self._open.append(_OpenConflict(conflict, is_closed=True))
 
     def finish(self) -> None:
-        """See that the numbers are such as a table can hold, once all shares are out of them."""
+        """See that no share is out of a value that makes it none that there can be, or was."""
+        for open_conflict in self._open:
+            self._leave_members(open_conflict)
         for path, step in self._summed.items():
             number, live = (_value_at(state, path)[0] for state in (self.state, self._live))
             try:
@@ -321,6 +329,18 @@ class _Rollback:
                 self.state = _with(self.state, path, live)
                 conflict = Conflict(self._keys, path, step.new, live, step.old, str(error))
                 self._open.append(_OpenConflict(conflict))
+
+    def _leave_members(self, open_conflict: _OpenConflict) -> None:
+        """Leave members of a set as they are that a bad change touched before a later one did."""
+        conflict = open_conflict.conflict
+        (current, reason), (live, _) = (
+            _value_at(state, conflict.path) for state in (self.state, self._live)
+        )
+        if reason or open_conflict.is_closed or not open_conflict.since:
+            return
+        value = with_members_of(live, conflict, open_conflict.since, current)
+        self.state = _with(self.state, conflict.path, value)
+        open_conflict.conflict = replace(conflict, actual=value)
 
     def _stop_half_way(self, step: Difference) -> AttributeValue | None:
         """Leave what came on top of a step as it is, if the step itself cannot be taken back.

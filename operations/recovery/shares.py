@@ -11,6 +11,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, Inexact
 from typing import Any
 
+from operations.recovery.conflicts import Conflict
 from reports.states.differences import Difference
 from stream_core.attribute_values import AttributeValue, canonical_number, same_value
 from stream_core.errors import MalformedRecordError
@@ -153,6 +154,38 @@ def _set_without(
         return {tag: [*kept.values(), *back.values()]} if kept or back else None
 
     return taken_back(touched), taken_back(set())
+
+
+def with_members_of(
+    live: AttributeValue | None,
+    conflict: Conflict,
+    since: Sequence[Difference],
+    current: AttributeValue | None,
+) -> AttributeValue | None:
+    """A set from which later bad changes are taken, with the members of one that cannot be as live.
+
+    What the one took from it and the other gave back is as it was: to take but the last of them
+    back leaves it as the bad job had it in between. What others touched since is theirs.
+
+    Args:
+        live: the set as it is.
+        conflict: what cannot be taken back.
+        since: what others did to the set since.
+        current: it without the later changes.
+    """
+    values = (live, current, conflict.expected, conflict.wanted)
+    tags = {tag for value in values if value is not None for tag in value}
+    if len(tags) != 1 or not tags.issubset(_SETS):
+        return current
+    (tag,) = tags
+    there, members, new, old = (_by_name(tag, value) for value in values)
+    touched: set[Hashable] = set()
+    for step in since:
+        touched |= _by_name(tag, step.old).keys() ^ _by_name(tag, step.new).keys()
+    left = (new.keys() ^ old.keys()) - touched
+    kept = [member for name, member in members.items() if name not in left]
+    back = [there[name] for name in sorted(left & there.keys(), key=str)]
+    return {tag: [*kept, *back]} if kept or back else None
 
 
 def _by_name(tag: str, value: AttributeValue | None) -> Mapping[Hashable, Any]:
