@@ -17,6 +17,7 @@ from reports.access.row_reader import RowReader
 from reports.states.own_writes import LATEST, state_digest
 from reports.states.watermark import NoWatermark
 from stream_core.announcement import OwnWrite, item_hash
+from stream_core.change import EventName
 from stream_core.history_row import HistoryRow, time_text
 from stream_core.item_id import item_id
 from stream_core.retry import Patience
@@ -133,9 +134,17 @@ class Attempts:
         return [row for row in rows if own.run_of(row) is not None]
 
     def is_recorded(self, item: PlanItem) -> bool:
-        """Whether the history shows what this run has written to an item."""
+        """Whether the history shows a change of an item since this run announced its write.
+
+        It is this run's, or another writer's of the same moment: then this run's led from another
+        state than was announced, and is not told by that.
+        """
         attempts = self.at_item(item)
-        return bool(self.own_rows(attempts, self.rows_since(attempts, item)))
+        begun = min(attempt.at for attempt in attempts).replace(microsecond=0)
+        return any(
+            row.change.created_at >= begun and row.change.event_name is not EventName.SNAPSHOT
+            for row in self.rows_since(attempts, item)
+        )
 
     def is_open(self, attempts: Sequence[OwnWrite], item: PlanItem) -> bool:
         """Whether the latest attempt may have been carried out without being in the history."""

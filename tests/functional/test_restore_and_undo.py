@@ -312,7 +312,8 @@ def test_a_bad_bulk_update_is_undone_among_500_good_writes(trail):
     }
     trail.record()
     again = trail.undo(since=since, until=until, where=by_job, apply=True)
-    assert outcomes_of(again) == {}
+    # Where somebody wrote at the same moment, no row shows the write as it was announced.
+    assert all("was about to write it" in one.reason for one in again.items if one.outcome)
     assert trail.items() == found
 
 

@@ -251,3 +251,17 @@ def test_a_transaction_of_all_that_was_not_made_is_in_nobodys_way(world):
 
     assert set(outcomes(a_run(world, plan)).values()) == {"conflict"}
     assert standing(world.control_rows()) == []
+
+
+def test_a_write_beside_that_of_another_is_no_history_that_stands_still(world):
+    """It led from another state than was announced, and nothing shows that one."""
+    plan = planned(world, *CHANGES)
+    first = plan.items[0].keys["Id"]["S"]
+
+    def beside_it():
+        world.other_writer(first, {**world.item(first), "Beside": number(1)})
+
+    world.racing.script("transact_write_items", beside_it)
+
+    assert outcomes(a_run(world, plan, pace=slow(world))) == dict.fromkeys("123", "written")
+    assert world.item(first)["Beside"] == number(1)
