@@ -18,6 +18,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from operations.recovery.conflicts import Conflict, as_value
+from operations.recovery.places import overlap, value_in, with_value
 from operations.recovery.shares import (
     MEMBERS_WRITTEN_SINCE,
     PERHAPS_TAKEN_BACK,
@@ -39,9 +40,6 @@ from stream_core.attribute_values import (
     same_item,
     same_value,
 )
-
-_GONE = "the item is gone"
-_NO_PLACE = "what it was in is gone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +139,7 @@ def _unsettled(keys: Item, touches: Sequence[Touch], terms: Terms) -> Sequence[T
             settled = {
                 step.path
                 for step in touch.steps
-                if _is_same_but(_value_at(done, step.path)[0], step, terms.stamps)
+                if _is_same_but(value_in(done, step.path)[0], step, terms.stamps)
             }
             remaining = [
                 _without_places(earlier, settled) if earlier.is_bad else earlier
@@ -259,7 +257,7 @@ class _Rollback:
             steps.append(step)
         for open_conflict in self._open:
             open_conflict.kept.add(step.path)
-        self._pending = {place for place in self._pending if not _overlap(place, step.path)}
+        self._pending = {place for place in self._pending if not overlap(place, step.path)}
 
     def take_back(self, step: Difference) -> None:
         """Take one step back, or note why not."""
@@ -267,10 +265,10 @@ class _Rollback:
         goes_on = [_goes_on(open_conflict, step) for open_conflict in self._open]
         if any(goes_on):
             return
-        current, reason = _value_at(self.state, step.path)
-        overlapping = [place for place in self._kept if _overlap(step.path, place)]
+        current, reason = value_in(self.state, step.path)
+        overlapping = [place for place in self._kept if overlap(step.path, place)]
         if not reason and not overlapping and same_value(current, step.new):
-            self.state = _with(self.state, step.path, step.old)
+            self.state = with_value(self.state, step.path, step.old)
             self._pending = {place for place in self._pending if not is_within(place, step.path)}
             self._pending.add(step.path)
             return
@@ -282,11 +280,11 @@ class _Rollback:
             else:
                 return
         expected = self._stop_half_way(step)
-        current, _ = _value_at(self.state, step.path)
+        current, _ = value_in(self.state, step.path)
         since = self._kept.get(step.path) or ()
         # Another writer has written there, be it recorded or not.
         self._kept[step.path] = None
-        self._pending = {place for place in self._pending if not _overlap(place, step.path)}
+        self._pending = {place for place in self._pending if not overlap(place, step.path)}
         self._open.append(
             _OpenConflict(
                 Conflict(self._keys, step.path, expected, current, step.old, reason), since
@@ -308,7 +306,7 @@ class _Rollback:
             raise InseparableError(PERHAPS_TAKEN_BACK)
         is_counter = step.path in self._counters
         value, wanted = without(step, since[::-1], current, is_counter=is_counter)
-        self.state = _with(self.state, step.path, value)
+        self.state = with_value(self.state, step.path, value)
         if value is not None and "N" in value:
             self._summed[step.path] = step
         elif not same_value(value, wanted):
@@ -322,11 +320,11 @@ class _Rollback:
         for open_conflict in self._open:
             self._leave_members(open_conflict)
         for path, step in self._summed.items():
-            number, live = (_value_at(state, path)[0] for state in (self.state, self._live))
+            number, live = (value_in(state, path)[0] for state in (self.state, self._live))
             try:
-                self.state = _with(self.state, path, held(number))
+                self.state = with_value(self.state, path, held(number))
             except InseparableError as error:
-                self.state = _with(self.state, path, live)
+                self.state = with_value(self.state, path, live)
                 conflict = Conflict(self._keys, path, step.new, live, step.old, str(error))
                 self._open.append(_OpenConflict(conflict))
 
@@ -334,12 +332,12 @@ class _Rollback:
         """Leave members of a set as they are that a bad change touched before a later one did."""
         conflict = open_conflict.conflict
         (current, reason), (live, _) = (
-            _value_at(state, conflict.path) for state in (self.state, self._live)
+            value_in(state, conflict.path) for state in (self.state, self._live)
         )
         if reason or open_conflict.is_closed or not open_conflict.since:
             return
         value = with_members_of(live, conflict, open_conflict.since, current)
-        self.state = _with(self.state, conflict.path, value)
+        self.state = with_value(self.state, conflict.path, value)
         open_conflict.conflict = replace(conflict, actual=value)
 
     def _stop_half_way(self, step: Difference) -> AttributeValue | None:
@@ -353,62 +351,29 @@ class _Rollback:
             within = path[len(step.path) :]
             if not is_within(path, step.path):
                 continue
-            value, reason = _value_at(step.new, within)
-            if not reason and same_value(value, _value_at(self.state, path)[0]):
-                live = _value_at(self._live, path)[0]
-                self.state = _with(self.state, path, live)
-                expected = _with(expected, within, live)
+            value, reason = value_in(step.new, within)
+            if not reason and same_value(value, value_in(self.state, path)[0]):
+                live = value_in(self._live, path)[0]
+                self.state = with_value(self.state, path, live)
+                expected = with_value(expected, within, live)
         return expected
 
 
 def _goes_on(open_conflict: _OpenConflict, step: Difference) -> bool:
     """Whether a step led straight to what is in conflict: what is wanted then is further back."""
     conflict = open_conflict.conflict
-    is_apart = open_conflict.is_closed or not _overlap(step.path, conflict.path)
-    if is_apart or any(_overlap(step.path, kept) for kept in open_conflict.kept):
+    is_apart = open_conflict.is_closed or not overlap(step.path, conflict.path)
+    if is_apart or any(overlap(step.path, kept) for kept in open_conflict.kept):
         return False
     if not is_within(step.path, conflict.path):
         # It may have led to more: that has to be looked at as well.
         within = conflict.path[len(step.path) :]
-        if same_value(conflict.wanted, _value_at(step.new, within)[0]):
-            open_conflict.conflict = replace(conflict, wanted=_value_at(step.old, within)[0])
+        if same_value(conflict.wanted, value_in(step.new, within)[0]):
+            open_conflict.conflict = replace(conflict, wanted=value_in(step.old, within)[0])
         return False
     within = step.path[len(conflict.path) :]
-    value, reason = _value_at(conflict.wanted, within)
+    value, reason = value_in(conflict.wanted, within)
     if reason or not same_value(value, step.new):
         return False
-    open_conflict.conflict = replace(conflict, wanted=_with(conflict.wanted, within, step.old))
+    open_conflict.conflict = replace(conflict, wanted=with_value(conflict.wanted, within, step.old))
     return True
-
-
-def _overlap(first: Path, second: Path) -> bool:
-    """Whether two places are the same, or one is within the other."""
-    return first[: len(second)] == second[: len(first)]
-
-
-def _value_at(state: AttributeValue | None, path: Path) -> tuple[AttributeValue | None, str]:
-    """What is at a place, and why nothing can be put there, if so."""
-    value = state
-    for depth, step in enumerate(path):
-        match value:
-            case {"M": dict(members)}:
-                value = members.get(str(step))
-            case _:
-                return None, _NO_PLACE if depth else _GONE
-    return value, ""
-
-
-def _with(
-    state: AttributeValue | None, path: Path, value: AttributeValue | None
-) -> AttributeValue | None:
-    """A value with another at a place within it."""
-    if not path:
-        return value
-    members = dict((state or {})["M"])
-    name = str(path[0])
-    inner = _with(members.get(name), path[1:], value)
-    if inner is None:
-        members.pop(name, None)
-    else:
-        members[name] = inner
-    return {"M": members}

@@ -9,8 +9,11 @@ among the rows, each row begins with what the one before left, and the last one 
 is now. So what was missed can only be changes that led back to where they began. If these were the
 last ones, the run finds them: before it writes an item it asks for all that came after the last row
 of its plan, consistently. If another that is seen followed them, they are old: of whoever has a row
-of the last minutes, no row is taken from the index. That it shows what the table has had for
-minutes, everything that answers by time relies on; `verify` says where it does not.
+of the last minutes, no row is taken from the index. Old rows may have been stored a moment ago all
+the same: by a redrive, and for as long as one may go on and some minutes more the index is not
+asked; or by a consumer that was behind, which the metrics show for half an hour. Who declares a
+history complete, or has just proved it, vouches for the index as well: that it shows what the table
+has had for minutes, everything that answers by time relies on; `verify` says where it does not.
 """
 
 from collections.abc import Generator, Mapping, Sequence
@@ -32,6 +35,7 @@ from reports.access.row_reader import MOST_A_CALL, RowReader
 from reports.states.stream_order import in_stream_order
 from stream_core.attribute_values import Item, own_attributes, same_item
 from stream_core.change import EventName
+from stream_core.control_row import REDRIVE, REDRIVE_LASTS, RUN_PREFIX, RunRow
 from stream_core.errors import IntegrityError
 from stream_core.history_row import HistoryRow, time_text
 from stream_core.item_id import item_id
@@ -78,7 +82,8 @@ class SeenItems:
             NoAnswerError: the table does not answer any more.
         """
         changed = [item for item in items if item.changes]
-        read = partial(self._read, self._places(changed) if self._is_many(changed) else None)
+        by_time = self._is_many(changed) and not self._is_redriven()
+        read = partial(self._read, self._places(changed) if by_time else None)
         with closing(in_order(read, chunked(items, self.pace.at_once(MOST_A_CALL)))) as portions:
             for portion in portions:
                 yield from portion
@@ -89,6 +94,16 @@ class SeenItems:
             return False
         hours = count_hours(min(item.since for item in items), self.pace.machine.now())
         return hours * MOST_SHARDS < len(items)
+
+    def _is_redriven(self) -> bool:
+        """Whether a redrive may have stored rows in the last minutes, of whatever time they are."""
+        earliest = self.pace.machine.now() - REDRIVE_LASTS - _LAG
+        runs = self.reader.control_rows(RUN_PREFIX, f"{RUN_PREFIX}~")
+        return any(
+            run.command == REDRIVE and run.started > earliest
+            for run in runs
+            if isinstance(run, RunRow)
+        )
 
     def _places(self, items: Sequence[BadItem]) -> Mapping[str, list[str]] | None:
         """The sort keys of the items' rows, by id.

@@ -182,9 +182,9 @@ def with_members_of(
     touched: set[Hashable] = set()
     for step in since:
         touched |= _by_name(tag, step.old).keys() ^ _by_name(tag, step.new).keys()
-    left = (new.keys() ^ old.keys()) - touched
-    kept = [member for name, member in members.items() if name not in left]
-    back = [there[name] for name in sorted(left & there.keys(), key=str)]
+    bad = (new.keys() ^ old.keys()) - touched
+    kept = [member for name, member in members.items() if name not in bad]
+    back = [there[name] for name in sorted(bad & there.keys(), key=str)]
     return {tag: [*kept, *back]} if kept or back else None
 
 

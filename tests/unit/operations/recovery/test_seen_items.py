@@ -10,7 +10,8 @@ from operations.recovery import seen_items
 from operations.recovery.bad_changes import select_bad
 from operations.recovery.undo import plan_undo
 from reports.access.machine import Machine
-from tests.factories import item, number
+from stream_core.control_row import REDRIVE, RunRow
+from tests.factories import STREAM_ARN, item, number
 from tests.fakes import DENIED, THROTTLED
 from tests.unit.memory_tables import HISTORY, SOURCE, Recorded, moment
 
@@ -124,6 +125,25 @@ def test_an_index_that_may_not_be_read_is_done_without(monkeypatch):
     planned = plan_undo(damaged.deployment, selected, pace=damaged.pace()).items
 
     assert values_of(planned) == damaged.undone()
+
+
+@pytest.mark.parametrize(("ago_s", "is_asked"), [(60, True), (69 * 60, True), (71 * 60, False)])
+def test_old_rows_that_were_redriven_may_not_be_in_the_index_yet(ago_s, is_asked):
+    """A good writer went to and fro, which was redriven; a later change leads on from there."""
+    damaged, name = Damaged(400), "item-0030"
+    for at, value in ((ENDED_S + 60, 3), (ENDED_S + 120, 2)):
+        row = damaged.world.write(name, item(name, V=number(value)), at=at)
+        damaged.client.lagging.add((row.id, row.sort_key))
+    damaged.world.write(name, item(name, V=number(2), More=number(1)), at=ENDED_S + 180)
+    at = moment(NOW_S - ago_s)
+    redrive = RunRow("1", REDRIVE, "{}", "", "ada", "itemtrail", STREAM_ARN, "", at)
+    damaged.client.put(HISTORY, redrive.to_item())
+
+    planned = {one.keys["Id"]["S"]: one for one in damaged.planned()}
+
+    # What it holds was meant, as the good writer put it there.
+    assert (planned[name].edits == ()) is is_asked
+    assert (damaged.client.calls["query"] >= 400) is is_asked
 
 
 def test_what_was_done_since_is_known():
