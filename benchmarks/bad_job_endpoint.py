@@ -11,7 +11,6 @@ is not counted as the client's:
 
 import asyncio
 import base64
-import json
 import re
 import sys
 from bisect import bisect_left, bisect_right, insort
@@ -22,7 +21,14 @@ from functools import cache
 from itertools import count
 from typing import Any
 
-from benchmarks.endpoint import Endpoint, RefusedError, serve
+from benchmarks.endpoint import (
+    AnsweringEndpoint,
+    Answers,
+    RefusedError,
+    invalid,
+    require_size,
+    serve,
+)
 from benchmarks.processes import TABLE_ARN
 from benchmarks.writers import record
 from stream_core.attribute_values import Item
@@ -146,13 +152,13 @@ def _row(items: int, number: int, body: dict[str, Any]) -> Item:
     return {**item, "Digest": {"B": base64.b64encode(item["Digest"]["B"]).decode()}}
 
 
-class Answers:
+class BadJobAnswers(Answers):
     """What the endpoint answers."""
 
     def __init__(self) -> None:
         """Begin with no table; each is there once it is named."""
         self._worlds: dict[int, World] = {}
-        self._operations = {
+        self.operations = {
             "describetable": self._describe,
             "scan": self._scan,
             "query": self._query,
@@ -163,21 +169,6 @@ class Answers:
             "transactwriteitems": self._transact,
             "counts": self._counts,
         }
-
-    def answer(self, operation: str, request: dict[str, Any]) -> str:
-        """The answer's body.
-
-        Raises:
-            RefusedError: the service would refuse the request, or it is not known here.
-        """
-        if operation not in self._operations:
-            raise _invalid(f"the benchmark's endpoint does not know {operation}")
-        try:
-            return json.dumps(self._operations[operation](request))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise _invalid(
-                f"the benchmark's endpoint cannot read a {operation}: {error!r}"
-            ) from error
 
     def _world(self, table: str, operation: str) -> tuple[str, World]:
         known = _NAMES.fullmatch(table)
@@ -226,7 +217,7 @@ class Answers:
     def _scan(self, request: dict[str, Any]) -> dict[str, Any]:
         kind, world = self._world(request["TableName"], "Scan")
         if kind != "history" or request.get("TotalSegments", 1) < request.get("Segment", 0):
-            raise _invalid("the benchmark's endpoint scans the history alone")
+            raise invalid("the benchmark's endpoint scans the history alone")
         # All partition keys are in one segment: the others are empty.
         partitions = world.by_time if "IndexName" in request else world.rows
         rows: list[Item] = []
@@ -238,7 +229,7 @@ class Answers:
         kind, world = self._world(request["TableName"], "Query")
         matched = _RANGE.fullmatch(request["KeyConditionExpression"])
         if kind != "history" or matched is None:
-            raise _invalid(f"cannot read {request['KeyConditionExpression']}")
+            raise invalid(f"cannot read {request['KeyConditionExpression']}")
         partition, *bounds = (
             request["ExpressionAttributeValues"][name]["S"] if name else None
             for name in (matched[2], matched[4] or matched[6], matched[5])
@@ -256,7 +247,7 @@ class Answers:
 
     def _get_batch(self, request: dict[str, Any]) -> dict[str, Any]:
         ((table, asked),) = request["RequestItems"].items()
-        _require_size(asked["Keys"], _KEYS_A_BATCH)
+        require_size(asked["Keys"], _KEYS_A_BATCH)
         kind, world = self._world(table, "BatchGetItem")
         found = (_stored(kind, world, key) for key in asked["Keys"])
         # DynamoDB promises no order either.
@@ -264,14 +255,14 @@ class Answers:
         return {"Responses": {table: items}, "UnprocessedKeys": {}}
 
     def _insert(self, request: dict[str, Any]) -> dict[str, Any]:
-        _require_size(request["Statements"], _WRITES_A_BATCH)
+        require_size(request["Statements"], _WRITES_A_BATCH)
         table = request["Statements"][0]["Statement"].split('"')[1]
         _, world = self._world(table, "BatchExecuteStatement")
         for statement in request["Statements"]:
             names = _FIELD.findall(statement["Statement"])
             row = dict(zip(names, statement["Parameters"], strict=True))
             if _stored("history", world, row):
-                raise _invalid("a control row is written twice")
+                raise invalid("a control row is written twice")
             world.record(row)
         return {"Responses": [{"TableName": table}] * len(request["Statements"])}
 
@@ -281,7 +272,7 @@ class Answers:
 
     def _transact(self, request: dict[str, Any]) -> dict[str, Any]:
         updates = [write["Update"] for write in request["TransactItems"]]
-        _require_size(updates, _KEYS_A_BATCH)
+        require_size(updates, _KEYS_A_BATCH)
         _, world = self._world(updates[0]["TableName"], "TransactWriteItems")
         for update in updates:
             number = int(update["Key"]["Id"]["S"].rpartition("-")[2])
@@ -317,7 +308,7 @@ def _write(world: World, update: dict[str, Any]) -> None:
 def _parsed(pattern: re.Pattern[str], text: str) -> tuple[str, ...]:
     matched = pattern.fullmatch(text)
     if matched is None:
-        raise _invalid(f"the benchmark's endpoint cannot read {text}")
+        raise invalid(f"the benchmark's endpoint cannot read {text}")
     return matched.groups()
 
 
@@ -360,27 +351,6 @@ def _size(row: Item) -> int:
     return 600 if "OldImage" not in row else 1000
 
 
-def _require_size(batch: list[Any], most: int) -> None:
-    if not 0 < len(batch) <= most:
-        raise _invalid(f"a batch of {len(batch)}, more than {most}")
-
-
-def _invalid(why: str) -> RefusedError:
-    return RefusedError("ValidationException", why)
-
-
-class BadJobEndpoint(Endpoint):
-    """One connection to the tables."""
-
-    def __init__(self, delay_s: float, answers: Answers) -> None:
-        """Answer after `delay_s`."""
-        super().__init__(delay_s, {})
-        self._answers = answers
-
-    def _response(self, operation: str, body: bytes) -> bytes:
-        return self._answers.answer(operation, json.loads(body)).encode()
-
-
 if __name__ == "__main__":
-    _delay_s, _answers = float(sys.argv[1]) / 1000, Answers()
-    asyncio.run(serve(lambda: BadJobEndpoint(_delay_s, _answers)))
+    _delay_s, _answers = float(sys.argv[1]) / 1000, BadJobAnswers()
+    asyncio.run(serve(lambda: AnsweringEndpoint(_delay_s, _answers)))

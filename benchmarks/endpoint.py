@@ -9,7 +9,7 @@ finds what it wrote. Runs as a process of its own, so that its work is not count
 import asyncio
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,59 @@ class Endpoint(asyncio.Protocol):
         keys = (json.dumps(key, sort_keys=True) for key in wanted["Keys"])
         items = ",".join(self._items[key] for key in keys if key in self._items)
         return f'{{"Responses":{{"{table}":[{items}]}},"UnprocessedKeys":{{}}}}'.encode()
+
+
+class Answers:
+    """What the operations of tables answer.
+
+    Attributes:
+        operations: by their names in small letters; each gives its answer, as JSON or for it.
+    """
+
+    operations: Mapping[str, Callable[[dict[str, Any]], str | dict[str, Any]]]
+
+    def answer(self, operation: str, request: dict[str, Any]) -> str:
+        """The answer's body.
+
+        Raises:
+            RefusedError: the service would refuse the request, or it is not known here.
+        """
+        if operation not in self.operations:
+            raise invalid(f"the benchmark's endpoint does not know {operation}")
+        try:
+            answer = self.operations[operation](request)
+            return answer if isinstance(answer, str) else json.dumps(answer)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise invalid(
+                f"the benchmark's endpoint cannot read a {operation}: {error!r}"
+            ) from error
+
+
+class AnsweringEndpoint(Endpoint):
+    """One connection to tables that answer for themselves."""
+
+    def __init__(self, delay_s: float, answers: Answers) -> None:
+        """Answer after `delay_s`."""
+        super().__init__(delay_s, {})
+        self._answers = answers
+
+    def _response(self, operation: str, body: bytes) -> bytes:
+        return self._answers.answer(operation, json.loads(body)).encode()
+
+
+def require_size(batch: list[Any], most: int) -> None:
+    """Refuse a batch as the service does.
+
+    Raises:
+        RefusedError: it has none, or more than `most`.
+    """
+    if not 0 < len(batch) <= most:
+        raise invalid(f"a batch of {len(batch)}, more than {most}")
+
+
+def invalid(why: str) -> RefusedError:
+    """What the service refuses for its form."""
+    return RefusedError("ValidationException", why)
 
 
 async def serve(make: Callable[[], Endpoint]) -> None:

@@ -20,11 +20,19 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from benchmarks.endpoint import Endpoint, RefusedError, serve
+from benchmarks.endpoint import (
+    AnsweringEndpoint,
+    Answers,
+    RefusedError,
+    invalid,
+    require_size,
+    serve,
+)
 from benchmarks.writers import record
 from stream_core.attribute_values import Item, item_size
 from stream_core.change import read_record
 from stream_core.history_row import ID, SORT_KEY, HistoryRow
+from stream_core.item_id import CONTROL_ID
 
 _NAMES = re.compile(r"(source|replica|differing|history|recorded|restored)-(\d+)")
 _HISTORIES = ("history", "recorded")
@@ -97,7 +105,7 @@ class Table:
         """An item is put."""
         number = int(item["Id"]["N"])
         if not 0 <= number < self.items or json.loads(self.text(number)) != item:
-            raise _invalid(f"item {number} of {self.name} is not so")
+            raise invalid(f"item {number} of {self.name} is not so")
         self.taken += 1
         self.written[number] = 1
 
@@ -109,17 +117,17 @@ class Table:
         if row["EventName"] != {"S": "SNAPSHOT"} or row["Keys"] != {
             "M": {"Id": {"N": str(number)}}
         }:
-            raise _invalid(f"the row of item {number} is no baseline of it")
+            raise invalid(f"the row of item {number} is no baseline of it")
         self.take(row["NewImage"]["M"])
 
 
-class Answers:
+class TwoTablesAnswers(Answers):
     """What the endpoint answers."""
 
     def __init__(self) -> None:
         """Begin with no table; each is there once it is named."""
         self._tables: dict[str, Table] = {}
-        self._operations = {
+        self.operations = {
             "describetable": self._describe,
             "scan": self._scan,
             "query": self._query,
@@ -136,21 +144,6 @@ class Answers:
             "updatecontinuousbackups": lambda _: "{}",
             "counts": self._counts,
         }
-
-    def answer(self, operation: str, request: dict[str, Any]) -> str:
-        """The answer's body.
-
-        Raises:
-            RefusedError: the service would refuse the request, or it is not known here.
-        """
-        if operation not in self._operations:
-            raise _invalid(f"the benchmark's endpoint does not know {operation}")
-        try:
-            return self._operations[operation](request)
-        except (KeyError, TypeError, ValueError) as error:
-            raise _invalid(
-                f"the benchmark's endpoint cannot read a {operation}: {error}"
-            ) from error
 
     def _table(self, name: str) -> Table:
         if name not in self._tables:
@@ -220,7 +213,7 @@ class Answers:
 
     def _query(self, request: dict[str, Any]) -> str:
         if self._table(request["TableName"]).kind not in _HISTORIES:
-            raise _invalid("the benchmark's endpoint answers only queries of control rows")
+            raise invalid("the benchmark's endpoint answers only queries of control rows")
         return '{"Items":[],"Count":0,"ScannedCount":0}'
 
     def _get(self, request: dict[str, Any]) -> str:
@@ -231,7 +224,7 @@ class Answers:
     def _get_batch(self, request: dict[str, Any]) -> str:
         answers = []
         for name, wanted in request["RequestItems"].items():
-            _require_size(wanted["Keys"], _KEYS_A_BATCH)
+            require_size(wanted["Keys"], _KEYS_A_BATCH)
             items = list(_existing(self._table(name), wanted["Keys"], wanted))
             # DynamoDB promises no order either.
             answers.append(f'"{name}":[{",".join(items[::-1])}]')
@@ -244,31 +237,22 @@ class Answers:
 
     def _put_batch(self, request: dict[str, Any]) -> str:
         for name, requests in request["RequestItems"].items():
-            _require_size(requests, _WRITES_A_BATCH)
+            require_size(requests, _WRITES_A_BATCH)
             table = self._table(name)
             for put in requests:
                 table.take(put["PutRequest"]["Item"])
         return '{"UnprocessedItems":{}}'
 
     def _insert(self, request: dict[str, Any]) -> str:
-        _require_size(request["Statements"], _WRITES_A_BATCH)
+        require_size(request["Statements"], _WRITES_A_BATCH)
         names = [_inserts(statement["Statement"]) for statement in request["Statements"]]
         table = self._table(names[0][0])
         for (_, fields), statement in zip(names, request["Statements"], strict=True):
-            table.append(dict(zip(fields, statement["Parameters"], strict=True)))
+            stored = dict(zip(fields, statement["Parameters"], strict=True))
+            # What is said of the table as a whole is of no item.
+            if stored[ID] != {"S": CONTROL_ID}:
+                table.append(stored)
         return json.dumps({"Responses": [{"TableName": table.name}] * len(names)})
-
-
-class TwoTablesEndpoint(Endpoint):
-    """One connection to the tables."""
-
-    def __init__(self, delay_s: float, answers: Answers) -> None:
-        """Answer after `delay_s`."""
-        super().__init__(delay_s, {})
-        self._answers = answers
-
-    def _response(self, operation: str, body: bytes) -> bytes:
-        return self._answers.answer(operation, json.loads(body)).encode()
 
 
 def _read(table: Table, number: int, request: dict[str, Any]) -> str:
@@ -293,19 +277,10 @@ def _inserts(statement: str) -> tuple[str, list[str]]:
     """The table and the attributes of an `INSERT`."""
     matched = _INSERT.fullmatch(statement)
     if matched is None:
-        raise _invalid(f"the benchmark's endpoint cannot read {statement}")
+        raise invalid(f"the benchmark's endpoint cannot read {statement}")
     return matched[1], _FIELD.findall(statement)
 
 
-def _require_size(batch: list[Any], most: int) -> None:
-    if not 0 < len(batch) <= most:
-        raise _invalid(f"a batch of {len(batch)}, more than {most}")
-
-
-def _invalid(why: str) -> RefusedError:
-    return RefusedError("ValidationException", why)
-
-
 if __name__ == "__main__":
-    _delay_s, _answers = float(sys.argv[1]) / 1000, Answers()
-    asyncio.run(serve(lambda: TwoTablesEndpoint(_delay_s, _answers)))
+    _delay_s, _answers = float(sys.argv[1]) / 1000, TwoTablesAnswers()
+    asyncio.run(serve(lambda: AnsweringEndpoint(_delay_s, _answers)))

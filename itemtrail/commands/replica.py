@@ -38,8 +38,8 @@ from itemtrail.output.approval import Stakes, require_approval
 from itemtrail.output.dry_run import dry_run
 from itemtrail.output.progress import ProgressBar
 from itemtrail.output.terminal import draw
-from itemtrail.records.kinds import DISCREPANCY, UNHEALED
-from itemtrail.records.replica import discrepancy_record, repair_record, unhealed_records
+from itemtrail.records.kinds import DISCREPANCY, REPAIR_LINE
+from itemtrail.records.replica import discrepancy_record, repair_line_records, repair_record
 from itemtrail.tables import cells
 from itemtrail.tables.layout import summary_line
 from itemtrail.tables.plan import plan_blocks
@@ -281,8 +281,8 @@ class _RepairOrder:
         """Show what it came to; returns the exit status."""
         good = repaired.applied and repaired.is_clean
         answer = Answer(
-            UNHEALED,
-            unhealed_records(repaired),
+            REPAIR_LINE,
+            repair_line_records(repaired),
             self._blocks(repaired, f"Repair of {self._name}"),
             lambda: repair_record(repaired),
             [
@@ -328,7 +328,11 @@ def _repair_summary(repaired: Repaired) -> str:
     if not repaired.applied:
         deletes = repaired.differing.get(DiscrepancyKind.EXTRANEOUS, 0)
         written = f"{cells.count_of(differing - deletes, 'item')} of the replica would be written"
-        return dry_run(written + (f" and {deletes:,} deleted from it" if deletes else ""))
+        would = written + (f" and {deletes:,} deleted from it" if deletes else "")
+        # As long as the brake holds, all of it would be refused.
+        return dry_run(
+            would if repaired.ended is None else f"and the replica's name (--deletes) {would}"
+        )
     remaining = repaired.looked_at - repaired.equal - repaired.healed
     return f"{repaired.healed:,} of {differing:,} as in the source now" + (
         f", {remaining:,} not: repair again when the cause is removed" if remaining else ""

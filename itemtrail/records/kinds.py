@@ -184,9 +184,11 @@ REPAIR = RecordKind(
     "repair",
     {"applied": _FLAG, "clean": _FLAG, "looked_at": _INTEGER, "equal": _INTEGER}
     | {"missing": _INTEGER, "different": _INTEGER, "extraneous": _INTEGER, "healed": _INTEGER}
-    | {"deleted": _INTEGER, "unhealed": _WIRE, "ended": _TEXT},
+    | {"deleted": _INTEGER, "planned": _WIRE, "unhealed": _WIRE, "ended": _TEXT},
 )
-UNHEALED = RecordKind("unhealed item", {"key": _WIRE, "reason": _TEXT})
+REPAIR_LINE = RecordKind(
+    "repair line", {"key": _WIRE, "problem": _TEXT, "action": _TEXT, "reason": _TEXT}
+)
 _LEFTOVER_FIELDS = {"where": _TEXT, "why": _TEXT, "reason": _TEXT, "consumer": _TEXT}
 _RECORD_FIELDS = {"sequence_number": _TEXT, "key_digest": _TEXT}
 _RANGE_FIELDS = {"stream_arn": _TEXT, "shard_id": _TEXT, "start": _TEXT, "end": _TEXT}

@@ -2,10 +2,16 @@
 
 from collections.abc import Iterator
 
-from itemtrail.records.kinds import DISCREPANCY, REPAIR, UNHEALED, Record, record_of
+from itemtrail.records.kinds import DISCREPANCY, REPAIR, REPAIR_LINE, Record, record_of
+from operations.execution.plan_file import PlanAction
 from operations.replica.discrepancies import Discrepancy, DiscrepancyKind
 from operations.replica.repair import Repaired
 
+_PROBLEMS = {
+    PlanAction.PUT: DiscrepancyKind.MISSING,
+    PlanAction.UPDATE: DiscrepancyKind.DIFFERENT,
+    PlanAction.DELETE: DiscrepancyKind.EXTRANEOUS,
+}
 _RESTLESS = "it changed all the time: nothing can be said of it now"
 
 
@@ -30,14 +36,34 @@ def repair_record(repaired: Repaired) -> Record:
         REPAIR,
         repaired,
         clean=repaired.is_clean,
+        planned=list(planned_records(repaired)),
         unhealed=list(unhealed_records(repaired)),
         **{kind.value: repaired.differing.get(kind, 0) for kind in DiscrepancyKind},
     )
 
 
+def repair_line_records(repaired: Repaired) -> Iterator[Record]:
+    """What would be done to each item, then the items that are not known to be equal."""
+    yield from planned_records(repaired)
+    yield from unhealed_records(repaired)
+
+
+def planned_records(repaired: Repaired) -> Iterator[Record]:
+    """How each item differs, and what would be done to it; nothing of what was carried out."""
+    for item in () if repaired.applied else repaired.plan:
+        problem, action = _PROBLEMS[item.action].value, item.action.value
+        yield record_of(
+            REPAIR_LINE, item, key=item.keys, problem=problem, action=action, reason=None
+        )
+
+
 def unhealed_records(repaired: Repaired) -> Iterator[Record]:
     """The items that are not known to be equal."""
     for item in repaired.unhealed:
-        yield record_of(UNHEALED, item, key=item.keys, reason=item.why)
+        yield record_of(
+            REPAIR_LINE, item, key=item.keys, problem="unhealed", action=None, reason=item.why
+        )
     for keys in repaired.restless:
-        yield {"key": keys, "reason": _RESTLESS}
+        yield record_of(
+            REPAIR_LINE, keys, key=keys, problem="restless", action=None, reason=_RESTLESS
+        )

@@ -121,10 +121,14 @@ class DeleteBrake:
         if not self.doubt and (deletes <= _FEW_DELETES or deletes <= _GREAT_SHARE * self.items):
             return None
         of_all = f" of about {self.items:,}" if self.items else ""
-        why = self.doubt or "that is more than a tenth"
+        why = "that is more than a tenth: they"
+        if self.doubt:
+            why = (
+                f"{self.doubt}: the replica may be all that is left, so bring the items back; they"
+            )
         return (
             f"{deletes:,}{of_all} items would be deleted from the replica '{self.replica}', and "
-            f"{why}: if that is meant, name the replica for it (--deletes {self.replica})"
+            f"{why} are deleted only where the replica is named for it (--deletes {self.replica})"
         )
 
     def require(self, deletes: int) -> None:
@@ -151,7 +155,7 @@ def _require_stream(stack: str, followed: str, source: TableDescription) -> None
 def _doubt(deployment: DeployedTables, source: TableDescription, pace: Pace) -> str:
     """Why a source may not be what its replica is a copy of; empty: nothing speaks against it."""
     if _is_made_anew(deployment, source, pace):
-        return f"the source '{source.name}' is not the table that its history is of: made anew"
+        return f"the source '{source.name}' is not the table that its history is of, but made anew"
     scan = partial(deployment.dynamodb.scan, TableName=source.name, Limit=1, ConsistentRead=True)
     has_any = answer_to(scan, pace.patience(), source.name)["Items"]
     return "" if has_any else f"the source '{source.name}' is empty"

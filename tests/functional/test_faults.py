@@ -38,12 +38,7 @@ from tests.carried_out import carried_out_restore, outcomes_of
 from tests.factories import item, number, text
 from tests.functional.test_redrive import system  # noqa: F401 - a fixture
 from tests.functional.test_restore_and_undo import trail  # noqa: F401 - a fixture
-from tests.functional.test_runs import (  # noqa: F401 - fixtures
-    PROGRAM,
-    deployment,
-    kept_plan,
-    proxy,
-)
+from tests.functional.test_runs import PROGRAM, kept_plan
 from tests.unit.operations.execution.test_run import MAKER
 
 pytestmark = pytest.mark.functional
@@ -102,8 +97,8 @@ def test_a_restore_through_faults_is_exact(trail, proxy, deployment):  # noqa: F
 
 def test_a_run_that_is_refused_for_good_ends_and_goes_on(
     trail,  # noqa: F811 - the fixture
-    proxy,  # noqa: F811
-    deployment,  # noqa: F811
+    proxy,
+    deployment,
     local_stack,
     tmp_path,
 ):

@@ -19,8 +19,7 @@ from operations.recovery.table.restore import restore_table
 from reports.access.machine import Machine
 from stream_core.attribute_values import same_item
 from stream_core.history_row import time_text
-from tests.factories import complete, item, number, text
-from tests.fault_proxy import FaultProxy
+from tests.factories import item, number, text
 from tests.functional.test_restore_and_undo import EVERYTHING, trail  # noqa: F401 - a fixture
 from tests.tables import key_schema
 
@@ -40,25 +39,6 @@ def new_table(trail, dynamodb):  # noqa: F811 - the fixture
         dynamodb.delete_table(TableName=name)
     except dynamodb.exceptions.ResourceNotFoundException:
         pass
-
-
-@pytest.fixture
-def proxy(local_stack):
-    """In front of the emulator."""
-    with FaultProxy(local_stack.endpoint_url) as made:
-        yield made
-
-
-@pytest.fixture
-def deployment(trail, proxy, local_stack):  # noqa: F811 - the fixture
-    """The trail's tables, reached through the proxy."""
-    names = trail.names
-    made = DeployedTables(
-        names.source, local_stack.session(), proxy.url, history_table=names.history, time_shards=4
-    )
-    complete(made.reader)
-    yield made
-    made.pool.shutdown()
 
 
 def restored(deployment, order, *, apply=True):
@@ -359,7 +339,7 @@ def test_a_selection_is_planned_shown_and_carried_out_by_its_file(
         *("--into", new_table, "--at", time_text(at), "--keys-file", str(keys)),
         *("--where", "Kind", "=", "a", "--where", "Version", "<", "10", "--plan-out", str(plan)),
     )
-    digest = err.split("the plan is in ")[1].split(": ")[1].split(";")[0]
+    digest = err.split("the plan is in ")[1].split(": ")[1].split()[0]
     shown, document, _ = run("--plan", str(plan), "--show")
     done, result, _ = run("--plan", str(plan), "--apply", "--approve", digest)
 

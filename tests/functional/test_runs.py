@@ -16,7 +16,6 @@ from pathlib import Path
 
 import pytest
 
-from operations.deployed_tables import DeployedTables
 from operations.execution.item_writer import WriteOutcome
 from operations.execution.pace import Pace
 from operations.execution.plan_file import Plan, write_plan
@@ -27,8 +26,7 @@ from reports.access.own_writes import find_own_writes
 from reports.access.table_description import describe
 from stream_core.history_row import time_text as moment_text
 from stream_core.item_id import item_id
-from tests.factories import complete, item, number, text
-from tests.fault_proxy import FaultProxy
+from tests.factories import item, number, text
 from tests.functional.test_restore_and_undo import trail  # noqa: F401 - a fixture
 from tests.unit.operations.execution.test_atomic_run import together
 from tests.unit.operations.execution.test_run import MAKER, plan_of
@@ -38,30 +36,6 @@ pytestmark = pytest.mark.functional
 PROGRAM = str(Path(sys.executable).with_name("itemtrail"))
 SOME_RANGE = {"since": "2018-03-03T18:40:00Z", "until": "2018-03-03T18:46:00Z"}
 BAD, GOOD = item("1", V=number(2)), item("1", V=number(1))
-
-
-@pytest.fixture
-def proxy(local_stack):
-    """In front of the emulator."""
-    with FaultProxy(local_stack.endpoint_url) as made:
-        yield made
-
-
-@pytest.fixture
-def deployment(trail, proxy, local_stack):  # noqa: F811 - the fixture
-    """The trail's tables, reached through the proxy."""
-    names = trail.names
-    made = DeployedTables(
-        names.source,
-        local_stack.session(),
-        proxy.url,
-        history_table=names.history,
-        time_shards=4,
-        overflow_bucket=names.overflow,
-    )
-    complete(made.reader)
-    yield made
-    made.pool.shutdown()
 
 
 def results_of(deployment, plan, folder, **options):

@@ -57,7 +57,7 @@ SECTIONS = {
     "enable": [record_kinds.STREAM],
     "backfill": [record_kinds.BACKFILL, record_kinds.MARK, record_kinds.PROBLEM],
     "compare": [record_kinds.DISCREPANCY],
-    "repair": [record_kinds.REPAIR, record_kinds.UNHEALED],
+    "repair": [record_kinds.REPAIR, record_kinds.REPAIR_LINE],
     "redrive": [
         record_kinds.REDRIVE,
         record_kinds.LEFTOVER,

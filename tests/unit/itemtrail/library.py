@@ -13,7 +13,7 @@ from operations.backfill.results import Counts, Problem
 from operations.enable import Stream
 from operations.execution.item_run import ItemRun
 from operations.execution.item_writer import WriteOutcome
-from operations.execution.plan_file import PlanHeader, PlanTable
+from operations.execution.plan_file import PlanAction, PlanHeader, PlanItem, PlanTable
 from operations.recovery.bad_changes import BadItem, Selected, Undecided
 from operations.recovery.conflicts import Conflict
 from operations.recovery.plan_items import restored_items, undone_items
@@ -87,6 +87,7 @@ REPAIRED = Repaired(
     deleted=0,
     restless=(ONE,),
     unhealed=(Unhealed(TWO, "the replica refuses it: ValidationException"),),
+    plan=(PlanItem(1, ONE, PlanAction.PUT, (), "", ""),),
 )
 REDRIVEN = Redriven(
     applied=True,

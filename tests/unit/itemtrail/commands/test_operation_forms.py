@@ -38,7 +38,7 @@ LINES = {
     "enable": record_kinds.STREAM,
     "backfill": record_kinds.PROBLEM,
     "compare": record_kinds.DISCREPANCY,
-    "repair": record_kinds.UNHEALED,
+    "repair": record_kinds.REPAIR_LINE,
     "redrive": record_kinds.REDRIVE_LINE,
     "redrive --from-stream": record_kinds.REDRIVE_LINE,
     "restore": record_kinds.RESTORE,
@@ -55,7 +55,7 @@ DOCUMENTS = {
 }
 NESTED = {
     ("backfill", "problems"): record_kinds.PROBLEM,
-    ("repair", "unhealed"): record_kinds.UNHEALED,
+    ("repair", "unhealed"): record_kinds.REPAIR_LINE,
     ("redrive", "leftovers"): record_kinds.LEFTOVER,
     ("redrive", "lost"): record_kinds.LOST,
     ("restore", "differences"): record_kinds.DIFFERENCE,

@@ -1,12 +1,15 @@
 """Compare and repair."""
 
+import csv
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from operations.execution.plan_file import Plan, write_plan
+from operations.execution.plan_file import Plan, PlanAction, PlanItem, write_plan
+from operations.replica.discrepancies import DiscrepancyKind
 from tests.factories import text
 from tests.unit.itemtrail.library import (
     CLEAN,
@@ -108,6 +111,37 @@ def test_repair_for_a_program_tells_what_the_comparison_came_to(run):
     assert (answer["missing"], answer["different"], answer["extraneous"]) == (3, 1, 0)
     assert err.splitlines()[0].startswith("3 of 100 items differ")
     assert err.splitlines()[-1].startswith("dry run, nothing was written: with --apply 4 items")
+
+
+@pytest.mark.parametrize("form", ["json", "jsonl", "csv"])
+def test_a_dry_run_says_of_each_item_what_would_be_done(run, form):
+    """Also for a program: counts alone cannot be looked at."""
+    plan = tuple(
+        PlanItem(n, key, action, (), "", "")
+        for n, (key, action) in enumerate(zip((ONE, TWO, THREE), PlanAction, strict=True), 1)
+    )
+    planned = replace(REPAIRED, applied=False, plan=plan, unhealed=(), restless=())
+
+    _, out, _ = run("repair", "1", "--output", form, repair=planned)
+
+    if form == "csv":
+        lines = [(line["problem"], line["action"]) for line in csv.DictReader(io.StringIO(out))]
+    else:
+        lines = json.loads(out)["planned"] if form == "json" else map(json.loads, out.splitlines())
+        lines = [(line["problem"], line["action"]) for line in lines]
+    assert sorted(lines) == [("different", "update"), ("extraneous", "delete"), ("missing", "put")]
+
+
+def test_a_dry_run_that_is_held_back_says_what_lifts_that(run):
+    """It would not be carried out as it is."""
+    held = replace(REPAIRED, applied=False, ended="held", differing={DiscrepancyKind.EXTRANEOUS: 9})
+
+    _, out, _ = run("repair", "1", "--output", "table", repair=held)
+
+    assert " ".join(lines_of(out)[-3:]).endswith(
+        "held dry run, nothing was written: with --apply and the replica's name (--deletes) 0 "
+        "items of the replica would be written and 9 deleted from it"
+    )
 
 
 def test_repair_of_given_keys_compares_nothing_else(run, tmp_path):

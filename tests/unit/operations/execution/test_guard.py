@@ -155,7 +155,7 @@ def test_a_refusal_says_how_to_have_it_all_the_same():
 
     assert str(refused.value) == (
         "1,500 of about 2,000 items would be deleted from the replica 'Copy', and that is more "
-        "than a tenth: if that is meant, name the replica for it (--deletes Copy)"
+        "than a tenth: they are deleted only where the replica is named for it (--deletes Copy)"
     )
 
 
@@ -163,7 +163,10 @@ def test_an_empty_source_deletes_nothing(world):
     """Not one item, however large the replica."""
     world.put(REPLICA, item("1"))
 
-    assert "the source 'Employee' is empty" in brake(world).refusal(1)
+    assert (
+        "the source 'Employee' is empty: the replica may be all that is left, so bring the items "
+        "back; they are deleted only where the replica is named for it (--deletes "
+    ) in brake(world).refusal(1)
     assert brake(world, deletes=REPLICA).refusal(1) is None
 
 
@@ -183,7 +186,7 @@ def test_a_table_made_anew_deletes_nothing(world):
     )
     world.client.put(HISTORY, made.to_item())
 
-    assert "is not the table that its history is of: made anew" in brake(world).refusal(1)
+    assert "is not the table that its history is of, but made anew" in brake(world).refusal(1)
 
     now = replace(made, stream_arn=REMADE_ARN, table_id=f"id-{SOURCE}")
     world.client.put(HISTORY, now.to_item())
