@@ -174,7 +174,8 @@ def with_members_of(
         current: it without the later changes.
     """
     values = (live, current, conflict.expected, conflict.wanted)
-    tags = {tag for value in values if value is not None for tag in value}
+    theirs = (value for step in since for value in (step.old, step.new))
+    tags = {tag for value in (*values, *theirs) if value is not None for tag in value}
     if len(tags) != 1 or not tags.issubset(_SETS):
         return current
     (tag,) = tags

@@ -841,6 +841,18 @@ class TestOthersWhoWrite:
         assert world.item() == state(2, 5)
 
 
+def test_a_set_that_others_made_something_else_of_is_theirs(world):
+    """And then removed: that it is as before the bad change is no conflict."""
+    world.write(item("1", A=number(1)))
+    world.write(item("1", A=number(1), S={"SS": ["a"]}), bad=True)
+    world.write(item("1", A=number(1), S=number(1)))
+    world.write(item("1", A=number(1)))
+
+    (planned,) = world.plan().items
+
+    assert (planned.outcome, planned.edits, planned.conflicts) == (None, (), ())
+
+
 def test_a_second_undo_finds_nothing_to_do(world):
     """Its own writes are good ones."""
     world.write(item("1", A=number(1)))
