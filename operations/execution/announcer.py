@@ -30,7 +30,6 @@ from stream_core.announcement import (
     PORTION_PREFIX,
     AnnouncedPortion,
     OwnWrite,
-    item_hash,
     standing,
 )
 from stream_core.control_row import ControlRow, RunRow, intact_control_rows, read_control_row
@@ -94,20 +93,28 @@ class Announcer:
                 )
             self.row = stored
 
-    def announce(self, writes: Sequence[OwnWrite], at: datetime, patience: Patience) -> None:
+    def announce(
+        self, groups: Sequence[Sequence[OwnWrite]], at: datetime, patience: Patience
+    ) -> None:
         """Say what is about to be written.
 
         Args:
-            writes: of at most 100 items.
+            groups: writes of at most 100 items, by the transaction that is to make them.
             at: the moment by the service's clock, no two the same.
             patience: how long to go on trying.
 
         Raises:
             OperationError: the history does not answer; nothing is to be written then.
         """
-        row, items = self.row, tuple(write.item for write in writes)
-        portion = AnnouncedPortion(row.run, self.process, items, at, row.stream_arn)
-        self._write([portion, *writes], patience)
+        alone = [write for group in groups if len(group) == 1 for write in group]
+        together = [group for group in groups if len(group) > 1]
+        portions = [self._portion(group, group[0].at) for group in together]
+        portions += [self._portion(alone, at)] if alone else []
+        self._write([*portions, *(write for group in groups for write in group)], patience)
+
+    def _portion(self, writes: Sequence[OwnWrite], at: datetime) -> AnnouncedPortion:
+        items = tuple(write.item for write in writes)
+        return AnnouncedPortion(self.row.run, self.process, items, at, self.row.stream_arn)
 
     def withdraw(self, writes: Sequence[OwnWrite], patience: Patience) -> None:
         """Say of announced writes that they are surely not made, and are in nobody's way.
@@ -144,9 +151,20 @@ class Announcer:
             for item in portion.items
         }
 
-    def announced(self, identifier: str) -> list[OwnWrite]:
-        """What the run, here or elsewhere, was about to write to an item."""
-        prefix = f"{OWN_PREFIX}{item_hash(identifier)}#{self.row.run}#"
+    def items_at(self, moment: datetime) -> set[str]:
+        """Of which items the run has announced one transaction at a moment, see `item_hash`."""
+        prefix = f"{PORTION_PREFIX}{time_text(moment)}#{self.row.run}#"
+        portions = self.reader.control_rows(prefix, f"{prefix}~")
+        return {
+            item
+            for portion in portions
+            if isinstance(portion, AnnouncedPortion)
+            for item in portion.items
+        }
+
+    def announced(self, item: str) -> list[OwnWrite]:
+        """What the run, here or elsewhere, was about to write to an item, see `item_hash`."""
+        prefix = f"{OWN_PREFIX}{item}#{self.row.run}#"
         return standing(self.reader.control_rows(prefix, f"{prefix}~"))
 
     def own(self, writes: Sequence[OwnWrite], rows: Sequence[HistoryRow]) -> OwnWrites:

@@ -16,15 +16,15 @@ from operations.execution.item_run import ItemRun, Unproven
 from operations.execution.item_runner import MOST_ATTEMPTS, ItemRunner
 from operations.execution.item_writer import WriteOutcome, WriteResult
 from operations.execution.plan_file import PlanItem
+from operations.execution.transactions import MOST_BYTES, size_of
 from operations.recovery.conditions import is_guarded_in_part
 from reports.inputs.keys import key_text
 from stream_core.announcement import OwnWrite
-from stream_core.attribute_values import item_size
 
 Writes: TypeAlias = Sequence[tuple[PlanItem, Write, OwnWrite]]
 
 # API reference, TransactWriteItems.
-_MOST_ITEMS, _MOST_BYTES = 100, 4 * 1024 * 1024
+_MOST_ITEMS = 100
 _INSTEAD = "nothing was written: choose fewer items, or leave --atomic out"
 _DONE = frozenset({WriteOutcome.WRITTEN, WriteOutcome.UNNEEDED})
 
@@ -83,31 +83,20 @@ class AtomicRunner:
     def _looked(self, items: Sequence[PlanItem], *, is_answered: bool) -> Sequence[Looked]:
         """What is to be done with the items; looked at again while what is in the way may pass."""
         look = self.runner.look
-        looked = look.at_items(items, is_answered=is_answered)
+        looked = look.at_items(items, is_answered=is_answered, together=_MOST_ITEMS)
         while any(looked_item.is_passing for looked_item in looked):
             # What is not written now is in nobody's way meanwhile.
             self.runner.withdraw()
             if not look.lag.pause():
                 break
-            looked = look.at_items(items, is_answered=is_answered)
+            looked = look.at_items(items, is_answered=is_answered, together=_MOST_ITEMS)
         return looked
 
     def _may_be_written(self, looked: Sequence[Looked], writes: Writes) -> bool:
         """Whether nothing is in the way of any item, and a repeat is one of the same items."""
         if any(_is_obstacle(looked_item.step) for looked_item in looked):
             return False
-        (moment, *more) = {step.repeats for _, step, _ in writes}
-        if more:
-            return False
-        if moment is None:
-            return True
-        attempts = self.runner.attempts
-        begun = {
-            looked_item.item.number
-            for looked_item in looked
-            if any(attempt.at == moment for attempt in attempts.at_item(looked_item.item))
-        }
-        return begun == {item.number for item, _, _ in writes}
+        return len({step.repeats for _, step, _ in writes}) == 1
 
     def _written(self, writes: Writes, *, guards_rest: bool) -> dict[int, WriteResult]:
         """The answer to the transaction, by the number of each item."""
@@ -169,11 +158,8 @@ def _require_room(writes: Writes) -> None:
     Raises:
         RefusedError: they are too large, or one of them is more than a condition can name.
     """
-    size = sum(
-        max(item_size(image) for image in (step.before, step.after) if image is not None)
-        for _, step, _ in writes
-    )
-    if size > _MOST_BYTES:
+    size = sum(size_of((item, step)) for item, step, _ in writes)
+    if size > MOST_BYTES:
         raise RefusedError(
             f"--atomic writes at most 4 MB in one transaction, and the items have {size:,} bytes; "
             f"{_INSTEAD}"

@@ -5,14 +5,15 @@ A run that goes on has them from its journal, and one that goes on elsewhere fro
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from operations.execution.announcer import Announcer
-from operations.execution.decision import MAY_BE_WRITTEN, Write
+from operations.execution.decision import MAY_BE_WRITTEN
 from operations.execution.journal import RunJournal
 from operations.execution.moments import Moments
 from operations.execution.plan_file import PlanItem
 from operations.execution.service_clock import ServiceClock
+from operations.execution.transactions import Planned
 from reports.access.row_reader import RowReader
 from reports.states.own_writes import LATEST, state_digest
 from reports.states.watermark import NoWatermark
@@ -55,16 +56,31 @@ class Attempts:
         object.__setattr__(self, "_moments", Moments(self.clock))
 
     def announce(
-        self, writes: Collection[tuple[PlanItem, Write]], patience: Patience
+        self, groups: Sequence[Sequence[Planned]], patience: Patience
     ) -> dict[int, OwnWrite]:
         """Have writes kept and announced, in this order; nothing is written before.
+
+        Args:
+            groups: the writes, by the transaction that is to make them.
+            patience: how long to go on trying.
 
         Returns:
             The attempts, by the number of their item.
         """
+        begun = [self._begun(group) for group in groups]
+        attempts = [attempt for group in begun for attempt in group]
+        if attempts:
+            self.journal.about_to_write(attempts)
+            # What repeats an earlier attempt may have been made by that.
+            repeated = {item.number for group in groups for item, step in group if step.repeats}
+            self._unsent.update(tried for tried in attempts if tried.number not in repeated)
+            self.announcer.announce(begun, self._moments.next(), patience)
+        return {attempt.number: attempt for attempt in attempts}
+
+    def _begun(self, group: Sequence[Planned]) -> list[OwnWrite]:
         now, row = self._moments.next(), self.announcer.row
-        attempts = {
-            item.number: OwnWrite(
+        return [
+            OwnWrite(
                 row.run,
                 item.number,
                 item_hash(item_id(item.keys)),
@@ -73,16 +89,26 @@ class Attempts:
                 step.repeats or now,
                 row.stream_arn,
             )
-            for item, step in writes
+            for item, step in group
+        ]
+
+    def is_whole(self, moment: datetime, items: Sequence[PlanItem]) -> bool:
+        """Whether a transaction that was begun at a moment was one of these items and no others."""
+        here = {
+            number
+            for number, tried in self.journal.attempts.items()
+            if any(attempt.at == moment for attempt in tried)
         }
-        if attempts:
-            self.journal.about_to_write(attempts.values())
-            # What repeats an earlier attempt may have been made by that.
-            self._unsent.update(
-                attempts[item.number] for item, step in writes if step.repeats is None
-            )
-            self.announcer.announce(list(attempts.values()), now, patience)
-        return attempts
+        if not here <= {item.number for item in items}:
+            return False
+        if not self.announcer.is_known:
+            return True
+        elsewhere = self.announcer.items_at(moment) - {
+            item_hash(item_id(item.keys)) for item in items
+        }
+        return not any(
+            attempt.at == moment for item in elsewhere for attempt in self.announcer.announced(item)
+        )
 
     def sent(self, attempts: Iterable[OwnWrite]) -> None:
         """Keep in mind that writes may be made from now on; to be told right before."""
@@ -111,15 +137,14 @@ class Attempts:
 
     def at_item(self, item: PlanItem) -> list[OwnWrite]:
         """The writes of an item that this run, here or elsewhere, was about to make."""
-        row, identifier = self.announcer.row, item_id(item.keys)
-        hashed = item_hash(identifier)
+        row, hashed = self.announcer.row, item_hash(item_id(item.keys))
         here = [
             OwnWrite(
                 *(row.run, item.number, hashed, tried.before, tried.after, tried.at, row.stream_arn)
             )
             for tried in self.journal.attempts.get(item.number, [])
         ]
-        return here + (self.announcer.announced(identifier) if self.announcer.is_known else [])
+        return here + (self.announcer.announced(hashed) if self.announcer.is_known else [])
 
     def rows_since(self, attempts: Sequence[OwnWrite], item: PlanItem) -> list[HistoryRow]:
         """The rows of an item since this run was first about to write it."""

@@ -11,14 +11,19 @@ is announced anew when it is looked at again.
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from more_itertools import map_reduce
 
 from operations.deployed_tables import DeployedTables
 from operations.execution.attempts import Attempts, latest_of
 from operations.execution.decision import (
+    MAY_BE_WRITTEN,
     Decided,
     PlanTerms,
     Write,
     after_attempt,
+    conflicts_of_plan,
     decide,
     decided_of_recorded,
     planned_delete,
@@ -30,6 +35,7 @@ from operations.execution.pace import Pace
 from operations.execution.plan_file import PlanAction, PlanItem
 from operations.execution.since_plan import is_behind, undisturbed
 from operations.execution.standstill import Standstill
+from operations.execution.transactions import groups_of
 from operations.recovery.conditions import is_guarded_in_part
 from operations.recovery.recorded import BEHIND, Lag
 from reports.access.parallel import in_order
@@ -80,7 +86,9 @@ class ItemLook:
     def __post_init__(self) -> None:
         object.__setattr__(self, "lag", Lag(self.pace))
 
-    def at_items(self, items: Sequence[PlanItem], *, is_answered: bool = False) -> list[Looked]:
+    def at_items(
+        self, items: Sequence[PlanItem], *, is_answered: bool = False, together: int = 1
+    ) -> list[Looked]:
         """What is to be done with each of at most 100 items; what is to be written is announced.
 
         All waiting for the rate is done before any of them is looked at: what was found out is true
@@ -89,6 +97,7 @@ class ItemLook:
         Args:
             items: the items.
             is_answered: what this run was about to write to them was not carried out.
+            together: so many are written by one transaction, at most.
 
         Raises:
             OperationError: the tables do not answer, or the journal cannot be written.
@@ -101,15 +110,15 @@ class ItemLook:
             return self._begun(item, live.get(item_id(item.keys)), is_answered=is_answered)
 
         with closing(in_order(begun, items)) as begins:
-            decided = list(begins)
-        attempts = self._announced([looked for looked, _ in decided])
+            decided, tried = zip(*begins, strict=True) if items else ((), ())
+        whole = self._without_partial_repeats(decided)
+        attempts = self._announced(whole, together)
+        announced = [replace(look, attempt=attempts.get(look.item.number)) for look in whole]
         self.history.look_anew()
-        tasks = [
-            (replace(looked, attempt=attempts.get(looked.item.number)), tried)
-            for looked, tried in decided
-        ]
+        tasks = zip(announced, tried, strict=True)
         with closing(in_order(lambda task: self._looked_at(*task), tasks)) as seen:
-            return self._announced_as_it_is([looked for looked, _ in tasks], list(seen))
+            looked = self._without_partial_repeats(list(seen))
+        return self._announced_as_it_is(announced, looked)
 
     def live_item(self, item: PlanItem) -> Item | None:
         """The own attributes of an item as they are."""
@@ -126,15 +135,25 @@ class ItemLook:
         self.standstill.moved()
         return {identifier: own_attributes(image) or {} for identifier, image in images.items()}
 
-    def _announced(self, looked: Sequence[Looked]) -> dict[int, OwnWrite]:
+    def _without_partial_repeats(self, looked: Sequence[Looked]) -> list[Looked]:
+        """Nothing is repeated but what was one transaction, as a whole."""
+        repeats = map_reduce(looked, _repeated, lambda look: look.item)
+        partial = {
+            moment
+            for moment, items in repeats.items()
+            if moment and not self.attempts.is_whole(moment, items)
+        }
+        return [_left_in_doubt(look) if _repeated(look) in partial else look for look in looked]
+
+    def _announced(self, looked: Sequence[Looked], together: int) -> dict[int, OwnWrite]:
         writes = [(look.item, look.step) for look in looked if isinstance(look.step, Write)]
-        return self.attempts.announce(writes, self.standstill.patience())
+        return self.attempts.announce(groups_of(writes, together), self.standstill.patience())
 
     def _announced_as_it_is(
         self, announced: Sequence[Looked], looked: Sequence[Looked]
     ) -> list[Looked]:
         """What was announced otherwise is announced anew; before the former is withdrawn."""
-        attempts = self._announced([look for look in looked if not _is_announced(look)])
+        attempts = self._announced([look for look in looked if not _is_announced(look)], 1)
         settled = [
             replace(look, attempt=attempts.get(look.item.number, look.attempt)) for look in looked
         ]
@@ -232,6 +251,17 @@ def takes_all(item: PlanItem, step: Write) -> bool:
     if item.action is not PlanAction.DELETE or step.before is None:
         return False
     return not is_guarded_in_part(item.keys, step.edits, step.before, None)
+
+
+def _repeated(looked: Looked) -> datetime | None:
+    """When the write was begun that is repeated; None: none is."""
+    return looked.step.repeats if isinstance(looked.step, Write) else None
+
+
+def _left_in_doubt(looked: Looked) -> Looked:
+    conflicts = conflicts_of_plan(looked.item, looked.live)
+    doubt = Decided(WriteOutcome.CONFLICT, MAY_BE_WRITTEN, conflicts, needs_proof=True)
+    return replace(looked, step=doubt, attempt=None)
 
 
 def _is_announced(looked: Looked) -> bool:

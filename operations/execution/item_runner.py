@@ -1,9 +1,12 @@
-"""How a run writes the items of its plan, one by one, and what each of them came to."""
+"""How a run writes the items of its plan, some at a time, and what each of them came to."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
+
+from more_itertools import map_reduce
 
 from operations.deployed_tables import DeployedTables
 from operations.errors import RunEndedError
@@ -20,6 +23,7 @@ from operations.execution.item_run import Aside, ItemRun, Unproven
 from operations.execution.item_writer import ItemWrite, ItemWriter, WriteOutcome, WriteResult
 from operations.execution.plan_file import PlanItem
 from operations.execution.standstill import Standstill
+from operations.execution.transactions import MOST_TOGETHER
 from operations.execution.write_proof import WriteProof, of_recorded
 from operations.recovery.conditions import is_guarded_in_part
 from reports.access.parallel import in_order
@@ -60,16 +64,28 @@ class ItemRunner:
     def carry_out(
         self, items: Sequence[PlanItem]
     ) -> Generator[ItemRun | Unproven | Aside, None, None]:
-        """Write at most 100 items one by one, and say what became of each, in their order.
+        """Write at most 100 items, and say what became of each.
+
+        Some are written by one transaction: where that cannot be made they are looked at again, and
+        written one by one.
 
         Raises:
             RunEndedError: nothing was answered for too long.
             OperationError: the journal or the history cannot be written.
             ClientError: the table may not be read.
         """
-        looked = self.look.at_items(items)
-        with closing(in_order(self._settled, looked)) as results:
-            yield from results
+        looked = self.look.at_items(items, together=MOST_TOGETHER)
+        unmet: list[PlanItem] = []
+        with closing(in_order(self._settled_together, _by_transaction(looked))) as results:
+            for result in chain.from_iterable(results):
+                if isinstance(result, PlanItem):
+                    unmet.append(result)
+                else:
+                    yield result
+        if unmet:
+            looked = self.look.at_items(unmet, is_answered=True)
+            with closing(in_order(self._settled, looked)) as settled:
+                yield from settled
         self.withdraw()
 
     def withdraw(self) -> None:
@@ -83,8 +99,13 @@ class ItemRunner:
 
     def sent_together(
         self, writes: Sequence[tuple[PlanItem, Write, OwnWrite]], *, guards_rest: bool
-    ) -> list[WriteResult | None]:
-        """The answers to writes that are made by one transaction, see `ItemWriter`."""
+    ) -> Sequence[WriteResult | None]:
+        """The answers to writes that are made by one transaction, see `ItemWriter`.
+
+        Raises:
+            RunEndedError: nothing was answered for too long.
+        """
+        self._require_answers()
         requests = [self._request(*write, guards_rest=guards_rest) for write in writes]
         self.attempts.sent(attempt for _, _, attempt in writes)
         since = self.standstill.now()
@@ -129,6 +150,27 @@ class ItemRunner:
             return None
         return self._kept(proven, is_answered=unproven.is_answered)
 
+    def _settled_together(
+        self, looked: Sequence[Looked]
+    ) -> list[ItemRun | Unproven | Aside | PlanItem]:
+        """What becomes of the items of one transaction; those that are to be looked at again."""
+        writes = [
+            (look.item, look.step, look.attempt)
+            for look in looked
+            if isinstance(look.step, Write) and look.attempt
+        ]
+        if len(writes) <= 1:
+            return [self._settled(look) for look in looked]
+        if any(step.repeats is None and self.attempts.is_stale(tried) for _, step, tried in writes):
+            return [item for item, _, _ in writes]
+        results = self.sent_together(writes, guards_rest=True)
+        return [
+            item
+            if written is None or self._is_in_the_way(written.outcome)
+            else self.result_of(item, step, written)
+            for (item, step, _), written in zip(writes, results, strict=True)
+        ]
+
     def _settled(self, looked: Looked) -> ItemRun | Unproven | Aside:
         """What becomes of an item; where others are in the way it is looked at again."""
         for number in range(1, MOST_ATTEMPTS + 1):
@@ -142,7 +184,8 @@ class ItemRunner:
             is_stale = step.repeats is None and self.attempts.is_stale(attempt)
             if not is_stale or is_last:
                 result = self._once(item, step, attempt, guards_rest=not is_last)
-                if is_last or self.terms.is_strict or not _is_in_the_way(result):
+                is_final = isinstance(result, Unproven) or not self._is_in_the_way(result.outcome)
+                if is_last or is_final:
                     return self._answered(result)
             (looked,) = self.look.at_items([item], is_answered=True)
         raise AssertionError("unreachable")
@@ -159,9 +202,7 @@ class ItemRunner:
     def _once(
         self, item: PlanItem, step: Write, attempt: OwnWrite, *, guards_rest: bool
     ) -> ItemRun | Unproven:
-        if self.standstill.reason is not None:
-            table = self.deployment.source_table
-            raise RunEndedError(f"'{table}' has answered nothing for too long")
+        self._require_answers()
         self.attempts.sent([attempt])
         since = self.standstill.now()
         written = self._writer.write(self._request(item, step, attempt, guards_rest=guards_rest))
@@ -172,6 +213,15 @@ class ItemRunner:
         if written.is_void:
             self._answered_void(step, attempt)
         return self._result(item, step, written)
+
+    def _require_answers(self) -> None:
+        if self.standstill.reason is not None:
+            table = self.deployment.source_table
+            raise RunEndedError(f"'{table}' has answered nothing for too long")
+
+    def _is_in_the_way(self, outcome: WriteOutcome) -> bool:
+        """Whether another writer is, of whom nothing has to be minded."""
+        return outcome is WriteOutcome.CONFLICT and not self.terms.is_strict
 
     def _answered_void(self, step: Write, attempt: OwnWrite) -> None:
         """Keep in mind that nothing was written; somebody else may have made what is repeated."""
@@ -222,6 +272,8 @@ class ItemRunner:
         return result
 
 
-def _is_in_the_way(result: ItemRun | Unproven) -> bool:
-    """Whether another writer is."""
-    return isinstance(result, ItemRun) and result.outcome is WriteOutcome.CONFLICT
+def _by_transaction(looked: Sequence[Looked]) -> Iterator[list[Looked]]:
+    """Items by the moment at which their write was begun; those that are not written alone."""
+    begun = map_reduce(looked, lambda look: look.attempt and look.attempt.at)
+    for moment, looks in begun.items():
+        yield from [looks] if moment else ([look] for look in looks)

@@ -1,8 +1,8 @@
 """Writing an item only if it still is what it was seen to be.
 
-A write is a transaction of this one item, with a token: should its answer get lost and the request
-be sent again, it succeeds without being carried out a second time. Without that, a delete that is
-repeated would take with it what another writer has put there in between.
+A write is a transaction, of this one item or of some, with a token: should its answer get lost and
+the request be sent again, it succeeds without being carried out a second time. Without that, a
+delete that is repeated would take with it what another writer has put there in between.
 
 A condition can name attributes and what they hold; it cannot say that there are no others. So an
 attribute that another writer adds at the same moment is never in it. An update leaves it where it
@@ -14,7 +14,8 @@ what was there. If that was more than was seen, it is put back. Such a request h
 not made again where its answer is lost.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import partial
@@ -25,6 +26,7 @@ from uuid import UUID, uuid5
 from botocore.exceptions import BotoCoreError, ClientError
 
 from operations.errors import OperationError
+from operations.execution.live_items import live_items
 from operations.execution.request import answer_to
 from operations.execution.write_request import NO_REASON, Cancelled, SentWrite, together
 from operations.recovery.conditions import (
@@ -38,6 +40,7 @@ from operations.recovery.conditions import (
 from reports.inputs.paths import value_at
 from reports.states.differences import Difference
 from stream_core.attribute_values import Item, own_attributes, same_item, same_value
+from stream_core.item_id import item_id
 from stream_core.retry import CallError, Patience, Retry, classify, classify_code, error_code
 
 if TYPE_CHECKING:
@@ -113,6 +116,11 @@ class ItemWrite:
     is_still_known: Callable[[], bool] = lambda: True
 
     @property
+    def reports_rest(self) -> bool:
+        """Whether there may be more in the item after it, and that is to be told."""
+        return self.tells_rest and self.before is not None and self.after is not None
+
+    @property
     def token(self) -> str:
         """What the service knows a repeated request by, for ten minutes."""
         return str(uuid5(_NAMESPACE, self.name))
@@ -145,10 +153,23 @@ class ItemWriter:
         except UnwritableError:
             return self._replace(write, before, after)
         written = self._transact("Update", action, write, lambda item: has_all(item, write.edits))
-        reports_rest = write.tells_rest and written.outcome is WriteOutcome.WRITTEN
-        return self._with_the_rest(write) if reports_rest else written
+        return self._written([write])[0] if written.outcome is WriteOutcome.WRITTEN else written
 
-    def write_together(self, writes: Sequence[ItemWrite]) -> list[WriteResult | None]:
+    def _written(self, writes: Sequence[ItemWrite]) -> Sequence[WriteResult]:
+        """What writes are that were carried out, with what an update has left: none tells that."""
+        keys = [write.keys for write in writes if write.reports_rest]
+        images: Mapping[str, Item] = {}
+        # Where they cannot be read they are written, whatever else is in them.
+        with suppress(ClientError, BotoCoreError, OperationError):
+            images = live_items(self.client, self.table, keys, self.patience()) if keys else {}
+        return [
+            _with_the_rest(write, own_attributes(images.get(item_id(write.keys))))
+            if write.reports_rest
+            else WriteResult(WriteOutcome.WRITTEN, write.after)
+            for write in writes
+        ]
+
+    def write_together(self, writes: Sequence[ItemWrite]) -> Sequence[WriteResult | None]:
         """Make some writes, none of which is guarded in part, by one transaction, or none of them.
 
         Returns:
@@ -167,7 +188,7 @@ class ItemWriter:
             return [self._unmet(write, code, is_void=answer.is_void) for write, code in pairs]
         if isinstance(answer, WriteResult):
             return [answer] * len(writes)
-        return [WriteResult(WriteOutcome.WRITTEN, write.after) for write in writes]
+        return self._written(writes)
 
     def _action(self, write: ItemWrite) -> tuple[str, dict[str, Any]]:
         """The kind of a write, and its request, as a part of a transaction."""
@@ -243,18 +264,6 @@ class ItemWriter:
 
         return transact
 
-    def _with_the_rest(self, write: ItemWrite) -> WriteResult:
-        """What an item that was updated is now: a transaction does not tell it."""
-        try:
-            current = own_attributes(self.read(write.keys))
-        except (ClientError, BotoCoreError):
-            # It is written, whatever else is in it.
-            return WriteResult(WriteOutcome.WRITTEN, write.after)
-        if same_item(current, write.after) or not has_all(current, write.edits):
-            return WriteResult(WriteOutcome.WRITTEN, current)
-        mixed = "other attributes were changed at the same moment, and are kept"
-        return WriteResult(WriteOutcome.MIXED, current, mixed)
-
     def _delete(self, write: ItemWrite, seen: Item) -> WriteResult:
         """Delete an item that is what was seen, and nothing more."""
         action = delete_request(write.keys, seen)
@@ -318,6 +327,16 @@ class ItemWriter:
         except (ClientError, BotoCoreError) as error:
             result = _refused(error)
         return replace(result, is_void=sent.is_answered)
+
+
+def _with_the_rest(write: ItemWrite, current: Item | None) -> WriteResult:
+    """What an update is, by what the item is now; None: it is not there, or was not read."""
+    if current is None or not has_all(current, write.edits):
+        return WriteResult(WriteOutcome.WRITTEN, current or write.after)
+    if same_item(current, write.after):
+        return WriteResult(WriteOutcome.WRITTEN, current)
+    mixed = "other attributes were changed at the same moment, and are kept"
+    return WriteResult(WriteOutcome.MIXED, current, mixed)
 
 
 def has_all(current: Item | None, edits: Sequence[Difference]) -> bool:

@@ -1,4 +1,4 @@
-"""The run of a plan: its items are written one by one, side by side, and each is accounted for.
+"""The run of a plan: its items are written some at a time, and each is accounted for.
 
 For each item, in this order: the local journal, then the announcement in the history, then a look
 at what others have announced and done, then the write on its condition, then the journal again. So

@@ -36,10 +36,11 @@ def test_what_is_about_to_be_written_is_announced_side_by_side(monkeypatch):
         for number in range(100)
     ]
 
-    Announcer(client, reader, RUN).announce(writes, AT, Patience(lambda: 60_000))
+    groups = [writes[:50], *([write] for write in writes[50:])]
+    Announcer(client, reader, RUN).announce(groups, AT, Patience(lambda: 60_000))
 
-    # With the one by which others find them.
-    assert sorted(announced) == [1, 25, 25, 25, 25]
+    # With those by which others find them: of what is written together, and of the rest.
+    assert sorted(announced) == [2, 25, 25, 25, 25]
 
 
 def test_a_run_that_is_announced_twice_for_a_lost_answer_is_no_other_run():

@@ -96,12 +96,12 @@ def test_of_two_runs_that_have_both_announced_one_writes(world, skew):
     assert [write.run for write in standing(world.control_rows())] == [run_id(first)]
 
 
-def rival(world, at):
-    """An announcement of another run, of the same item."""
+def rival(world, at, name="1"):
+    """An announcement of another run, of an item."""
     started = RunRow(
         *("f" * 12, "undo", "{}", "sha256:00", "eve", "itemtrail 1", STREAM_ARN, "12345a12", at)
     )
-    write = OwnWrite("f" * 12, 1, item_hash("1"), b"\x01" * 32, None, at, TABLE_ARN)
+    write = OwnWrite("f" * 12, 1, item_hash(name), b"\x01" * 32, None, at, TABLE_ARN)
     portion = AnnouncedPortion("f" * 12, "beef", (write.item,), at, TABLE_ARN)
     for row in (started, portion, write):
         store(world, row)
