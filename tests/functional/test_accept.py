@@ -13,19 +13,19 @@ pytestmark = pytest.mark.functional
 CANARY = "987654321"
 
 
-@pytest.fixture
-def accepted(deployed, local_stack, monkeypatch, tmp_path, capsys):
+@pytest.fixture(scope="module")
+def accepted(deployed, local_stack, tmp_path_factory):
     """The record of a run, and its exit status."""
     deployed.empty()
-    for name, value in local_stack.environment().items():
-        if name.startswith("AWS_"):
-            monkeypatch.setenv(name, value)
-    monkeypatch.chdir(tmp_path)
+    file = tmp_path_factory.mktemp("accepted") / "record.json"
     words = ["accept", "--stack", deployed.name, "--canary", CANARY, "--apply", "--yes"]
-    with pytest.raises(SystemExit) as ended:
-        main([*words, "--file", "record.json"])
-    capsys.readouterr()
-    return ended.value.code, json.loads((tmp_path / "record.json").read_text())
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in local_stack.environment().items():
+            if name.startswith("AWS_"):
+                patch.setenv(name, value)
+        with pytest.raises(SystemExit) as ended:
+            main([*words, "--file", str(file)])
+    return ended.value.code, json.loads(file.read_text())
 
 
 def test_it_runs_to_its_end_on_the_emulator(accepted):

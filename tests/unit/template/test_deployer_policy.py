@@ -1,6 +1,7 @@
 """The rights of whoever deploys, as the registry's schemas have them."""
 
 import json
+from functools import cache
 
 import pytest
 
@@ -46,9 +47,14 @@ OF_OTHERS = {"AWS::S3::BucketPolicy"}
 _ANY = f"arn:aws:{{}}:{REGION}:{ACCOUNT}:anything/at-all"
 
 
+@cache
+def _policy():
+    return json.loads(deployer_policy.POLICY.read_text("utf-8"))
+
+
 def _asks(action, resource, **context):
     request = Request(f"arn:aws:iam::{ACCOUNT}:role/deployer", action, resource, context)
-    return decide(request, [json.loads(deployer_policy.text())])
+    return decide(request, [_policy()])
 
 
 def _arn(evaluation, name, kind):
@@ -136,7 +142,7 @@ def test_every_action_is_in_one_statement():
     """None is lost between what has a name and what has none."""
     listed = [
         action
-        for statement in json.loads(deployer_policy.text())["Statement"]
+        for statement in _policy()["Statement"]
         for action in (
             statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
         )
