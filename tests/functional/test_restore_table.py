@@ -232,6 +232,65 @@ def test_a_history_that_refuses_for_good_ends_the_run(
     assert (second.items, second.is_clean) == (MANY, True)
 
 
+@pytest.fixture
+def order(trail, new_table):  # noqa: F811 - the fixture
+    """Many items, as they are now, into a new table."""
+    return TableOrder(new_table, filled(trail))
+
+
+@pytest.fixture
+def own_time(monkeypatch):
+    """A machine whose clock is moved by pauses alone, none of which is waited for; the pauses."""
+    pauses = []
+    # Also those of the client, before it reads once more.
+    monkeypatch.setattr("botocore.endpoint.time.sleep", pauses.append)
+    return Machine(clock=lambda: sum(pauses), sleep=pauses.append), pauses
+
+
+def test_the_rate_holds_for_what_is_read_and_planned_too(deployment, order, own_time):
+    """Every row is paid for in time when it is counted, and every item once more when written."""
+    (machine, pauses), rate = own_time, 100
+    seconds = []
+    for apply in (False, True):
+        pauses.clear()
+        pace = Pace(rate, machine=machine)
+        plan = plan_table(deployment, order, pace=pace)
+        assert restore_table(deployment, plan, apply=apply, pace=pace).items == MANY
+        seconds.append(sum(pauses))
+
+    planned, written = seconds
+    # The last call is paid for by the one that would come after it.
+    assert planned >= (MANY - 100) / rate
+    assert written >= planned + (MANY - 100) / rate
+
+
+REFUSED = {
+    "BatchGetItem": "a table that is read does not answer (ProvisionedThroughputExceededException)",
+    "BatchWriteItem": "nothing has succeeded for 60 seconds: ended with what was done",
+}
+
+
+@pytest.mark.parametrize("operation", REFUSED)
+def test_who_refuses_for_good_ends_the_run_after_a_minute(
+    proxy, deployment, order, own_time, operation
+):
+    """Of the run, not of each item that is still to come; what was done is gone on from."""
+    machine, pauses = own_time
+    proxy.refuse(operation, "ProvisionedThroughputExceededException", after=2)
+    pace = Pace(machine=machine)
+    plan = plan_table(deployment, order, pace=pace)
+    result = restore_table(deployment, plan, apply=True, pace=pace)
+    waited = sum(pauses)
+    proxy.accept(operation)
+    later = restored(deployment, order)
+
+    assert REFUSED[operation] in result.ended
+    # Whoever waits side by side with others moves the same clock.
+    assert 50 < waited < 60 * MANY / 25
+    assert 0 < result.items == later.already_there < MANY
+    assert (result.may_go_on, later.items, later.is_clean) == (True, MANY, True)
+
+
 def test_the_new_table_has_what_the_source_has(
     trail,  # noqa: F811 - the fixture
     local_stack,
