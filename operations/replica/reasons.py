@@ -173,7 +173,7 @@ def explain(source: Item | None, replica: Item | None, past: Past) -> Explanatio
     if not same_item(past.last, own_attributes(source)):
         return _lost_event()
     if past.had_it:
-        return _lagging(past)
+        return _lagging(replica, past)
     return _never_so(replica, past)
 
 
@@ -228,14 +228,18 @@ def _lost_row() -> Explanation:
     )
 
 
-def _lagging(past: Past) -> Explanation:
+def _lagging(replica: Item | None, past: Past) -> Explanation:
     since, number = past.left_at, past.changes_since
     until = "a moment not recorded" if since is None else f"{since:%Y-%m-%dT%H:%M:%SZ}"
     changes = f"{number:,} change{'' if number == 1 else 's'}"
+    has, other = "has the item as it was", "put an old state back"
+    if replica is None:
+        # Before its insert it was not there either: the rows tell no delete there from a delay.
+        has, other = "lacks the item as it did", "deleted it there"
     return Explanation(
         Reason.LAGGING,
-        f"the replica has the item as it was until {until}, {changes} ago: its "
-        "writer is behind or failed on them, or another writer put an old state back",
+        f"the replica {has} until {until}, {changes} ago: its "
+        f"writer is behind or failed on them, or another writer {other}",
         "`status` shows whether the replica writer is behind and whether anything failed: `redrive`"
         " brings that back; `repair` makes the item equal now",
         number,

@@ -180,6 +180,7 @@ def test_a_past_state_is_lagging(world):
     assert explanation.behind_since == world.rows[1].change.created_at
     assert timedelta(seconds=110) < found["1"].behind < timedelta(seconds=130)
     assert "2 changes ago" in explanation.meaning
+    assert "another writer put an old state back" in explanation.meaning
     assert "redrive" in explanation.to_do
     assert summary.reasons == {Reason.LAGGING: 1}
 
@@ -200,6 +201,8 @@ def test_an_absence_of_the_past_is_lagging(world):
         "reborn": (MISSING, Reason.LAGGING),
         "removed": (EXTRANEOUS, Reason.LAGGING),
     }
+    # The rows cannot tell it from a delay: it was not there before its insert either.
+    assert "or another writer deleted it there" in found["inserted"].explanation.meaning
     assert {one.explanation.changes_behind for one in found.values()} == {1}
 
 
