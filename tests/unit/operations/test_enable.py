@@ -146,7 +146,7 @@ def test_without_apply_a_history_is_told_nothing(history):
 def test_a_table_that_is_no_history_is_refused(history):
     """The source itself would not take the row, or take it."""
     with pytest.raises(TableNotFoundError, match="is not a history table"):
-        enable(None, None, TABLE, history_table="Other", apply=True, pace=Pace())
+        turn_on(history_table="Other")
     assert history == []
 
 
