@@ -87,6 +87,7 @@ class ItemRunner:
             with closing(in_order(self._settled, looked)) as settled:
                 yield from settled
         self.withdraw()
+        self._require_answers()
 
     def withdraw(self) -> None:
         """Take back what was announced and is surely not written.

@@ -1,5 +1,6 @@
 """Two runs at one item: whatever comes between their steps, at most one of them writes it."""
 
+from contextlib import nullcontext
 from copy import copy
 from dataclasses import replace
 from datetime import timedelta
@@ -222,13 +223,20 @@ def test_a_history_that_may_not_be_written_has_no_other_runs(world):
     assert world.item("1")["V"] != (BAD, GOOD)
 
 
-@pytest.mark.parametrize("error", [DENIED, client_error("ThrottlingException")])
-def test_a_write_that_was_refused_is_in_nobodys_way(world, error):
+@pytest.mark.parametrize(
+    ("error", "ends"),
+    [
+        (DENIED, nullcontext()),
+        (client_error("ThrottlingException"), pytest.raises(RunEndedError, match="0 of 1 items")),
+    ],
+)
+def test_a_write_that_was_refused_is_in_nobodys_way(world, error, ends):
     """Whoever is given the right, or tries later, plans anew."""
     damaged(world)
     first, second = world.undo(), world.undo()
     world.racing.denies, world.racing.denial = "transact_write_items", error
-    assert world.carry_out(first).outcome is WriteOutcome.UNSENT
+    with ends:
+        assert world.carry_out(first).outcome is WriteOutcome.UNSENT
     world.racing.denies = None
 
     assert world.carry_out(second).outcome is WriteOutcome.WRITTEN
