@@ -118,6 +118,7 @@ def redrive(world, *, names=None, failing=0.0):
     session = SimpleNamespace(region_name="eu-west-1", client=lambda *_, **__: None)
     deployment = DeployedTables("source", session, quarantine_bucket="kept-aside", time_shards=4)
     deployment.s3 = bucket
+    deployment.caller = "operator"
     # What the history says of itself is no row of an item: nothing of the model depends on it.
     deployment.dynamodb = SimpleNamespace(batch_execute_statement=lambda **_: {"Responses": [{}]})
     deployment.history_writer = writer
