@@ -5,7 +5,7 @@ nothing in the history tells then which changes were the run's.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -39,8 +39,8 @@ from stream_core.retry import Patience, error_code
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# What an engine or a policy answers to who may not write.
 _PROCESS_DIGITS = 12
+# What an engine or a policy answers to who may not write.
 _NOT_ALLOWED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 
 
@@ -143,24 +143,12 @@ class Announcer:
         stored = self.reader.control_items(first, f"{PORTION_PREFIX}~")
         # Of a long run its own are very many.
         foreign = (item for item in stored if not item[SORT_KEY]["S"].endswith(self.process))
-        portions = intact_control_rows(foreign)
-        return {
-            item
-            for portion in portions
-            if isinstance(portion, AnnouncedPortion)
-            for item in portion.items
-        }
+        return _items_of(intact_control_rows(foreign))
 
     def items_at(self, moment: datetime) -> set[str]:
         """Of which items the run has announced one transaction at a moment, see `item_hash`."""
         prefix = f"{PORTION_PREFIX}{time_text(moment)}#{self.row.run}#"
-        portions = self.reader.control_rows(prefix, f"{prefix}~")
-        return {
-            item
-            for portion in portions
-            if isinstance(portion, AnnouncedPortion)
-            for item in portion.items
-        }
+        return _items_of(self.reader.control_rows(prefix, f"{prefix}~"))
 
     def announced(self, item: str) -> list[OwnWrite]:
         """What the run, here or elsewhere, was about to write to an item, see `item_hash`."""
@@ -179,3 +167,8 @@ class Announcer:
             f"'{self.reader.history_table}' may not be written ({error_code(error)}, allow "
             "dynamodb:PartiQLInsert): its answers will not tell which changes this run made"
         )
+
+
+def _items_of(rows: Iterable[ControlRow]) -> set[str]:
+    """The items of the announced portions among some rows."""
+    return {item for row in rows if isinstance(row, AnnouncedPortion) for item in row.items}

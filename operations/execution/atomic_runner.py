@@ -7,11 +7,10 @@ goes on with the run, it is carried out once.
 
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from operations.errors import RefusedError
 from operations.execution.decision import MAY_BE_WRITTEN, Decided, Write, conflicts_of_plan
-from operations.execution.item_look import Looked
+from operations.execution.item_look import Looked, Writes, writes_of
 from operations.execution.item_run import ItemRun, Unproven
 from operations.execution.item_runner import MOST_ATTEMPTS, ItemRunner
 from operations.execution.item_writer import WriteOutcome, WriteResult
@@ -19,9 +18,6 @@ from operations.execution.plan_file import PlanItem
 from operations.execution.transactions import MOST_BYTES, size_of
 from operations.recovery.conditions import is_guarded_in_part
 from reports.inputs.keys import key_text
-from stream_core.announcement import OwnWrite
-
-Writes: TypeAlias = Sequence[tuple[PlanItem, Write, OwnWrite]]
 
 # API reference, TransactWriteItems.
 _MOST_ITEMS = 100
@@ -64,11 +60,7 @@ class AtomicRunner:
         for number in range(1, MOST_ATTEMPTS + 1):
             is_last = number == MOST_ATTEMPTS
             looked = self._looked(items, is_answered=number > 1)
-            writes = [
-                (looked_item.item, looked_item.step, looked_item.attempt)
-                for looked_item in looked
-                if isinstance(looked_item.step, Write) and looked_item.attempt
-            ]
+            writes = writes_of(looked)
             if not writes or not self._may_be_written(looked, writes):
                 yield from self._unwritten(looked, is_answered=number > 1)
                 self.runner.withdraw()

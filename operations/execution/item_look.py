@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import TypeAlias
 
 from more_itertools import map_reduce
 
@@ -43,6 +44,8 @@ from stream_core.announcement import OwnWrite
 from stream_core.attribute_values import Item, own_attributes
 from stream_core.errors import IntegrityError
 from stream_core.item_id import item_id
+
+Writes: TypeAlias = Sequence[tuple[PlanItem, Write, OwnWrite]]
 
 # Who is later withdraws as soon as it has looked.
 _MOST_LOOKS = 5
@@ -244,6 +247,15 @@ class ItemLook:
         remaining = undisturbed(item, step, since.changes, self.terms)
         attempt = begun.attempt if remaining is step else None
         return replace(begun, step=remaining, attempt=attempt)
+
+
+def writes_of(looked: Sequence[Looked]) -> Writes:
+    """What is to be written of some items, and was announced."""
+    return [
+        (look.item, look.step, look.attempt)
+        for look in looked
+        if isinstance(look.step, Write) and look.attempt
+    ]
 
 
 def takes_all(item: PlanItem, step: Write) -> bool:

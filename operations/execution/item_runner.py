@@ -18,7 +18,7 @@ from operations.execution.decision import (
     conflicts_of_plan,
     taken_at_least,
 )
-from operations.execution.item_look import ItemLook, Looked, takes_all
+from operations.execution.item_look import ItemLook, Looked, Writes, takes_all, writes_of
 from operations.execution.item_run import Aside, ItemRun, Unproven
 from operations.execution.item_writer import ItemWrite, ItemWriter, WriteOutcome, WriteResult
 from operations.execution.plan_file import PlanItem
@@ -87,7 +87,6 @@ class ItemRunner:
             with closing(in_order(self._settled, looked)) as settled:
                 yield from settled
         self.withdraw()
-        self._require_answers()
 
     def withdraw(self) -> None:
         """Take back what was announced and is surely not written.
@@ -98,15 +97,13 @@ class ItemRunner:
         attempts = self.attempts
         attempts.withdraw(attempts.unsent, self.standstill.patience())
 
-    def sent_together(
-        self, writes: Sequence[tuple[PlanItem, Write, OwnWrite]], *, guards_rest: bool
-    ) -> Sequence[WriteResult | None]:
+    def sent_together(self, writes: Writes, *, guards_rest: bool) -> Sequence[WriteResult | None]:
         """The answers to writes that are made by one transaction, see `ItemWriter`.
 
         Raises:
             RunEndedError: nothing was answered for too long.
         """
-        self._require_answers()
+        self.require_answers()
         requests = [self._request(*write, guards_rest=guards_rest) for write in writes]
         self.attempts.sent(attempt for _, _, attempt in writes)
         since = self.standstill.now()
@@ -155,11 +152,7 @@ class ItemRunner:
         self, looked: Sequence[Looked]
     ) -> list[ItemRun | Unproven | Aside | PlanItem]:
         """What becomes of the items of one transaction; those that are to be looked at again."""
-        writes = [
-            (look.item, look.step, look.attempt)
-            for look in looked
-            if isinstance(look.step, Write) and look.attempt
-        ]
+        writes = writes_of(looked)
         if len(writes) <= 1:
             return [self._settled(look) for look in looked]
         if any(step.repeats is None and self.attempts.is_stale(tried) for _, step, tried in writes):
@@ -203,7 +196,7 @@ class ItemRunner:
     def _once(
         self, item: PlanItem, step: Write, attempt: OwnWrite, *, guards_rest: bool
     ) -> ItemRun | Unproven:
-        self._require_answers()
+        self.require_answers()
         self.attempts.sent([attempt])
         since = self.standstill.now()
         written = self._writer.write(self._request(item, step, attempt, guards_rest=guards_rest))
@@ -215,7 +208,12 @@ class ItemRunner:
             self._answered_void(step, attempt)
         return self._result(item, step, written)
 
-    def _require_answers(self) -> None:
+    def require_answers(self) -> None:
+        """See that the tables still answer.
+
+        Raises:
+            RunEndedError: nothing was answered for too long.
+        """
         if self.standstill.reason is not None:
             table = self.deployment.source_table
             raise RunEndedError(f"'{table}' has answered nothing for too long")

@@ -266,6 +266,7 @@ class _Portions:
         """Write some items; what became of them, but for those that wait.
 
         Raises:
+            RunEndedError: nothing was answered for too long.
             OperationError: the history does not show what was written before.
         """
         self._require_recorded()
@@ -281,6 +282,7 @@ class _Portions:
                     if result.outcome is WriteOutcome.WRITTEN and not self._is_recorded:
                         self._first.append(result.item)
                     yield result
+        runner.require_answers()
         self.unproven = yield from _proven(runner, self.unproven)
 
     def aside_again(self, portion: int) -> Generator[ItemRun, None, None]:

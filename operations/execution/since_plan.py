@@ -20,7 +20,8 @@ from operations.execution.decision import (
 from operations.execution.item_writer import WriteOutcome
 from operations.execution.plan_file import PlanItem, state_digest
 from operations.recovery.conflicts import Conflict
-from operations.recovery.touches import is_within, touch_of
+from operations.recovery.places import overlap
+from operations.recovery.touches import touch_of
 from reports.inputs.paths import Path
 from reports.states.own_writes import LATEST
 from reports.states.stream_order import in_stream_order
@@ -162,10 +163,7 @@ def _reason_at(path: Path, changes: Sequence[LaterChange]) -> str | None:
     touching = [
         change
         for change in changes
-        if any(
-            is_within(step.path, path) or is_within(path, step.path)
-            for step in touch_of(change.row, is_bad=False).steps
-        )
+        if any(overlap(step.path, path) for step in touch_of(change.row, is_bad=False).steps)
     ]
     return _reason(touching) if touching else None
 

@@ -148,7 +148,9 @@ class EnforcedStack:
         """The physical id of each resource, by its name in the template."""
         formation = self.engine.client("cloudformation")
         described = formation.describe_stack_resources(StackName=self.name)["StackResources"]
-        return {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in described}
+        return {
+            resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in described
+        }
 
     def put_table_policies(self):
         """Give the tables the policies that the template has for them."""

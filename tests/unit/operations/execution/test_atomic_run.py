@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from operations.errors import RefusedError
+from operations.errors import RefusedError, RunEndedError
 from operations.execution.item_writer import WriteOutcome
 from tests.factories import item, number
-from tests.fakes import client_error, read_timeout
+from tests.fakes import THROTTLED, client_error, read_timeout
 from tests.followed_table import FollowedTable, Killed, LostAnswer
 from tests.unit.operations.execution.test_run import (
     BAD,
@@ -190,3 +190,15 @@ def test_an_item_that_no_condition_can_name_is_refused(world):
     with pytest.raises(RefusedError, match="guarded whole"):
         outcomes(a_run(world, together(plan_of(("2", wide(BAD), None)))))
     assert world.writes.total() == 0
+
+
+def test_a_table_that_refuses_for_good_ends_the_run(world):
+    """As it ends one that writes item by item: with how it stands, and what goes on."""
+    plan = three(world)
+    world.racing.refuses = THROTTLED
+
+    with pytest.raises(RunEndedError, match=r"0 of 3 items written.*goes on with it: undo again$"):
+        outcomes(a_run(world, plan, go_on="undo again"))
+
+    world.racing.refuses = None
+    assert outcomes(a_run(world, plan)) == dict.fromkeys("123", "written")
