@@ -18,6 +18,8 @@ from stream_core.history_row import OverflowPointer
 _PREFIX = "overflow"
 # More than two items of 400 KB take as JSON: a null in a list has 1 byte there, and 14 here.
 _MOST_CONTENT_BYTES = 64 * 1024 * 1024
+# Deflate makes nothing larger than by 5 bytes for each block of 16 KB, and gzip adds 18.
+_OVERHEAD = 1024
 _IMAGES = ("OldImage", "NewImage")
 
 
@@ -30,6 +32,12 @@ def pack(change: Change, bucket: str) -> tuple[OverflowPointer, bytes]:
     return pointer, gzip.compress(content, mtime=0)
 
 
+def most_bytes(pointer: OverflowPointer) -> int:
+    """How large the object of a pointer can be, as it is stored."""
+    size = _most_content(pointer)
+    return size + size // 1024 + _OVERHEAD
+
+
 def unpack(pointer: OverflowPointer, body: bytes) -> tuple[Item | None, Item | None]:
     """The old and the new image kept in an overflow object.
 
@@ -39,7 +47,7 @@ def unpack(pointer: OverflowPointer, body: bytes) -> tuple[Item | None, Item | N
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(body)) as compressed:
             # Few bytes can be made many: no more are wanted than were written.
-            content = compressed.read(min(pointer.size, _MOST_CONTENT_BYTES) + 1)
+            content = compressed.read(_most_content(pointer) + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise IntegrityError(f"overflow object {pointer.key} cannot be decompressed") from error
     if len(content) != pointer.size or hashlib.sha256(content).hexdigest() != pointer.sha256:
@@ -54,3 +62,8 @@ def unpack(pointer: OverflowPointer, body: bytes) -> tuple[Item | None, Item | N
     if old_image is None and new_image is None:
         raise IntegrityError(f"overflow object {pointer.key} holds no images")
     return old_image, new_image
+
+
+def _most_content(pointer: OverflowPointer) -> int:
+    # A size below zero would ask for all there is.
+    return min(max(pointer.size, 0), _MOST_CONTENT_BYTES)

@@ -1,12 +1,14 @@
 """Objects of the quarantine bucket that an acceptance run has put there, or has had put there."""
 
 from operations.acceptance.trial import Trial
+from reports.access.bounded import MOST_KEPT_BYTES, read_at_most
 
 
 def bodies(trial: Trial, prefix: str) -> list[bytes]:
     """What the objects under a prefix hold."""
     bucket, s3 = trial.stack.quarantine_bucket, trial.client("s3")
-    return [s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in _keys(trial, prefix)]
+    answers = (s3.get_object(Bucket=bucket, Key=key) for key in _keys(trial, prefix))
+    return [read_at_most(answer["Body"], MOST_KEPT_BYTES) for answer in answers]
 
 
 def take_away(trial: Trial, prefix: str) -> None:

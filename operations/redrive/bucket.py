@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from operations.errors import OperationError
+from reports.access.bounded import MOST_KEPT_BYTES, read_at_most
 from reports.deployment.stack_reader import FAILED_BATCHES, POINTERS
 from stream_core.retry import error_code
 
@@ -58,6 +59,7 @@ class FailureBucket:
         """An object, or None if another redrive has just put it away.
 
         Raises:
+            OversizeError: it is larger than what is kept aside.
             botocore.exceptions.ClientError, BotoCoreError: it cannot be read.
         """
         try:
@@ -67,7 +69,8 @@ class FailureBucket:
                 return None
             raise
         with answer["Body"] as body:
-            return FailureObject(key, body.read(), answer["ETag"], answer.get("VersionId"))
+            content = read_at_most(body, MOST_KEPT_BYTES)
+        return FailureObject(key, content, answer["ETag"], answer.get("VersionId"))
 
     def put_away(self, failure: FailureObject) -> str:
         """Move an object to `done/`, under its old key; returns the new one.

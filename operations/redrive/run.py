@@ -21,6 +21,7 @@ from operations.redrive.courier import Courier, open_courier
 from operations.redrive.delivery import Cause
 from operations.redrive.result import Redriven, RedriveTotals
 from operations.redrive.stream_reader import StreamReader
+from reports.access.bounded import MOST_KEPT_BYTES, OversizeError, read_at_most
 from reports.access.clients import CONCURRENCY
 from reports.access.parallel import in_order
 from reports.access.table_description import describe
@@ -176,7 +177,10 @@ def _object_loads(bucket: FailureBucket, unpacker: Unpacker) -> Iterator[Load]:
 
 def _content(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            return read_at_most(file, MOST_KEPT_BYTES)
+    except OversizeError as error:
+        raise OperationError(f"the file {path} is too large: {error}; divide it") from error
     except OSError as error:
         raise OperationError(f"the file {path} cannot be read: {error.strerror}") from error
 
@@ -185,11 +189,17 @@ def _read(bucket: FailureBucket, key: str) -> Load | None:
     """An object, or why it cannot be read; None if it is no longer there."""
     try:
         source = bucket.read(key)
+    except OversizeError as error:
+        return _unread(key, f"it is larger than any record or batch: {error}")
     except (ClientError, BotoCoreError) as error:
-        load = Load(key, None, 0)
-        load.leave(Cause.UNREADABLE, f"the bucket answers {error_code(error)}")
-        return load
+        return _unread(key, f"the bucket answers {error_code(error)}")
     return None if source is None else Load(key, source, len(source.body))
+
+
+def _unread(key: str, reason: str) -> Load:
+    load = Load(key, None, 0)
+    load.leave(Cause.UNREADABLE, reason)
+    return load
 
 
 def _groups(loads: Iterable[Load]) -> Iterator[list[Load]]:

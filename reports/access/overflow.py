@@ -4,8 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from reports.access.bounded import OversizeError, read_at_most
 from stream_core.errors import IntegrityError
 from stream_core.history_row import OverflowPointer
+from stream_core.overflow_object import most_bytes
 from stream_core.retry import error_code
 
 if TYPE_CHECKING:
@@ -34,14 +36,18 @@ def overflow_body(s3: "S3Client", pointer: OverflowPointer, owner: str = "") -> 
         owner: whose object it is, for the message.
 
     Raises:
-        IntegrityError: it is gone.
+        IntegrityError: it is gone, or larger than the one that was written can be.
         ClientError, BotoCoreError: it cannot be read.
     """
     where: dict[str, Any] = {"Bucket": pointer.bucket, "Key": pointer.key}
     if pointer.version_id is not None:
         where["VersionId"] = pointer.version_id
     try:
-        return s3.get_object(**where)["Body"].read()
+        with s3.get_object(**where)["Body"] as body:
+            return read_at_most(body, most_bytes(pointer))
+    except OversizeError as error:
+        what = "is not the one that was written: it has"
+        raise IntegrityError(f"overflow object {pointer.key}{owner} {what} {error}") from error
     except ClientError as error:
         if error_code(error) not in _GONE:
             raise

@@ -14,6 +14,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
+from reports.access.bounded import MOST_KEPT_BYTES, read_at_most
 from reports.access.clients import CLIENT_CONFIG
 from reports.access.table_description import TableDescription
 from reports.deployment.stack import Consumer, Stack, TableRole
@@ -247,9 +248,14 @@ class StackReader:
         return [key for key in keys if not key.endswith("/")]
 
     def kept_object(self, key: str) -> bytes:
-        """An object of the quarantine bucket."""
+        """An object of the quarantine bucket.
+
+        Raises:
+            OversizeError: it is larger than what is kept aside.
+        """
         answer = self._s3.get_object(Bucket=self.stack.quarantine_bucket, Key=key)
-        return answer["Body"].read()
+        with answer["Body"] as body:
+            return read_at_most(body, MOST_KEPT_BYTES)
 
     def alarms(self) -> "list[MetricAlarmTypeDef]":
         """The alarms of the stack."""

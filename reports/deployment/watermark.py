@@ -4,10 +4,12 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import boto3
 
+from reports.access.bounded import OversizeError
 from reports.access.clients import CLIENT_CONFIG
 from reports.access.parallel import in_order
 from reports.access.service_date import date_of
@@ -155,7 +157,14 @@ def kept_aside(reader: StackReader) -> Iterator[datetime | None]:
     if any(key.startswith(POINTERS) for key in keys):
         yield None
         return
-    yield from in_order(lambda key: _earliest(reader.kept_object(key)), keys)
+    yield from in_order(partial(_earliest_in, reader), keys)
+
+
+def _earliest_in(reader: StackReader, key: str) -> datetime | None:
+    try:
+        return _earliest(reader.kept_object(key))
+    except OversizeError:
+        return None
 
 
 def _of_the_replica(stack: Stack) -> tuple[str, ...]:

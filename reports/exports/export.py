@@ -18,11 +18,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 
-from more_itertools import constrained_batches
+from more_itertools import constrained_batches, ilen
 
+from reports.access.bounded import OversizeError, read_at_most
 from reports.exports.export_folder import (
     BESIDE,
     SUMMARY,
@@ -46,6 +48,9 @@ _ROOT = "AWSDynamoDB"
 _DATA = "data"
 # More than three images of 400 KB take as JSON: a null in a list has 1 byte there, and 14 here.
 _MOST_LINE_BYTES = 64 * 1024 * 1024
+# A file takes a line of some 300 bytes in the list, and a table has a million files at most.
+_MOST_MANIFEST_BYTES = 512 * 1024 * 1024
+_MOST_CHECKSUM_BYTES = 1024
 # As much as a page of a scan.
 _BATCH_BYTES = 1024 * 1024
 
@@ -186,8 +191,11 @@ class Export:
         md5 = _md5_of(content)
         if md5 != file.md5:
             raise self.damaged(file, f"its MD5 is {md5}, not {file.md5}")
-        items = sum(1 for _ in self._lines(file, content))
-        if items != file.items:
+        # Few bytes can be made many lines: no more are wanted than were listed.
+        items = ilen(islice(self._lines(file, content), file.items + 1))
+        if items > file.items:
+            raise self.damaged(file, f"it has more than {file.items} items")
+        if items < file.items:
             raise self.damaged(file, f"it has {items} items, not {file.items}")
 
     def _lines(self, file: ExportFile, content: IO[bytes]) -> Iterator[bytes]:
@@ -273,8 +281,7 @@ def _export_files(folder: ExportFolder, listed: bytes) -> Iterator[ExportFile]:
 
 def _checked(folder: ExportFolder, name: str) -> bytes:
     """A small file that has a checksum file beside it."""
-    with closing(folder.open(name)) as file:
-        content = file.read()
+    content = _small_file(folder, name, _MOST_MANIFEST_BYTES)
     md5 = base64.b64encode(hashlib.md5(content, usedforsecurity=False).digest())
     if md5 != _checksum(folder, name).strip():
         raise ExportError(
@@ -284,12 +291,21 @@ def _checked(folder: ExportFolder, name: str) -> bytes:
     return content
 
 
+def _small_file(folder: ExportFolder, name: str, most: int) -> bytes:
+    with closing(folder.open(name)) as file:
+        try:
+            return read_at_most(file, most)
+        except OversizeError as error:
+            raise ExportError(
+                f"{folder.where(name)} is not what an export has there: {error}"
+            ) from error
+
+
 def _checksum(folder: ExportFolder, name: str) -> bytes:
     stem = name.removesuffix(".json")
     for ending in _CHECKSUMS:
         try:
-            with closing(folder.open(stem + ending)) as file:
-                return file.read()
+            return _small_file(folder, stem + ending, _MOST_CHECKSUM_BYTES)
         except MissingFileError:
             continue
     raise MissingFileError(

@@ -347,6 +347,16 @@ def with_another_object(aws):
     return row, "cannot be decompressed"
 
 
+def with_a_larger_object(aws):
+    """An overflowed row whose object was replaced by one that it cannot be, by its size alone."""
+    row = overflowed(aws)
+    version = aws.client("s3").put_object(Bucket=BUCKET, Key=row.overflow.key, Body=bytes(10**7))
+    stored = row.to_item(4)
+    stored["Overflow"]["M"]["VersionId"] = {"S": version["VersionId"]}
+    aws.client("dynamodb").put_item(TableName=HISTORY, Item=stored)
+    return row, r"is not the one that was written: it has more than \d+ bytes"
+
+
 def with_another_bucket(aws):
     """An overflowed row that points to a bucket that can never be."""
     row = overflowed(aws)
@@ -356,7 +366,9 @@ def with_another_bucket(aws):
     return row, "is missing"
 
 
-@pytest.mark.parametrize("damage", [without_object, with_another_object, with_another_bucket])
+@pytest.mark.parametrize(
+    "damage", [without_object, with_another_object, with_a_larger_object, with_another_bucket]
+)
 def test_a_row_without_its_overflow_object_is_marked(aws, trail, damage):
     """FACTS 9.49: never an empty image, nor another's; all else that the row says is there."""
     row, fault = damage(aws)

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import os
 import tracemalloc
 from dataclasses import replace
 
@@ -11,7 +12,7 @@ import pytest
 from stream_core import overflow_object
 from stream_core.errors import IntegrityError
 from stream_core.history_row import OverflowPointer
-from stream_core.overflow_object import pack, unpack
+from stream_core.overflow_object import most_bytes, pack, unpack
 from tests.factories import change, item, nested, text
 
 OLD = item(a={"N": "1.50"}, b={"B": b"\x00\x01"})
@@ -70,7 +71,7 @@ def test_no_more_is_decompressed_than_was_written(monkeypatch):
     body = gzip.compress(bytes(10**7))
     tracemalloc.start()
     try:
-        for size in (pointer.size, 10**7):
+        for size in (pointer.size, 10**7, -2):
             with pytest.raises(IntegrityError, match="is not the one that was written"):
                 unpack(replace(pointer, size=size), body)
         peak = tracemalloc.get_traced_memory()[1]
@@ -78,6 +79,14 @@ def test_no_more_is_decompressed_than_was_written(monkeypatch):
         tracemalloc.stop()
 
     assert peak < 10**6
+
+
+@pytest.mark.parametrize("size", [0, 100, 100_000])
+def test_no_object_is_larger_than_its_pointer_lets_it_be(size):
+    """As it is stored; bytes at random cannot be compressed."""
+    pointer, body = object_with(os.urandom(size))
+
+    assert len(body) <= most_bytes(pointer) <= 1.01 * size + 1024
 
 
 @pytest.mark.parametrize("body", [b"no gzip", b"\x1f\x8b", gzip.compress(b"x" * 99, mtime=0)[:-1]])

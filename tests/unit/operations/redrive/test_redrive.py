@@ -515,6 +515,18 @@ def test_an_object_of_another_kind_is_listed(world):
     assert len(world.objects()) == 3
 
 
+def test_an_object_larger_than_any_batch_is_not_read(world, monkeypatch):
+    """Whoever may write there decides how large it is; it stays where it is."""
+    monkeypatch.setattr("operations.redrive.bucket.MOST_KEPT_BYTES", 1000)
+    key = world.put("aws/lambda/large", bytes(1001))
+
+    (left,) = world.redrive().leftovers
+
+    assert (left.where, left.why) == (key, Cause.UNREADABLE)
+    assert left.reason == "it is larger than any record or batch: more than 1000 bytes"
+    assert world.objects() == [key]
+
+
 class TestOneConsumerOnly:
     """Only what is surely for it, or for both, is looked at."""
 
@@ -763,6 +775,15 @@ class TestPointers:
         assert (result.is_clean, result.done) == (True, (str(file),))
         assert file.exists()
         assert world.sequences() == [1, 2, 3]
+
+    def test_a_file_that_is_too_large_is_named(self, world, tmp_path, monkeypatch):
+        """None of it is done."""
+        monkeypatch.setattr("operations.redrive.run.MOST_KEPT_BYTES", 1000)
+        file = tmp_path / "messages.json"
+        file.write_bytes(bytes(1001))
+
+        with pytest.raises(OperationError, match=r"messages\.json is too large: .*; divide it"):
+            world.redrive(files=[file])
 
     def test_a_missing_file_is_named(self, world, tmp_path):
         """Before anything is written."""

@@ -172,6 +172,14 @@ def test_what_does_not_say_of_when_it_is_leaves_no_watermark(aws, body):
     assert "does not say of when it is" in found(aws).reason
 
 
+def test_what_is_larger_than_any_batch_leaves_no_watermark(aws, monkeypatch):
+    """It is not read to its end."""
+    monkeypatch.setattr("reports.deployment.stack_reader.MOST_KEPT_BYTES", 1000)
+    keep(aws, QUARANTINED, " " * 1001)
+
+    assert "does not say of when it is" in found(aws).reason
+
+
 def test_what_only_the_replica_lacks_is_in_the_history(aws):
     """Batches of its mapping, and folders that a console made."""
     keep(aws, f"aws/lambda/{WRITERS['replica_writer']}/shard/batch", {})

@@ -808,7 +808,7 @@ def with_a_line_that_is_no_json(files):
     [
         (without_file, r"data/\w+\.json\.gz is not there$"),
         (without_entry, "lists 6 items, and the summary 12: export the table again$"),
-        (with_other_count, "it has 6 items, not 5; copy it again, or export the table again$"),
+        (with_other_count, "it has more than 5 items; copy it again, or export the table again$"),
         (truncated, "it cannot be decompressed .*; copy it again, or export the table again$"),
         (with_other_bytes, "its MD5 is .*, not .*; copy it again, or export the table again$"),
         (with_a_line_that_is_no_json, "line 6 is no item; copy it again, or export"),
