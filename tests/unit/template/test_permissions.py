@@ -94,6 +94,12 @@ LOGS = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/lambda/{STACK}-{{}}-writ
 
 # Whose the bucket of that name is by now.
 OURS, THEIRS = {"s3:ResourceAccount": ACCOUNT}, {"s3:ResourceAccount": OTHER}
+BATCHES = {
+    name: f"{QUARANTINE}/aws/lambda/{mapping.rpartition(':')[2]}/shard/batch"
+    for name, mapping in MAPPINGS.items()
+}
+# Of a mapping that is gone, or of an acceptance run.
+OTHER_BATCH = f"{QUARANTINE}/aws/lambda/mapping/shard/batch"
 READ_WHOLE = {"dynamodb:Select": "ALL_ATTRIBUTES"}
 READ_SOME = {"dynamodb:Select": "SPECIFIC_ATTRIBUTES"}
 DIGEST = ["Id", "ApproximateCreationDateTime", "Digest"]
@@ -120,8 +126,6 @@ OF_EITHER_WRITER = [
     (f"{SOURCE}/stream/2020", {}, {"ListStreams"}),
     (f"{OTHER_TABLE}/stream/2026", {}, set()),
     (OTHER_TABLE, {}, set()),
-    (f"{QUARANTINE}/aws/lambda/mapping/shard/batch", OURS, {"PutObject"}),
-    (f"{QUARANTINE}/aws/lambda/mapping/shard/batch", THEIRS, set()),
     (f"{QUARANTINE}/done/quarantine/history_writer/1.json", {}, set()),
     (f"{QUARANTINE}/quarantine/1.json", {}, set()),
     (QUARANTINE, {}, {"ListBucket"}),
@@ -161,6 +165,10 @@ OF_HISTORY_WRITER = [
     (f"{QUARANTINE}/quarantine/history_writer/1.json", OURS, {"PutObject"}),
     (f"{QUARANTINE}/quarantine/history_writer/1.json", THEIRS, set()),
     (f"{QUARANTINE}/quarantine/replica_writer/1.json", OURS, set()),
+    (BATCHES["History"], OURS, {"PutObject"}),
+    (BATCHES["History"], THEIRS, set()),
+    (BATCHES["Replica"], OURS, set()),
+    (OTHER_BATCH, OURS, {"PutObject"}),
     (LOGS.format("history"), {}, WRITE_LOG),
     (LOGS.format("replica"), {}, set()),
 ]
@@ -175,6 +183,10 @@ OF_REPLICA_WRITER = [
     (f"{QUARANTINE}/quarantine/replica_writer/1.json", OURS, {"PutObject"}),
     (f"{QUARANTINE}/quarantine/replica_writer/1.json", THEIRS, set()),
     (f"{QUARANTINE}/quarantine/history_writer/1.json", OURS, set()),
+    (BATCHES["Replica"], OURS, {"PutObject"}),
+    (BATCHES["Replica"], THEIRS, set()),
+    (BATCHES["History"], OURS, set()),
+    (OTHER_BATCH, OURS, set()),
     (LOGS.format("replica"), {}, WRITE_LOG),
     (LOGS.format("history"), {}, set()),
 ]
@@ -212,6 +224,8 @@ ROWS = [
     *(("plain", REPLICA_WRITER, *row) for row in OF_REPLICA_WRITER),
     *IN_CASES,
 ]
+# Where nobody but a writer may put anything, whatever his rights are.
+KEPT_ASIDE = tuple(f"{QUARANTINE}/{folder}/" for folder in ("quarantine", "aws/lambda"))
 # What the policy of the history table refuses to everybody.
 CHANGES = {"BatchWriteItem", "DeleteItem", "DeleteTable", "PartiQLDelete", "PartiQLUpdate"}
 CHANGES |= {"PutItem", "UpdateItem", "UpdateTimeToLive"}
@@ -227,6 +241,7 @@ def test_a_writer_may_do_exactly_the_listed(case, who, resource, context, action
 def test_what_a_writer_may_not_do_an_administrator_may(case, resource):
     """The same requests are allowed to an administrator: they are refused for who asks alone."""
     locked = CHANGES if resource == HISTORY else set()
+    locked |= {"PutObject", "ReplicateObject"} if resource.startswith(KEPT_ASIDE) else set()
     everything = actions_of(resource.split(":")[2])
 
     allowed = _world(case).allowed(ADMINISTRATOR, resource, more=[EVERYTHING])
@@ -244,6 +259,30 @@ def test_buckets_take_nothing_without_tls(who):
     assert _world("plain").asks(*request, OURS) is ALLOWED
     assert _world("plain").asks(*request, bare) is EXPLICIT_DENY
     assert _world("plain").asks(*request, bare, [EVERYTHING]) is EXPLICIT_DENY
+
+
+@pytest.mark.parametrize("place", [*BATCHES.values(), OTHER_BATCH])
+def test_where_a_writer_keeps_records_aside_nobody_else_puts_any(place):
+    """What a redrive makes rows of comes from the history writer's role, or from no role."""
+    put = "s3:PutObject", place, OURS, [EVERYTHING]
+    owners = {
+        who
+        for who in (HISTORY_WRITER, REPLICA_WRITER, READER, ADMINISTRATOR)
+        if _world("plain").asks(who, *put) is ALLOWED
+    }
+
+    assert owners == {REPLICA_WRITER if place == BATCHES["Replica"] else HISTORY_WRITER}
+
+
+@pytest.mark.parametrize("case", ["history", "replica"])
+def test_a_stack_of_one_writer_keeps_its_places_for_that_one(case):
+    """Its own role puts, and an administrator does not."""
+    who = HISTORY_WRITER if case == "history" else REPLICA_WRITER
+    name = "history_writer" if case == "history" else "replica_writer"
+    put = "s3:PutObject", f"{QUARANTINE}/quarantine/{name}/1.json", OURS
+
+    assert _world(case).asks(who, *put) is ALLOWED
+    assert _world(case).asks(ADMINISTRATOR, *put, [EVERYTHING]) is EXPLICIT_DENY
 
 
 def test_writer_of_a_replica_in_another_account_assumes_one_role():
