@@ -53,6 +53,13 @@ _NAMES = re.compile(r"(source|history)-(\d+)")
 _RANGE = re.compile(r"(#\w+) = (:\w+)(?: AND (#\w+) (?:BETWEEN (:\w+) AND (:\w+)|>= (:\w+)))?")
 _CLAUSE = re.compile(r"attribute_exists\((#\w+)\)|(#\w+) = (:\w+)")
 _SETS = re.compile(r"SET (#\w+ = :\w+(?:, #\w+ = :\w+)*)")
+# As many as a run looks for, at most.
+_FOLLOWED = 200
+# What IN finds comes in pages: Developer Guide, PartiQL operators.
+_SELECT = re.compile(
+    r'SELECT "Id", "(\w+)" FROM "([\w-]+)" WHERE "Id" IN \[[?, ]+\] AND "\1" >= \?'
+)
+_ROWS_A_PAGE, _MOST_IN = 10, 50
 _FIELD = re.compile(r"'(\w+)': \?")
 _STREAM = f"{TABLE_ARN.rpartition('/')[0]}/source-%d/stream/2026-11-25T00:00:00.000"
 
@@ -121,7 +128,7 @@ class World:
 
     def follow(self, number: int, old: Item) -> None:
         """Have the first writes of a run recorded: that it sees them is what it waits for."""
-        if self._followed < _KEYS_A_BATCH:
+        if self._followed < _FOLLOWED:
             self._followed += 1
             new = self.items[f"employee-{number}"]
             whole = _record(number, _TAKEN_BACK, old, new)
@@ -165,6 +172,7 @@ class BadJobAnswers(Answers):
             "getitem": self._get,
             "batchgetitem": self._get_batch,
             "batchexecutestatement": self._insert,
+            "executestatement": self._select,
             "updateitem": self._update,
             "transactwriteitems": self._transact,
             "counts": self._counts,
@@ -265,6 +273,25 @@ class BadJobAnswers(Answers):
                 raise invalid("a control row is written twice")
             world.record(row)
         return {"Responses": [{"TableName": table}] * len(request["Statements"])}
+
+    def _select(self, request: dict[str, Any]) -> dict[str, Any]:
+        matched = _SELECT.fullmatch(request["Statement"])
+        if matched is None or not request.get("ConsistentRead"):
+            raise invalid(f"the benchmark's endpoint cannot read {request['Statement']}")
+        _, world = self._world(matched[2], "ExecuteStatement")
+        *identifiers, since = (value["S"] for value in request["Parameters"])
+        require_size(identifiers, _MOST_IN)
+        rows = [
+            {ID: row[ID], SORT_KEY: row[SORT_KEY]}
+            for identifier in identifiers
+            for sort_key, row in world.rows.get(identifier, ())
+            if sort_key >= since
+        ]
+        begin = int(request.get("NextToken", 0))
+        end = begin + _ROWS_A_PAGE
+        # Whether more follow is not looked at where a page is full.
+        more = {"NextToken": str(end)} if end <= len(rows) else {}
+        return {"Items": rows[begin:end]} | more
 
     def _update(self, request: dict[str, Any]) -> dict[str, Any]:
         _write(self._world(request["TableName"], "UpdateItem")[1], request)

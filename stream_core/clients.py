@@ -52,19 +52,19 @@ _OUTLINES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "BatchGetItem": lambda request: {
         "RequestItems": {table: {"Keys": []} for table in request["RequestItems"]}
     },
+    "TransactWriteItems": lambda request: {
+        "TransactItems": [
+            {kind: {"TableName": action["TableName"]} for kind, action in write.items()}
+            for write in request["TransactItems"]
+        ]
+    },
 }
 
 
 def dynamodb_client(
     session: boto3.Session | None = None, region: str = "", endpoint_url: str | None = None
 ) -> "DynamoDBClient":
-    """A DynamoDB client that sends wire values as they are.
-
-    botocore would walk every value by its service model to write the JSON that it already is,
-    which takes longer than all the rest of a batch. Requests that carry items are written by
-    `wire_json` instead, and answers are taken as they stand; signing, sending, time-outs and
-    errors stay botocore's.
-    """
+    """A DynamoDB client that sends wire values as they are, and takes them as they stand."""
     # boto3's default session, like its models, is loaded once for all clients.
     make = boto3.client if session is None else session.client
     client = make(
@@ -72,14 +72,24 @@ def dynamodb_client(
     )
     _abort_when_given_up(client)
     keep_data_out_of_logs()
-    events: Any = client.meta.events
-    for operation in _OUTLINES:
-        events.register(f"provide-client-params.dynamodb.{operation}", _set_aside)
-        events.register(f"before-call.dynamodb.{operation}", _put_in)
+    send_items_as_they_stand(client)
     take_answers_as_they_stand(client, ("BatchExecuteStatement", "BatchGetItem"))
     endpoint: Any = client._endpoint  # type: ignore[attr-defined]  # noqa: SLF001 - no event sees an answer unread
     endpoint.http_session = MeasuringSession(endpoint.http_session)
     return client
+
+
+def send_items_as_they_stand(client: "DynamoDBClient") -> None:
+    """Write requests that carry items by `wire_json`.
+
+    botocore would walk every value by its service model to write the JSON that it already is,
+    which takes longer than all the rest of a batch. Signing, sending, time-outs and errors stay
+    botocore's.
+    """
+    events: Any = client.meta.events
+    for operation in _OUTLINES:
+        events.register(f"provide-client-params.dynamodb.{operation}", _set_aside)
+        events.register(f"before-call.dynamodb.{operation}", _put_in)
 
 
 def take_answers_as_they_stand(client: "DynamoDBClient", operations: Iterable[str]) -> None:

@@ -27,6 +27,11 @@ from tests.service_limits import (
 # Until calls that do not come side by side are given up.
 _PATIENCE_S = 10
 _INSERT = re.compile(r'INSERT INTO "([^"]+)" VALUE \{(.*)\}')
+# What a run asks of several items at once.
+_SELECT = re.compile(
+    r'SELECT "Id", "ApproximateCreationDateTime" FROM "([^"]+)" '
+    r'WHERE "Id" IN \[\?(?:, \?)*\] AND "ApproximateCreationDateTime" >= \?'
+)
 
 
 def client_error(code, status=400, operation="Operation", message="refused"):
@@ -237,6 +242,13 @@ def parse_insert(statement):
     table, fields = _INSERT.fullmatch(statement["Statement"]).groups()
     names = re.findall(r"'([^']+)': \?", fields)
     return table, dict(zip(names, statement["Parameters"], strict=True))
+
+
+def parse_select(request):
+    """Table, ids, first sort key and place of a PartiQL SELECT of rows of some items."""
+    (table,) = _SELECT.fullmatch(request["Statement"]).groups()
+    *identifiers, first = (value["S"] for value in request["Parameters"])
+    return table, identifiers, first, int(request.get("NextToken", 0))
 
 
 def written_item(request):

@@ -11,11 +11,12 @@ from threading import RLock
 from operations.execution.pace import Pace
 from reports.access.machine import Machine
 from stream_core.attribute_values import same_item
-from tests.factories import Clock
-from tests.fakes import DENIED, parse_insert
+from tests.factories import Clock, text
+from tests.fakes import DENIED, parse_insert, parse_select
 from tests.recorded_table import SOURCE, RecordedTable
 from tests.service_limits import check_expressions
 
+ROWS_A_PAGE = 10
 TOKEN_LASTS = timedelta(minutes=10)
 WRITES = ("transact_write_items", "put_item", "delete_item", "update_item")
 
@@ -118,9 +119,29 @@ class FollowedClient:
                 responses.append({"TableName": table})
         return {"Responses": responses}
 
+    def _select(self, request):
+        """What IN finds comes in pages of ten: Developer Guide, PartiQL operators."""
+        assert request["ConsistentRead"]
+        table, identifiers, first, start = parse_select(request)
+        condition = "Id = :id AND ApproximateCreationDateTime >= :first"
+        rows = [
+            {name: row[name] for name in ("Id", "ApproximateCreationDateTime")}
+            for identifier in identifiers
+            for row in self._client.query(
+                TableName=table,
+                KeyConditionExpression=condition,
+                ExpressionAttributeValues={":id": text(identifier), ":first": text(first)},
+            )["Items"]
+        ]
+        end = start + ROWS_A_PAGE
+        more = {"NextToken": str(end)} if end <= len(rows) else {}
+        return {"Items": rows[start:end]} | more
+
     def _carry_out(self, name, real, request):
         if name == "batch_execute_statement":
             return self._insert(**request)
+        if name == "execute_statement":
+            return self._select(request)
         if name not in WRITES:
             return real(**request)
         actions, token = [(name, request)], request.get("ClientRequestToken")

@@ -99,7 +99,7 @@ class Announcer:
         """Say what is about to be written.
 
         Args:
-            groups: writes of at most 100 items, by the transaction that is to make them.
+            groups: the writes, by the transaction that is to make them.
             at: the moment by the service's clock, no two the same.
             patience: how long to go on trying.
 

@@ -135,6 +135,11 @@ class Attempts:
         """What was announced and not withdrawn, though surely nothing comes of it."""
         return frozenset(self._unsent)
 
+    def may_be_tried(self, items: Iterable[PlanItem]) -> bool:
+        """Whether this run, here or elsewhere, may have been about to write any of some items."""
+        tried = self.journal.attempts
+        return self.announcer.is_known or any(item.number in tried for item in items)
+
     def at_item(self, item: PlanItem) -> list[OwnWrite]:
         """The writes of an item that this run, here or elsewhere, was about to make."""
         row, hashed = self.announcer.row, item_hash(item_id(item.keys))

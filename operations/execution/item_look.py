@@ -8,13 +8,14 @@ tries again later; the earlier one waits a little for that. An item that has to 
 is announced anew when it is looked at again.
 """
 
-from collections.abc import Sequence
+from collections import ChainMap
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
-from more_itertools import map_reduce
+from more_itertools import chunked, map_reduce
 
 from operations.deployed_tables import DeployedTables
 from operations.execution.attempts import Attempts, latest_of
@@ -40,11 +41,14 @@ from operations.execution.transactions import groups_of
 from operations.recovery.conditions import is_guarded_in_part
 from operations.recovery.recorded import BEHIND, Lag
 from reports.access.parallel import in_order
+from reports.access.row_reader import MOST_A_CALL
 from stream_core.announcement import OwnWrite
 from stream_core.attribute_values import Item, own_attributes
 from stream_core.errors import IntegrityError
 from stream_core.item_id import item_id
 
+Task = TypeVar("Task")
+Result = TypeVar("Result")
 Writes: TypeAlias = Sequence[tuple[PlanItem, Write, OwnWrite]]
 
 # Who is later withdraws as soon as it has looked.
@@ -92,7 +96,7 @@ class ItemLook:
     def at_items(
         self, items: Sequence[PlanItem], *, is_answered: bool = False, together: int = 1
     ) -> list[Looked]:
-        """What is to be done with each of at most 100 items; what is to be written is announced.
+        """What is to be done with each of some items; what is to be written is announced.
 
         All waiting for the rate is done before any of them is looked at: what was found out is true
         for some seconds, and the name of a repeat is known for minutes.
@@ -112,15 +116,19 @@ class ItemLook:
         def begun(item: PlanItem) -> tuple[Looked, list[OwnWrite]]:
             return self._begun(item, live.get(item_id(item.keys)), is_answered=is_answered)
 
-        with closing(in_order(begun, items)) as begins:
-            decided, tried = zip(*begins, strict=True) if items else ((), ())
+        begins = _results(begun, items, reads=self.attempts.may_be_tried(items))
+        decided, tried = zip(*begins, strict=True) if items else ((), ())
         whole = self._without_partial_repeats(decided)
         attempts = self._announced(whole, together)
         announced = [replace(look, attempt=attempts.get(look.item.number)) for look in whole]
-        self.history.look_anew()
-        tasks = zip(announced, tried, strict=True)
-        with closing(in_order(lambda task: self._looked_at(*task), tasks)) as seen:
-            looked = self._without_partial_repeats(list(seen))
+        unchanged = self.history.look_anew([look.item for look in announced if look.attempt])
+
+        def looked_at(task: tuple[Looked, list[OwnWrite]]) -> Looked:
+            return self._looked_at(*task, is_unchanged=task[0].item.number in unchanged)
+
+        tasks = list(zip(announced, tried, strict=True))
+        seen = _results(looked_at, tasks, reads=len(unchanged) < len(attempts))
+        looked = self._without_partial_repeats(seen)
         return self._announced_as_it_is(announced, looked)
 
     def live_item(self, item: PlanItem) -> Item | None:
@@ -129,14 +137,17 @@ class ItemLook:
 
     def _live(self, items: Sequence[PlanItem]) -> dict[str, Item]:
         """The own attributes of items that are there, by id."""
-        deployment, patience = self.deployment, self.standstill.patience()
-        images = live_items(
-            *(deployment.dynamodb, deployment.source_table, [item.keys for item in items]),
-            patience,
-            lambda request: self.attempts.clock.ask(request)[0],
-        )
-        self.standstill.moved()
-        return {identifier: own_attributes(image) or {} for identifier, image in images.items()}
+        client, table = self.deployment.dynamodb, self.deployment.source_table
+
+        def read(some: list[PlanItem]) -> dict[str, Item]:
+            keys, patience = [item.keys for item in some], self.standstill.patience()
+            ask = self.attempts.clock.ask
+            images = live_items(client, table, keys, patience, lambda request: ask(request)[0])
+            self.standstill.moved()
+            return {identifier: own_attributes(image) or {} for identifier, image in images.items()}
+
+        with closing(in_order(read, chunked(items, MOST_A_CALL))) as portions:
+            return dict(ChainMap(*portions))
 
     def _without_partial_repeats(self, looked: Sequence[Looked]) -> list[Looked]:
         """Nothing is repeated but what was one transaction, as a whole."""
@@ -206,7 +217,7 @@ class ItemLook:
         doubt = self.attempts.doubt(latest)
         return after_attempt(item, step, latest, doubt, is_repeatable=is_fresh and is_named)
 
-    def _looked_at(self, begun: Looked, tried: Sequence[OwnWrite]) -> Looked:
+    def _looked_at(self, begun: Looked, tried: Sequence[OwnWrite], *, is_unchanged: bool) -> Looked:
         """What is to be done, by what others did since the plan was made."""
         step, attempt = begun.step, begun.attempt
         if isinstance(step, Decided) or attempt is None:
@@ -214,22 +225,23 @@ class ItemLook:
         if begun.live is None and _is_repeated_delete(step):
             return begun
         try:
-            since = self._since_plan(begun.item, attempt, tried)
+            since = self._since_plan(begun.item, attempt, tried, is_unchanged=is_unchanged)
             return self._undisturbed(begun, step, since)
         except IntegrityError as error:
             return replace(begun, step=_not_intact(error), attempt=None)
 
     def _since_plan(
-        self, item: PlanItem, attempt: OwnWrite, tried: Sequence[OwnWrite]
+        self, item: PlanItem, attempt: OwnWrite, tried: Sequence[OwnWrite], *, is_unchanged: bool
     ) -> SincePlan:
         """What others did; read again while one who announced later has not withdrawn."""
+        since = self.history.since_plan(item, attempt, tried, is_unchanged=is_unchanged)
         for _ in range(_MOST_LOOKS - 1):
-            since = self.history.since_plan(item, attempt, tried)
             pending = since.pending
             is_first = pending is not None and _turn(attempt) < _turn(pending)
             if not is_first or not self.lag.pause():
-                return since
-        return self.history.since_plan(item, attempt, tried)
+                break
+            since = self.history.since_plan(item, attempt, tried)
+        return since
 
     def _undisturbed(self, begun: Looked, step: Write, since: SincePlan) -> Looked:
         item, live = begun.item, begun.live
@@ -247,6 +259,14 @@ class ItemLook:
         remaining = undisturbed(item, step, since.changes, self.terms)
         attempt = begun.attempt if remaining is step else None
         return replace(begun, step=remaining, attempt=attempt)
+
+
+def _results(work: Callable[[Task], Result], tasks: Sequence[Task], *, reads: bool) -> list[Result]:
+    """The results of work; side by side where it reads: threads take longer than what is known."""
+    if not reads:
+        return list(map(work, tasks))
+    with closing(in_order(work, tasks)) as results:
+        return list(results)
 
 
 def writes_of(looked: Sequence[Looked]) -> Writes:

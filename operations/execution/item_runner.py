@@ -64,7 +64,7 @@ class ItemRunner:
     def carry_out(
         self, items: Sequence[PlanItem]
     ) -> Generator[ItemRun | Unproven | Aside, None, None]:
-        """Write at most 100 items, and say what became of each.
+        """Write some items, and say what became of each.
 
         Some are written by one transaction: where that cannot be made they are looked at again, and
         written one by one.

@@ -42,8 +42,8 @@ from stream_core.attribute_values import wire_json
 from stream_core.control_row import RunRow
 
 _RUN_DIGITS = 12
-# API reference, BatchGetItem.
-_MOST_READ = 100
+# More at once would hardly save any time, and each has to wait for all that are looked at with it.
+_MOST_AT_ONCE = 200
 # A change is in the history a second or two after it was made.
 _PROOF_WITHIN_S, _PROOF_PAUSE_S = 15.0, 0.25
 _FINAL = frozenset({WriteOutcome.WRITTEN, WriteOutcome.UNNEEDED, WriteOutcome.MIXED})
@@ -224,7 +224,7 @@ class PlanRun:
     def _portion(self) -> int:
         """How many items are looked at together: what is written a second, as far as that goes."""
         per_second = None if self.plan.is_atomic else self.pace.per_second
-        return _MOST_READ if per_second is None else max(1, min(_MOST_READ, int(per_second)))
+        return _MOST_AT_ONCE if per_second is None else max(1, min(_MOST_AT_ONCE, int(per_second)))
 
     def _is_done(self, item: PlanItem) -> bool:
         done = {} if self.journal is None else self.journal.done

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 
-from stream_core.clients import take_answers_as_they_stand
+from stream_core.clients import send_items_as_they_stand, take_answers_as_they_stand
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -24,9 +24,11 @@ CLIENT_CONFIG = Config(
 
 
 def dynamodb_client(session: boto3.Session, endpoint_url: str | None) -> "DynamoDBClient":
-    """A DynamoDB client for reading: whole tables go through it, so answers are read fast."""
+    """A DynamoDB client of a person: whole tables go through it, so it reads and writes fast."""
     # A fifth of a small request's cost is botocore checking its arguments; the service does too.
     config = CLIENT_CONFIG.merge(Config(parameter_validation=False))
     client = session.client("dynamodb", endpoint_url=endpoint_url, config=config)
-    take_answers_as_they_stand(client, ("BatchGetItem", "GetItem", "Query", "Scan"))
+    reads = ("BatchGetItem", "ExecuteStatement", "GetItem", "Query", "Scan")
+    send_items_as_they_stand(client)
+    take_answers_as_they_stand(client, reads)
     return client

@@ -88,7 +88,9 @@ def changed_paths(row: HistoryRow) -> list[str]:
 
 
 def _between_maps(path: Path, old: Item, new: Item) -> Iterator[Difference]:
-    for name in sorted(old.keys() | new.keys()):
+    # Most attributes are the same to the letter.
+    changed = (name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    for name in sorted(changed):
         yield from _between_values((*path, name), old.get(name), new.get(name))
 
 

@@ -56,9 +56,14 @@ def test_what_is_sent_is_what_boto3_would_send(one):
     """The body is the same document, for all types, with the same target and endpoint."""
     statement = {"Statement": "INSERT", "Parameters": [*one.values(), number(1)]}
     writes = [{"PutRequest": {"Item": one}}, {"DeleteRequest": {"Key": one}}]
+    table = "arn:aws:dynamodb:eu-west-1:123456789012:table/t"
+    change = {"TableName": table, "Key": item("1"), "UpdateExpression": "SET #a = :a"}
+    values = {"ExpressionAttributeValues": {":a": {"M": one}}}
+    actions = [{"Put": {"TableName": table, "Item": one}}, {"Update": change | values}]
     for operation, parameters, answer in (
         ("batch_execute_statement", {"Statements": [statement]}, {"Responses": [{}]}),
         ("batch_write_item", {"RequestItems": {"t": writes}}, {"UnprocessedItems": {}}),
+        ("transact_write_items", {"TransactItems": actions, "ClientRequestToken": "one"}, {}),
     ):
         ours = sent(OURS, operation, parameters, answer)
         plain = sent(PLAIN, operation, parameters, answer)
