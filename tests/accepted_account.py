@@ -16,6 +16,7 @@ import boto3
 
 from operations.acceptance.canary import Canary
 from operations.acceptance.trial import Trial
+from operations.acceptance.wait import TimeLimit
 from operations.deployed_tables import DeployedTables
 from reports.access.machine import Machine
 from reports.deployment.stack import Consumer, Stack
@@ -35,6 +36,7 @@ _EXPLICIT = "not authorized, with an explicit deny in a resource-based policy"
 _LARGE = 400_000
 _CONTROL = {"Id": text("!itemtrail"), "ApproximateCreationDateTime": text("!life")}
 _DAY = timedelta(days=1)
+_MARKER = "marker"
 
 
 @cache
@@ -62,10 +64,15 @@ class Account(FakeAws):
         lets_insert: whether the function gets its rows into the history.
         condition: why Lambda gives up on a batch; None: it does not.
         met: the errors that the deployed function meets.
-        result: what a mapping says of its last batch.
+        undelivered: how often Lambda could not deliver what it gave up on.
+        explains: what a denial says of the policy it is by.
+        may_delete_versions: whether the caller has that right, whatever is locked.
         filled_state: the state of an alarm that FILL gives its points.
         filters_first: whether it looks at a mapping's filter before it looks at the age.
+        was_tried: whether the function was given the batch before.
         has_s3_condition: whether KMS calls S3 as the template does.
+        has_lock: whether a locked version cannot be deleted.
+        refuses_old_with: the error code for a signature that is too old.
         items, rows, objects: of the source, of its history, and of all buckets.
         made: what accept has made and not taken away again.
     """
@@ -80,9 +87,11 @@ class Account(FakeAws):
         self.stack = Stack(STACK, outputs, {name: str(value) for name, value in chosen.items()})
         self.now = self.began = datetime(2026, 11, 30, 12, tzinfo=UTC)
         self.lag_s, self.gives_keys, self.lets_insert = 2, True, True
-        self.met, self.result = {}, "No records processed"
+        self.met, self.undelivered, self.explains = {}, 0, _EXPLICIT
+        self.was_tried, self.may_delete_versions = False, True
         self.condition, self.filters_first, self.has_s3_condition = "RecordAgeExceeded", True, True
         self.allowed, self.filled_state = set(), "ALARM"
+        self.has_lock, self.refuses_old_with = True, "InvalidSignatureException"
         self.items, self.rows, self.objects, self.made = {}, [], {}, set()
         self.control_rows, self.made_for_own_keys = [_CONTROL], set()
         self.tokens, self.messages, self.probe_is_throttled = set(), [], False
@@ -94,7 +103,7 @@ class Account(FakeAws):
             replica_table=self.stack.outputs.get("ReplicaTableName"),
         )
         machine = Machine(now=lambda: self.now, clock=self._clock, sleep=self._sleep)
-        self.trial = Trial(self.stack, Canary(tables, KEYS, RUN, machine), machine)
+        self.trial = Trial(self.stack, Canary(tables, KEYS, RUN, TimeLimit(machine)))
 
     def _describe(self):
         source, history = self.stack.source_table, self.stack.history_table
@@ -134,7 +143,7 @@ class Account(FakeAws):
             named.pop("dynamodb:LeadingKeys", None)
         arn = self.table_arn(table_name)
         if self.decision(who, f"dynamodb:{action}", arn, named) is not Decision.ALLOWED:
-            raise LookupError(DENIED, _EXPLICIT)
+            raise LookupError(DENIED, self.explains)
 
     def _as(self, who, operation, parameters):
         """What DynamoDB answers to a call on the history that could change nothing."""
@@ -320,9 +329,7 @@ class Account(FakeAws):
         pattern = json.dumps({"eventName": ["REMOVE"], "dynamodb": {"Keys": keys}})
         assert request["FilterCriteria"] == {"Filters": [{"Pattern": pattern}]}
         uuid = "1a6c762d-128b-4020-84fa-d86ae77f49d9"
-        self.facts.mappings.append(
-            mapping("history_writer", UUID=uuid, LastProcessingResult=self.result)
-        )
+        self.facts.mappings.append(mapping("history_writer", UUID=uuid))
         self.made.add(uuid)
         if self.condition is not None:
             numbers = [row.change.sequence_number for _, row in self.rows]
@@ -330,6 +337,8 @@ class Account(FakeAws):
             records = [{"dynamodb": {"SequenceNumber": number}} for number in let_through]
             document = invocation({"Records": records})
             document["requestContext"]["condition"] = self.condition
+            if not self.was_tried:
+                del document["responseContext"]
             key = self.stack.quarantine_bucket, f"aws/lambda/{uuid}/shard/1"
             self.objects[key] = json.dumps(document)
         return self.facts.mappings[-1]
@@ -354,9 +363,17 @@ class Account(FakeAws):
         return {"Retention": {"Mode": "GOVERNANCE", "RetainUntilDate": self.now + 365 * _DAY}}
 
     def DeleteObject(self, Bucket, Key, VersionId=None, BypassGovernanceRetention=False):  # noqa: FBT002, N802, N803
-        if VersionId is not None and not BypassGovernanceRetention:
-            raise LookupError("AccessDenied", "the object is protected by object lock")
-        del self.objects[Bucket, Key]
+        if VersionId is None and Bucket != self.stack.quarantine_bucket:
+            self.made.add(_MARKER)
+            return {"DeleteMarker": True, "VersionId": _MARKER}
+        if not self.may_delete_versions:
+            raise LookupError("AccessDenied", "no right to do that")
+        if VersionId == _MARKER:
+            self.made.discard(_MARKER)
+            return {}
+        if VersionId is not None and not BypassGovernanceRetention and self.has_lock:
+            raise LookupError("AccessDenied", "no")
+        self.objects.pop((Bucket, Key), None)
         return {}
 
     def CreateBucket(self, Bucket, CreateBucketConfiguration, **_):  # noqa: N802, N803
@@ -426,9 +443,16 @@ class Account(FakeAws):
             else entry["ContextKeyValues"][0]
             for entry in ContextEntries
         }
-        is_allowed = self.decision(PolicySourceArn, action, resource, context) is Decision.ALLOWED
+        # The caller's own policies alone, and not the table's.
+        is_allowed = PolicySourceArn == ADMINISTRATOR or (
+            self.decision(PolicySourceArn, action, resource, context) is Decision.ALLOWED
+        )
         decision = "allowed" if is_allowed else "implicitDeny"
         return {"EvaluationResults": [{"EvalActionName": action, "EvalDecision": decision}]}
+
+    def GetRole(self, RoleName):  # noqa: N802, N803
+        role = {"RoleName": RoleName, "RoleId": "A" * 16, "Path": "/", "CreateDate": self.began}
+        return {"Role": role | {"Arn": f"arn:aws:iam::{ACCOUNT}:role/{RoleName}"}}
 
     def GetCallerIdentity(self):  # noqa: N802
         return {"Account": ACCOUNT, "Arn": ADMINISTRATOR}
@@ -492,13 +516,17 @@ class Account(FakeAws):
         return {}
 
     def GetMetricStatistics(self, **request):  # noqa: N802
-        assert request["MetricName"] == "Throttles"
-        throttles = [{"Timestamp": self.now, "Sum": 1.0}] if self.probe_is_throttled else []
-        return {"Datapoints": throttles}
+        counts = {
+            "Throttles": int(self.probe_is_throttled),
+            "DestinationDeliveryFailures": self.undelivered,
+        }
+        count = counts[request["MetricName"]]
+        return {"Datapoints": [{"Timestamp": self.now, "Sum": float(count)}] if count else []}
 
     def send(self, request):
         """What DynamoDB answers to a request that was signed by hand."""
         signed = datetime.strptime(request.headers["X-Amz-Date"], "%Y%m%dT%H%M%S%z")
         is_old = self.now - signed > timedelta(minutes=15)
-        expired = SimpleNamespace(status_code=400, text="Signature expired: it is too old")
+        code = f"com.amazon.coral.service#{self.refuses_old_with}"
+        expired = SimpleNamespace(status_code=400, text=json.dumps({"__type": code}))
         return expired if is_old else SimpleNamespace(status_code=200, text="{}")

@@ -97,19 +97,22 @@ def request_text(error: ClientError) -> str:
     return f"{error.operation_name}: {error_code(error)} (request {request})"
 
 
-def table_denies(call: Callable[[], Any], *, passed: str) -> AttemptResult:
+def table_denies(
+    call: Callable[[], Any], *, passed: str, allows: Callable[[], bool]
+) -> AttemptResult:
     """Whether a table's own policy denies a call that could change nothing if it did not.
 
     Args:
         call: makes the call.
         passed: the error code of a call that every policy let pass.
+        allows: asks whether the caller's own policies allow it, where the denial does not say.
     """
     try:
         call()
     except ClientError as error:
         code, text = error_code(error), request_text(error)
         if is_denied(code):
-            return _of_denial(error)
+            return _of_denial(error, allows)
         if code == passed:
             return refuted(f"{text}: no policy denied it; nothing was changed")
         return not_tried(text)
@@ -118,10 +121,12 @@ def table_denies(call: Callable[[], Any], *, passed: str) -> AttemptResult:
     )
 
 
-def _of_denial(error: ClientError) -> AttemptResult:
+def _of_denial(error: ClientError, allows: Callable[[], bool]) -> AttemptResult:
     text = request_text(error)
     if _BY_RESOURCE in error.response.get("Error", {}).get("Message", ""):
         return confirmed(f"{text}, {_BY_RESOURCE}")
+    if allows():
+        return confirmed(f"{text}, which the caller's own policies allow by IAM's simulator")
     return not_tried(
         f"{text}, which does not name the table's policy: accept with credentials that may do "
         "everything else, as an administrator's"

@@ -8,11 +8,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from operations.acceptance.wait import wait_for
+from operations.acceptance.wait import TimeLimit
 from operations.deployed_tables import DeployedTables
 from operations.errors import RefusedError
 from reports.access.clients import CLIENT_CONFIG
-from reports.access.machine import Machine
 from stream_core.attribute_values import Item
 from stream_core.history_row import HistoryRow
 from stream_core.item_id import item_id
@@ -35,6 +34,7 @@ class Canary:
         tables: the table that is followed, and its history.
         keys: the canary's key.
         run: the id of the run.
+        time_limit: how long it is waited for.
         row: the history's row of its beginning, once it is there.
         row_ms: how long after the write that was seen, in milliseconds.
         repeated: the error code of the same transaction sent once more; None: a success.
@@ -45,7 +45,7 @@ class Canary:
     tables: DeployedTables
     keys: Item
     run: str
-    machine: Machine = field(default_factory=Machine)
+    time_limit: TimeLimit = field(default_factory=TimeLimit)
     row: HistoryRow | None = None
     row_ms: int = 0
     repeated: str | None = None
@@ -84,7 +84,7 @@ class Canary:
             "ConditionExpression": "attribute_not_exists(#key)",
             "ExpressionAttributeNames": {"#key": name},
         }
-        self.began = self.machine.now()
+        self.began = self.time_limit.machine.now()
         try:
             self._transact({"Put": put}, "begin")
         except ClientError as error:
@@ -95,10 +95,11 @@ class Canary:
                 "with --canary that it has not"
             ) from error
         self.is_written, self._last = True, self.item
-        began = self.machine.clock()
+        clock = self.time_limit.machine.clock
+        began = clock()
         self.repeated = self._repeated(lambda: self._transact({"Put": put}, "begin"))
         self.row = self.wait_for_row(lambda row: row.change.new_image == self.item)
-        self.row_ms = round((self.machine.clock() - began) * 1000)
+        self.row_ms = round((clock() - began) * 1000)
 
     def grow(self) -> HistoryRow | None:
         """Change it twice so that its row does not fit; the row, None: it did not come."""
@@ -155,7 +156,7 @@ class Canary:
             rows = self.tables.reader.rows(self.identifier)
             return next(filter(is_meant, rows), None)
 
-        return wait_for(look, ROW_WAIT_S, self.machine)
+        return self.time_limit.wait_for(look, ROW_WAIT_S)
 
     def _is_own(self, row: HistoryRow) -> bool:
         """Whether a row is of this run: another may have had a canary of the same key."""

@@ -4,9 +4,8 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from operations.acceptance.belief import UntriedError
 from stream_core.retry import error_code
 
 
@@ -36,10 +35,18 @@ class CleanUp:
             raise
 
     def run(self) -> None:
-        """Take everything away; what cannot be is noted, and the rest goes on."""
+        """Take everything away; what cannot be is noted, and the rest goes on.
+
+        Raises:
+            KeyboardInterrupt: somebody does not want to wait; what is there still is noted.
+        """
         while self._steps:
-            what, step = self._steps.pop()
+            what, step = self._steps[-1]
             try:
                 step()
-            except (BotoCoreError, ClientError, UntriedError) as error:
+            except Exception as error:  # noqa: BLE001 - the rest is taken away all the same
                 self.stays.append(f"{what}, which could not be taken away: {error_code(error)}")
+            except BaseException:
+                self.stays += [f"{made}, which was not taken away" for made, _ in self._steps[::-1]]
+                raise
+            self._steps.pop()

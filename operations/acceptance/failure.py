@@ -15,6 +15,7 @@ from operations.acceptance.belief import (
     not_tried,
     refuted,
 )
+from operations.acceptance.function_metrics import counted
 from operations.acceptance.kept_objects import bodies, take_away
 from operations.acceptance.probe import probe_name
 from operations.acceptance.trial import Trial
@@ -27,6 +28,7 @@ from stream_core.retry import error_code
 _AGE_S = 60
 _DELIVERY_WAIT_S = 600.0
 _DELETED_WAIT_S = 120.0
+_FAILURES = "DestinationDeliveryFailures"
 _EMULATOR = "the emulator delivers no failed batch"
 
 
@@ -36,10 +38,12 @@ class GivenUpBatch:
 
     Attributes:
         condition: why it was given up, in Lambda's words; empty: it does not say.
+        was_tried: whether the function was given it, and failed.
         numbers: the sequence numbers of its records.
     """
 
     condition: str
+    was_tried: bool
     numbers: frozenset[str]
 
 
@@ -50,12 +54,12 @@ class ForcedFailure:
     Attributes:
         number: the record's sequence number.
         batches: what came in time.
-        result: what the mapping says of the last batch that it processed, where none came.
+        undelivered: how often Lambda could not deliver, by its function's metric.
     """
 
     number: str
     batches: tuple[GivenUpBatch, ...]
-    result: str
+    undelivered: float = 0
 
     @property
     def has_record(self) -> bool:
@@ -63,9 +67,9 @@ class ForcedFailure:
         return any(self.number in batch.numbers for batch in self.batches)
 
     @property
-    def condition(self) -> str:
-        """Why the record's batch was given up, or what was delivered instead."""
-        return max(self.batches, key=lambda batch: self.number in batch.numbers).condition
+    def batch(self) -> GivenUpBatch:
+        """The record's batch, or what was delivered instead."""
+        return max(self.batches, key=lambda batch: self.number in batch.numbers)
 
     @property
     def left_out(self) -> frozenset[str]:
@@ -78,20 +82,23 @@ def failure_is_delivered(trial: Trial) -> AttemptResult:
     failure = _failure(trial)
     if not failure.batches:
         # It may only be late.
-        text = f"no object within {_DELIVERY_WAIT_S:.0f} s; the mapping says: {failure.result}"
-        return refuted(text) if "PROBLEM" in failure.result else not_tried(text)
+        text = (
+            f"no object within {_DELIVERY_WAIT_S:.0f} s; {_FAILURES} counts {failure.undelivered:g}"
+        )
+        return refuted(text) if failure.undelivered else not_tried(text)
     has_record = "with" if failure.has_record else "without"
-    text = f"delivered ({failure.condition or 'no condition'}), {has_record} its record"
+    text = f"delivered ({failure.batch.condition or 'no condition'}), {has_record} its record"
     return confirmed(text) if failure.has_record else refuted(text)
 
 
 def old_record_is_not_tried(trial: Trial) -> AttemptResult:
     """The same batch was older than the mapping's greatest age from the start."""
-    condition = _delivered(trial).condition
-    if not condition:
+    batch = _delivered(trial).batch
+    if not batch.condition:
         return not_tried("what was delivered names no condition")
-    text = f"the condition is {condition}"
-    return confirmed(text) if "age" in condition.lower() else refuted(text)
+    tried = "after its function failed" if batch.was_tried else "and its function has not failed"
+    text = f"delivered for {batch.condition}, {tried}"
+    return refuted(text) if batch.was_tried else confirmed(text)
 
 
 def filter_comes_before_age(trial: Trial) -> AttemptResult:
@@ -135,10 +142,10 @@ def _forced(trial: Trial) -> ForcedFailure:
             "records of other items might be delivered too (filter-comes-before-age): it is tried "
             "on a stack with SampleSourceTableName alone"
         )
-    name, keys = probe_name(trial), _of_the_canary(trial)
+    name, keys, first = probe_name(trial), _of_the_canary(trial), trial.row
     began, row = trial.machine.now(), trial.canary.end()
     if row is None:
-        raise UntriedError("the canary's deletion has no row")
+        raise UntriedError(f"the row {first.sort_key} came, and none of the canary's end")
     if trial.wait_for(lambda: _is_old(trial, began) or None, 2 * _AGE_S) is None:
         raise UntriedError("the clock of this machine stands still")
     client, number = trial.client("lambda"), row.change.sequence_number
@@ -157,13 +164,13 @@ def _forced(trial: Trial) -> ForcedFailure:
     trial.clean_up.later(f"the mapping {mapping}", lambda: _delete_mapping(trial, mapping))
 
     def look() -> ForcedFailure | None:
-        came = ForcedFailure(number, tuple(map(_read, bodies(trial, prefix))), "")
+        came = ForcedFailure(number, tuple(map(_read, bodies(trial, prefix))))
         return came if came.has_record else None
 
     if (failure := trial.wait_for(look, _DELIVERY_WAIT_S)) is not None:
         return failure
-    result = client.get_event_source_mapping(UUID=mapping).get("LastProcessingResult", "nothing")
-    return ForcedFailure(number, tuple(map(_read, bodies(trial, prefix))), result)
+    undelivered = counted(trial, _FAILURES, name, began)
+    return ForcedFailure(number, tuple(map(_read, bodies(trial, prefix))), undelivered)
 
 
 def _is_old(trial: Trial, moment: datetime) -> bool:
@@ -187,13 +194,15 @@ def _of_the_canary(trial: Trial) -> dict[str, Any]:
 
 
 def _read(body: bytes) -> GivenUpBatch:
-    condition = json.loads(body).get("requestContext", {}).get("condition", "")
+    document = json.loads(body)
+    condition = document.get("requestContext", {}).get("condition", "")
+    was_tried = bool(document.get("responseContext", {}).get("functionError"))
     try:
         records = [record for batch in read_batches(body) for record in batch.records]
     except ItemtrailError:
         records = []
     numbers = (record.get("dynamodb", {}).get("SequenceNumber") for record in records)
-    return GivenUpBatch(condition, frozenset(filter(None, numbers)))
+    return GivenUpBatch(condition, was_tried, frozenset(filter(None, numbers)))
 
 
 def _delete_mapping(trial: Trial, mapping: str) -> None:

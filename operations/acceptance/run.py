@@ -1,5 +1,6 @@
 """The acceptance run: every belief tried once, and everything taken away again."""
 
+import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,10 @@ from operations.acceptance.beliefs import BELIEFS
 from operations.acceptance.trial import Trial
 from reports.access.progress import Progress, silent
 from stream_core.errors import ItemtrailError
+
+# With the wait for the first row it is half an hour at the most. Where that did not come nothing is
+# consumed, and little else comes.
+_TIME_S, _TIME_WITHOUT_ROW_S = 1_500.0, 300.0
 
 
 @dataclass(frozen=True)
@@ -64,10 +69,12 @@ def accept(
     try:
         clean_up.later("the canary", canary.delete)
         canary.begin()
+        canary.time_limit.ends_in(_TIME_S if canary.row is not None else _TIME_WITHOUT_ROW_S)
         tried = tuple(_all_tried(trial, skipped, progress))
     finally:
         if canary.is_written:
             clean_up.stays.insert(0, f"the canary's rows in {trial.stack.history_table}, for ever")
+        canary.time_limit.until = math.inf
         clean_up.run()
         trial.close()
     return AcceptanceRun(trial, began, trial.machine.now(), tried, tuple(clean_up.stays))

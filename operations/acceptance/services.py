@@ -1,5 +1,6 @@
 """How the services behave where the product counts on it: old signatures, metrics, throttles."""
 
+import json
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,6 +19,7 @@ from operations.acceptance.belief import (
     refuted,
 )
 from operations.acceptance.canary import ROW_WAIT_S
+from operations.acceptance.function_metrics import METRICS_DELAY, counted
 from operations.acceptance.probe import probe_name
 from operations.acceptance.trial import Trial
 from reports.deployment.stack import Consumer
@@ -26,24 +28,31 @@ from stream_core.retry import error_code
 
 _SIGNATURE_AGE = timedelta(minutes=16)
 _IDLE_WINDOW = timedelta(hours=1)
-# CloudWatch has a minute's points some minutes later.
-_METRICS_DELAY = timedelta(minutes=5)
 _METRICS_WAIT_S = 600.0
 _HTTP_OK = 200
 _THROTTLED = "TooManyRequestsException"
+# Of one that was signed well, as of now, and is refused for nothing but its time.
+_OF_SIGNATURE = frozenset(
+    {
+        "InvalidSignatureException",
+        "RequestExpired",
+        "RequestTimeTooSkewed",
+        "SignatureDoesNotMatch",
+    }
+)
 
 
 def old_signature_is_refused(trial: Trial) -> AttemptResult:
     """A read of the canary that was signed 16 minutes ago is refused, and one of now is not."""
     now = trial.machine.now()
     fresh, _ = _signed_read(trial, now)
-    old, text = _signed_read(trial, now - _SIGNATURE_AGE)
+    old, code = _signed_read(trial, now - _SIGNATURE_AGE)
     if fresh != _HTTP_OK:
         return not_tried(f"the same request, signed now, was answered with HTTP {fresh}")
-    evidence = f"signed {_SIGNATURE_AGE.seconds // 60} minutes ago: HTTP {old}"
+    evidence = f"signed {_SIGNATURE_AGE.seconds // 60} minutes ago: HTTP {old} {code}".rstrip()
     if old == _HTTP_OK:
         return refuted(evidence)
-    return confirmed(evidence) if "expired" in text.lower() else not_tried(evidence)
+    return confirmed(evidence) if code in _OF_SIGNATURE else not_tried(evidence)
 
 
 class DatedAuth(SigV4Auth):
@@ -70,7 +79,7 @@ class DatedAuth(SigV4Auth):
 
 
 def _signed_read(trial: Trial, moment: datetime) -> tuple[int, str]:
-    """The status and the text of an answer to a request that was signed at a moment."""
+    """The status of an answer to a request that was signed at a moment, and its error's code."""
     client = trial.client("dynamodb")
     request = AWSRequest(
         method="POST",
@@ -86,12 +95,13 @@ def _signed_read(trial: Trial, moment: datetime) -> tuple[int, str]:
         raise UntriedError("there are no credentials to sign with")
     DatedAuth(credentials.get_frozen_credentials(), trial.region, moment).add_auth(request)
     answer: Any = URLLib3Session().send(request.prepare())
-    return answer.status_code, answer.text
+    code = {} if answer.status_code == _HTTP_OK else json.loads(answer.text)
+    return answer.status_code, str(code.get("__type", "")).rpartition("#")[2]
 
 
 def idle_mapping_is_counted(trial: Trial) -> AttemptResult:
     """The history writer's mapping has points of 0 in the last hour's PolledEventCount."""
-    end = trial.machine.now() - _METRICS_DELAY
+    end = trial.machine.now() - METRICS_DELAY
     with StackReader(
         trial.canary.tables.session, trial.stack, trial.canary.tables.endpoint_url
     ) as reader:
@@ -109,7 +119,7 @@ def idle_mapping_is_counted(trial: Trial) -> AttemptResult:
 def throttle_is_counted(trial: Trial) -> AttemptResult:
     """The temporary function, allowed no concurrency, is throttled, and Throttles says so."""
     client, name = trial.client("lambda"), probe_name(trial)
-    began = trial.machine.now().replace(second=0, microsecond=0)
+    began = trial.machine.now()
     client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
     try:
         client.invoke(FunctionName=name, Payload=b"{}")
@@ -119,19 +129,9 @@ def throttle_is_counted(trial: Trial) -> AttemptResult:
     else:
         return not_tried("a function that is allowed no concurrency was invoked")
 
-    def look() -> float | None:
-        answer = trial.client("cloudwatch").get_metric_statistics(
-            Namespace="AWS/Lambda",
-            MetricName="Throttles",
-            Dimensions=[{"Name": "FunctionName", "Value": name}],
-            StartTime=began,
-            EndTime=trial.machine.now() + _METRICS_DELAY,
-            Period=60,
-            Statistics=["Sum"],
-        )
-        return sum(point["Sum"] for point in answer["Datapoints"]) or None
-
-    throttles = trial.wait_for(look, _METRICS_WAIT_S)
+    throttles = trial.wait_for(
+        lambda: counted(trial, "Throttles", name, began) or None, _METRICS_WAIT_S
+    )
     if throttles is None:
         return refuted(f"Throttles counts nothing after {_METRICS_WAIT_S:.0f} s")
     return confirmed(f"Throttles counts {throttles:g}")

@@ -18,7 +18,8 @@ from reports.deployment.table_policy import REWRITES
 from stream_core.history_row import DIGEST, ID, SORT_KEY
 from stream_core.item_id import CONTROL_ID
 
-_ALLOWED = "allowed"
+ALLOWED = "allowed"
+"""What the simulator says of a request that is allowed."""
 _EMULATOR = (
     "the emulator passes over conditions, and stacks of one name in several regions have one role"
 )
@@ -131,11 +132,11 @@ def _simulated(
         if role not in trial.roles or consumer not in trial.stack.consumers:
             return not_tried(f"the stack has no {role}")
         wanted = requests(trial)
-        decisions = [_decision(trial, trial.roles[role], request) for request in wanted]
+        decisions = [decision(trial, trial.roles[role], request) for request in wanted]
         differing = [
-            f"{request.action} {_with(request.context)}is {decision}"
-            for request, decision in zip(wanted, decisions, strict=True)
-            if (decision == _ALLOWED) != request.is_allowed
+            f"{request.action} {_with(request.context)}is {said}"
+            for request, said in zip(wanted, decisions, strict=True)
+            if (said == ALLOWED) != request.is_allowed
         ]
         if differing:
             return refuted("; ".join(differing))
@@ -149,7 +150,12 @@ def _with(context: Mapping[str, str | Sequence[str]]) -> str:
     return f"with {named} " if named else ""
 
 
-def _decision(trial: Trial, role: str, request: SimulatedRequest) -> str:
+def decision(trial: Trial, role: str, request: SimulatedRequest) -> str:
+    """What the simulator says of a request of a role or a user.
+
+    Raises:
+        UntriedError: what is above the role denies it.
+    """
     answer = trial.client("iam").simulate_principal_policy(
         PolicySourceArn=role,
         ActionNames=[request.action],

@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 from operations.acceptance.belief import UntriedError
 from operations.acceptance.canary import Canary
 from operations.acceptance.clean_up import CleanUp
-from operations.acceptance.wait import wait_for
 from reports.access.clients import CLIENT_CONFIG
 from reports.access.machine import Machine
 from reports.deployment.stack import Stack
@@ -27,7 +26,6 @@ class Trial:
     Attributes:
         stack: the stack that is tried.
         canary: the item that it is tried with.
-        machine: the machine to run on.
         clean_up: what is taken away at the end.
         probe: the temporary function's name, or why there is none; None: it is not made yet.
         notes: what several attempts go by, each noted by the first of them.
@@ -35,7 +33,6 @@ class Trial:
 
     stack: Stack
     canary: Canary
-    machine: Machine = field(default_factory=Machine)
     clean_up: CleanUp = field(default_factory=CleanUp)
     probe: str | UntriedError | None = None
     notes: dict[str, Any] = field(default_factory=dict)
@@ -57,8 +54,17 @@ class Trial:
             client.close()
 
     def wait_for(self, look: Callable[[], Value | None], seconds: float) -> Value | None:
-        """What a look gives, once it does; None: not within so many seconds."""
-        return wait_for(look, seconds, self.machine)
+        """What a look gives, once it does; None: not within so many seconds.
+
+        Raises:
+            UntriedError: the run's time was over before.
+        """
+        return self.canary.time_limit.wait_for(look, seconds)
+
+    @property
+    def machine(self) -> Machine:
+        """The machine to run on."""
+        return self.canary.time_limit.machine
 
     @property
     def name(self) -> str:

@@ -54,6 +54,19 @@ BELIEFS = (
         untried="it takes a global table that is written in another region",
     ),
     Belief(
+        "large-record-is-given-up",
+        "A record that is too large for Lambda's 6 MB is delivered as failed or counted as "
+        "dropped, and its shard goes on.",
+        _PAGE,
+        untried="it takes an item of hundreds of thousands of values",
+    ),
+    Belief(
+        "deploys-in-govcloud",
+        "The stack can be deployed in the GovCloud partition.",
+        _PAGE,
+        untried="it takes an account of that partition",
+    ),
+    Belief(
         "cpu-comes-with-memory",
         "A function gets CPU with its memory, all of one at 1,769 MB.",
         _PAGE,

@@ -127,10 +127,6 @@ def _unlocked(account):
     account.GetObjectRetention = lambda **_: {"Retention": retention}
 
 
-def _no_lock(account):
-    account.DeleteObject = lambda Bucket, Key, **_: account.objects.pop((Bucket, Key), {}) and {}  # noqa: N803
-
-
 def _inserted(**more):
     """Have an INSERT answered as a duplicate's, with more."""
     problem = {"Error": {"Code": "DuplicateItem", "Message": ""}}
@@ -138,7 +134,7 @@ def _inserted(**more):
 
 
 def _no_delivery(account):
-    account.condition, account.result = None, "PROBLEM: Function call failed"
+    account.condition, account.undelivered = None, 1
 
 
 def _no_customer_keys(account):
@@ -154,6 +150,17 @@ def _no_customer_keys(account):
 
 def _any_put(account):
     account.PutObject = lambda Bucket, Key, **_: account.objects.update({(Bucket, Key): b""}) or {}  # noqa: N803
+
+
+def _no_put(account):
+    first = account.PutObject
+
+    def put(**request):
+        if "IfNoneMatch" in request:
+            raise LookupError("AccessDenied", "explicit deny in a resource-based policy")
+        return first(**request)
+
+    account.PutObject = put
 
 
 def _silent_partiql(account):
@@ -199,6 +206,11 @@ def _repeat_answers(code):
         account.TransactWriteItems = written
 
     return change
+
+
+def _may_nothing(account):
+    """Denied by nobody knows which policy, and the simulator may not be asked."""
+    account.refused |= {"PutItem": DENIED, "SimulatePrincipalPolicy": DENIED}
 
 
 def _throttled_writer(account):
@@ -254,7 +266,7 @@ OTHERWISE = {
     "redelivery-is-known": _set(consume=lambda _: {"DigestConflicts": 1}),
     "poison-is-isolated": _set(consume=lambda _: {"Duplicates": 1}),
     "failure-is-delivered": _no_delivery,
-    "old-record-is-not-tried": _set(condition="RetryAttemptsExhausted"),
+    "old-record-is-not-tried": _set(was_tried=True),
     "filter-comes-before-age": _set(filters_first=False),
     "overflow-is-locked": _unlocked,
     "customer-key-under-lock": _no_customer_keys,
@@ -311,8 +323,9 @@ def test_nothing_else_is_refuted_with_it(account, name):
 @pytest.mark.parametrize(
     ("name", "otherwise"),
     [
-        ("overflow-is-locked", _no_lock),
-        ("customer-key-under-lock", _no_lock),
+        ("overflow-is-locked", _set(has_lock=False)),
+        ("customer-key-under-lock", _set(has_lock=False)),
+        ("put-without-condition-denied", _no_put),
         ("alarm-reaches-subscriber", _answer("DescribeAlarms", {"MetricAlarms": []})),
         ("role-inserts-alone", _allow_role("dynamodb:PutItem", "HistoryWriterRole")),
     ],
@@ -330,7 +343,7 @@ def test_there_is_more_than_one_way_to_be_otherwise(account, name, otherwise):
 @pytest.mark.parametrize(
     ("name", "otherwise", "reason"),
     [
-        ("put-item-denied", _refuse("PutItem"), "does not name the table's policy"),
+        ("put-item-denied", _may_nothing, "does not name the table's policy"),
         ("put-item-denied", _refuse("PutItem", "ThrottlingException"), "ThrottlingException"),
         ("role-inserts-alone", _refuse("CreateFunction"), "iam:PassRole"),
         ("failure-is-delivered", _refuse("CreateFunction"), "iam:PassRole"),
@@ -357,9 +370,11 @@ def test_there_is_more_than_one_way_to_be_otherwise(account, name, otherwise):
         ("token-repeats-succeed", _repeat_answers("ThrottlingException"), "ThrottlingException"),
         ("redelivery-is-known", _throttled_writer, "ThrottlingException"),
         ("poison-is-isolated", _throttled_writer, "ThrottlingException"),
-        ("overflow-is-locked", _refuse("DeleteObject", "AccessDenied"), "names no object lock"),
+        ("overflow-is-locked", _set(may_delete_versions=False), "that nothing locks"),
+        ("customer-key-under-lock", _set(may_delete_versions=False), "that nothing locks"),
+        ("old-signature-is-refused", _set(refuses_old_with="ThrottlingException"), "HTTP 400"),
         ("simulated-history-writer", _denied_from_above, "OrganizationsDecisionDetail"),
-        ("failure-is-delivered", _set(condition=None), "the mapping says: No records processed"),
+        ("failure-is-delivered", _set(condition=None), "DestinationDeliveryFailures counts 0"),
         ("old-record-is-not-tried", _set(condition=""), "names no condition"),
         ("filter-comes-before-age", _set(condition=None), "see failure-is-delivered"),
         ("missing-points-are-filled", _set(filled_state="INSUFFICIENT_DATA"), "not evaluated"),
@@ -374,6 +389,20 @@ def test_belief_of_which_nothing_is_known_is_not_tried(account, name, otherwise,
 
     assert outcomes(run)[name] is NOT_TRIED
     assert reason in evidence_of(run, name)
+
+
+@pytest.mark.parametrize("who", ["administrator", "assumed-role/administrator/somebody"])
+def test_a_denial_that_names_no_policy_is_the_tables_if_ones_own_policies_allow_it(account, who):
+    """Nothing rests on the words of a message: IAM's simulator says what the caller may."""
+    account.explains = "denied"
+    if "/" in who:
+        session = f"arn:aws:sts::111122223333:{who}"
+        account.GetCallerIdentity = lambda: {"Arn": session}
+
+    run = accept(account.trial, all_but("partiql-update-denied"))
+
+    assert outcomes(run)["partiql-update-denied"] is CONFIRMED
+    assert "simulator" in evidence_of(run, "partiql-update-denied")
 
 
 def test_record_of_a_table_in_use_is_not_made_to_fail(monkeypatch):

@@ -1,5 +1,7 @@
 """An acceptance run as a whole: what it refuses, leaves out, and takes away however it ends."""
 
+from datetime import timedelta
+
 import pytest
 from botocore.exceptions import ClientError
 
@@ -86,6 +88,62 @@ def test_what_cannot_be_taken_away_is_listed(account):
 
     assert f"the queue {account.trial.name}, which could not be taken away: {DENIED}" in run.stays
     assert (account.items, account.made) == ({}, {f"https://queue/{account.trial.name}"})
+
+
+def test_a_second_ctrl_c_lists_what_is_there_still(account):
+    """Who does not want to wait for the end is told what to take away."""
+
+    def interrupted(**_):
+        raise KeyboardInterrupt
+
+    account.SetAlarmState = account.Unsubscribe = interrupted
+
+    with pytest.raises(KeyboardInterrupt):
+        accept(account.trial)
+
+    stays = account.trial.clean_up.stays
+    assert "the subscription subscription, which was not taken away" in stays
+    assert f"the queue {account.trial.name}, which was not taken away" in stays
+    assert "the canary, which was not taken away" in stays
+
+
+def test_an_answer_that_is_not_understood_ends_no_clean_up(account):
+    """The rest is taken away all the same."""
+    account.DeleteQueue = lambda **_: 1 / 0
+
+    run = accept(account.trial)
+
+    assert account.made == {f"https://queue/{account.trial.name}"}
+    assert f"the queue {account.trial.name}, which could not be taken away" in str(run.stays)
+
+
+def test_a_stack_that_consumes_nothing_is_not_waited_for(account):
+    """Its run ends within ten minutes, and says of what was not waited for that it is not tried."""
+    account.lets_insert, account.filled_state = False, "INSUFFICIENT_DATA"
+    account.GetMetricStatistics = lambda **_: {"Datapoints": []}
+    account.SetAlarmState = lambda **_: {}
+
+    run = accept(account.trial)
+
+    assert run.ended - run.at < timedelta(minutes=11)
+    outcomes = {tried.belief.id: tried.result.outcome for tried in run.tried}
+    assert outcomes["put-becomes-row"] is BeliefOutcome.REFUTED
+    assert outcomes["throttle-is-counted"] is BeliefOutcome.NOT_TRIED
+    assert (account.items, account.made) == ({}, set())
+
+
+def test_a_run_takes_half_an_hour_at_the_most(account):
+    """As it says, though all that it waits for is late; what is cut short refutes nothing."""
+    account.lag_s, account.condition, account.filled_state = 290, None, "INSUFFICIENT_DATA"
+    account.GetMetricStatistics = lambda **_: {"Datapoints": []}
+
+    run = accept(account.trial)
+
+    assert run.ended - run.at < timedelta(minutes=33)
+    cut = [tried for tried in run.tried if "the time of the run" in tried.result.evidence]
+    assert cut
+    assert {tried.result.outcome for tried in cut} == {BeliefOutcome.NOT_TRIED}
+    assert account.made == set()
 
 
 @pytest.mark.parametrize(
