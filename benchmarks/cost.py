@@ -7,8 +7,10 @@ import argparse
 import math
 from dataclasses import dataclass
 
-# US dollars, us-east-1, on demand, as known in November 2026; they were not looked up again. Units,
-# invocations and seconds by the million; what is stored by the month.
+AS_OF = "November 2026"
+"""When the prices were known; they were not looked up again."""
+# US dollars, us-east-1, on demand. Units, invocations and seconds by the million; what is stored by
+# the month.
 PRICES = {
     "write_units": 0.625,
     "read_units": 0.125,
@@ -133,7 +135,7 @@ def main() -> None:
         if name not in PRICES:
             parser.error(f"there is no price '{name}': there are {', '.join(PRICES)}")
         prices[name] = float(dollars)
-    print("\n".join(rows(prices)))  # noqa: T201
+    print("\n".join([f"Prices as known in {AS_OF}:", *rows(prices)]))  # noqa: T201
 
 
 if __name__ == "__main__":

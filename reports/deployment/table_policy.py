@@ -23,7 +23,6 @@ REWRITES = frozenset(
 )
 """What the policy of the history table in template.yaml refuses."""
 _INSERT = "dynamodb:PartiQLInsert"
-_ELEMENTS = frozenset({"Sid", "Effect", "Principal", "Action", "Resource", "Condition"})
 
 
 def append_only(reader: StackReader, role: TableRole) -> Judgement:
@@ -86,8 +85,7 @@ def _refused(
 
 def _denies(statement: Mapping[str, Any], arn: str | None) -> bool:
     return (
-        statement.keys() <= _ELEMENTS
-        and statement.get("Effect") == "Deny"
+        statement.get("Effect") == "Deny"
         and "Action" in statement
         and statement.get("Principal") in ("*", {"AWS": "*"}, {"AWS": ["*"]})
         and arn in _listed(statement.get("Resource", []))

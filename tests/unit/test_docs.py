@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 import itemtrail
-from benchmarks.cost import PRICES, rows
+from benchmarks.cost import AS_OF, PRICES, rows
 from itemtrail.cli import commands
 from itemtrail.records import kinds as record_kinds
 from itemtrail.records.kinds import RecordKind
 from itemtrail.reference import reference
+from tests.templates import PLAIN, Evaluation, transformed
 
 ROOT = Path(__file__).parents[2]
 
@@ -114,6 +115,18 @@ def test_the_costs_are_those_worked_out():
     page = (ROOT / "docs/deployment.md").read_text("utf-8")
 
     assert [row for row in rows(PRICES) if row not in page] == []
+    assert f"as known in {AS_OF}" in page
+
+
+def test_the_costs_of_a_month_are_for_the_alarms_that_there_are():
+    """Of all that the template has by default, those of two metrics for two."""
+    page = (ROOT / "docs/deployment.md").read_text("utf-8")
+    alarms = Evaluation(transformed(), PLAIN).of_type("AWS::CloudWatch::Alarm").values()
+    of_two = [alarm for alarm in alarms if len(alarm["Properties"].get("Metrics", [])) > 1]
+
+    assert f"{len(alarms)} alarms {len(alarms) * 0.10:.2f}" in page
+    assert f"(two of two metrics each: {len(of_two) * 0.10:.2f} more)" in page
+    assert len(of_two) == 2
 
 
 def test_the_commands_of_the_readme_are_targets_of_the_makefile():

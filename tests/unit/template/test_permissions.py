@@ -5,6 +5,8 @@ knows. So whatever is not in a set is refused, and an administrator may make the
 """
 
 import ast
+import json
+import re
 from functools import cache
 
 import botocore.session
@@ -423,10 +425,15 @@ def _answers(who, resource=HISTORY, case="plain", more=(EVERYTHING,)):
 
 
 USER = f"arn:aws:iam::{ACCOUNT}:user/alice"
+# Whose rights a replica of a global table is written with.
+REPLICATION = (
+    f"arn:aws:iam::{ACCOUNT}:role/aws-service-role/replication.dynamodb.amazonaws.com/"
+    "AWSServiceRoleForDynamoDBReplication"
+)
 
 
 @pytest.mark.parametrize("case", ["plain", "history", "every option"])
-@pytest.mark.parametrize("who", [ADMINISTRATOR, USER, HISTORY_WRITER, READER])
+@pytest.mark.parametrize("who", [ADMINISTRATOR, USER, HISTORY_WRITER, READER, REPLICATION])
 def test_nobody_changes_a_row(case, who):
     """With every right of the account, nobody may change or remove a row; of other tables, yes."""
     assert _answers(who, case=case) == {EXPLICIT_DENY}
@@ -481,6 +488,44 @@ def test_table_itself_refuses_the_writer_a_control_row():
     assert _insert(stranger, "!itemtrail", more=[EVERYTHING]) is EXPLICIT_DENY
     assert _insert(ADMINISTRATOR, "!itemtrail", more=[EVERYTHING]) is ALLOWED
     assert _insert(READER, "!itemtrail") is IMPLICIT_DENY
+
+
+def _documented_control_policy():
+    """The service control policy of docs/deployment.md, for the plain stack."""
+    page = (REPOSITORY / "docs/deployment.md").read_text("utf-8")
+    (text,) = re.findall(
+        r'```json\n(\{"Version": "2012-10-17", "Statement".*?)```', page, re.DOTALL
+    )
+    example = "arn:aws:dynamodb:us-east-1:123456789012:table/employee-trail-history"
+    assert example in text
+    return json.loads(text.replace(example, HISTORY).replace("THE OUTPUT KmsKeyArn", TRAIL_KEY))
+
+
+# What takes away the locks that the table's own policy cannot hold.
+_LOCKS = [
+    (HISTORY, "dynamodb:DeleteResourcePolicy"),
+    (HISTORY, "dynamodb:PutResourcePolicy"),
+    (HISTORY, "dynamodb:UpdateContinuousBackups"),
+    (TRAIL_KEY, "kms:DisableKey"),
+    (TRAIL_KEY, "kms:PutKeyPolicy"),
+    (TRAIL_KEY, "kms:ScheduleKeyDeletion"),
+]
+_GLASS = f"arn:aws:iam::{ACCOUNT}:role/trail-break-glass"
+
+
+@pytest.mark.parametrize(("resource", "action"), _LOCKS)
+def test_the_documented_control_policy_reserves_the_locks_to_break_glass(resource, action):
+    """Nobody else takes the policy, the recovery or the key away; other resources stay as free."""
+
+    def may(who, what=resource):
+        more = [_documented_control_policy(), EVERYTHING]
+        return _world("plain").asks(who, action, what, more=more)
+
+    assert may(ADMINISTRATOR) is EXPLICIT_DENY
+    assert may(f"{_GLASS}-2") is EXPLICIT_DENY
+    assert may(_GLASS) is ALLOWED
+    if resource == HISTORY:
+        assert may(ADMINISTRATOR, SOURCE) is ALLOWED
 
 
 def test_breaking_the_glass_is_no_right_by_itself():

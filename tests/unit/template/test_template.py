@@ -269,6 +269,25 @@ def test_outputs_name_what_the_command_line_looks_for(case, outputs):
     assert deployed(case).outputs == outputs
 
 
+@pytest.mark.parametrize(
+    ("partition", "console"),
+    [
+        ("aws", "console.aws.amazon.com"),
+        ("aws-cn", "console.amazonaws.cn"),
+        ("aws-us-gov", "console.amazonaws-us-gov.com"),
+        ("aws-iso", None),
+    ],
+)
+def test_the_dashboard_is_in_the_console_of_its_partition(partition, console):
+    """Each partition has a console of its own; of one that is not known none is told."""
+    outputs = Evaluation(transformed(), PLAIN, partition=partition).outputs
+
+    if console is None:
+        assert "DashboardUrl" not in outputs
+    else:
+        assert outputs["DashboardUrl"].startswith(f"https://{console}/cloudwatch/home?region=")
+
+
 def test_outputs_are_explained():
     """Every output says what it is."""
     for output in load("template.yaml")["Outputs"].values():
@@ -281,10 +300,7 @@ def test_outputs_are_explained():
 @pytest.mark.parametrize("writer", WRITERS)
 def test_mapping_drops_nothing(writer):
     """A mapping starts at the oldest record, filters none, and retries until the age, then S3."""
-    mapping = dict(_properties("plain", f"{writer}Mapping"))
-
-    del mapping["Tags"]
-    assert mapping == {
+    assert _properties("plain", f"{writer}Mapping") == {
         "FunctionName": f"<{writer}Function>",
         "EventSourceArn": STREAM,
         "StartingPosition": "TRIM_HORIZON",
@@ -363,6 +379,18 @@ def test_layer_is_for_the_runtime_of_the_functions():
 
     assert layer["Properties"]["CompatibleRuntimes"] == ["python3.14"]
     assert layer["Properties"]["CompatibleArchitectures"] == ["arm64"]
+
+
+def test_layer_is_built_for_the_runtime_of_the_functions():
+    """Its wheels are of the Python and the processor that the functions run on."""
+    (layer,) = deployed("plain").of_type("AWS::Lambda::LayerVersion").values()
+    (runtime,) = layer["Properties"]["CompatibleRuntimes"]
+    makefile = (REPOSITORY / "stream_core/Makefile").read_text("utf-8")
+
+    (version,) = re.findall(r"--python-version (\S+)", makefile)
+    assert f"python{version}" == runtime
+    (platform,) = re.findall(r"--platform (\S+)", makefile)
+    assert platform.endswith("_aarch64")
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -458,6 +486,8 @@ def test_second_look_comes_late_and_is_not_forgotten():
     assert mapping["FunctionName"] == "<SecondLookFunction>"
     assert mapping["EventSourceArn"] == "<SecondLookQueue.Arn>"
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    # The least that Lambda takes: in an account of 10 the writers need the others.
+    assert mapping["ScalingConfig"] == {"MaximumConcurrency": 2}
 
 
 @pytest.mark.parametrize("case", ["plain", "elsewhere", "replica key", "every option"])
@@ -569,10 +599,11 @@ def test_stack_name_may_have_49_characters():
     assert "at most 49 characters" in (REPOSITORY / "README.md").read_text("utf-8")
 
 
-# CloudFormation takes no tags for these.
+# CloudFormation takes no tags for these, or GovCloud takes none for mappings.
 UNTAGGED = {
     "AWS::CloudWatch::Dashboard",
     "AWS::KMS::Alias",
+    "AWS::Lambda::EventSourceMapping",
     "AWS::Lambda::LayerVersion",
     "AWS::Logs::QueryDefinition",
     "AWS::S3::BucketPolicy",

@@ -143,6 +143,20 @@ def test_parameter_limits(parameter, least, default, most):
     assert found == (least, default, most)
 
 
+@pytest.mark.parametrize(
+    ("parameter", "said"),
+    [
+        ("ReservedConcurrency", ["stream's open shards", "100 unreserved", "limited to 10"]),
+        ("ParallelizationFactor", ["open shards, times this", "no more than 10 of all"]),
+    ],
+)
+def test_what_a_new_account_takes_is_said_where_the_parameter_is(parameter, said):
+    """An account may run 10 functions at once at first, and its first deployment fits in that."""
+    description = _parameters()[parameter]["Description"]
+
+    assert [part for part in said if part not in description] == []
+
+
 def test_logs_are_kept_as_long_as_cloudwatch_can():
     """The retention is one of the numbers of days that CloudWatch Logs takes."""
     retention = _parameters()["LogRetentionInDays"]
