@@ -20,6 +20,7 @@ from itemtrail.records.kinds import PLAN_ITEM
 from itemtrail.records.plan import plan_item_records, plan_record
 from itemtrail.tables import cells
 from itemtrail.tables.layout import summary_line
+from itemtrail.tables.plan import plan_blocks
 from operations.deployed_tables import DeployedTables
 from operations.errors import OperationError, RefusedError
 from operations.execution.item_run import ItemRun
@@ -86,7 +87,14 @@ def kept_and_approved(
             show = command_text([plan.header.command, "--plan", str(path), "--show"])
             tell(f"the plan is in {path}: {plan.digest}")
             tell(f"look at it: {show}")
-            tell(f"carry it out: {command_of_plan(plan, path, is_approved=True)}")
+            _tell_how_to_carry_out(plan, path)
+
+
+def _tell_how_to_carry_out(plan: Plan, path: Path) -> None:
+    if plan.is_empty:
+        tell("it has no items: there is nothing to carry out")
+    else:
+        tell(f"carry it out: {command_of_plan(plan, path, is_approved=True)}")
 
 
 def approve_kept(choice: PlanChoice, stakes: Stakes, blocks: Iterable[RenderableType]) -> None:
@@ -197,11 +205,12 @@ def _counted(results: Iterable[ItemRun], total: int, pace: Pace) -> Iterator[Ite
 
 
 def report_unplanned(plan: Plan) -> int:
-    """Say what a plan has no line for, as conflicts; returns the exit status that this makes."""
+    """Say what a plan leaves out, as conflicts; returns the exit status that this makes."""
     unplanned = unplanned_lines(plan.header.counts)
     if not unplanned:
         return CLEAN
-    tell("left out when the plan was made (the command without --plan lists them):")
+    listed = "--show lists the items" if plan.left_out else "the command without --plan lists them"
+    tell(f"left out when the plan was made ({listed}):")
     for line in unplanned:
         tell(f"  {line}")
     return FINDINGS
@@ -226,8 +235,35 @@ def show_kept(plan: Plan, choice: PlanChoice, blocks: Iterable[RenderableType]) 
     give(answer, choice.form)
     status = report_unplanned(plan)
     if choice.plan_file is not None:
-        tell(f"carry it out: {command_of_plan(plan, choice.plan_file, is_approved=True)}")
+        _tell_how_to_carry_out(plan, choice.plan_file)
     return status
+
+
+def kept_items(
+    plan: Plan,
+    command: str,
+    choice: PlanChoice,
+    target: OperationTarget,
+    carry_out: Callable[[DeployedTables], int],
+) -> int:
+    """Show a plan of items that was kept, or have it carried out; returns the exit status.
+
+    Args:
+        plan: what was kept.
+        command: the command that is to do it.
+        choice: what is to become of it.
+        target: names the tables.
+        carry_out: does it, once it is approved; returns the exit status.
+
+    Raises:
+        RefusedError: it is not approved, is of another command, or for other tables.
+    """
+    blocks = plan_blocks(plan, is_each=choice.is_each)
+    if not choice.apply:
+        return show_kept(plan, choice, blocks)
+    deployment, _ = planned_tables(plan, command, target)
+    approve_kept(choice, stakes_of(plan, deployment), blocks)
+    return max(carry_out(deployment), report_unplanned(plan))
 
 
 def _would(plan: Plan) -> str:

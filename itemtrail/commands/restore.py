@@ -9,16 +9,13 @@ import click
 from rich.text import Text
 
 from itemtrail.commands.kept_plan import (
-    approve_kept,
     carried_out,
     kept_and_approved,
+    kept_items,
     kept_plan,
     outcome_summary,
     pace_of_plan,
     plan_maker,
-    planned_tables,
-    report_unplanned,
-    show_kept,
     stakes_of,
 )
 from itemtrail.commands.restore_table import is_table_plan, kept_table, restored_table
@@ -36,14 +33,18 @@ from itemtrail.records.kinds import RESTORE
 from itemtrail.records.restore import planned_restore_records, restore_outcome, restore_records
 from itemtrail.tables import cells
 from itemtrail.tables.layout import summary_line
-from itemtrail.tables.plan import plan_blocks
 from itemtrail.tables.restore import planned_restore_blocks, restore_blocks
 from operations.deployed_tables import DeployedTables
 from operations.execution.atomic_runner import require_together
 from operations.execution.item_run import ItemRun
 from operations.execution.pace import Pace
 from operations.execution.plan_file import Plan, PlanAction
-from operations.recovery.plan_items import restored_items, restored_results, unplanned_restore
+from operations.recovery.plan_items import (
+    left_out_of_restore,
+    restored_items,
+    restored_results,
+    unplanned_restore,
+)
 from operations.recovery.restore_items import ItemPlan, ItemResult, plan_restore
 from operations.recovery.stamps import Stamps
 from reports.access.table_description import describe
@@ -131,13 +132,12 @@ def restore(  # noqa: PLR0913 - an option each
 
 def _kept_restore(plan: Plan, choice: PlanChoice, target: OperationTarget) -> int:
     """Show, or carry out, a plan of items that was kept; returns the exit status."""
-    blocks = plan_blocks(plan, is_each=choice.is_each)
-    if not choice.apply:
-        return show_kept(plan, choice, blocks)
-    deployment, _ = planned_tables(plan, "restore", target)
-    approve_kept(choice, stakes_of(plan, deployment), blocks)
-    at = datetime.fromisoformat(plan.header.arguments["at"])
-    return max(_RestoreOrder(deployment, at, choice).carry_out(plan), report_unplanned(plan))
+
+    def carry_out(deployment: DeployedTables) -> int:
+        at = datetime.fromisoformat(plan.header.arguments["at"])
+        return _RestoreOrder(deployment, at, choice).carry_out(plan)
+
+    return kept_items(plan, "restore", choice, target, carry_out)
 
 
 def _require_of_table(keys: GivenKeys, stamps: Stamps, *, atomic: bool) -> None:
@@ -265,7 +265,8 @@ class _RestoreOrder:
         header = plan_maker(self.deployment).header(
             self.deployment, "restore", arguments, table, pace_of_plan()
         )
-        return Plan(replace(header, counts=unplanned_restore(plans)), restored_items(plans))
+        header = replace(header, counts=unplanned_restore(plans))
+        return Plan(header, restored_items(plans), left_out_of_restore(plans))
 
     def _title(self, count: int) -> str:
         return f"{cells.count_of(count, 'item')} back to {cells.zoned(self.at)}"

@@ -9,16 +9,13 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from itemtrail.commands.kept_plan import (
-    approve_kept,
     carried_out,
     kept_and_approved,
+    kept_items,
     kept_plan,
     outcome_summary,
     pace_of_plan,
     plan_maker,
-    planned_tables,
-    report_unplanned,
-    show_kept,
     stakes_of,
 )
 from itemtrail.exit_status import CLEAN, FINDINGS
@@ -36,7 +33,6 @@ from itemtrail.records.kinds import UNDO
 from itemtrail.records.undo import undo_outcome, undo_records
 from itemtrail.tables import cells
 from itemtrail.tables.layout import summary_line, to_copy
-from itemtrail.tables.plan import plan_blocks
 from itemtrail.tables.undo import undo_blocks
 from operations.deployed_tables import DeployedTables
 from operations.execution.atomic_runner import require_together
@@ -44,7 +40,12 @@ from operations.execution.pace import Pace
 from operations.execution.plan_file import Plan
 from operations.recovery.bad_changes import Selected, select_bad
 from operations.recovery.compensation import Terms
-from operations.recovery.plan_items import undone_items, undone_results, unplanned_undo
+from operations.recovery.plan_items import (
+    left_out_of_undo,
+    undone_items,
+    undone_results,
+    unplanned_undo,
+)
 from operations.recovery.run_changes import RunChanges, select_run
 from operations.recovery.stamps import Stamps, is_stamped
 from operations.recovery.undo import ItemUndone, Undone, plan_undo
@@ -153,14 +154,13 @@ def undo(  # noqa: PLR0913 - an option each
 
 def _kept_undo(plan: Plan, choice: PlanChoice, target: OperationTarget) -> int:
     """Show, or carry out, a plan that was kept; returns the exit status."""
-    blocks = plan_blocks(plan, is_each=choice.is_each)
-    if not choice.apply:
-        return show_kept(plan, choice, blocks)
-    deployment, _ = planned_tables(plan, "undo", target)
-    approve_kept(choice, stakes_of(plan, deployment), blocks)
-    period = Period(*(datetime.fromisoformat(plan.header.arguments[name]) for name in _RANGE))
-    status = _UndoOrder(deployment, period, choice, Terms()).carry_out(plan, Undone(True, (), ()))
-    return max(status, report_unplanned(plan))
+
+    def carry_out(deployment: DeployedTables) -> int:
+        period = Period(*(datetime.fromisoformat(plan.header.arguments[name]) for name in _RANGE))
+        order = _UndoOrder(deployment, period, choice, Terms())
+        return order.carry_out(plan, Undone(True, (), ()))
+
+    return kept_items(plan, "undo", choice, target, carry_out)
 
 
 def _over(period: Period) -> Period:
@@ -270,7 +270,7 @@ class _UndoOrder:
             self.deployment, "undo", arguments, table, pace_of_plan()
         )
         header = replace(header, counts=unplanned_undo(planned), stamps=self.terms.stamps)
-        return Plan(header, undone_items(planned.items))
+        return Plan(header, undone_items(planned.items), left_out_of_undo(planned))
 
     def _approve(self, planned: Undone, plan: Plan) -> None:
         """Show the plan, and return only if it is approved."""
@@ -323,6 +323,8 @@ class _UndoOrder:
         outcomes += [("undecided", False)] * len(undone.undecided)
         if not outcomes:
             nothing = "there is no such change: nothing to take back"
+            if self.choice.plan_file is not None:
+                nothing = "the plan has no items: nothing was written"
             return "; ".join([nothing, *self._notes(undone)])
         summary = outcome_summary(outcomes, applied=undone.applied)
         conflicts = len(undone.conflicts)

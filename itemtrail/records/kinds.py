@@ -224,7 +224,8 @@ PLAN = RecordKind(
 PLAN_ITEM = RecordKind(
     "plan item",
     {"number": _INTEGER, "key": _WIRE, "action": _TEXT, "edits": _WIRE, "before": _TEXT}
-    | {"after": _TEXT, "because": _WIRE, "notes": _WIRE},
+    | {"after": _TEXT, "because": _WIRE, "notes": _WIRE, "certainty": _TEXT, "outcome": _TEXT}
+    | {"reason": _TEXT, "conflicts": _WIRE},
 )
 CONFLICT = RecordKind(
     "conflict",

@@ -37,7 +37,7 @@ def restore_records(items: Iterable[ItemResult], at: datetime) -> Iterator[Recor
 
 
 def planned_restore_records(results: Iterable[ItemRun], at: datetime) -> Iterator[Record]:
-    """What was done to each item of a plan that was kept: how sure it is, its notes say."""
+    """What was done to each item of a plan that was kept; why it is not sure, its notes say."""
     for result in results:
         item = result.item
         yield record_of(
@@ -47,7 +47,7 @@ def planned_restore_records(results: Iterable[ItemRun], at: datetime) -> Iterato
             at=at,
             outcome=result.outcome.value,
             reason=result.reason or None,
-            certainty=None,
+            certainty=None if item.certainty is None else item.certainty.value,
             notes=list(item.notes),
             existed=item.after is not None,
             exists=item.before is not None,

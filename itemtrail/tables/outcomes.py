@@ -10,6 +10,7 @@ from rich.text import Text
 
 from itemtrail.tables import cells
 from itemtrail.tables.layout import Row, folded, listing, titled
+from operations.execution.left_out import LeftOut
 from operations.execution.plan_file import PlanAction, PlanItem
 from operations.recovery.conflicts import Conflict
 from reports.inputs.keys import key_text
@@ -105,6 +106,13 @@ def planned_row(item: PlanItem) -> OutcomeRow:
         is_delete=item.action is PlanAction.DELETE,
         reason="" if item.edits else _OF_A_REPLICA[item.action],
         notes=item.notes,
+    )
+
+
+def left_out_row(left_out: LeftOut) -> OutcomeRow:
+    """An item that a plan leaves out, and why."""
+    return outcome_row(
+        left_out.keys, left_out.outcome, (), left_out.conflicts, reason=left_out.reason
     )
 
 

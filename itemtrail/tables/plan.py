@@ -1,20 +1,21 @@
 """A plan that was kept, as it is shown."""
 
 from collections.abc import Iterator
+from itertools import chain
 
 from rich.console import RenderableType
 from rich.text import Text
 
 from itemtrail.tables import cells
-from itemtrail.tables.outcomes import outcome_blocks, planned_row
+from itemtrail.tables.outcomes import left_out_row, outcome_blocks, planned_row
 from operations.execution.plan_file import Plan, PlanHeader
 from stream_core.attribute_values import wire_json
 
 
 def plan_blocks(plan: Plan, *, is_each: bool = False) -> Iterator[RenderableType]:
-    """What is done to items, and on what that rests."""
+    """What is done to items, which are left out, and on what that rests."""
     header = plan.header
-    rows = map(planned_row, plan.items)
+    rows = chain(map(planned_row, plan.items), map(left_out_row, plan.left_out))
     yield from outcome_blocks(
         f"Plan: {header.command} of {header.table.arn}", rows, is_each=is_each
     )

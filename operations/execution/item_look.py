@@ -39,7 +39,7 @@ from operations.execution.since_plan import is_behind, undisturbed
 from operations.execution.standstill import Standstill
 from operations.execution.transactions import groups_of
 from operations.recovery.conditions import is_guarded_in_part
-from operations.recovery.recorded import BEHIND, Lag
+from operations.recovery.recorded import BEHIND, Lag, unread_reason
 from reports.access.parallel import in_order
 from reports.access.row_reader import MOST_A_CALL
 from stream_core.announcement import OwnWrite
@@ -307,7 +307,7 @@ def _is_repeated_delete(step: Write) -> bool:
 
 
 def _not_intact(error: IntegrityError) -> Decided:
-    return Decided(WriteOutcome.REFUSED, f"its history is not intact: {error}")
+    return Decided(WriteOutcome.REFUSED, unread_reason(error))
 
 
 def _turn(write: OwnWrite) -> tuple[object, str]:

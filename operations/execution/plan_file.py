@@ -1,34 +1,39 @@
 """A plan as a file: what was shown and approved is what is carried out, and nothing else.
 
-JSON Lines in UTF-8: a header, a line for each item, and a last line with how many they are and the
-SHA-256 over all bytes before it. A file that was cut or edited is refused, and so is one that says
-the same in other bytes, of which two readers might make two plans. It holds item data: its owner
-alone may read it.
+JSON Lines in UTF-8: a header, a line for each item, a line for each that is left out and why, and a
+last line with how many items are written and the SHA-256 over all bytes before it. A file that was
+cut or edited is refused, and so is one that says the same in other bytes, of which two readers
+might make two plans. It holds item data: its owner alone may read it.
 """
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from operations.errors import PlanFileError
+from operations.execution.left_out import LeftOut, left_out_line, read_left_out
+from operations.execution.plan_line import plan_line, read_value
 from operations.recovery.stamps import Stamps
 from reports.access.durable_file import replacing_file
 from reports.states.differences import Difference
-from stream_core.attribute_values import AttributeValue, Item, digest, read_item, wire_json
+from reports.states.timeline import Certainty
+from stream_core.attribute_values import Item, digest, read_item
 from stream_core.errors import MalformedRecordError
 from stream_core.history_row import time_text
+
+_Content = TypeVar("_Content")
 
 ATOMIC = "atomic"
 """The argument that asks for all items of a plan to be written together, or none."""
 _VERSION = 1
 _DIGEST_KIND = "sha256:"
-_LAST_LINE_BEGINS = b'{"items":'
+_LEFT_OUT_BEGINS, _LAST_LINE_BEGINS = b'{"left_out":', b'{"items":'
 # Whatever a line may hold that is no line of a plan.
 _UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
 
@@ -69,8 +74,7 @@ class PlanHeader:
         made_at: when it was made, UTC.
         made_by: who made it.
         tool: name and version of the program.
-        counts: how much has no line in the plan though it is not as it should be, by what it is
-            and why.
+        counts: how much is left out though it is not as it should be, by what it is and why.
         totals: how much is written all the same without a line each, by what it is: of a whole
             table, about which an order says all there is to say.
         stamps: what is written beside what is taken back, and only there.
@@ -103,6 +107,7 @@ class PlanItem:
         because: sort keys of the history rows that it rests on.
         notes: what to know before it is approved: how sure its state is, what becomes of it.
         seen: sort key of the last row of its history when the plan was made; None: it had none.
+        certainty: of what it was; None: of that nothing is asked.
     """
 
     number: int
@@ -114,19 +119,26 @@ class PlanItem:
     because: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     seen: str | None = None
+    certainty: Certainty | None = None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a command is going to write."""
+    """What a command is going to write, and which items it leaves out."""
 
     header: PlanHeader
     items: tuple[PlanItem, ...]
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def deletes(self) -> int:
         """How many items are deleted."""
         return sum(item.action is PlanAction.DELETE for item in self.items)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to carry out."""
+        return not self.items and not self.header.totals
 
     @property
     def is_atomic(self) -> bool:
@@ -186,17 +198,23 @@ def read_plan(path: Path) -> Plan:
 def _plan_of(path: Path, lines: Iterator[bytes]) -> Plan:
     header = _header_of(path, next(lines, b""))
     items: list[PlanItem] = []
+    left_out: list[LeftOut] = []
     last = b""
     for line in lines:
         if last:
             raise _edited(path)
         if line.startswith(_LAST_LINE_BEGINS):
             last = line
+        elif line.startswith(_LEFT_OUT_BEGINS):
+            left_out.append(_as_written(path, line, read_left_out, left_out_line))
+        elif left_out:
+            raise _edited(path)
         else:
-            items.append(_item_of(path, line, len(items) + 1))
+            read = partial(_read_item_line, number=len(items) + 1)
+            items.append(_as_written(path, line, read, _item_line))
     if not last:
         raise _cut(path)
-    plan = Plan(header, tuple(items))
+    plan = Plan(header, tuple(items), tuple(left_out))
     if last != _last_line(plan):
         raise _edited(path)
     return plan
@@ -222,11 +240,17 @@ def _header_of(path: Path, line: bytes) -> PlanHeader:
     return header
 
 
-def _item_of(path: Path, line: bytes, number: int) -> PlanItem:
+def _as_written(
+    path: Path,
+    line: bytes,
+    read: Callable[[dict[str, Any]], _Content],
+    written: Callable[[_Content], bytes],
+) -> _Content:
+    """What a line says, if it is to the byte as it is written."""
     try:
-        item = _read_item_line(json.loads(line), number)
-        if _item_line(item) == line:
-            return item
+        content = read(json.loads(line))
+        if written(content) == line:
+            return content
     except (*_UNREADABLE, MalformedRecordError):
         pass
     raise _edited(path) if line.endswith(b"\n") else _cut(path)
@@ -243,11 +267,12 @@ def _edited(path: Path) -> PlanFileError:
 def _lines(plan: Plan) -> Iterator[bytes]:
     yield _header_line(plan.header)
     yield from map(_item_line, plan.items)
+    yield from map(left_out_line, plan.left_out)
 
 
 def _header_line(header: PlanHeader) -> bytes:
     watermark, table = header.watermark, header.table
-    return _line(
+    return plan_line(
         {
             "itemtrail_plan": _VERSION,
             "command": header.command,
@@ -292,7 +317,7 @@ def _read_header(content: dict[str, Any]) -> PlanHeader:
 
 
 def _item_line(item: PlanItem) -> bytes:
-    return _line(
+    return plan_line(
         {
             "n": item.number,
             "key": item.keys,
@@ -303,6 +328,7 @@ def _item_line(item: PlanItem) -> bytes:
             "because": item.because,
             "notes": item.notes,
             "seen": item.seen,
+            "certainty": item.certainty,
         }
     )
 
@@ -319,27 +345,15 @@ def _read_item_line(content: dict[str, Any], number: int) -> PlanItem:
         tuple(content["because"]),
         tuple(content["notes"]),
         content["seen"],
+        None if content["certainty"] is None else Certainty(content["certainty"]),
     )
 
 
 def _read_edit(content: dict[str, Any]) -> Difference:
     path = tuple(content["path"])
-    return Difference(path, _read_value(path, content["old"]), _read_value(path, content["new"]))
-
-
-def _read_value(path: Sequence[object], value: AttributeValue | None) -> AttributeValue | None:
-    if value is None:
-        return None
-    if not path:
-        # A whole item, which is no map within one: it would be a level too deep.
-        return {"M": read_item(value["M"])}
-    return read_item({"value": value})["value"]  # type: ignore[no-any-return]
+    return Difference(path, read_value(path, content["old"]), read_value(path, content["new"]))
 
 
 def _last_line(plan: Plan) -> bytes:
     sha256 = plan.digest.removeprefix(_DIGEST_KIND)
-    return _line({"items": len(plan.items), "deletes": plan.deletes, "sha256": sha256})
-
-
-def _line(content: Mapping[str, Any]) -> bytes:
-    return wire_json(content, sort_keys=False) + b"\n"
+    return plan_line({"items": len(plan.items), "deletes": plan.deletes, "sha256": sha256})

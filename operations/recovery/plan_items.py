@@ -8,6 +8,7 @@ from more_itertools import partition
 
 from operations.execution.item_run import ItemRun
 from operations.execution.item_writer import WriteOutcome
+from operations.execution.left_out import LeftOut
 from operations.execution.plan_file import PlanItem, action_on, state_digest
 from operations.execution.plan_header import by_reason
 from operations.recovery.bad_changes import UNDECIDED
@@ -34,7 +35,15 @@ def _planned(number: int, plan: ItemPlan, before: str | None, after: str | None)
     notes = (*filter(None, [plan.doubt]), *plan.notes)
     action = action_on(before, after)
     return PlanItem(
-        number, plan.keys, action, plan.edits, before, after, notes=notes, seen=plan.seen
+        number,
+        plan.keys,
+        action,
+        plan.edits,
+        before,
+        after,
+        notes=notes,
+        seen=plan.seen,
+        certainty=plan.then.certainty,
     )
 
 
@@ -69,6 +78,40 @@ def unplanned_undo(undone: Undone) -> dict[str, dict[str, int]]:
     undecided = (("undecided", UNDECIDED) for _ in undone.undecided)
     unknown = (("unknown", sentence) for sentence in undone.unknown)
     return by_reason([*refused, *conflicts, *undecided, *unknown])
+
+
+def left_out_of_undo(undone: Undone) -> tuple[LeftOut, ...]:
+    """The items of an undo that are not clean, and the changes of which nobody is named."""
+    items = (
+        LeftOut(
+            item.keys,
+            "conflict" if item.outcome is None else item.outcome.value,
+            item.reason,
+            item.conflicts,
+            item.changes,
+        )
+        for item in undone.items
+        if not item.is_clean
+    )
+    undecided = (
+        LeftOut(
+            change.keys,
+            "undecided",
+            f"{change.event_name.value}: {UNDECIDED}",
+            because=(change.sort_key,),
+        )
+        for change in undone.undecided
+    )
+    return (*items, *undecided)
+
+
+def left_out_of_restore(plans: Iterable[ItemPlan]) -> tuple[LeftOut, ...]:
+    """The items of a restore that it must not write, or does not know."""
+    return tuple(
+        LeftOut(plan.keys, WriteOutcome.REFUSED.value, plan.refusal)
+        for plan in plans
+        if plan.refusal
+    )
 
 
 def unplanned_restore(plans: Iterable[ItemPlan]) -> dict[str, dict[str, int]]:

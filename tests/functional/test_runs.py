@@ -289,6 +289,39 @@ def test_the_same_undo_twice_does_nothing(trail, local_stack, tmp_path, monkeypa
     assert {one["Status"]["S"] for one in trail.items().values()} == {"CORRUPT"}
 
 
+def test_a_plan_shows_to_others_what_it_leaves_out(trail, local_stack, tmp_path, monkeypatch):  # noqa: F811
+    """Who approves it sees which items conflict and why; one without items is not offered."""
+    for name, value in local_stack.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    for n in range(3):
+        trail.put(item(str(n), Status=text("open"), By=text("app")))
+    since = moment_text(trail.moment())
+    for n in range(3):
+        trail.set(str(n), {"Status": text("CORRUPT"), "By": text("job")})
+    until = moment_text(trail.moment())
+    trail.set("1", {"Status": text("on hold"), "By": text("kim")})
+    trail.moment()
+    choice = ("--since", since, "--until", until, "--attribute", "Status")
+
+    program(trail, "undo", *choice, "--plan-out", "undo.plan")
+    shown, _ = program(trail, "undo", "--plan", "undo.plan", "--show")
+    carried_out, err = program(trail, "undo", "--plan", "undo.plan", "--apply")
+    trail.moment()
+    _, offered = program(trail, "undo", *choice, "--plan-out", "again.plan")
+
+    assert [(one["outcome"], one["key"]["Id"]["S"]) for one in shown["items"]] == [
+        ("planned", "0"),
+        ("planned", "2"),
+        ("conflict", "1"),
+    ]
+    assert shown["items"][-1]["conflicts"][0]["found"] == text("on hold")
+    assert [one["outcome"] for one in carried_out] == ["written"] * 2
+    assert "(--show lists the items)" in err
+    assert trail.items()["1"]["Status"] == text("on hold")
+    assert "it has no items: there is nothing to carry out" in offered
+
+
 def until_now(words, until):
     """The end of a range, where there is one."""
     return ("--until", until) if "--since" in words else ()

@@ -185,6 +185,7 @@ UNDONE = Undone(
     ),
     SELECTED.undecided,
 )
+CONFLICTING = ItemUndone(ONE, (SORT_KEY,), (), (CONFLICT,))
 HEADER = PlanHeader(
     "undo",
     {"since": "2018-03-01T00:00:00.000000Z", "until": "2018-04-01T23:59:59.999999Z", "at": AGO},

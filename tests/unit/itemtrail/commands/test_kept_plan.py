@@ -16,12 +16,15 @@ from tests.factories import text
 from tests.unit.itemtrail.library import (
     AGO,
     BACKFILLED,
+    CONFLICTING,
     EVERY_ORDER,
     HEADER,
+    ONE,
     PLANNED,
     RANGE,
     REFUSED,
     REPAIRED,
+    SELECTED,
     UNDONE,
     WRITTEN,
     Library,
@@ -103,11 +106,18 @@ def test_a_kept_plan_is_shown_without_asking_any_table(run, command):
     document = json.loads(out)
     assert (status, library.order) == (1, [])
     assert list(document) == list(PLAN.fields)
+    left_out = [one for one in document["items"] if one["outcome"] != "planned"]
+    assert [(one["outcome"], one["key"], one["number"]) for one in left_out] == {
+        "undo": [("conflict", ONE, None), ("undecided", SELECTED.undecided[0].keys, None)],
+        "restore": [("refused", REFUSED.keys, None)],
+    }[command]
     assert [list(json.loads(line)) for line in lines.splitlines()] == [
         list(PLAN_ITEM.fields)
     ] * len(document["items"])
     assert f"the plan is {document['digest']}" in err
     assert lines_of(table)[0] == f"Plan: {command} of {HEADER.table.arn}"
+    why = {"undo": "! Name is Grace, not Murali Allada; wanted Murali (again)"}
+    assert why.get(command, str(REFUSED.refusal)) in " ".join(table.split())
     assert any(
         "made 2018-03-03 14:06:00 UTC by kim with itemtrail 1.0" in one for one in lines_of(table)
     )
@@ -268,9 +278,26 @@ def test_what_a_plan_leaves_out_is_told_wherever_it_is_used(run, tmp_path, comma
     assert f"left out when the plan was made (the command without --plan lists them):{told}" in err
 
 
+def test_a_plan_without_items_is_not_offered(run, tmp_path):
+    """There is nothing to carry out; who does so is not told that there is no such change."""
+    library = Library(plan_undo=replace(UNDONE, items=(CONFLICTING,), undecided=()))
+
+    status, _, err = run(*ORDERS["undo"], "--plan-out", "the.plan", library=library)
+    shown, _, told = run("undo", "--plan", "the.plan", "--show")
+    applied, _, end = run("undo", "--plan", "the.plan", "--apply", library=Library(write_undone=[]))
+
+    assert read_plan(tmp_path / "the.plan").is_empty
+    assert (status, shown, applied) == (1, 1, 1)
+    for text_ in (err, told):
+        assert "it has no items: there is nothing to carry out" in text_
+        assert "carry it out:" not in text_
+    assert "the plan has no items: nothing was written" in end
+    assert "no such change" not in end
+
+
 @COMMANDS
 @pytest.mark.usefixtures("kept")
-def test_a_plan_says_what_has_no_line_in_it(tmp_path, command):
+def test_a_plan_counts_what_it_leaves_out(tmp_path, command):
     """The conflicts of an undo, what a restore may not write, and why."""
     counts = read_plan(tmp_path / "the.plan").header.counts
 

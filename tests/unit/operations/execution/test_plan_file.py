@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from operations.errors import PlanFileError
+from operations.execution.left_out import LeftOut
 from operations.execution.plan_file import (
     Plan,
     PlanAction,
@@ -20,7 +21,9 @@ from operations.execution.plan_file import (
     state_digest,
     write_plan,
 )
+from operations.recovery.conflicts import Conflict
 from reports.states.differences import Difference
+from reports.states.timeline import Certainty
 from stream_core.attribute_values import digest
 from tests.disk import durable_steps, full_disk, recorded_steps
 
@@ -51,6 +54,7 @@ ITEMS = (
         state_digest(NEW),
         ("2026-03-03T11:30:00.000000Z#0000000000000000000000000000000000000007",),
         ("it was bounded: a change may be on its way",),
+        certainty=Certainty.BOUNDED,
     ),
     PlanItem(
         2,
@@ -69,7 +73,20 @@ ITEMS = (
         "ab",
     ),
 )
-PLAN = Plan(HEADER, ITEMS)
+THREE = ITEMS[2].keys
+LEFT_OUT = (
+    LeftOut(
+        THREE,
+        "conflict",
+        conflicts=(
+            Conflict(THREE, ("Pay", 0), {"N": "1"}, None, {"B": b"\x00"}, "written since"),
+            Conflict(THREE, (), {"M": BINARY}, {"M": BINARY | THREE}, None),
+        ),
+        because=("a row",),
+    ),
+    LeftOut({"Id": {"N": "4"}}, "refused", "nothing knows the key"),
+)
+PLAN = Plan(HEADER, ITEMS, LEFT_OUT)
 
 
 @pytest.fixture
@@ -88,6 +105,7 @@ def content(path):
     [
         PLAN,
         Plan(replace(HEADER, history=None, stream_arn=None, watermark=None), ITEMS[:1]),
+        Plan(HEADER, (), LEFT_OUT[1:]),
         Plan(
             replace(HEADER, counts={"conflict": {"written since": 2}}, totals={"baselines": 3}), ()
         ),
@@ -119,11 +137,13 @@ def test_two_plans_have_two_digests():
     others = [
         Plan(replace(HEADER, made_at=NOON.replace(hour=13)), ITEMS),
         Plan(replace(HEADER, arguments={**HEADER.arguments, "rate": 2.0}), ITEMS),
-        Plan(HEADER, ITEMS[:2]),
-        Plan(HEADER, (replace(ITEMS[0], notes=()), *ITEMS[1:])),
+        Plan(HEADER, ITEMS[:2], LEFT_OUT),
+        Plan(HEADER, (replace(ITEMS[0], notes=()), *ITEMS[1:]), LEFT_OUT),
+        Plan(HEADER, ITEMS),
+        Plan(HEADER, ITEMS, (replace(LEFT_OUT[0], conflicts=()), *LEFT_OUT[1:])),
     ]
 
-    assert len({PLAN.digest, *(plan.digest for plan in others)}) == 5
+    assert len({PLAN.digest, *(plan.digest for plan in others)}) == 7
 
 
 def test_a_flipped_bit_is_refused(path, content):
@@ -156,7 +176,7 @@ def test_a_file_without_its_end_says_so(path, content, keep):
 def _sealed(lines):
     """Lines with the last line that a program of another hand would write."""
     body = b"".join(lines)
-    last = {"items": len(lines) - 1, "deletes": 1, "sha256": hashlib.sha256(body).hexdigest()}
+    last = {"items": len(ITEMS), "deletes": 1, "sha256": hashlib.sha256(body).hexdigest()}
     return body + json.dumps(last, separators=(",", ":")).encode() + b"\n"
 
 
@@ -181,6 +201,8 @@ def test_the_same_lines_sealed_are_accepted(path, content):
         (b'"made_by":"kim"', b'"made_by":"k\\u0069m"'),
         (b'"key":{"Id"', b'"key":{"":{"S":""},"Id"'),
         (b'"before":null', b'"before":' + b"[" * 100_000),
+        (b'"wanted":null', b'"wanted":7'),
+        (b'"reason":"written since"', b'"reason":"written since","also":1'),
     ],
 )
 def test_a_line_of_another_hand_is_refused(path, content, was, becomes):
@@ -188,6 +210,15 @@ def test_a_line_of_another_hand_is_refused(path, content, was, becomes):
     edited = content.replace(was, becomes, 1)
     assert edited != content
     path.write_bytes(_sealed(edited.splitlines(keepends=True)[:-1]))
+
+    with pytest.raises(PlanFileError, match="not as it was written"):
+        read_plan(path)
+
+
+def test_what_is_left_out_comes_last(path, content):
+    """Another order would be other bytes, and say the same."""
+    header, *lines, _ = content.splitlines(keepends=True)
+    path.write_bytes(_sealed([header, *lines[3:], *lines[:3]]))
 
     with pytest.raises(PlanFileError, match="not as it was written"):
         read_plan(path)

@@ -19,6 +19,7 @@ from operations.recovery.undo import plan_undo
 from reports.states.selection import Selection
 from reports.states.watermark import Basis, NoWatermark, Watermark
 from stream_core.errors import IntegrityError
+from stream_core.history_row import HistoryRow
 from tests.factories import TABLE_ARN, item, number, text
 from tests.followed_table import FollowedTable, Killed, LostAnswer
 from tests.recorded_table import HISTORY
@@ -404,6 +405,23 @@ def test_a_history_of_which_rows_are_gone_is_not_relied_on(world):
     assert result.outcome is WriteOutcome.REFUSED
     assert "its history is not intact" in result.reason
     assert world.item()["N"] == number(20)
+
+
+def test_a_row_of_another_table_is_named_as_such(world):
+    """The history is whole: it is to be asked whose table that is."""
+    damaged(world)
+    plan = world.undo()
+    row = world.rows("1")[-1]
+    arn = TABLE_ARN.replace("Employee", "Other") + "/stream/2026-01-01T00:00:00.000"
+    later = replace(
+        row.change, event_source_arn=arn, sequence_number=str(int(row.change.sequence_number) + 1)
+    )
+    world.client.put_item(TableName=HISTORY, Item=HistoryRow.from_change(later).to_item(4))
+
+    result = world.carry_out(plan)
+
+    assert result.outcome is WriteOutcome.REFUSED
+    assert "its history has a row of another table: " in result.reason
 
 
 def test_who_undoes_is_not_written_where_nothing_is_undone(world):
