@@ -126,8 +126,9 @@ class Attempts:
         """
         void = self._unsent.intersection(attempts)
         if void:
-            self.announcer.withdraw(list(void), patience)
+            # In this order: what the history takes back is never repeated, be its answer lost.
             self.journal.withdraw(void)
+            self.announcer.withdraw(list(void), patience)
             self._unsent.difference_update(void)
 
     @property
@@ -152,7 +153,9 @@ class Attempts:
         return here + (self.announcer.announced(hashed) if self.announcer.is_known else [])
 
     def rows_since(self, attempts: Sequence[OwnWrite], item: PlanItem) -> list[HistoryRow]:
-        """The rows of an item since this run was first about to write it."""
+        """The rows of an item since this run was first about to write it; none, if it never was."""
+        if not attempts:
+            return []
         since = min(attempt.at for attempt in attempts) - _ROUNDING
         return list(self.reader.rows(item_id(item.keys), after=time_text(since)))
 
@@ -178,8 +181,8 @@ class Attempts:
 
     def is_open(self, attempts: Sequence[OwnWrite], item: PlanItem) -> bool:
         """Whether the latest attempt may have been carried out without being in the history."""
-        if item.number in self.journal.unwritten:
-            # It was answered.
+        if not attempts or item.number in self.journal.unwritten:
+            # Another process of this run has withdrawn it, or it was answered.
             return False
         ended = max(attempt.at for attempt in attempts) + _TOKEN_LASTS
         is_long_ago = ended < self.clock.earliest()

@@ -93,20 +93,17 @@ class Decided:
 
 
 def decide(
-    item: PlanItem, live: Item | None, terms: PlanTerms, *, is_tried: bool, is_recorded: bool
+    item: PlanItem, live: Item | None, terms: PlanTerms, *, is_tried: bool
 ) -> Write | Decided:
-    """What is to be done with an item.
+    """What is to be done with an item of which the history shows no write of this run.
 
     Args:
         item: the item of the plan.
         live: its own attributes as they are.
         terms: on what terms the plan is carried out.
         is_tried: whether this run was about to write it before.
-        is_recorded: whether the history shows that it did.
     """
     now = state_digest(live)
-    if is_recorded:
-        return decided_of_recorded(item, live)
     if now == item.after:
         reason = NO_PROOF if is_tried else _AS_WANTED
         return Decided(WriteOutcome.UNNEEDED, reason, needs_proof=is_tried)

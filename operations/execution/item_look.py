@@ -184,8 +184,7 @@ class ItemLook:
         """What would be done, if nobody else did anything, and what this run did before."""
         try:
             if is_answered:
-                step = decide(item, live, self.terms, is_tried=False, is_recorded=False)
-                return Looked(item, live, step), []
+                return Looked(item, live, decide(item, live, self.terms, is_tried=False)), []
             tried = self.attempts.at_item(item)
             return Looked(item, live, self._decided(item, live, tried)), tried
         except IntegrityError as error:
@@ -196,12 +195,13 @@ class ItemLook:
     ) -> Write | Decided:
         """What is to be done with an item, by what it is and what this run did before."""
         if not attempts:
-            return decide(item, live, self.terms, is_tried=False, is_recorded=False)
+            return decide(item, live, self.terms, is_tried=False)
         # Before the rows: what it says of them has to hold for those that are read.
         is_open = self.attempts.is_open(attempts, item)
         rows = self.attempts.rows_since(attempts, item)
-        is_recorded = bool(self.attempts.own_rows(attempts, rows))
-        step = decide(item, live, self.terms, is_tried=True, is_recorded=is_recorded)
+        if self.attempts.own_rows(attempts, rows):
+            return self._recorded(item, live)
+        step = decide(item, live, self.terms, is_tried=True)
         if not is_open:
             return step
         latest = latest_of(attempts)
@@ -216,6 +216,14 @@ class ItemLook:
         is_named = not is_guarded_in_part(item.keys, step.edits, step.before, step.after)
         doubt = self.attempts.doubt(latest)
         return after_attempt(item, step, latest, doubt, is_repeatable=is_fresh and is_named)
+
+    def _recorded(self, item: PlanItem, live: Item | None) -> Decided:
+        """What is said of an item that this run has written, by what it was before that shows."""
+        decided = decided_of_recorded(item, live)
+        if decided.outcome is WriteOutcome.WRITTEN:
+            return decided
+        # Another process may have written it after it was read.
+        return decided_of_recorded(item, self._live([item]).get(item_id(item.keys)))
 
     def _looked_at(self, begun: Looked, tried: Sequence[OwnWrite], *, is_unchanged: bool) -> Looked:
         """What is to be done, by what others did since the plan was made."""
@@ -248,7 +256,7 @@ class ItemLook:
         announcer = self.attempts.announcer
         if since.has_run(announcer.row.run):
             # Another process of this run was quicker.
-            return Looked(item, live, decided_of_recorded(item, live))
+            return Looked(item, live, self._recorded(item, live))
         if since.pending is not None:
             # If it is another process of this run, what that announces is read from now on.
             announcer.is_known |= since.pending.run == announcer.row.run

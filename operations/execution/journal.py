@@ -120,12 +120,17 @@ class RunJournal:
         self.flush()
 
     def withdraw(self, writes: Iterable[OwnWrite]) -> None:
-        """Keep that some writes are surely not made: what was tried before counts again."""
+        """Keep that some writes are surely not made: what was tried before counts again.
+
+        Raises:
+            JournalError: it cannot be written.
+        """
         with self._lock:
             lines = [{"n": write.number, "withdrawn": time_text(write.at)} for write in writes]
             for line in lines:
                 self._withdrawn(line)
             self._append(lines)
+        self.flush()
 
     def flush(self) -> None:
         """See that all of it is on the disk.
@@ -198,7 +203,7 @@ class RunJournal:
 
     def _withdrawn(self, line: dict[str, Any]) -> None:
         number, at = line["n"], datetime.fromisoformat(line["withdrawn"])
-        tried = self.attempts.pop(number)
+        tried = self.attempts.pop(number, [])
         if remaining := [attempt for attempt in tried if attempt.at != at]:
             self.attempts[number] = remaining
             if remaining[-1] != tried[-1]:

@@ -9,8 +9,10 @@ import pytest
 
 from operations.control_rows import write_control_row
 from operations.errors import RunEndedError
+from operations.execution.decision import MAY_BE_WRITTEN
 from operations.execution.item_writer import WriteOutcome
 from operations.execution.run import PlanRun, RunChoice, run_id
+from reports.access.own_writes import find_own_writes
 from stream_core.announcement import AnnouncedPortion, OwnWrite, item_hash, standing
 from stream_core.control_row import RunRow
 from stream_core.retry import Patience
@@ -273,3 +275,56 @@ def test_a_write_beside_that_of_another_is_no_history_that_stands_still(world):
 
     assert outcomes(a_run(world, plan, pace=slow(world))) == dict.fromkeys("123", "written")
     assert world.item(first)["Beside"] == number(1)
+
+
+def test_a_withdrawal_whose_answer_is_lost_is_one(world):
+    """Who goes on writes under an announcement that stands: else its change would be nobody's."""
+    damaged(world)
+    plan = world.undo()
+    announcing(world, LostAnswer(KeyboardInterrupt()), LostAnswer(read_timeout()))
+    with pytest.raises(KeyboardInterrupt):
+        world.carry_out(plan)
+
+    assert world.carry_out(plan).outcome is WriteOutcome.WRITTEN
+    own = find_own_writes(world.deployment.reader)
+    assert own.run_of(world.rows("1")[-1]) is not None
+
+
+def test_what_the_other_process_of_a_run_has_just_written_is_written(world):
+    """It was read before that: nobody has set it back."""
+    damaged(world)
+    plan, became = world.undo(), []
+
+    def meanwhile():
+        world.later(milliseconds=1)
+        became.append(beside(world, plan))
+
+    announcing(world, meanwhile)
+    result = world.carry_out(plan)
+
+    assert [one.outcome for one in (result, *became)] == [WriteOutcome.WRITTEN] * 2
+
+
+def test_what_the_other_process_of_a_run_withdraws_is_no_attempt(world):
+    """Nothing was known of it at first, and the result waited for the history."""
+    damaged(world)
+    plan, at = world.undo(), world.now - timedelta(minutes=9)
+    run = run_id(plan)
+    begun = RunRow(
+        *(run, "undo", "{}", plan.digest, "eve", "itemtrail 1", STREAM_ARN, "12345a12", at)
+    )
+    write = OwnWrite(run, 1, item_hash("1"), b"\x01" * 32, None, at, TABLE_ARN)
+    for row in (begun, AnnouncedPortion(run, "beef", (write.item,), at, TABLE_ARN), write):
+        store(world, row)
+    pace = world.pace()
+    pass_time = pace.machine.sleep
+
+    def sleep(seconds):
+        store(world, write.withdrawn())
+        pass_time(seconds)
+
+    pace.machine = replace(pace.machine, sleep=sleep)
+    choice = RunChoice(world.folder / "run.jsonl", may_join=True)
+    results = PlanRun(world.deployment, plan, pace, MAKER, choice).results()
+
+    assert MAY_BE_WRITTEN in [result.reason for result in results]
