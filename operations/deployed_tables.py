@@ -19,6 +19,8 @@ from reports.access.clients import CLIENT_CONFIG
 from reports.access.clients import dynamodb_client as reading_client
 from reports.access.row_reader import RowReader
 from reports.deployment.watermark import WatermarkFinder
+from reports.errors import TableNotFoundError
+from reports.inputs.keys import KeySchema
 from reports.states.watermark import Basis, Watermark
 from stream_core.clients import CONCURRENCY, dynamodb_client, sqs_client
 
@@ -85,6 +87,21 @@ class DeployedTables:
             find_watermark=finder.find,
             basis=self.basis,
         )
+
+    @property
+    def key_schema(self) -> KeySchema:
+        """The key of the source, which has to be there to be written.
+
+        Raises:
+            TableNotFoundError: a table is not there.
+        """
+        # Of a history that is not there something else is to be said.
+        _ = self.reader.horizon
+        try:
+            return self.reader.key_schema
+        except TableNotFoundError as error:
+            anew = "itemtrail restore --into TABLE makes it anew from its history"
+            raise TableNotFoundError(f"{error}. If it was deleted, {anew}") from error
 
     @cached_property
     def dynamodb(self) -> "DynamoDBClient":

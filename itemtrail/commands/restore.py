@@ -122,7 +122,7 @@ def restore(  # noqa: PLR0913 - an option each
             click.get_current_context(),
         )
     deployment, _ = target.find()
-    schema = deployment.reader.key_schema
+    schema = deployment.key_schema
     require_no_key(stamps, schema)
     order = _RestoreOrder(deployment, moment, plan)
     return order.items(

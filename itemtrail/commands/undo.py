@@ -136,7 +136,7 @@ def undo(  # noqa: PLR0913 - an option each
             "--run says which changes: leave out what chooses others", click.get_current_context()
         )
     deployment, _ = target.find()
-    schema = deployment.reader.key_schema
+    schema = deployment.key_schema
     stamps = _stamps(stamps, where.actor_path, by)
     require_no_key(stamps, schema)
     if period is None:

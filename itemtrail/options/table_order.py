@@ -1,6 +1,7 @@
 """The options of `restore --into`: which table is made, of which items."""
 
 import functools
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from reports.inputs.keys import KeySchema
 from reports.inputs.paths import Path
 from reports.states.item_conditions import ItemCondition, Operator
 
+_TABLE_NAME = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 _OPERATORS = [operator.value for operator in Operator]
 
 
@@ -40,11 +42,20 @@ def _condition(path: Path, word: str, value: str) -> ItemCondition:
     return ItemCondition(path, Operator(word), value)
 
 
+def _new_table(context: click.Context, option: click.Parameter, name: str | None) -> str | None:
+    if name is not None and not _TABLE_NAME.fullmatch(name):
+        raise click.BadParameter(
+            f"'{name}' is no name of a table: 3 to 255 letters, digits, and _ - .", context, option
+        )
+    return name
+
+
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option(
         "--into",
         "new_table",
         metavar="TABLE",
+        callback=_new_table,
         help="Restore the whole table, or a selection of it, into this new one, set up as the "
         "source is; the source is only read.",
     ),

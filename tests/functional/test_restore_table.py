@@ -410,3 +410,27 @@ def test_a_selection_is_planned_shown_and_carried_out_by_its_file(
     there = trail.items(new_table)
     assert sorted(there) == [f"{n:04d}" for n in range(0, 10, 2)]
     assert {one["Kind"]["S"] for one in there.values()} == {"a"}
+
+
+def test_a_clumsy_order_makes_no_table(trail, local_stack, new_table):  # noqa: F811 - the fixture
+    """A misspelt name that selects everything, no name of a table, a source that is gone."""
+    at = time_text(filled(trail, 3))
+    url = local_stack.endpoint_url
+
+    def run(*words):
+        done = command(trail, local_stack, url, *words, "--at", at, "--apply", "--yes")
+        out, err = done.communicate()
+        return done.returncode, out, err
+
+    status, out, _ = run("--into", new_table, "--where", "Kinde", "!=", "b")
+    too_short, _, refusal = run("--into", "T3")
+    trail.dynamodb.delete_table(TableName=trail.names.source)
+    gone, _, pointed = run("0001")
+
+    assert (status, too_short, gone) == (1, 2, 2)
+    answer = json.loads(out)
+    assert "had the attribute Kinde of --where: is Kind meant?" in answer["ended"]
+    assert (answer["items"], answer["go_on"]) == (0, None)
+    assert new_table not in trail.dynamodb.list_tables()["TableNames"]
+    assert "'T3' is no name of a table" in refusal
+    assert "itemtrail restore --into TABLE makes it anew" in pointed

@@ -35,6 +35,8 @@ from stream_core.retry import Retry, classify, error_code
 
 # Enough to see what they have in common; all are counted.
 MOST_LISTED = 1000
+# So many are kept until the attributes of all conditions were met, before a table is made.
+_MOST_AHEAD = 10_000
 _AS_IT_WAS = "'{}' was there before: its settings are as they were"
 _OTHERWISE = (
     "it is there otherwise: an earlier run knew less, or somebody else wrote it; delete it there "
@@ -99,7 +101,7 @@ class _TableRun:
         self._states: SelectedStates | None = None
         self._counts = _Counts(plan.order.allows_uncertain)
         self._notes: list[str] = []
-        self._is_tagged = plan.standing.is_begun
+        self._is_begun = self._is_tagged = plan.standing.is_begun
         self._ended: str | None = None
 
     def carry_out(self) -> None:
@@ -124,6 +126,8 @@ class _TableRun:
 
     def how_to_go_on(self, command: str) -> str:
         """The same for what is still to be written."""
+        if not self._is_begun:
+            return f"'{self._plan.order.new_table}' was not made; {command} begins anew"
         if not self._is_tagged:
             return (
                 f"it cannot be gone on with: delete '{self._plan.order.new_table}' and begin anew"
@@ -170,8 +174,8 @@ class _TableRun:
         with closing(self._states.states):
             states = self._counts.existing(self._states.states)
             missing = peekable(self._counts.missing(states, self._contents))
-            if not missing and not plan.standing.is_begun and (why := self._why_nothing()):
-                self._ended = why
+            if not plan.standing.is_begun and (why := self._why_nothing(missing)):
+                self._ended, self._counts.planned = why, 0
                 return
             self._begin()
             batches = map(_batch, chunked(missing, MAX_WRITES))
@@ -186,14 +190,27 @@ class _TableRun:
         self._counts.extraneous = self._contents.remaining
         self._counts.extraneous_keys = self._contents.remaining_keys(MOST_LISTED)
 
-    def _why_nothing(self) -> str:
-        """Why no table is made when nothing is to be in it; empty: what was meant had no items."""
+    def _why_nothing(self, missing: "peekable[ItemState]") -> str:
+        """Why no table is made; empty: something is to be in it, or what was meant had no items."""
+        if unknown := self._unknown_ahead(missing):
+            return f"nothing is made: {unknown}"
+        if missing:
+            return ""
         if doubtful := self.result().left_uncertain:
             return f"nothing is made: of none of {doubtful:,} items it is certain what they were"
-        if unknown := self._unknown_attributes():
-            return f"nothing is selected, and nothing made: {unknown}"
         selection = self._plan.order.selection
         return f"nothing is selected, and nothing made: it was {selection}" if selection else ""
+
+    def _unknown_ahead(self, missing: "peekable[ItemState]") -> str:
+        """The same of the attributes that were met by the end of the first items."""
+        ahead: list[ItemState] = []
+        for state in missing:
+            ahead.append(state)
+            if not self._unknown_attributes() or len(ahead) == _MOST_AHEAD:
+                break
+        is_all = not missing
+        missing.prepend(*ahead)
+        return self._unknown_attributes() if is_all else ""
 
     def _unknown_attributes(self) -> str:
         """Which attributes of conditions no item had, if all were read; mostly misspelt."""
@@ -207,6 +224,7 @@ class _TableRun:
         """Have a table that is tagged as this order's."""
         if not self._apply or self._plan.standing.is_begun:
             return
+        self._is_begun = True
         if self._plan.standing.is_there:
             self._require_unbegun()
             self._tag = replace(self._tag, was_made=False)

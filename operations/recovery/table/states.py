@@ -65,10 +65,12 @@ class StateFinder:
             partition_key: the name of the table's partition key.
         """
         unknown: list[Item] = []
+        looked_at = "no item"
         if selection.keys is not None and len(selection.ids) <= MOST_BY_KEY:
             states = self._by_key(selection.ids, unknown)
             method: Method = "keys"
             reason = "each of the items named was asked for"
+            looked_at = "none of the items named"
         else:
             as_of = table_states(
                 self.reader, self.at, self.now, certain=False, progress=self.progress
@@ -79,7 +81,7 @@ class StateFinder:
                 states = self._with_missing(states, dict(selection.ids), unknown)
         conditions = NamedPaths(
             {condition.path: "--where" for condition in selection.conditions},
-            f"as of {time_text(self.at)} no item had",
+            f"as of {time_text(self.at)} {looked_at} is known to have had",
         )
         if selection:
             states = _meant(states, selection, partition_key, conditions)

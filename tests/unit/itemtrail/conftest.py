@@ -34,6 +34,7 @@ def run_on(monkeypatch, tmp_path):
         caller="ada",
         dynamodb=None,
         replica_client=None,
+        key_schema=KeySchema({"Id": "S"}),
         reader=SimpleNamespace(key_schema=KeySchema({"Id": "S"})),
     )
     monkeypatch.setattr(OperationTarget, "find", lambda _self: (deployment, None))

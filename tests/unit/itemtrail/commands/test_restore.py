@@ -112,7 +112,7 @@ def test_restore_writes_what_is_set_beside_it(run):
     library = Library()
 
     run("restore", "1", "--at", AGO, "--set", "by=ada", library=library)
-    status, _, err = run("restore", "--into", "t", "--at", AGO, "--set", "by=ada")
+    status, _, err = run("restore", "--into", "new", "--at", AGO, "--set", "by=ada")
 
     assert library.asked["plan_restore"][1]["stamps"] == {("by",): {"S": "ada"}}
     assert status == 2
@@ -121,7 +121,7 @@ def test_restore_writes_what_is_set_beside_it(run):
 
 def test_a_whole_table_is_not_restored_in_one_transaction(run):
     """It has no room for it."""
-    status, _, err = run("restore", "--into", "t", "--at", AGO, "--atomic")
+    status, _, err = run("restore", "--into", "new", "--at", AGO, "--atomic")
 
     assert status == 2
     assert "--atomic is for items" in err

@@ -209,6 +209,15 @@ def test_undo_of_a_run_needs_no_range(run):
     assert "the same range again" not in err
 
 
+def test_who_takes_a_run_back_may_leave_a_name(run):
+    """Else the names come back that the run found there."""
+    library = Library()
+
+    run("undo", "--run", "0123456789ab", "--actor-attribute", "by", "--by", "kim", library=library)
+
+    assert library.asked["plan_undo"][1]["terms"].stamps == {("by",): {"S": "kim"}}
+
+
 @pytest.mark.parametrize(
     "words", [("1",), ("--all",), RANGE, ("--event", "remove"), ("--wait",), RANGE[:2]]
 )

@@ -204,7 +204,7 @@ NO_HISTORY = (
 OF_THE_HISTORY = (
     ["undo", "--all", *RANGE, "--stack", "second"],
     ["restore", "1", "--at", AGO, "--stack", "second"],
-    ["restore", "--into", "t", "--at", AGO, "--stack", "second"],
+    ["restore", "--into", "new", "--at", AGO, "--stack", "second"],
     ["backfill", "--stack", "second", "--no-replica"],
     ["redrive", "--stack", "second", "--consumer", "history_writer"],
 )

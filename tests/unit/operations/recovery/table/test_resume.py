@@ -11,6 +11,7 @@ from operations.recovery.table import restore
 from operations.recovery.table.order import TAG, OrderTag
 from operations.recovery.table.results import Unwritten
 from operations.recovery.table.settings import TableSettings
+from operations.recovery.table.states import StateFinder
 from reports.inputs.keys import KeySchema
 from reports.states.item_conditions import ItemCondition, Operator
 from tests.factories import item, number, text
@@ -242,6 +243,21 @@ def test_an_empty_table_that_was_there_is_gone_on_with_too(filled):
     assert filled.tag().startswith("finished made=no ")
     table = filled.client.describe_table(TableName=NEW)["Table"]
     assert not table["DeletionProtectionEnabled"]
+
+
+def test_what_was_not_made_yet_needs_not_be_deleted(filled):
+    """Interrupted while the history is read: there is no such table."""
+    lines = []
+
+    with (
+        patch.object(StateFinder, "states", side_effect=KeyboardInterrupt),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        filled.restore(1, tell=lines.append)
+
+    assert f"'{NEW}' was not made; " in lines[0]
+    assert "delete" not in lines[0]
+    assert not filled.exists()
 
 
 def test_an_engine_without_tags_is_told_in_a_line(filled, monkeypatch):

@@ -3,7 +3,7 @@
 import pytest
 
 from operations.errors import RefusedError
-from operations.recovery.table import states
+from operations.recovery.table import restore, states
 from operations.recovery.table.selection import ItemSelection
 from reports.inputs.keys import KeySchema
 from reports.states.item_conditions import ItemCondition, Operator
@@ -92,8 +92,14 @@ def test_a_few_keys_are_no_reason_to_read_the_whole_table(mixed):
 
 
 @pytest.mark.parametrize("apply", [False, True])
-def test_an_attribute_that_no_item_had_is_named(mixed, apply):
-    """With the name that is meant; what it selects by not being there is not called finished."""
+@pytest.mark.parametrize("most_ahead", [1, 100])
+def test_an_attribute_that_no_item_had_is_named(mixed, monkeypatch, apply, most_ahead):
+    """With the name that is meant, and before a table is made of what has no such attribute.
+
+    Of more items than are kept it is found at the end, and the table not called finished.
+    """
+    monkeypatch.setattr(restore, "_MOST_AHEAD", most_ahead)
+    is_made = apply and most_ahead == 1
     known = (condition("Version", "<=", "9"),)
     equal, unequal = (
         mixed.restore(1, conditions=(*known, condition("Verson", sign, "1")), apply=apply)
@@ -101,13 +107,39 @@ def test_an_attribute_that_no_item_had_is_named(mixed, apply):
     )
 
     unknown = (
-        f"as of {time_text(mixed.at(1))} no item had the attribute Verson of --where: is Version "
-        "meant?"
+        f"as of {time_text(mixed.at(1))} no item is known to have had the attribute Verson of "
+        "--where: is Version meant?"
     )
-    assert equal.ended == f"nothing is selected, and nothing made: {unknown}"
-    assert unequal.ended == (f"{unknown}; '{NEW}' is not finished: delete it" if apply else unknown)
+    assert equal.ended == f"nothing is made: {unknown}"
+    late = f"{unknown}; '{NEW}' is not finished: delete it" if apply else unknown
+    assert unequal.ended == (late if most_ahead == 1 else f"nothing is made: {unknown}")
+    assert (unequal.items == 0) is (most_ahead != 1)
     assert not any((equal.is_clean, unequal.is_clean, equal.may_go_on, unequal.may_go_on))
-    assert mixed.exists() is apply
+    assert mixed.exists() is is_made
+
+
+def test_an_attribute_is_named_also_where_items_are_uncertain(mixed):
+    """Of those nothing is known that could have it; and only of named items it is said of them."""
+    mixed.live("c1", version("c1", 1), None, version("c1", 2), missing={1, 3})
+    wrong = (condition("Verson", "=", "1"),)
+
+    whole = mixed.restore(2, conditions=wrong)
+    named = mixed.restore(2, keys=(key("a1"),), conditions=wrong)
+
+    assert whole.uncertain
+    for result, looked_at in ((whole, "no item"), (named, "none of the items named")):
+        assert f"{looked_at} is known to have had the attribute Verson of" in str(result.ended)
+    assert not mixed.exists()
+
+
+def test_what_was_met_ahead_is_written_too(mixed):
+    """The items before the first one that has the attribute."""
+    mixed.live("a0", {"Id": text("a0")})
+
+    ids, result = restored_ids(mixed, conditions=(condition("Version", "!=", "7"),))
+
+    assert ids == ["a0", "a1", "a2", "b1"]
+    assert result.is_clean
 
 
 def test_a_selection_of_nothing_makes_nothing_and_says_so(mixed):
