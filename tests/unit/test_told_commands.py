@@ -2,10 +2,13 @@
 
 import ast
 import re
+import shlex
+from itertools import chain
 from pathlib import Path
 
 import pytest
 
+from tests.aws_commands import operation_names, options_of, read
 from tests.deployer_policy import schema_of
 from tests.mapping_contract import MAPPING, Account, ConflictError, commands_in
 from tests.templates import load
@@ -101,6 +104,71 @@ def test_what_the_templates_tell_keeps_the_contract(name):
     assert len(texts) > 10
     for text in texts:
         _follow(text, running())
+
+
+# Not commands of a service, but of the CLI itself.
+_OF_THE_CLI = {"s3", "cloudformation deploy", "logs tail"}
+
+
+def _aws_commands(text):
+    """The words of every command of the AWS CLI in a text, also of one within another."""
+    text = text.replace("\\\n", " ")
+    for match in re.finditer(r"\baws (?=[a-z0-9]+ [a-z])", text):
+        line = text[match.end() :].partition("\n")[0].partition("`")[0]
+        lexer = shlex.shlex(line, posix=True, punctuation_chars=True)
+        lexer.whitespace_split, words = True, []
+        # What a parenthesis closes may end in the middle of somebody else's quotes.
+        for word in iter(lexer.get_token, lexer.eof):
+            if set(word) <= set("();<>|&"):
+                break
+            words.append(word)
+        yield words
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_documented_commands_are_ones_that_the_services_know(path):
+    """Each names an operation, with options that it has and none less than it needs."""
+    for words in _aws_commands(path.read_text("utf-8")):
+        if {words[0], " ".join(words[:2])} & _OF_THE_CLI:
+            continue
+        if len(words) == 2:
+            assert words[1] in operation_names(words[0])
+        else:
+            read(words)
+
+
+def _told_by(path):
+    """The texts of a module, each put together, with `PART` where a value is put in."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(
+                getattr(value, "value", None) if isinstance(value, ast.Constant) else "PART"
+                for value in node.values
+            )
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+@pytest.mark.parametrize("path", PROGRAM, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_told_commands_are_ones_that_the_services_know(path):
+    """Each names an operation, and options that it has; what is put in is not known here."""
+    for words in chain.from_iterable(map(_aws_commands, _told_by(path))):
+        if words[1] == "PART" or {words[0], " ".join(words[:2])} & _OF_THE_CLI:
+            continue
+        service, name, *rest = (word.rstrip(",:.") for word in words)
+        known = options_of(service, name)
+        given = {word.removeprefix("--") for word in rest if word.startswith("--")}
+        assert given <= known, words
+
+
+def test_commands_of_the_services_are_found():
+    """Those of the page that has the most, and one within another."""
+    found = list(_aws_commands((ROOT / "docs/deployment.md").read_text("utf-8")))
+
+    assert len(found) > 20
+    assert ["dynamodb", "describe-table", "--table-name", "trail-try-history"] in [
+        words[:4] for words in found
+    ]
 
 
 @pytest.mark.parametrize("path", PROGRAM, ids=lambda path: path.relative_to(ROOT).as_posix())
