@@ -110,7 +110,9 @@ class Announcer:
         together = [group for group in groups if len(group) > 1]
         portions = [self._portion(group, group[0].at) for group in together]
         portions += [self._portion(alone, at)] if alone else []
-        self._write([*portions, *(write for group in groups for write in group)], patience)
+        # In this order: who finds a write finds with what others it is made.
+        self._write(portions, patience)
+        self._write([write for group in groups for write in group], patience)
 
     def _portion(self, writes: Sequence[OwnWrite], at: datetime) -> AnnouncedPortion:
         items = tuple(write.item for write in writes)
@@ -154,6 +156,13 @@ class Announcer:
         """What the run, here or elsewhere, was about to write to an item, see `item_hash`."""
         prefix = f"{OWN_PREFIX}{item}#{self.row.run}#"
         return standing(self.reader.control_rows(prefix, f"{prefix}~"))
+
+    def has_withdrawn(self, item: str, moment: datetime) -> bool:
+        """Whether the run has taken back what it announced of an item at a moment."""
+        prefix = f"{OWN_PREFIX}{item}#{self.row.run}#"
+        rows = self.reader.control_rows(prefix, f"{prefix}~")
+        writes = (row for row in rows if isinstance(row, OwnWrite))
+        return any(write.is_withdrawn and write.at == moment for write in writes)
 
     def own(self, writes: Sequence[OwnWrite], rows: Sequence[HistoryRow]) -> OwnWrites:
         """What tells the changes of some writes to one item among its rows since the first."""

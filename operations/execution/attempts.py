@@ -106,9 +106,8 @@ class Attempts:
         elsewhere = self.announcer.items_at(moment) - {
             item_hash(item_id(item.keys)) for item in items
         }
-        return not any(
-            attempt.at == moment for item in elsewhere for attempt in self.announcer.announced(item)
-        )
+        # What is not announced yet, the other process may be announcing just now.
+        return all(self.announcer.has_withdrawn(item, moment) for item in elsewhere)
 
     def sent(self, attempts: Iterable[OwnWrite]) -> None:
         """Keep in mind that writes may be made from now on; to be told right before."""

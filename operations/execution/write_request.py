@@ -11,6 +11,8 @@ from stream_core.retry import CallError, Retry, classify_code, error_code
 NO_REASON = "None"
 """The code of a write that would have been made, but for another one of its transaction."""
 _CANCELLED = "TransactionCanceledException"
+# Something of the same name was carried out.
+_NAMESAKE = "IdempotentParameterMismatchException"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class SentWrite:
             # The client itself has tried before, and does not say what came of that.
             retried = error.response.get("ResponseMetadata", {}).get("RetryAttempts", 0)
             self.is_answered &= CallError.after(error).is_answered and not retried
+            self.is_answered &= error_code(error) != _NAMESAKE
             reasons: Any = error.response.get("CancellationReasons") or [{}]
             code = reasons[0].get("Code", NO_REASON)
             if error_code(error) != _CANCELLED or code == NO_REASON:

@@ -6,12 +6,15 @@ from itertools import count
 import pytest
 
 from operations.execution.announcer import Announcer
-from operations.execution.decision import Write
+from operations.execution.decision import MAY_BE_WRITTEN, Write
 from operations.execution.item_writer import WriteOutcome
+from operations.execution.run import run_id
 from operations.execution.transactions import MOST_TOGETHER, groups_of
 from reports.access.own_writes import find_own_writes
-from stream_core.announcement import standing
-from tests.factories import item, number
+from reports.states.own_writes import state_digest
+from stream_core.announcement import AnnouncedPortion, OwnWrite, item_hash, standing
+from stream_core.control_row import RunRow
+from tests.factories import STREAM_ARN, item, number
 from tests.fakes import client_error, read_timeout
 from tests.followed_table import FollowedTable, Killed, LostAnswer
 from tests.unit.operations.execution.test_run import (
@@ -25,7 +28,7 @@ from tests.unit.operations.execution.test_run import (
     results,
     wide,
 )
-from tests.unit.operations.execution.test_two_runs import rival
+from tests.unit.operations.execution.test_two_runs import rival, store
 
 NAMES = [str(n) for n in range(30)]
 FIRST, REST = NAMES[:MOST_TOGETHER], NAMES[MOST_TOGETHER:]
@@ -142,6 +145,49 @@ def test_no_part_of_a_transaction_is_repeated(world, has_journal, per_second):
     assert {done[name].outcome for name in set_back} == {WriteOutcome.CONFLICT}
     assert {world.item(name)["V"]["N"] for name in set_back} == {BAD["N"]}
     assert set(world.writes.values()) == {1}
+
+
+def test_nor_one_that_is_just_being_announced(world):
+    """The other process will make it with all of its items, and of another content by that name."""
+    plan, at = thirty(world, names=NAMES[:2]), world.now
+    run = run_id(plan)
+    begun = RunRow(
+        *(run, "undo", "{}", plan.digest, "eve", "itemtrail 1", STREAM_ARN, "12345a12", at)
+    )
+    states = [state_digest(item("0", V=value)) for value in (BAD, GOOD)]
+    write = OwnWrite(run, 1, item_hash("0"), *states, at, STREAM_ARN)
+    both = tuple(map(item_hash, NAMES[:2]))
+    for row in (begun, AnnouncedPortion(run, "beef", both, at, STREAM_ARN), write):
+        store(world, row)
+
+    done = results(a_run(world, plan, may_join=True))
+
+    assert {name: one.reason for name, one in done.items()} == {"0": MAY_BE_WRITTEN, "1": ""}
+    assert world.writes == {"1": 1}
+
+
+def test_what_is_announced_is_found_with_the_others_of_its_transaction(world):
+    """That stands before any of them: the run dies when it has announced so much."""
+    plan, dies = thirty(world, names=FIRST), world.racing._die
+    world.racing.script("batch_execute_statement", lambda: None, lambda: None, dies)
+    with suppress(Killed):
+        outcomes(a_run(world, plan))
+    world.revive()
+
+    kinds = {type(row) for row in world.control_rows()}
+    assert kinds == {RunRow, AnnouncedPortion}
+
+
+def test_a_namesake_that_was_carried_out_is_no_write_that_was_not_made(world):
+    """Its announcement stands: else nobody would know the change for the run's."""
+    plan = thirty(world, names=FIRST)
+    error = client_error("IdempotentParameterMismatchException")
+    world.racing.script("transact_write_items", error)
+
+    done = outcomes(a_run(world, plan))
+
+    assert set(done.values()) == {"unsent"}
+    assert len(standing(world.control_rows())) == len(FIRST)
 
 
 def test_nor_where_another_run_is_at_one_of_its_items(world):
