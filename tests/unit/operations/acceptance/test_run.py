@@ -143,7 +143,9 @@ def test_a_run_takes_half_an_hour_at_the_most(account):
     cut = [tried for tried in run.tried if "the time of the run" in tried.result.evidence]
     assert cut
     assert {tried.result.outcome for tried in cut} == {BeliefOutcome.NOT_TRIED}
+    # What is taken away has its own time.
     assert account.made == set()
+    assert [what for what in run.stays if "could not be taken away" in what] == []
 
 
 @pytest.mark.parametrize(
