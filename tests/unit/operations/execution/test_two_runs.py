@@ -49,8 +49,8 @@ def beside(world, plan):
 
 
 def announcing(world, *entries):
-    """What happens when the run announces its writes: the call before says that it begins."""
-    world.racing.script("batch_execute_statement", nothing, *entries)
+    """What happens when the run announces its writes: it has begun, and announced the portion."""
+    world.racing.script("batch_execute_statement", nothing, nothing, *entries)
 
 
 @pytest.mark.parametrize("is_join", [True, False])
