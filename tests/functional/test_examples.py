@@ -309,7 +309,8 @@ def test_example_of_what_writes(example, folder, damaged, monkeypatch, capsysbin
     err = _try(example, words, folder, capsysbinary)
 
     is_dry = "--apply" not in words and words[0] not in ("compare", "enable")
-    assert (b"nothing was written" in err) is is_dry
+    # A kept plan of what another example has done by now has no items.
+    assert (b"nothing was written" in err) is (is_dry or b"the plan has no items" in err)
 
 
 @pytest.fixture(scope="module")

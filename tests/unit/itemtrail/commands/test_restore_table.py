@@ -153,11 +153,11 @@ def test_what_goes_on_with_it_is_told_with_its_times_resolved(run, words):
     """`2h ago` would be another order: it is said before anything is written, and at the end."""
     library = Library()
 
-    status, out, err = run("restore", "--into", "New table", *words, *APPLY, library=library)
+    status, out, err = run("restore", "--into", "New_table", *words, *APPLY, library=library)
 
     (_, _), named = library.asked["restore_table"]
     at = "2018-03-03T14:06:00.999999Z" if "--before" in words else "2018-03-03T14:06:00.000000Z"
-    command = f"itemtrail restore --into 'New table' --at {at} --apply --yes"
+    command = f"itemtrail restore --into New_table --at {at} --apply --yes"
     assert named["command"] == command
     assert f"whatever ends it sooner, this goes on with it: {command}" in err
     assert err.splitlines()[-1] == f"to go on with it: {command}"
