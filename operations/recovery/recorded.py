@@ -17,7 +17,8 @@ T = TypeVar("T")
 # Metrics have a point a minute.
 _POLL_S = 15.0
 # A row takes a second or two; of a history that stands still no item is to be waited for long.
-_PAUSE_S = 1.0
+# A pause lasts a second at least, and a fifth of what has been waited.
+_PAUSE_S, _SHARE_OF_WAITED = 1.0, 0.2
 _MOST_READS = 5
 _MOST_PAUSED_S = 60.0
 
@@ -92,7 +93,8 @@ class Lag:
     def __init__(self, pace: Pace) -> None:
         """Wait at this pace."""
         self._sleep = pace.machine.sleep
-        self.remaining_s = pace.wait_s(_MOST_PAUSED_S)
+        self._most_s = pace.wait_s(_MOST_PAUSED_S)
+        self.remaining_s = self._most_s
 
     def settled(self, read: Callable[[], tuple[bool, T]]) -> T:
         """What is read of an item once its last row and the item are the same.
@@ -113,9 +115,10 @@ class Lag:
         return value
 
     def pause(self) -> bool:
-        """Wait for some time; False: it was waited long enough."""
+        """Wait, longer the longer it has been waited; False: it was waited long enough."""
         if self.remaining_s <= 0:
             return False
-        self.remaining_s -= _PAUSE_S
-        self._sleep(_PAUSE_S)
+        pause_s = max(_PAUSE_S, (self._most_s - self.remaining_s) * _SHARE_OF_WAITED)
+        self.remaining_s -= pause_s
+        self._sleep(pause_s)
         return True

@@ -32,3 +32,14 @@ def test_the_rows_of_changes_are_read_consistently():
 
     assert len(rows) == 1
     require_consistent_reads(world.client)
+
+
+def test_a_range_that_ends_before_it_begins_is_not_asked_for():
+    """DynamoDB refuses it."""
+    world = Recorded()
+    world.write("1", version(1))
+    world.client.calls.clear()
+
+    assert list(world.reader.items("1", after="2018", until="2017")) == []
+
+    assert not world.client.calls

@@ -65,6 +65,15 @@ def test_what_lies_between_two_rows(stream, at_s, later, crossing):
     assert ANEW.crossing(stream, moment(at_s), later) == crossing
 
 
+def test_the_table_of_a_change_is_not_the_next_one():
+    """An engine that cuts times to the minute stamps changes before their table was made."""
+    lives = replace(ANEW, tables={STREAM_ARN: life(STREAM_ARN, ID_1, 20)})
+
+    crossing = lives.crossing(STREAM_ARN, moment(0), LATER_STREAM)
+
+    assert crossing == Crossing(Boundary.OTHER_TABLE, moment(1800))
+
+
 def test_without_a_control_row_the_time_tells():
     """A row stamped before the source table was made is of another one."""
     lives = Lives(life(LATER_STREAM, ID_2, 1800))
