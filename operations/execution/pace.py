@@ -9,6 +9,12 @@ from stream_core.retry import Patience
 
 # Minutes of throttling are over after that, or last for hours.
 USUAL_PATIENCE_S = 60.0
+_SHARE_OF_WAITED = 0.2
+
+
+def pause_s(waited_s: float, least_s: float) -> float:
+    """How long to pause before a row is looked for again: the longer, the longer it was waited."""
+    return max(least_s, waited_s * _SHARE_OF_WAITED)
 
 
 @dataclass

@@ -30,7 +30,7 @@ from operations.execution.item_run import Aside, ItemRun, Unproven
 from operations.execution.item_runner import ItemRunner
 from operations.execution.item_writer import WriteOutcome
 from operations.execution.journal import RunJournal, journal_path
-from operations.execution.pace import USUAL_PATIENCE_S, Pace
+from operations.execution.pace import USUAL_PATIENCE_S, Pace, pause_s
 from operations.execution.plan_file import Plan, PlanItem
 from operations.execution.plan_header import PlanMaker
 from operations.execution.service_clock import ServiceClock
@@ -240,9 +240,9 @@ class PlanRun:
     ) -> Generator[ItemRun, None, None]:
         """The results that wait for the history; those that it does not show in time as well."""
         machine = self.pace.machine
-        given_up = machine.clock() + _PROOF_WITHIN_S
-        while unproven and machine.clock() < given_up:
-            machine.sleep(_PROOF_PAUSE_S)
+        began = machine.clock()
+        while unproven and (waited_s := machine.clock() - began) < _PROOF_WITHIN_S:
+            machine.sleep(pause_s(waited_s, _PROOF_PAUSE_S))
             unproven = yield from _proven(runner, unproven)
         yield from map(without_proof, unproven)
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from operations.errors import OperationError, RefusedError
-from operations.execution.pace import Pace
+from operations.execution.pace import Pace, pause_s
 from reports.access.row_reader import RowReader
 from reports.errors import ForeignRowError
 from reports.states.watermark import PROVE, Basis, NoWatermark, Watermark
@@ -17,8 +17,7 @@ T = TypeVar("T")
 # Metrics have a point a minute.
 _POLL_S = 15.0
 # A row takes a second or two; of a history that stands still no item is to be waited for long.
-# A pause lasts a second at least, and a fifth of what has been waited.
-_PAUSE_S, _SHARE_OF_WAITED = 1.0, 0.2
+_PAUSE_S = 1.0
 _MOST_READS = 5
 _MOST_PAUSED_S = 60.0
 
@@ -118,7 +117,7 @@ class Lag:
         """Wait, longer the longer it has been waited; False: it was waited long enough."""
         if self.remaining_s <= 0:
             return False
-        pause_s = max(_PAUSE_S, (self._most_s - self.remaining_s) * _SHARE_OF_WAITED)
-        self.remaining_s -= pause_s
-        self._sleep(pause_s)
+        seconds = pause_s(self._most_s - self.remaining_s, _PAUSE_S)
+        self.remaining_s -= seconds
+        self._sleep(seconds)
         return True
