@@ -5,7 +5,11 @@ from collections.abc import Mapping
 
 from stream_core.errors import SettingsError
 
-_TABLE_ARN = re.compile(r"arn:[a-z0-9-]+:dynamodb:[a-z0-9-]+:\d{12}:table/[\w.-]{3,255}", re.ASCII)
+TABLE_NAME = re.compile(r"[\w.-]{3,255}", re.ASCII)
+"""Developer Guide, naming rules."""
+_TABLE_ARN = re.compile(
+    rf"arn:[a-z0-9-]+:dynamodb:[a-z0-9-]+:\d{{12}}:table/{TABLE_NAME.pattern}", re.ASCII
+)
 
 
 class Environment:

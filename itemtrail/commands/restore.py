@@ -39,11 +39,11 @@ from operations.execution.atomic_runner import require_together
 from operations.execution.item_run import ItemRun
 from operations.execution.pace import Pace
 from operations.execution.plan_file import Plan, PlanAction
+from operations.execution.plan_header import by_reason
 from operations.recovery.plan_items import (
     left_out_of_restore,
     restored_items,
     restored_results,
-    unplanned_restore,
 )
 from operations.recovery.restore_items import ItemPlan, ItemResult, plan_restore
 from operations.recovery.stamps import Stamps
@@ -265,8 +265,9 @@ class _RestoreOrder:
         header = plan_maker(self.deployment).header(
             self.deployment, "restore", arguments, table, pace_of_plan()
         )
-        header = replace(header, counts=unplanned_restore(plans))
-        return Plan(header, restored_items(plans), left_out_of_restore(plans))
+        left_out = left_out_of_restore(plans)
+        counts = by_reason((item.outcome, item.reason) for item in left_out)
+        return Plan(replace(header, counts=counts), restored_items(plans), left_out)
 
     def _title(self, count: int) -> str:
         return f"{cells.count_of(count, 'item')} back to {cells.zoned(self.at)}"

@@ -1,7 +1,6 @@
 """The options of `restore --into`: which table is made, of which items."""
 
 import functools
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +13,8 @@ from reports.errors import ReportError
 from reports.inputs.keys import KeySchema
 from reports.inputs.paths import Path
 from reports.states.item_conditions import ItemCondition, Operator
+from stream_core.environment import TABLE_NAME
 
-_TABLE_NAME = re.compile(r"[A-Za-z0-9_.-]{3,255}")
 _OPERATORS = [operator.value for operator in Operator]
 
 
@@ -43,7 +42,7 @@ def _condition(path: Path, word: str, value: str) -> ItemCondition:
 
 
 def _new_table(context: click.Context, option: click.Parameter, name: str | None) -> str | None:
-    if name is not None and not _TABLE_NAME.fullmatch(name):
+    if name is not None and not TABLE_NAME.fullmatch(name):
         raise click.BadParameter(
             f"'{name}' is no name of a table: 3 to 255 letters, digits, and _ - .", context, option
         )

@@ -154,15 +154,17 @@ class Announcer:
 
     def announced(self, item: str) -> list[OwnWrite]:
         """What the run, here or elsewhere, was about to write to an item, see `item_hash`."""
-        prefix = f"{OWN_PREFIX}{item}#{self.row.run}#"
-        return standing(self.reader.control_rows(prefix, f"{prefix}~"))
+        return standing(self._rows_of(item))
 
     def has_withdrawn(self, item: str, moment: datetime) -> bool:
         """Whether the run has taken back what it announced of an item at a moment."""
-        prefix = f"{OWN_PREFIX}{item}#{self.row.run}#"
-        rows = self.reader.control_rows(prefix, f"{prefix}~")
-        writes = (row for row in rows if isinstance(row, OwnWrite))
+        writes = (row for row in self._rows_of(item) if isinstance(row, OwnWrite))
         return any(write.is_withdrawn and write.at == moment for write in writes)
+
+    def _rows_of(self, item: str) -> list[ControlRow]:
+        """What the run has written into the history of its writes to an item."""
+        prefix = f"{OWN_PREFIX}{item}#{self.row.run}#"
+        return self.reader.control_rows(prefix, f"{prefix}~")
 
     def own(self, writes: Sequence[OwnWrite], rows: Sequence[HistoryRow]) -> OwnWrites:
         """What tells the changes of some writes to one item among its rows since the first."""

@@ -114,11 +114,6 @@ def left_out_of_restore(plans: Iterable[ItemPlan]) -> tuple[LeftOut, ...]:
     )
 
 
-def unplanned_restore(plans: Iterable[ItemPlan]) -> dict[str, dict[str, int]]:
-    """The same of a restore: the items that it must not write, or does not know."""
-    return by_reason(("refused", plan.refusal) for plan in plans if plan.refusal)
-
-
 def restored_results(plans: Iterable[ItemPlan], results: Iterable[ItemRun]) -> Iterator[ItemResult]:
     """What became of each item of a restore; first those of which nothing was to be written.
 

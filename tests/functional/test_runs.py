@@ -237,39 +237,50 @@ def test_a_run_that_was_killed_goes_on(trail, proxy, local_stack, tmp_path):  # 
         assert [own.run_of(row) is not None for row in rows] == [False, True]
 
 
-def program(trail, *words):  # noqa: F811 - the fixture
-    """What a command of the program prints as JSON, on the trail's tables."""
-    names = trail.names
-    done = subprocess.run(
-        [
-            *(PROGRAM, *words, "--output", "json"),
-            *("--source-table", names.source, "--history-table", names.history),
-            *("--time-shards", "4", "--recorded-until", moment_text(datetime.now(UTC))),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode in (0, 1), done.stderr
-    return json.loads(done.stdout), done.stderr
-
-
-def test_the_same_undo_twice_does_nothing(trail, local_stack, tmp_path, monkeypatch):  # noqa: F811
-    """And the run can be taken back by its id: then the job's work is there again."""
+@pytest.fixture
+def typed(trail, local_stack, tmp_path, monkeypatch):  # noqa: F811
+    """Asks a command of the program for JSON, on the trail's tables, in a folder of its own."""
     for name, value in local_stack.environment().items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
+    names = trail.names
+
+    def answer(*words):
+        done = subprocess.run(
+            [
+                *(PROGRAM, *words, "--output", "json"),
+                *("--source-table", names.source, "--history-table", names.history),
+                *("--time-shards", "4", "--recorded-until", moment_text(datetime.now(UTC))),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode in (0, 1), done.stderr
+        return json.loads(done.stdout), done.stderr
+
+    return answer
+
+
+def corrupted(trail):  # noqa: F811
+    """Since when a bad job has been at three items."""
     for n in range(3):
         trail.put(item(str(n), Status=text("open"), By=text("app")))
     since = moment_text(trail.moment())
     for n in range(3):
         trail.set(str(n), {"Status": text("CORRUPT"), "By": text("job")})
+    return since
+
+
+def test_the_same_undo_twice_does_nothing(trail, typed):  # noqa: F811
+    """And the run can be taken back by its id: then the job's work is there again."""
+    since = corrupted(trail)
     trail.moment()
     choice = ("undo", "--since", since, "--attribute", "Status")
 
     def undo(*words):
         until = moment_text(trail.moment())
-        answer = program(trail, *words, "--apply", "--yes", *until_now(words, until))
+        answer = typed(*words, "--apply", "--yes", *until_now(words, until))
         trail.moment()
         return answer
 
@@ -282,33 +293,26 @@ def test_the_same_undo_twice_does_nothing(trail, local_stack, tmp_path, monkeypa
     assert {record["outcome"] for record in repeated} <= {"unneeded"}
     assert trail.items() == after
     run = re.search(r"run ([0-9a-f]{12})", err)[1]
-    changes, _ = program(trail, "changes", "--since", since, "--until", "now")
+    changes, _ = typed("changes", "--since", since, "--until", "now")
     assert [change["run"] for change in changes] == [None] * 3 + [run] * 3
     back, _ = undo("undo", "--run", run)
     assert {record["outcome"] for record in back} == {"written"}
     assert {one["Status"]["S"] for one in trail.items().values()} == {"CORRUPT"}
 
 
-def test_a_plan_shows_to_others_what_it_leaves_out(trail, local_stack, tmp_path, monkeypatch):  # noqa: F811
+def test_a_plan_shows_to_others_what_it_leaves_out(trail, typed):  # noqa: F811
     """Who approves it sees which items conflict and why; one without items is not offered."""
-    for name, value in local_stack.environment().items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.chdir(tmp_path)
-    for n in range(3):
-        trail.put(item(str(n), Status=text("open"), By=text("app")))
-    since = moment_text(trail.moment())
-    for n in range(3):
-        trail.set(str(n), {"Status": text("CORRUPT"), "By": text("job")})
+    since = corrupted(trail)
     until = moment_text(trail.moment())
     trail.set("1", {"Status": text("on hold"), "By": text("kim")})
     trail.moment()
     choice = ("--since", since, "--until", until, "--attribute", "Status")
 
-    program(trail, "undo", *choice, "--plan-out", "undo.plan")
-    shown, _ = program(trail, "undo", "--plan", "undo.plan", "--show")
-    carried_out, err = program(trail, "undo", "--plan", "undo.plan", "--apply")
+    typed("undo", *choice, "--plan-out", "undo.plan")
+    shown, _ = typed("undo", "--plan", "undo.plan", "--show")
+    carried_out, err = typed("undo", "--plan", "undo.plan", "--apply")
     trail.moment()
-    _, offered = program(trail, "undo", *choice, "--plan-out", "again.plan")
+    _, offered = typed("undo", *choice, "--plan-out", "again.plan")
 
     assert [(one["outcome"], one["key"]["Id"]["S"]) for one in shown["items"]] == [
         ("planned", "0"),

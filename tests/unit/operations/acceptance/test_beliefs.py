@@ -137,30 +137,24 @@ def _no_delivery(account):
     account.condition, account.undelivered = None, 1
 
 
-def _no_customer_keys(account):
-    first = account.PutObject
+def _no_put_with(argument):
+    """Have a put with an argument denied."""
 
-    def put(**request):
-        if "SSECustomerKey" in request:
-            raise LookupError("AccessDenied", "blocked")
-        return first(**request)
+    def change(account):
+        first = account.PutObject
 
-    account.PutObject = put
+        def put(**request):
+            if argument in request:
+                raise LookupError("AccessDenied", "explicit deny in a resource-based policy")
+            return first(**request)
+
+        account.PutObject = put
+
+    return change
 
 
 def _any_put(account):
     account.PutObject = lambda Bucket, Key, **_: account.objects.update({(Bucket, Key): b""}) or {}  # noqa: N803
-
-
-def _no_put(account):
-    first = account.PutObject
-
-    def put(**request):
-        if "IfNoneMatch" in request:
-            raise LookupError("AccessDenied", "explicit deny in a resource-based policy")
-        return first(**request)
-
-    account.PutObject = put
 
 
 def _silent_partiql(account):
@@ -269,7 +263,7 @@ OTHERWISE = {
     "old-record-is-not-tried": _set(was_tried=True),
     "filter-comes-before-age": _set(filters_first=False),
     "overflow-is-locked": _unlocked,
-    "customer-key-under-lock": _no_customer_keys,
+    "customer-key-under-lock": _no_put_with("SSECustomerKey"),
     "put-without-condition-denied": _any_put,
     "key-has-grants": _answer("ListGrants", {"Grants": []}),
     "alarm-reaches-subscriber": _answer("SetAlarmState", {}),
@@ -325,7 +319,7 @@ def test_nothing_else_is_refuted_with_it(account, name):
     [
         ("overflow-is-locked", _set(has_lock=False)),
         ("customer-key-under-lock", _set(has_lock=False)),
-        ("put-without-condition-denied", _no_put),
+        ("put-without-condition-denied", _no_put_with("IfNoneMatch")),
         ("alarm-reaches-subscriber", _answer("DescribeAlarms", {"MetricAlarms": []})),
         ("role-inserts-alone", _allow_role("dynamodb:PutItem", "HistoryWriterRole")),
     ],
