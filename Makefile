@@ -25,21 +25,22 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
 
+# The lock is the whole closure; without --no-deps pip refuses the extras that a package asks of another.
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "itemtrail needs Python 3.11 or newer: make PYTHON=/path/to/python3.11")'
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
 $(TEMPLATE_READY): $(READY) templates.lock
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(TEMPLATE_VENV)
-	$(BIN)/uv pip install --quiet --python $(TEMPLATE_BIN)/python --requirement templates.lock
+	$(BIN)/uv pip install --quiet --python $(TEMPLATE_BIN)/python --require-hashes --requirement templates.lock
 	touch $@
 
 $(SPARK_READY): $(READY) spark.lock
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(SPARK_VENV)
-	$(BIN)/uv pip install --quiet --python $(SPARK_BIN)/python --requirement spark.lock
+	$(BIN)/uv pip install --quiet --python $(SPARK_BIN)/python --require-hashes --requirement spark.lock
 	$(BIN)/uv pip install --quiet --python $(SPARK_BIN)/python --no-deps --no-build-isolation --editable .
 	touch $@
 
@@ -104,11 +105,15 @@ bench: $(SPARK_READY) ## Speed, cold start and memory, beside what a user would 
 	ITEMTRAIL_SPARK_PYTHON=$(SPARK_BIN)/python $(BIN)/python -m benchmarks --json benchmarks.json
 
 TESTED := --extra local --extra parquet --extra warehouse --group dev
-LOCK := $(BIN)/uv pip compile --quiet --universal --upgrade --python-version 3.11 --no-header
-lock: $(READY) ## Resolve the lock files anew from pyproject.toml
+COMPILE := $(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-header
+LOCK := $(COMPILE) --universal --python-version 3.11
+# As stream_core/Makefile builds it, with the versions that the tests use.
+LAYER := $(COMPILE) --only-binary :all: --python-version 3.14 --python-platform aarch64-manylinux2014
+lock: $(READY) ## Resolve the lock files anew from pyproject.toml; the layer's versions are in template.yaml too
 	$(LOCK) $(TESTED) --output-file requirements.lock pyproject.toml
 	$(LOCK) $(TESTED) --extra spark --output-file spark.lock pyproject.toml
 	$(LOCK) --group pyproject.toml:templates --output-file templates.lock
+	$(LAYER) --constraint requirements.lock --output-file stream_core/requirements.lock stream_core/requirements.txt
 
 clean: ## Remove the environment and everything built
 	rm -rf $(VENV) $(TEMPLATE_VENV) $(SPARK_VENV) .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

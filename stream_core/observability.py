@@ -6,7 +6,10 @@ The service's name, the namespace and the level are Powertools' own settings (`P
 
 import os
 from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
 
+import botocore
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
@@ -38,12 +41,24 @@ def _report(lag_metric: str, summary: Summary) -> None:
         "unstored": len(outcome.unstored),
         "first_unstored": failures[0]["itemIdentifier"] if failures else None,
         "lag_ms": lag_ms,
+        "layer": _layer_versions(),
+        "botocore": botocore.__version__,
     }
     if outcome.errors or outcome.unstored:
         logger.warning("batch", extra=fields)
     else:
         logger.info("batch", extra=fields)
     _emit(lag_metric, lag_ms, summary)
+
+
+@cache
+def _layer_versions() -> str:
+    """The packages that were built into the layer, as the stack's output `LayerVersions` has them.
+
+    From the folders that pip left beside this package: a third of a millisecond, once.
+    """
+    folders = sorted(path.stem for path in Path(__file__).parents[1].glob("*.dist-info"))
+    return ", ".join(folder.replace("-", " ").replace("_", "-") for folder in folders)
 
 
 def _emit(lag_metric: str, lag_ms: int | None, summary: Summary) -> None:

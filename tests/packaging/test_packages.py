@@ -9,10 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import distributions
 from pathlib import Path
 
+import botocore
 import pytest
 
 from itemtrail.local import sam
 from tests.lambda_runtime import BOTO3, LAYER, lay_out_runtime
+from tests.locks import LAYER_LOCK, layer_versions, pins
 
 PACKAGES = {
     "HistoryWriterFunction": "history_writer",
@@ -92,7 +94,8 @@ def _run(package, paths, environment):
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
-    return json.loads(ran.stdout.splitlines()[-1])
+    *printed, told = ran.stdout.splitlines()
+    return json.loads(told) | {"printed": printed}
 
 
 @pytest.fixture(scope="module")
@@ -110,13 +113,13 @@ def test_layer_holds_the_core_and_powertools_alone(packages):
     layer = packages / LAYER
     python = layer / "python"
 
-    installed = {
-        one.metadata["Name"].replace("_", "-"): one for one in distributions(path=[str(python)])
-    }
-    theirs = {file.parts[0] for one in installed.values() for file in one.files}
+    installed = list(distributions(path=[str(python)]))
+    theirs = {file.parts[0] for one in installed for file in one.files}
 
     assert [path.name for path in layer.iterdir()] == ["python"]
-    assert installed.keys() == {"aws-lambda-powertools", "jmespath", "typing-extensions"}
+    versions = {one.metadata["Name"].replace("_", "-"): one.version for one in installed}
+    assert versions == {name: version for name, (version, _) in pins(LAYER_LOCK).items()}
+    assert versions.keys() == {"aws-lambda-powertools", "jmespath", "typing-extensions"}
     assert {path.name for path in python.iterdir()} - theirs == {"stream_core"}
 
 
@@ -190,7 +193,7 @@ def test_handler_refuses_missing_settings_by_name(paths, function, package):
 
 @BY_FUNCTION
 def test_handler_needs_no_network_to_start(paths, function, package):
-    """With its settings a handler starts and takes an empty batch without one connection."""
+    """With its settings a handler starts without one connection, and logs what it runs on."""
     environment = {name: name.lower() for name in REQUIRED[package]} | {
         "SOURCE_TABLE_ARN": "arn:aws:dynamodb:eu-west-1:123456789012:table/source_table",
         "AWS_DEFAULT_REGION": "eu-west-1",
@@ -203,6 +206,8 @@ def test_handler_needs_no_network_to_start(paths, function, package):
     assert told.get("answer") == {"batchItemFailures": []}, told
     assert told["calls"] == []
     assert {"pandas", "click", "rich", "reports", "itemtrail"} & set(told["imported"]) == set()
+    (line,) = map(json.loads, told["printed"])
+    assert (line["layer"], line["botocore"]) == (layer_versions(), botocore.__version__)
 
 
 @BY_FUNCTION

@@ -11,6 +11,7 @@ from history_writer.settings import HistorySettings
 from itemtrail.local.local_stack import EMULATED
 from replica_writer.settings import ReplicaSettings
 from stream_core.clients import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
+from tests.locks import layer_versions
 from tests.templates import (
     CASES,
     FAR,
@@ -212,6 +213,7 @@ def test_emulators_are_spared_what_they_do_not_know():
 
 
 OUTPUTS = {
+    "LayerVersions": layer_versions(),
     "SourceTableName": "Employee",
     "SourceStreamArn": STREAM,
     "QuarantineBucketName": "<QuarantineBucket>",
