@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from benchmarks.spent import Clock, digest_of
 from benchmarks.warehouse_files import middle
+from itemtrail.extras import how_to_install
 from warehouse.dataset.manifest import ROWS_FOLDER, Dataset
 from warehouse.dataset.schema import STATE_BYTES
 from warehouse.questions.states_sql import table_as_of
@@ -57,7 +58,7 @@ def _spark(folder: Path) -> dict[str, Any]:
 
         from warehouse.engines.spark import SparkEngine  # noqa: PLC0415
     except ImportError as error:
-        return {"missing": f"{sys.executable} has no {error.name}: pip install 'itemtrail[spark]'"}
+        return {"missing": f"{sys.executable} has no {error.name}: {how_to_install('spark')}"}
     if not (os.environ.get("JAVA_HOME") or shutil.which("java")):
         return {"missing": "there is no Java"}
     session = _session(SparkSession.builder)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import click
 
-from itemtrail.datasets.extras import load
 from itemtrail.exit_status import CLEAN
+from itemtrail.extras import load
 from itemtrail.options.kinds import DurationType, PathType, TimeType
 from itemtrail.options.target import (
     BASIS,

@@ -14,7 +14,7 @@ from sqlglot.errors import SqlglotError
 
 from itemtrail import exit_status
 from itemtrail.datasets.arrow_output import give_batches
-from itemtrail.datasets.extras import load
+from itemtrail.extras import load
 from itemtrail.options.kinds import asked_at
 from itemtrail.output.answer import Answer, give, tell
 from itemtrail.output.progress import ProgressBar

@@ -30,6 +30,7 @@ import boto3
 import botocore.session
 from botocore.config import Config
 
+from itemtrail.extras import how_to_install
 from itemtrail.local import sam
 from itemtrail.local.sam import REPLICA_TEMPLATE, TEMPLATE, LocalStackError
 
@@ -60,7 +61,7 @@ class LocalStack:
     def __enter__(self) -> Self:
         """Start the emulator and wait until it answers."""
         if importlib.util.find_spec("ministack") is None:
-            raise LocalStackError("no MiniStack: pip install 'itemtrail[local]'")
+            raise LocalStackError(f"no MiniStack: {how_to_install('local')}")
         with contextlib.ExitStack() as opened:
             opened.enter_context(_termination_unwinds())
             folder = tempfile.TemporaryDirectory(prefix="itemtrail-", ignore_cleanup_errors=True)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from itemtrail.extras import how_to_install
 from stream_core.errors import ItemtrailError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -95,7 +96,7 @@ def _run(
 ) -> None:
     """Run SAM in a process group of its own and raise its last lines if it fails."""
     if importlib.util.find_spec("samcli") is None:
-        raise LocalStackError("no SAM CLI: pip install 'itemtrail[local]'")
+        raise LocalStackError(f"no SAM CLI: {how_to_install('local')}")
     settings = folder.resolve() / "sam"
     variables = dict(variables) | _quiet(settings)
     with (settings / "output.log").open("w+", errors="replace") as log:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from types import ModuleType
 from typing import Any
 
+from itemtrail.extras import how_to_install
 from itemtrail.output.json_and_csv import flat_text
 from itemtrail.records.kinds import FieldKind, Record, RecordKind
 from reports.errors import ReportError
@@ -112,4 +113,4 @@ def _pyarrow(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ImportError:
-        raise ReportError("Parquet needs pyarrow: pip install 'itemtrail[parquet]'") from None
+        raise ReportError(f"Parquet needs pyarrow: {how_to_install('parquet')}") from None

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from itemtrail.extras import how_to_install
 from itemtrail.local import local_stack as module
 from itemtrail.local import sam
 from itemtrail.local.local_stack import LocalStack, LocalStackError
@@ -279,7 +280,7 @@ def test_missing_sam_tells_what_to_install(tmp_path, monkeypatch):
     """Without the SAM CLI the stack says how to get it."""
     monkeypatch.setattr(sam.importlib.util, "find_spec", lambda _: None)
 
-    with pytest.raises(LocalStackError, match=re.escape("pip install 'itemtrail[local]'")):
+    with pytest.raises(LocalStackError, match=re.escape(how_to_install("local"))):
         sam.build(tmp_path / "build")
 
 
@@ -287,7 +288,7 @@ def test_missing_emulator_tells_what_to_install(monkeypatch):
     """Without MiniStack the stack says how to get it, before anything is started."""
     monkeypatch.setattr(module.importlib.util, "find_spec", lambda _: None)
 
-    with pytest.raises(LocalStackError, match=re.escape("pip install 'itemtrail[local]'")):
+    with pytest.raises(LocalStackError, match=re.escape(how_to_install("local"))):
         LocalStack().__enter__()
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from itemtrail.cli import main
 from itemtrail.datasets import archive as archiving
-from itemtrail.datasets.extras import load
+from itemtrail.extras import how_to_install, load
 from itemtrail.options.target import Target
 from itemtrail.records import kinds as record_kinds
 from reports.access.machine import Machine
@@ -808,7 +808,7 @@ def test_what_is_not_installed_is_told(run, monkeypatch, module, arguments, extr
     status, _, err = run(*arguments)
 
     assert status == 2
-    assert only_line(err) == f"Error: this needs {module}: pip install 'itemtrail[{extra}]'"
+    assert only_line(err) == f"Error: this needs {module}: {how_to_install(extra)}"
 
 
 def test_a_module_of_ours_that_is_missing_is_our_mistake():

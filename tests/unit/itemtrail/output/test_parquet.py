@@ -4,12 +4,14 @@ import contextlib
 import gc
 import importlib
 import io
+import re
 
 import click
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
+from itemtrail.extras import how_to_install
 from itemtrail.output import parquet
 from itemtrail.output.answer import Answer, chosen_form
 from reports.errors import ReportError
@@ -52,7 +54,7 @@ def test_parquet_without_pyarrow_says_how_to_get_it(stdout, monkeypatch):
 
     with (
         contextlib.redirect_stdout(stdout),
-        pytest.raises(ReportError, match=r"pip install 'itemtrail\[parquet\]'"),
+        pytest.raises(ReportError, match=re.escape(how_to_install("parquet"))),
     ):
         chosen_form("parquet")
     assert stdout.text == ""
