@@ -12,6 +12,10 @@ SPARK_READY := $(SPARK_VENV)/.ready
 TEMPLATE_VENV := .venv-templates
 TEMPLATE_BIN := $(TEMPLATE_VENV)/bin
 TEMPLATE_READY := $(TEMPLATE_VENV)/.ready
+# What a release is checked with, and environments of nothing but what it brings.
+RELEASE_VENV := .venv-release
+RELEASE_BIN := $(RELEASE_VENV)/bin
+RELEASE_READY := $(RELEASE_VENV)/.ready
 # An engine that holds requests against policies: a program of its own, never a dependency.
 FAKECLOUD_VERSION := 0.51.0
 FAKECLOUD := .fakecloud/$(FAKECLOUD_VERSION)/bin/fakecloud
@@ -20,7 +24,7 @@ FAKECLOUD := .fakecloud/$(FAKECLOUD_VERSION)/bin/fakecloud
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test banks test-spark test-enforced bench histories simulate worlds mutations lint lint-templates check fix docs build lock clean
+.PHONY: help demo test banks test-spark test-enforced bench histories simulate worlds mutations lint lint-templates check fix docs build release lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-18s %s\n", $$1, $$2}'
@@ -42,6 +46,11 @@ $(SPARK_READY): $(READY) spark.lock
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(SPARK_VENV)
 	$(BIN)/uv pip install --quiet --python $(SPARK_BIN)/python --require-hashes --requirement spark.lock
 	$(BIN)/uv pip install --quiet --python $(SPARK_BIN)/python --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(RELEASE_READY): $(READY) release.lock
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(RELEASE_VENV)
+	$(BIN)/uv pip install --quiet --python $(RELEASE_BIN)/python --require-hashes --requirement release.lock
 	touch $@
 
 demo: $(READY) ## Deploy the whole system on this machine and walk through it
@@ -94,12 +103,30 @@ fix: $(READY) ## Format and repair what ruff can repair
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(READY) ## Make docs/cli.md and docs/deployer-policy.json anew
+docs: $(READY) ## Make docs/cli.md, docs/deployer-policy.json and docs/licences.md anew
 	$(BIN)/python -m itemtrail.reference > docs/cli.md
 	$(BIN)/python -m tests.deployer_policy > docs/deployer-policy.json
+	$(BIN)/python -m tests.licences > docs/licences.md
 
 build: $(READY) ## Build the Lambda packages into .aws-sam/
 	PATH="$(CURDIR)/$(BIN):$$PATH" SAM_CLI_TELEMETRY=0 sam build
+
+EXTRAS := --extra parquet --extra warehouse
+SBOM := $(RELEASE_BIN)/cyclonedx-py environment --output-reproducible
+# What the package brings is installed by the lock, and the package itself from its file: no index is asked for its name.
+release: $(RELEASE_READY) ## Wheel, source archive, SBOMs and checksums in dist/, to be published
+	rm -rf dist build
+	$(BIN)/uv build --quiet --no-build-isolation --out-dir dist
+	$(RELEASE_BIN)/twine check --strict dist/*.whl dist/*.tar.gz
+	$(BIN)/uv venv --quiet --python $(BIN)/python build/package
+	$(BIN)/uv pip install --quiet --python build/package/bin/python --constraint requirements.lock --requirement pyproject.toml $(EXTRAS)
+	$(BIN)/uv pip install --quiet --python build/package/bin/python --no-deps --no-index --find-links dist itemtrail
+	$(BIN)/uv venv --quiet --python $(BIN)/python build/layer
+	$(BIN)/uv pip install --quiet --python build/layer/bin/python --require-hashes --requirement stream_core/requirements.lock
+	$(SBOM) --output-file dist/package.cdx.json build/package/bin/python
+	$(SBOM) --output-file dist/layer.cdx.json build/layer/bin/python
+	cd dist && sha256sum *.whl *.tar.gz *.json > SHA256SUMS
+	RELEASED=$(CURDIR)/dist $(BIN)/python -m pytest -n0 tests/release
 
 bench: $(SPARK_READY) ## Speed, cold start and memory, beside what a user would otherwise do
 	ITEMTRAIL_SPARK_PYTHON=$(SPARK_BIN)/python $(BIN)/python -m benchmarks --json benchmarks.json
@@ -113,7 +140,8 @@ lock: $(READY) ## Resolve the lock files anew from pyproject.toml; the layer's v
 	$(LOCK) $(TESTED) --output-file requirements.lock pyproject.toml
 	$(LOCK) $(TESTED) --extra spark --output-file spark.lock pyproject.toml
 	$(LOCK) --group pyproject.toml:templates --output-file templates.lock
+	$(LOCK) --group pyproject.toml:release --output-file release.lock
 	$(LAYER) --constraint requirements.lock --output-file stream_core/requirements.lock stream_core/requirements.txt
 
 clean: ## Remove the environment and everything built
-	rm -rf $(VENV) $(TEMPLATE_VENV) $(SPARK_VENV) .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(TEMPLATE_VENV) $(SPARK_VENV) $(RELEASE_VENV) .aws-sam build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -23,12 +23,11 @@ OURS = re.compile(r"(?<![\w./-])itemtrail\b(?![./-])")
 
 def named_packages(text):
     """Every argument of an installing command that is the bare name of our package."""
-    commands = (match["arguments"] for match in COMMAND.finditer(text))
-    return [command.strip() for command in commands if OURS.search(_without_comment(command))]
-
-
-def _without_comment(command):
-    return command.partition("#")[0].partition(" in a checkout")[0]
+    commands = (match["arguments"].partition("#")[0] for match in COMMAND.finditer(text))
+    from_an_index = (command for command in commands if "--no-index" not in command)
+    return [
+        command for command in from_an_index if OURS.search(command.partition(" in a checkout")[0])
+    ]
 
 
 @pytest.mark.parametrize(
