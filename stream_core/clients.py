@@ -173,11 +173,13 @@ def _shared(
 
 
 def _with_bytes(value: dict[str, Any]) -> dict[str, Any]:
+    # Of each value of an answer it is asked, and few are binary.
+    if len(value) != 1 or not ("B" in value or "BS" in value):
+        return value
     # A map with an attribute named B holds a dict under it, a binary value holds a text.
-    if len(value) == 1:
-        match value:
-            case {"B": str(text)}:
-                return {"B": base64.b64decode(text)}
-            case {"BS": list(texts)}:
-                return {"BS": list(map(base64.b64decode, texts))}
+    match value:
+        case {"B": str(text)}:
+            return {"B": base64.b64decode(text)}
+        case {"BS": list(texts)}:
+            return {"BS": list(map(base64.b64decode, texts))}
     return value

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from operations.execution.announcer import Announcer
-from operations.execution.decision import MAY_BE_WRITTEN
+from operations.execution.decision import MAY_BE_WRITTEN, states_of
 from operations.execution.journal import RunJournal
 from operations.execution.moments import Moments
 from operations.execution.plan_file import PlanItem
 from operations.execution.service_clock import ServiceClock
 from operations.execution.transactions import Planned
 from reports.access.row_reader import RowReader
-from reports.states.own_writes import LATEST, state_digest
+from reports.states.own_writes import LATEST
 from reports.states.watermark import NoWatermark
 from stream_core.announcement import OwnWrite, item_hash
 from stream_core.change import EventName
@@ -84,8 +84,7 @@ class Attempts:
                 row.run,
                 item.number,
                 item_hash(item_id(item.keys)),
-                state_digest(step.before),
-                state_digest(step.after),
+                *states_of(item, step),
                 step.repeats or now,
                 row.stream_arn,
             )

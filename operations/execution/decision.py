@@ -69,6 +69,7 @@ class Write:
         before, after: the item as it is, and with the edits.
         conflicts: where the others of the plan are stuck.
         repeats: when the write was begun that this one repeats, by its name; None: it is another.
+        is_as_planned: that it leads from what the plan saw to what it shows.
     """
 
     edits: tuple[Difference, ...]
@@ -76,6 +77,7 @@ class Write:
     after: Item | None
     conflicts: tuple[Conflict, ...] = ()
     repeats: datetime | None = None
+    is_as_planned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ def decide(
     if now == item.before:
         after = edited(live, item.edits)
         if state_digest(after) == item.after:
-            return Write(item.edits, live, after)
+            return Write(item.edits, live, after, is_as_planned=True)
         return Decided(WriteOutcome.REFUSED, "the plan's edits do not lead to what it shows")
     if terms.is_strict or item.action is not PlanAction.UPDATE or live is None:
         return Decided(WriteOutcome.CONFLICT, _OTHER, conflicts_of_plan(item, live))
@@ -131,11 +133,21 @@ def after_attempt(
         doubt: why it is left alone, where it cannot be repeated.
         is_repeatable: whether the service still knows a request by the attempt's name.
     """
-    states = own_digest(step.before), own_digest(step.after)
-    if is_repeatable and states == (attempt.before, attempt.after):
+    if is_repeatable and states_of(item, step) == (attempt.before, attempt.after):
         return replace(step, repeats=attempt.at)
     conflicts = conflicts_of_plan(item, step.before)
     return Decided(WriteOutcome.CONFLICT, doubt, conflicts, needs_proof=True)
+
+
+def states_of(item: PlanItem, step: Write) -> tuple[bytes | None, bytes | None]:
+    """What stands for the states before and after a write in its announcement."""
+    if not step.is_as_planned:
+        return own_digest(step.before), own_digest(step.after)
+    return _bytes_of(item.before), _bytes_of(item.after)
+
+
+def _bytes_of(digest: str | None) -> bytes | None:
+    return None if digest is None else bytes.fromhex(digest)
 
 
 def taken_at_least(item: PlanItem, attempts: Iterable[OwnWrite]) -> Item | None:

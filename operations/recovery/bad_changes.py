@@ -5,7 +5,7 @@ whole only where these kinds of change are asked for: the delete of an item take
 than the value that was looked for. What runs of this program have written is never selected.
 """
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -27,6 +27,8 @@ from stream_core.history_row import HistoryRow
 from stream_core.item_id import item_id
 
 UNDECIDED = "the history does not say who made the change: it is not taken back"
+# All rows of a very large job would fill the memory: the others are read twice.
+_MOST_KEPT = 20_000
 _WHOLE_ITEMS = (EventName.INSERT, EventName.REMOVE)
 
 
@@ -68,6 +70,7 @@ class Selected:
         whole_items: how many changes were passed over that inserted or deleted an item with a value
             that was looked for.
         unknown: what was named and no change of the range knows, each in a sentence.
+        rows: the first of them as they were read, by id and sort key: they need not be read again.
     """
 
     items: tuple[BadItem, ...]
@@ -75,6 +78,7 @@ class Selected:
     attribute: Path | None = None
     whole_items: int = 0
     unknown: tuple[str, ...] = ()
+    rows: Mapping[tuple[str, str], HistoryRow] = field(default_factory=dict)
 
 
 def select_bad(  # noqa: PLR0913 - the whole selection
@@ -141,6 +145,7 @@ class _Sieve:
     Attributes:
         items: the key of each item, and the sort keys of its bad changes, by the item's identifier.
         count: how many bad changes there were.
+        rows: the first of them, by place.
         named: the attributes that were named.
     """
 
@@ -150,6 +155,7 @@ class _Sieve:
     undecided: list[Undecided] = field(default_factory=list)
     whole_items: int = 0
     count: int = 0
+    rows: dict[tuple[str, str], HistoryRow] = field(default_factory=dict)
     named: NamedPaths = field(init=False)
 
     def __post_init__(self) -> None:
@@ -170,6 +176,8 @@ class _Sieve:
             self.whole_items += 1
         else:
             self.items.setdefault(row.id, (row.change.keys, []))[1].append(row.sort_key)
+            if self.count < _MOST_KEPT:
+                self.rows[row.id, row.sort_key] = row
             self.count += 1
             self.pace.progress("changes selected", self.count, None)
 
@@ -181,6 +189,7 @@ class _Sieve:
             self.where.path,
             self.whole_items,
             self.named.unknown(),
+            self.rows,
         )
 
     def _is_passed_over(self, row: HistoryRow) -> bool:

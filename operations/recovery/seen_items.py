@@ -22,9 +22,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from itertools import pairwise
+from operator import itemgetter
 
 from botocore.exceptions import BotoCoreError, ClientError
-from more_itertools import chunked
+from more_itertools import chunked, map_reduce
 
 from operations.execution.live_items import live_items
 from operations.execution.pace import Pace
@@ -67,11 +68,13 @@ class SeenItems:
     Attributes:
         table: the table of the items.
         pace: how many items a second are read, and how long a table may refuse to answer.
+        known: rows that were read before, by id and sort key.
     """
 
     reader: RowReader
     table: str
     pace: Pace
+    known: Mapping[tuple[str, str], HistoryRow]
 
     def of_each(
         self, items: Sequence[BadItem]
@@ -159,15 +162,16 @@ class SeenItems:
             for sort_key in places.get(identifier, ())
             if sort_key >= time_text(item.since) and places[identifier][-1] < recent
         ]
-        by_item: dict[str, list[HistoryRow]] = {}
+        rows = {place: self.known[place] for place in wanted if place in self.known}
+        unknown = [place for place in wanted if place not in rows]
         try:
-            for some in chunked(wanted, MOST_A_CALL):
-                for row in self.reader.fetch(some):
-                    by_item.setdefault(row.id, []).append(row)
+            for some in chunked(unknown, MOST_A_CALL):
+                rows.update(zip(some, self.reader.fetch(some), strict=True))
         except (ClientError, BotoCoreError, IntegrityError):
             # As above.
             return {}
-        return {identifier: list(in_stream_order(rows)) for identifier, rows in by_item.items()}
+        by_item = map_reduce(wanted, itemgetter(0), rows.__getitem__)
+        return {identifier: list(in_stream_order(own)) for identifier, own in by_item.items()}
 
 
 def _are_all(rows: Sequence[HistoryRow], item: BadItem, live: Item | None) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+from itertools import starmap
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -29,7 +30,7 @@ from operations.recovery.restore_items import UNKNOWN_KEY
 from operations.recovery.seen_items import SeenItem, SeenItems, is_settled
 from operations.recovery.stamps import StampError
 from operations.recovery.touches import touch_of
-from reports.access.parallel import in_order
+from reports.access.parallel import batches, in_order
 from reports.access.row_reader import RowReader
 from reports.inputs.paths import Path
 from reports.states.differences import Difference
@@ -42,6 +43,7 @@ from stream_core.history_row import HistoryRow, time_text
 from stream_core.item_id import item_id
 from stream_core.retry import error_code
 
+_AT_ONCE = 10
 _CLEAN = frozenset({None, WriteOutcome.WRITTEN, WriteOutcome.UNNEEDED})
 
 
@@ -133,15 +135,20 @@ def plan_undo(
     require_followed(deployment, pace)
     reader = deployment.reader
     pending = PendingWrites.find(deployment, pace)
-    seen = SeenItems(reader, deployment.source_table, pace).of_each(selected.items)
+    seen = SeenItems(reader, deployment.source_table, pace, selected.rows).of_each(selected.items)
     planner = _Planner(
         *(reader, pace, Lag(pace), selected.attribute, terms or Terms(), pending),
         time_to_live=TimeToLive(deployment.dynamodb, deployment.source_table, pace.machine.now()),
     )
     results: list[ItemUndone] = []
-    with closing(seen), closing(in_order(lambda pair: planner.plan(*pair), seen)) as items:
-        for item in items:
-            results.append(item)
+    # Most of them are planned without a call: a thread's work costs more than that.
+    some = batches(seen, _AT_ONCE)
+    with (
+        closing(seen),
+        closing(in_order(lambda pairs: list(starmap(planner.plan, pairs)), some)) as portions,
+    ):
+        for items in portions:
+            results.extend(items)
             pace.progress("items", len(results), len(selected.items))
     return Undone(False, tuple(results), selected.undecided, selected.whole_items, selected.unknown)
 

@@ -62,8 +62,11 @@ def planned(world, bad, *, by_time):
     items = tuple(BadItem({"Id": {"S": name}}, tuple(changes)) for name, changes in bad.items())
     machine = Machine(now=lambda: moment(NOW_S), sleep=lambda _seconds: None)
     is_many = by_time and bool(items)
+    places = {(name, change) for name, changes in bad.items() for change in changes}
+    known = {place: row for row in world.rows if (place := (row.id, row.sort_key)) in places}
+    selected = Selected(items, (), rows=known)
     with mock.patch.object(SeenItems, "_is_many", return_value=is_many):
-        undone = plan_undo(deployment, Selected(items, ()), pace=Pace(machine=machine))
+        undone = plan_undo(deployment, selected, pace=Pace(machine=machine))
     return {one.keys["Id"]["S"]: one for one in undone.items}
 
 
