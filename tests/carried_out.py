@@ -1,7 +1,4 @@
-"""What the commands have a run do, without the commands: a plan is carried out as they do it.
-
-A run keeps its journal in the current folder: whoever uses this is in one of its own.
-"""
+"""What the commands have a run do, without the commands: a plan is carried out as they do it."""
 
 from collections import Counter
 from dataclasses import dataclass, replace

@@ -3,7 +3,9 @@
 import contextlib
 import functools
 import gc
+import itertools
 import os
+import tempfile
 import uuid
 from dataclasses import dataclass
 
@@ -38,6 +40,16 @@ botocore.session.create_loader = functools.cache(botocore.session.create_loader)
 
 # A sixth of the time went into looking for garbage among what lives as long as the session.
 gc.set_threshold(50_000, 20, 20)
+
+
+# What a run leaves is in the folder of the user's state: each test is a user of its own.
+_STATES = tempfile.TemporaryDirectory(prefix="states-")
+_NUMBERS = itertools.count()
+
+
+def pytest_runtest_setup():
+    """Let no test see what another one's runs have left."""
+    os.environ["XDG_STATE_HOME"] = f"{_STATES.name}/{next(_NUMBERS)}"
 
 
 def pytest_collection_finish():

@@ -25,7 +25,7 @@ from operations.acceptance.run import AcceptanceRun, planned
 from operations.acceptance.run import accept as run_acceptance
 from operations.acceptance.trial import NAME, Trial
 from operations.errors import RefusedError
-from reports.access.durable_file import READABLE, replace_file
+from reports.access.private_files import replace_file
 from reports.deployment.stack import Consumer, Stack
 from reports.inputs.keys import KeySchema, key_text
 from stream_core.attribute_values import Item
@@ -144,7 +144,7 @@ def accept(  # noqa: PLR0913 - an option each
     acceptance = _carried_out(trial, skipped)
     record = acceptance_record(acceptance, account)
     if file is not None:
-        replace_file(file, document_text(record).encode("ascii"), READABLE)
+        replace_file(file, document_text(record).encode("ascii"))
     give(_answer(stack.name, record, is_clean=acceptance.is_clean), form)
     return CLEAN if acceptance.is_clean else FINDINGS
 

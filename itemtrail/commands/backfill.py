@@ -60,7 +60,8 @@ _MOST_SEGMENTS = 256
     "state_path",
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="File that keeps how far the backfill is; .itemtrail-backfill-TABLE.json by default.",
+    help="File that keeps how far the backfill is; by default backfill-TABLE-REGION.json in "
+    "~/.local/state/itemtrail.",
 )
 @click.option("--no-history", is_flag=True, help="Leave the history alone.")
 @click.option("--no-replica", is_flag=True, help="Leave the replica alone.")
@@ -116,7 +117,7 @@ def backfill(  # noqa: PLR0913 - an option each
             list(map(Consumer, what["consumers"])), consumers_there(deployment, stack), stack
         ),
         what,
-        state_path or default_state("backfill", deployment.source_table),
+        state_path or default_state("backfill", deployment.source_table, deployment),
         plan,
     )
     if kept is None:

@@ -118,7 +118,7 @@ def redrive(  # noqa: PLR0913 - an option each
     form, (deployment, stack) = chosen_form(output), target.find()
     there = consumers_there(deployment, stack)
     wanted = consumers_meant(tuple(map(Consumer, consumers)), there, stack)
-    state = state_path or default_state("redrive", deployment.source_table)
+    state = state_path or default_state("redrive", deployment.source_table, deployment)
     bring_back: Callable[..., Redriven]
     if from_stream:
         bring_back = partial(redrive_from_stream, stream_arn=stream_arn, since=since)

@@ -162,7 +162,7 @@ def repair(
     if kept is not None and not plan.apply:
         return show_kept(kept, plan, plan_blocks(kept, is_each=plan.is_each))
     deployment, _ = target.find()
-    state = state_path or default_state("repair", str(deployment.replica_table))
+    state = state_path or default_state("repair", str(deployment.replica_table), deployment)
     if kept is not None:
         require_fit(kept, "repair", _replica(deployment), deployment)
         of_plan = [item.keys for item in kept.items]

@@ -27,6 +27,7 @@ from itemtrail.output.json_and_csv import write_utf8
 from itemtrail.output.progress import ProgressBar
 from itemtrail.tables.verify import verdict_line
 from itemtrail.time_zone import time_zone_option
+from reports.access.private_files import replace_file
 from reports.deployment.doctor import examine
 from reports.deployment.stack import Stack
 from reports.inputs.paths import Path
@@ -97,7 +98,7 @@ def report(key: tuple[str, ...], file: pathlib.Path | None, target: Target, **wa
         write_utf8()
         sys.stdout.write(page)
     else:
-        file.write_text(page, "utf-8", "backslashreplace")
+        replace_file(file, page.encode("utf-8", "backslashreplace"))
     tell(verdict_line(verification))
     return CLEAN if verification.clean else FINDINGS
 

@@ -33,6 +33,7 @@ from botocore.config import Config
 from itemtrail.extras import how_to_install
 from itemtrail.local import sam
 from itemtrail.local.sam import REPLICA_TEMPLATE, TEMPLATE, LocalStackError
+from reports.access.private_files import kept_file, make_folder
 
 __all__ = ["EMULATED", "REPLICA_TEMPLATE", "TEMPLATE", "LocalStack", "LocalStackError"]
 
@@ -159,8 +160,8 @@ def _emulator(folder: Path) -> Iterator[str]:
 def _start(folder: Path, port: int, token: str) -> subprocess.Popen[bytes]:
     """Start the emulator as the leader of a process group that its functions join."""
     data = folder / "emulator"
-    data.mkdir(exist_ok=True)
-    with (folder / "emulator.log").open("wb") as log:
+    make_folder(data)
+    with kept_file(folder / "emulator.log") as log:
         return subprocess.Popen(  # noqa: S603 - no shell; our own arguments
             [sys.executable, "-m", "itemtrail.local.child", str(folder), "ministack"],
             cwd=data,

@@ -6,11 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from itemtrail.extras import how_to_install
+from reports.access.private_files import make_folder, replace_file
 from stream_core.errors import ItemtrailError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -44,7 +46,7 @@ def build(build_dir: Path, template: Path = TEMPLATE, *, temporary: Path | None 
     """
     if not template.is_file():
         raise LocalStackError(f"no template at {template}: run itemtrail from its checkout")
-    build_dir.mkdir(parents=True, exist_ok=True)
+    make_folder(build_dir)
     # A folder of its own, because SAM writes build.toml beside the folder it is given.
     target = build_dir.resolve() / "packages"
     command = ["build", "--template", str(template.resolve()), "--build-dir", str(target)]
@@ -99,7 +101,7 @@ def _run(
         raise LocalStackError(f"no SAM CLI: {how_to_install('local')}")
     settings = folder.resolve() / "sam"
     variables = dict(variables) | _quiet(settings)
-    with (settings / "output.log").open("w+", errors="replace") as log:
+    with tempfile.TemporaryFile("w+", errors="replace", dir=settings) as log:
         process = subprocess.Popen(  # noqa: S603 - no shell; our own arguments
             [
                 sys.executable,
@@ -143,8 +145,9 @@ def _quiet(settings: Path) -> dict[str, str]:
     temporary files go.
     """
     scratch = settings / "scratch"
-    scratch.mkdir(parents=True, exist_ok=True)
-    (settings / "metadata.json").write_text(json.dumps({"lastVersionCheck": time.time()}))
+    make_folder(scratch)
+    metadata = json.dumps({"lastVersionCheck": time.time()})
+    replace_file(settings / "metadata.json", metadata.encode("ascii"))
     return {
         "SAM_CLI_TELEMETRY": "0",
         "__SAM_CLI_APP_DIR": str(settings),

@@ -20,6 +20,7 @@ from itemtrail.options.target import (
 from operations.deployed_tables import DeployedTables
 from operations.errors import RefusedError
 from reports.access.by_time import MOST_SHARDS
+from reports.access.private_files import state_folder
 from reports.access.table_description import describe
 from reports.deployment.stack import Consumer, Stack
 from reports.inputs.keys import KeySchema
@@ -260,14 +261,16 @@ def state_option(command: Command, operation: str) -> Command:
         metavar="FILE",
         type=click.Path(dir_okay=False, path_type=Path),
         help="File that keeps which items are being settled, for the next one to settle again if "
-        f"this one is killed; .itemtrail-{operation}-TABLE.json by default.",
+        f"this one is killed; {operation}-TABLE-REGION.json in ~/.local/state/itemtrail by "
+        "default.",
     )(command)
 
 
-def default_state(operation: str, table: str) -> Path:
-    """The state file of an operation on a table, in the folder one is in."""
+def default_state(operation: str, table: str, deployment: DeployedTables) -> Path:
+    """The state file of an operation on a table, in the folder of the user's state."""
     # A table may be named by its ARN.
-    return Path(f".itemtrail-{operation}-{table.rpartition('/')[2]}.json")
+    name = f"{operation}-{table.rpartition('/')[2]}-{deployment.session.region_name}.json"
+    return state_folder() / name
 
 
 def segments_option(default: int, most: int) -> Callable[[Command], Command]:

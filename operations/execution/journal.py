@@ -19,17 +19,21 @@ from typing import Any, BinaryIO
 from operations.errors import JournalError, RefusedError
 from operations.execution.item_writer import WriteOutcome
 from reports.access.file_lock import locked
+from reports.access.private_files import kept_file, state_folder
 from stream_core.announcement import OwnWrite
 from stream_core.attribute_values import wire_json
 from stream_core.history_row import time_text
 
 _VERSION = 1
-_PRIVATE = 0o600
 
 
 def journal_path(run: str, folder: Path | None = None) -> Path:
-    """Where the journal of a run is, by default in the folder that the command is run in."""
-    return (folder or Path()) / f".itemtrail-run-{run}.jsonl"
+    """Where the journal of a run is, by default in the folder of the user's state.
+
+    Raises:
+        OSError: the user has no home.
+    """
+    return (folder or state_folder()) / f"run-{run}.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ class RunJournal:
         with contextlib.ExitStack() as stack:
             try:
                 stack.enter_context(locked(path.with_name(f"{path.name}.lock")))
-                file = _private_file(path)
+                file = kept_file(path)
             except BlockingIOError as error:
                 raise RefusedError(
                     f"run {run} is being carried out by another process here ({path}): wait for it"
@@ -229,12 +233,6 @@ def _reported(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise JournalError(f"the journal {path} cannot be written: {error}") from error
-
-
-def _private_file(path: Path) -> BinaryIO:
-    """A file to read and to append to, which its owner alone may read."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, _PRIVATE)
-    return open(descriptor, "r+b")  # noqa: PTH123 - a descriptor
 
 
 def _close(file: BinaryIO) -> None:

@@ -20,7 +20,7 @@ from operations.errors import PlanFileError
 from operations.execution.left_out import LeftOut, left_out_line, read_left_out
 from operations.execution.plan_line import plan_line, read_value
 from operations.recovery.stamps import Stamps
-from reports.access.durable_file import replacing_file
+from reports.access.private_files import replacing_file
 from reports.states.differences import Difference
 from reports.states.timeline import Certainty
 from stream_core.attribute_values import Item, digest, read_item

@@ -61,7 +61,7 @@ class RunChoice:
     """How a plan is carried out, beside what is in it.
 
     Attributes:
-        journal_file: where the run keeps what it did; by default in the current folder.
+        journal_file: where the run keeps what it did; by default in the folder of the user's state.
         go_on: the command that goes on with it; None: the plan is in no file, and one that is
             made anew is another run.
         may_join: also where somebody else has begun it.

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from operations.errors import StateFileError
-from reports.access.durable_file import replace_file
 from reports.access.file_lock import locked
+from reports.access.private_files import kept_content, replace_file
 from stream_core.attribute_values import wire_json
 
 State: TypeAlias = dict[str, Any]
@@ -39,7 +39,7 @@ class StateFile:
             StateFileError: the file cannot be read, or was left by another run.
         """
         try:
-            content = json.loads(self.path.read_bytes())
+            content = json.loads(kept_content(self.path))
         except FileNotFoundError:
             return None
         except OSError as error:

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from reports.access.private_files import kept_file
+
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
@@ -16,14 +18,14 @@ def locked(path: Path) -> Iterator[None]:
 
     Raises:
         BlockingIOError: it is locked already.
-        OSError: it cannot be written.
+        OSError: it cannot be written, or is a link.
     """
     if sys.platform == "win32":
         yield
         return
     import fcntl  # noqa: PLC0415 - Windows has none
 
-    with path.open("wb") as file:
+    with kept_file(path) as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if not _is_there(file.fileno(), path):
             raise BlockingIOError

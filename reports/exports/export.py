@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import io
 import json
+import re
 import zlib
 from collections.abc import Collection, Iterator
 from contextlib import closing
@@ -46,6 +47,8 @@ _FORMAT = "DYNAMODB_JSON"
 # The folder of all exports under a prefix.
 _ROOT = "AWSDynamoDB"
 _DATA = "data"
+# No characters that mean anything to a path, on any system.
+_FILE_NAME = re.compile(r"(?a)\w[\w.-]*")
 # More than three images of 400 KB take as JSON: a null in a list has 1 byte there, and 14 here.
 _MOST_LINE_BYTES = 64 * 1024 * 1024
 # A file takes a line of some 300 bytes in the list, and a table has a million files at most.
@@ -265,7 +268,7 @@ def _export_files(folder: ExportFolder, listed: bytes) -> Iterator[ExportFile]:
             continue
         entry = _object(folder, _FILES, line)
         key = PurePosixPath(_field(folder, _FILES, entry, "dataFileS3Key", str))
-        if key.parent.name != _DATA or key.name == "..":
+        if key.parent.name != _DATA or not _FILE_NAME.fullmatch(key.name):
             raise ExportError(
                 f"{folder.where(_FILES)} lists {key}, which is no data file of an export: export "
                 "the table again"

@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING, Protocol, cast
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from reports.access.private_files import path_within
 from reports.errors import ReportError
 from stream_core.retry import error_code
 
@@ -58,7 +59,7 @@ class LocalFolder:
     def open(self, name: str) -> IO[bytes]:
         """A file's bytes; see `ExportFolder`."""
         try:
-            return (self.path / name).open("rb")
+            return self._path_of(name).open("rb")
         except FileNotFoundError as error:
             raise MissingFileError(f"{self.where(name)} is not there") from error
         except OSError as error:
@@ -67,6 +68,12 @@ class LocalFolder:
     def where(self, name: str) -> str:
         """What people call a file."""
         return os.path.normpath(self.path / name)
+
+    def _path_of(self, name: str) -> Path:
+        """Where a file is: within the folder, or for one beside it within that of all exports."""
+        if name.startswith(BESIDE):
+            return path_within(self.path.resolve().parent, name.removeprefix(BESIDE))
+        return path_within(self.path, name)
 
 
 @dataclass(frozen=True)

@@ -181,7 +181,7 @@ class Trail:
 
 
 @pytest.fixture
-def trail(local_stack, dynamodb, make_tables, monkeypatch, tmp_path):
+def trail(local_stack, dynamodb, make_tables, monkeypatch):
     names = make_tables()
     settings = {
         **local_stack.environment(),
@@ -196,8 +196,6 @@ def trail(local_stack, dynamodb, make_tables, monkeypatch, tmp_path):
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     history_writer.app._parts.cache_clear()
-    # A run keeps its journal in the current folder.
-    monkeypatch.chdir(tmp_path)
     with contextlib.closing(Trail(local_stack, dynamodb, names)) as made:
         yield made
     _, writer, _ = history_writer.app._parts()

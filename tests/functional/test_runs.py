@@ -23,6 +23,7 @@ from operations.execution.run import PlanRun, RunChoice, run_id
 from operations.recovery.run_changes import select_run
 from operations.recovery.undo import plan_undo
 from reports.access.own_writes import find_own_writes
+from reports.access.private_files import make_folder, state_folder
 from reports.access.table_description import describe
 from stream_core.history_row import time_text as moment_text
 from stream_core.item_id import item_id
@@ -235,6 +236,27 @@ def test_a_run_that_was_killed_goes_on(trail, proxy, local_stack, tmp_path):  # 
     for name, *_ in changes:
         rows = list(trail.deployment.reader.rows(name))
         assert [own.run_of(row) is not None for row in rows] == [False, True]
+
+
+@pytest.mark.parametrize("suffix", ["", ".lock"])
+def test_a_run_follows_no_link(trail, proxy, local_stack, tmp_path, suffix):  # noqa: F811
+    """In the place of its journal, or of its lock: nothing is emptied, added to, or undone."""
+    trail.put(BAD)
+    trail.record()
+    plan = kept_plan(trail, [("1", BAD, GOOD)], tmp_path / "undo.plan")
+    target = tmp_path / "target"
+    target.write_bytes(b"precious")
+    folder = state_folder()
+    make_folder(folder)
+    (folder / f"run-{run_id(plan)}.jsonl{suffix}").symlink_to(target)
+
+    refused = command(trail, proxy, local_stack, tmp_path / "undo.plan", tmp_path)
+    _, err = refused.communicate()
+
+    assert refused.returncode == 2, err
+    assert "it is a link or no plain file" in err
+    assert target.read_bytes() == b"precious"
+    assert trail.items() == {"1": BAD}
 
 
 @pytest.fixture

@@ -267,10 +267,8 @@ ITEMS = 40
 
 
 @pytest.fixture
-def damaged(environment, dynamodb, tmp_path, monkeypatch):
+def damaged(environment, dynamodb):
     """The same of a table in which a job has closed all items; what is in it, how to undo it."""
-    # A run keeps its journal in the current folder.
-    monkeypatch.chdir(tmp_path)
     source, history = (f"{name}-{uuid.uuid4().hex[:12]}" for name in ("source", "history"))
     create_table(dynamodb, source, {"Id": "S"})
     create_history_table(dynamodb, history)

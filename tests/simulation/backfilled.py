@@ -29,7 +29,7 @@ from operations.execution import guard
 from operations.execution.pace import Pace
 from replica_writer.settle import Settler
 from replica_writer.tables import ReplicaTable, SourceTable
-from reports.access import durable_file
+from reports.access import private_files
 from reports.access.machine import Machine
 from reports.access.row_reader import RowReader
 from stream_core.answer_budget import AnswerBudget
@@ -188,7 +188,7 @@ def run(given, *, trace=False):
             stack.enter_context(mock.patch.object(source, "stream_record", _to_the_minute))
             stack.enter_context(_of_one_region())
         stack.enter_context(mock.patch.object(backfill_run, "PAGE_ITEMS", PAGE_ITEMS))
-        stack.enter_context(mock.patch.object(durable_file.os, "fsync"))
+        stack.enter_context(mock.patch.object(private_files.os, "fsync"))
         folder = Path(stack.enter_context(TemporaryDirectory()))
         world = _World(given.scenario, trace=trace)
         world.wire = _Wire(world, given)

@@ -148,6 +148,59 @@ def _reads_environment(module):
     )
 
 
+# The one module that makes files and folders, and what is written where the caller says.
+WRITES_FILES = {
+    "reports/access/private_files.py": "it is that module",
+    "reports/exact_frame.py": "a method of pandas, of a program that uses the library",
+}
+_FOR_WRITING = re.compile(r"[rwaxbt+]*[wax+][rwaxbt+]*")
+_MAKERS = {
+    *("write_text", "write_bytes", "touch", "mkdir", "makedirs", "rename", "symlink_to"),
+    *("hardlink_to", "mkstemp", "mkdtemp", "NamedTemporaryFile", "copyfile", "copytree", "move"),
+    *("to_parquet", "to_csv", "to_json", "ParquetWriter"),
+}
+
+
+@BY_NAME
+def test_files_are_made_by_one_module(module):
+    """`private_files` makes them for their owner alone, and follows no link."""
+    found = [ast.unparse(node) for node in ast.walk(_tree(module)) if _makes_a_file(node)]
+
+    assert found == [] or module.as_posix() in WRITES_FILES
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'open(path, "w")',
+        'path.open("r+b")',
+        'gzip.open(path, mode="wb")',
+        "os.open(path, os.O_RDONLY)",
+        "path.write_text(text)",
+        "path.mkdir(parents=True)",
+        "pq.ParquetWriter(path, schema)",
+        "frame.to_parquet(path)",
+    ],
+)
+def test_the_search_finds_what_makes_a_file(code):
+    """A test that cannot fail is none."""
+    assert any(map(_makes_a_file, ast.walk(ast.parse(code))))
+
+
+def _makes_a_file(node):
+    """Whether code makes a file or opens one to write it, unless `new_path` has made that."""
+    if not isinstance(node, ast.Call) or "new_path(" in ast.unparse(node):
+        return False
+    called, given = ast.unparse(node.func), [*node.args, *(one.value for one in node.keywords)]
+    name = called.rpartition(".")[2]
+    if name == "open":
+        modes = [str(one.value) for one in given if isinstance(one, ast.Constant)]
+        is_of_a_path = called == "os.open" and ast.unparse(given[0]) != "os.devnull"
+        return is_of_a_path or any(map(_FOR_WRITING.fullmatch, modes))
+    # What is written to a stream is no file of its own.
+    return name in _MAKERS and [*map(ast.unparse, given)][:1] != ["sink"]
+
+
 @BY_NAME
 def test_module_says_what_it_is_for(module):
     """Every module begins with a docstring."""

@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from reports.access.parallel import in_order
+from reports.access.private_files import new_path
 from reports.access.progress import Progress
 from reports.exports.export import Export, ExportFile
 from reports.exports.export_folder import LocalFolder
@@ -78,7 +79,10 @@ def convert(
         IntegrityError: a row is not what was written.
     """
     pending, controls = 0, []
-    with _RowFile(path, report) as rows, gzip.open(_beside(path), "wb", 1) as pending_rows:
+    with (
+        _RowFile(path, report) as rows,
+        gzip.open(new_path(_beside(path)), "wb", 1) as pending_rows,
+    ):
         for stored in stored_items(export, file):
             try:
                 if stored.item[ID]["S"] == CONTROL_ID:
@@ -203,7 +207,7 @@ class Conversion:
         if isinstance(folder, LocalFolder):
             return self._export
         path = self._path(number).with_suffix(".json.gz")
-        with closing(folder.open(file.name)) as content, path.open("wb") as copy:
+        with closing(folder.open(file.name)) as content, new_path(path).open("wb") as copy:
             shutil.copyfileobj(content, copy, _COPIED_AT_ONCE)
         return replace(self._export, folder=_Copied(path, folder.where(file.name)), files=(file,))
 
@@ -254,7 +258,7 @@ class _RowFile:
             return
         if self._writer is None:
             self._writer = pq.ParquetWriter(
-                self._path, STAGED, compression="lz4", write_statistics=False
+                new_path(self._path), STAGED, compression="lz4", write_statistics=False
             )
         self._writer.write_batch(pa.RecordBatch.from_pylist(self._lines, schema=STAGED))
         self.count += len(self._lines)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from reports.access.durable_file import READABLE, replace_file
 from reports.access.machine import Machine
+from reports.access.private_files import make_folder, replace_file
 from reports.access.progress import Progress
 from reports.exports.export import ExportKind
 from stream_core.change import VIEW_TYPE
@@ -255,8 +255,8 @@ class ExportRequests:
     def _keep(self, note: dict[str, Any]) -> None:
         content = json.dumps(note, default=datetime.isoformat)
         try:
-            self._note.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(self._note, content.encode("ascii"), READABLE)
+            make_folder(self._note.parent)
+            replace_file(self._note, content.encode("ascii"))
         except OSError as error:
             raise DatasetError(f"{self._note} cannot be written: {error.strerror}") from error
 

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 import duckdb
 import pyarrow as pa
 
-from reports.access.durable_file import make_folder, move_file
 from reports.access.file_lock import locked
+from reports.access.private_files import make_folder, mode_kept, move_file, path_within
 from reports.access.progress import Progress, silent
 from reports.exports.export import Export, ExportKind
 from reports.states.watermark import Watermark
@@ -158,7 +158,7 @@ class _Ingest:
     def run(self) -> IngestResult:
         folder = self._dataset.folder
         try:
-            self._work.mkdir()
+            make_folder(self._work)
             return self._ingest()
         except (OSError, duckdb.Error, pa.ArrowException) as error:
             what = str(error).partition("\n")[0]
@@ -220,10 +220,12 @@ class _Ingest:
 
     def _place(self, written: Written) -> DataFile:
         name = f"{ROWS_FOLDER}/{MONTH}={written.month}/{written.path.name}"
-        path = self._dataset.folder / name
-        make_folder(path.parent)
-        move_file(written.path, path)
-        return DataFile.from_file(self._dataset.folder, name, self._export.arn)
+        folder = self._dataset.folder
+        path, mode = path_within(folder, name), mode_kept(folder / MANIFEST)
+        # Who may read a file may look for it.
+        make_folder(path.parent, mode | (mode & 0o444) >> 2)
+        move_file(written.path, path, mode)
+        return DataFile.from_file(folder, name, self._export.arn)
 
     def _commit(self, files: tuple[DataFile, ...], controls: tuple[Item, ...]) -> None:
         export = self._export
@@ -258,7 +260,7 @@ def _clear_away(folder: Path) -> None:
     for work in folder.glob(f"{_WORK}*"):
         name = work.name.removeprefix(_WORK)
         for path in (folder / ROWS_FOLDER).glob(f"{MONTH}=*/{name}-*.parquet"):
-            if path not in listed:
+            if path not in listed and path.resolve().is_relative_to(folder.resolve()):
                 path.unlink()
         shutil.rmtree(work)
 
@@ -268,7 +270,7 @@ def _alone(folder: Path) -> Iterator[None]:
     """Keep other ingests out of the dataset."""
     with contextlib.ExitStack() as stack:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
             stack.enter_context(locked(folder / _LOCK))
         except BlockingIOError as error:
             raise DatasetError(

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from reports.access.private_files import new_path
 from stream_core.change import EventName
 from stream_core.errors import IntegrityError
 from stream_core.item_id import key_digest
@@ -224,7 +225,7 @@ class MonthFile:
         self._group: list[pa.Table] = []
         self._first_change: datetime | None = None
         self._writer = pq.ParquetWriter(
-            path,
+            new_path(path),
             ROWS,
             compression="zstd",
             use_dictionary=_REPEATED,

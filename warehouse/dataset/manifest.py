@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from more_itertools import duplicates_everseen
 
-from reports.access.durable_file import READABLE, replace_file
+from reports.access.private_files import mode_kept, path_within, replace_file
 from reports.access.progress import Progress, silent
 from reports.states.lives import Lives
 from reports.states.watermark import Basis, NoWatermark, Watermark
@@ -42,7 +42,8 @@ Kind = Literal["FULL_EXPORT", "INCREMENTAL_EXPORT"]
 # 1 had no digests, no times of files and no times of writing.
 _FORMAT = 2
 _READERS = 8
-_FILE_NAME = re.compile(rf"{ROWS_FOLDER}/{MONTH}=\d{{4}}-\d\d/[^/\\]+\.parquet")
+# No characters that mean anything to a path, or to an engine that is given it.
+_FILE_NAME = re.compile(rf"(?a){ROWS_FOLDER}/{MONTH}=\d{{4}}-\d\d/\w[\w.-]*\.parquet")
 _CREATED_AT = ROWS.get_field_index("created_at")
 
 
@@ -266,8 +267,8 @@ class Dataset:
         sealed = {"format": _FORMAT, "sha256": _content_digest(fields), **fields}
         content = json.dumps(sealed, indent=1) + "\n"
         try:
-            # Spark, which reads it too, may run under another account.
-            replace_file(self.folder / MANIFEST, content.encode("ascii"), READABLE)
+            path = self.folder / MANIFEST
+            replace_file(path, content.encode("ascii"), mode_kept(path))
         except OSError as error:
             raise DatasetError(
                 f"{self.folder / MANIFEST} cannot be written: {error.strerror}"
@@ -333,11 +334,14 @@ class Dataset:
     def _check(self, file: DataFile) -> None:
         path = self.folder / file.name
         try:
+            path_within(self.folder, file.name)
             size = path.stat().st_size
             with pq.ParquetFile(path) as content:
                 footer, schema = content.metadata, content.schema_arrow
         except FileNotFoundError as error:
             raise _damaged(path, "is not there") from error
+        except PermissionError as error:
+            raise _damaged(path, f"cannot be read: {error.strerror}") from error
         except (OSError, pa.ArrowException) as error:
             raise _damaged(path, "cannot be read as Parquet") from error
         if footer.num_rows != file.rows:

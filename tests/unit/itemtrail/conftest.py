@@ -30,6 +30,7 @@ def run_on(monkeypatch, tmp_path):
         source_table="Employee",
         replica_table="Employee-replica",
         history_table="Employee-history",
+        session=SESSION,
         time_shards=4,
         caller="ada",
         dynamodb=None,

@@ -8,6 +8,7 @@ import pytest
 
 from operations.enable import Stream
 from operations.execution.plan_file import read_plan, write_plan
+from reports.access.private_files import state_folder
 from reports.inputs.keys import KeySchema
 from reports.verification.gaps import read_gaps
 from tests.unit.itemtrail.library import ARN, AT, BACKFILLED, GAP, HEADER, Library
@@ -75,7 +76,8 @@ def test_backfill_keeps_its_state_beside_by_default(run):
 
     run("backfill", library=library)
 
-    assert library.asked["backfill"][1]["state_path"] == Path(".itemtrail-backfill-Employee.json")
+    name = "backfill-Employee-us-east-1.json"
+    assert library.asked["backfill"][1]["state_path"] == state_folder() / name
 
 
 def test_an_interrupted_backfill_says_how_to_go_on(run, tmp_path):

@@ -149,7 +149,7 @@ def test_a_full_disk_is_told_once(path, monkeypatch):
 
     disk = Disk(path, "a+")
     monkeypatch.setattr(
-        "operations.execution.journal._private_file", lambda _path: io.BufferedRandom(disk)
+        "operations.execution.journal.kept_file", lambda _path: io.BufferedRandom(disk)
     )
 
     def settle():

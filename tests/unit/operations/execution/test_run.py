@@ -23,6 +23,7 @@ from operations.execution.plan_header import PlanMaker
 from operations.execution.run import PlanRun, RunChoice
 from reports.access.machine import Machine
 from reports.access.own_writes import find_own_writes
+from reports.access.private_files import state_folder
 from reports.states.differences import Difference, differences
 from reports.states.watermark import NoWatermark
 from stream_core.announcement import AnnouncedPortion, OwnWrite, item_hash
@@ -792,15 +793,14 @@ def test_what_was_put_back_is_put_back_once(world):
     assert world.item("2") is None
 
 
-def test_the_journal_is_where_the_command_is_run(world, monkeypatch):
-    """Named by the run, which is named by the plan."""
-    monkeypatch.chdir(world.folder)
+def test_the_journal_is_in_the_folder_of_the_users_state(world):
+    """Named by the run, which is named by the plan; wherever the command is run."""
     plan = planned(world, "1")
     run = a_run(world, plan, journal_file=None)
 
     outcomes(run)
 
-    assert journal_path(run.run).resolve() == world.folder / f".itemtrail-run-{run.run}.jsonl"
+    assert journal_path(run.run) == state_folder() / f"run-{run.run}.jsonl"
     assert journal_path(run.run).exists()
     assert plan.digest.startswith(f"sha256:{run.run}")
 

@@ -43,3 +43,15 @@ def test_a_lock_that_was_deleted_meanwhile_is_none(tmp_path, monkeypatch):
 
     with pytest.raises(BlockingIOError), locked(path):
         pass
+
+
+def test_a_link_in_the_place_of_a_lock_empties_nothing(tmp_path):
+    """Whoever may write into the folder could have had any file of the user emptied."""
+    target, path = tmp_path / "target", tmp_path / "lock"
+    target.write_bytes(b"precious")
+    path.symlink_to(target)
+
+    with pytest.raises(OSError, match="it is a link"), locked(path):
+        pass
+
+    assert target.read_bytes() == b"precious"

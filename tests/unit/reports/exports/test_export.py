@@ -397,6 +397,46 @@ def test_a_file_outside_of_the_export_is_not_read(tmp_path, files, name):
         Export.read(folder, None)
 
 
+@pytest.mark.parametrize(
+    "name", ["..", "", "..\\out.gz", "c:out.gz", "a\0.gz", "a\n.gz", ".out.gz", "out.gz?x", "ö.gz"]
+)
+def test_a_name_that_is_none_is_refused(tmp_path, files, name):
+    """On no system does a name of a file lead out of its folder."""
+    (line, *others) = files["manifest-files.json"].splitlines(keepends=True)
+    entry = json.loads(line) | {"dataFileS3Key": f"AWSDynamoDB/{made.EXPORT_ID}/data/{name}"}
+    listed = json.dumps(entry).encode() + b"\n" + b"".join(others)
+    folder = made.write_to(tmp_path, made.replaced(files, "manifest-files.json", listed))
+
+    with pytest.raises(ExportError, match="which is no data file of an export: export the table"):
+        Export.read(folder, None)
+
+
+@pytest.mark.parametrize("what", ["manifest-summary.json", "manifest-files.json", "data", "file"])
+def test_a_link_out_of_the_folder_is_not_read(tmp_path, files, what):
+    """Whoever may write into a folder could have any file read, and shown in a message."""
+    folder = made.write_to(tmp_path / "export", files)
+    name = made.data_names(files)[0]
+    there = folder / (name if what == "file" else what)
+    there.rename(tmp_path / "elsewhere")
+    there.symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(ExportError, match="cannot be read: it leads out of"):
+        list(Export.read(folder, None).lines(Export.read(folder, None).files[0]))
+
+
+def test_an_export_may_be_named_by_a_link(tmp_path, files):
+    """What is within it, and beside it, is read."""
+    incremental = made.incremental_files(WRITTEN, SINCE, UNTIL)
+    for kind, each in {"full": files, "incremental": incremental}.items():
+        made.write_to(tmp_path / kind / "export", each)
+        link = tmp_path / f"link-{kind}"
+        link.symlink_to(tmp_path / kind / "export")
+
+        export = Export.read(link, None, tuple(ExportKind))
+
+        assert [line for file in export.files for line in export.lines(file)]
+
+
 def test_a_line_longer_than_any_item_is_refused(tmp_path, files, monkeypatch):
     """A few bytes can be made many: memory does not hold them all."""
     monkeypatch.setattr(export_module, "_MOST_LINE_BYTES", 1000)

@@ -1,6 +1,8 @@
 """A dataset is what its manifest lists, and all of that."""
 
 import json
+import re
+import stat
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -177,13 +179,21 @@ OTHER_NAME = "rows/month=2018-03/two.parquet"
         *(
             (
                 lambda made, name=name: {"files": (replace(made.files[0], name=name),)},
-                f"lists {name}, which is no place of a file of rows",
+                f"lists {re.escape(name)}, which is no place of a file of rows",
             )
             for name in (
                 "../one.parquet",
                 "rows/month=2018-03/../month=2018-03/one.parquet",
                 "/rows/month=2018-03/one.parquet",
                 "rows/month=2018-03/one",
+                "s3://bucket/rows/month=2018-03/one.parquet",
+                "rows/month=2018-03/c:one.parquet",
+                "rows/month=2018-03/*.parquet",
+                "rows/month=2018-03/[a-z].parquet",
+                "rows/month=2018-03/..\\one.parquet",
+                "rows/month=2018-03/..parquet",
+                "rows/month=2018-03/\0.parquet",
+                "rows/month=٢٠١٨-03/one.parquet",
             )
         ),
         *(
@@ -318,6 +328,33 @@ def test_a_manifest_that_cannot_be_replaced_stays(dataset, monkeypatch):
     assert sorted(path.name for path in dataset.folder.iterdir()) == ["manifest.json", "rows"]
 
 
-def test_others_may_read_the_manifest(dataset):
-    """Spark may run as somebody else."""
-    assert (dataset.folder / "manifest.json").stat().st_mode & 0o777 == 0o644
+def test_a_manifest_is_its_owners_alone(dataset):
+    """Until somebody lets others read it: then they may read its successors too."""
+    manifest = dataset.folder / "manifest.json"
+    modes = [stat.S_IMODE(manifest.stat().st_mode)]
+
+    for mode in (0o664, 0o444):
+        manifest.chmod(mode)
+        dataset.save()
+        modes.append(stat.S_IMODE(manifest.stat().st_mode))
+
+    assert modes == [0o600, 0o644, 0o644]
+
+
+@pytest.mark.parametrize("what", ["rows", "rows/month=2018-03", NAME])
+def test_a_file_elsewhere_is_none_of_the_dataset(dataset, tmp_path_factory, what):
+    """A link leads there, from whatever is above it."""
+    elsewhere = tmp_path_factory.mktemp("other") / "elsewhere"
+    (dataset.folder / what).rename(elsewhere)
+    (dataset.folder / what).symlink_to(elsewhere)
+
+    with pytest.raises(DatasetError, match=r"cannot be read: it leads out of .*dataset is damaged"):
+        Dataset.open(dataset.folder)
+
+
+def test_a_dataset_may_be_named_by_a_link(dataset, tmp_path):
+    """What is within it is."""
+    link = tmp_path / "link"
+    link.symlink_to(dataset.folder)
+
+    assert Dataset.open(link).rows == dataset.rows
