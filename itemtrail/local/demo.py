@@ -189,7 +189,9 @@ class Demo:
             f"report {MURALI} --file audit.html",
         )
         self._console.print(
-            f"\nRunning at {stack.endpoint_url} until Ctrl-C. In another terminal:\n\n"
+            f"\nRunning at {stack.endpoint_url} until Ctrl-C, for every user of this machine and "
+            "for nobody else: it checks no\ncredentials, but refuses requests of web pages. In "
+            "another terminal:\n\n"
             f"  export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test\n"
             f"  export AWS_REGION={REGION} AWS_DEFAULT_REGION={REGION}\n"
             f"  export AWS_ENDPOINT_URL={stack.endpoint_url}\n"

@@ -44,6 +44,8 @@ _HOST = "127.0.0.1"
 _ATTEMPTS = 3
 _READY_WITHIN_S = 30.0
 _POLL_S = 0.05
+_EMULATOR = "itemtrail.local.guarded_emulator"
+# MiniStack takes any credentials: random ones would keep nobody out.
 _KEY = "test"
 
 
@@ -163,7 +165,7 @@ def _start(folder: Path, port: int, token: str) -> subprocess.Popen[bytes]:
     make_folder(data)
     with kept_file(folder / "emulator.log") as log:
         return subprocess.Popen(  # noqa: S603 - no shell; our own arguments
-            [sys.executable, "-m", "itemtrail.local.child", str(folder), "ministack"],
+            [sys.executable, "-m", "itemtrail.local.child", str(folder), _EMULATOR],
             cwd=data,
             env=_settings(data, port, token),
             stdin=subprocess.PIPE,

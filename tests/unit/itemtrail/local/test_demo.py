@@ -36,3 +36,4 @@ def test_the_commands_to_go_on_with_can_be_run(monkeypatch, started_as, program)
     assert [*program, "history", "1"] in lines
     exported = {word for line in lines if line[:1] == ["export"] for word in line[1:]}
     assert {"AWS_REGION=us-east-1", "AWS_DEFAULT_REGION=us-east-1"} <= exported
+    assert "for every user of this machine and for nobody else" in captured.get()
