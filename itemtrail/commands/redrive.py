@@ -38,6 +38,7 @@ from operations.redrive.run import names_of
 from operations.redrive.run import redrive as redrive_failures
 from reports.deployment.stack import Consumer
 from reports.inputs.times import TimeRole
+from reports.unseen import visible
 
 _MOST_LISTED = 10
 
@@ -177,7 +178,7 @@ def _answer(redriven: Redriven, form: str) -> Answer:
 
 def _lost_line(lost: Lost) -> Text:
     place = f"{lost.place.shard_id}, named in {lost.where}"
-    return Text(cells.printable(f"LOST: {lost.reason} ({place})"))
+    return Text(visible(f"LOST: {lost.reason} ({place})"))
 
 
 def _redrive_summary(redriven: Redriven) -> str:

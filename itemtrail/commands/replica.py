@@ -55,6 +55,7 @@ from operations.replica.repair import Repaired
 from operations.replica.repair import repair as repair_items
 from reports.access.table_description import TableDescription, describe
 from reports.inputs.keys import key_text
+from reports.unseen import visible
 from stream_core.attribute_values import Item
 
 _MOST_SEGMENTS = 1_000_000
@@ -268,7 +269,7 @@ class _RepairOrder:
         stakes = self._stakes(sum(planned.differing.values()) - deletes, deletes)
         blocks = list(self._blocks(planned, f"Plan: repair of {self._name}"))
         if planned.ended is not None:
-            blocks += [Text(cells.printable(planned.ended), style="red"), ""]
+            blocks += [Text(visible(planned.ended), style="red"), ""]
         require_approval(blocks, self.choice.form, stakes, self.choice.approval)
 
     def _stakes(self, writes: int, deletes: int) -> Stakes:

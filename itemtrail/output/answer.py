@@ -16,7 +16,7 @@ from itemtrail.output import parquet
 from itemtrail.output.progress import ProgressBar
 from itemtrail.output.terminal import draw, show
 from itemtrail.records.kinds import Record, RecordKind
-from itemtrail.tables.cells import printable
+from reports.unseen import visible
 from stream_core.history_row import time_text
 
 Entry = TypeVar("Entry")
@@ -96,7 +96,7 @@ def span(since: datetime, until: datetime) -> str:
 def tell(text: str) -> None:
     """Tell a person something beside the answer, which may quote what a table holds."""
     ProgressBar.make_room()
-    click.echo(printable(text), err=True)
+    click.echo(visible(text), err=True)
 
 
 def _write(answer: Answer, form: str, progress: ProgressBar) -> None:

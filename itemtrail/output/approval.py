@@ -12,8 +12,9 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from itemtrail.output.terminal import draw
-from itemtrail.tables.cells import count_of, printable
+from itemtrail.tables.cells import count_of
 from operations.errors import RefusedError
+from reports.unseen import visible
 
 # So many items are changed without the table's name, or this share of the table if that is more.
 _MOST_ITEMS, _ONE_IN = 100, 100
@@ -153,8 +154,8 @@ def _most(stakes: Stakes, approval: Approval) -> tuple[int, str]:
 
 def _ask(stakes: str, expected: str) -> None:
     # By words, and what is to be typed in a line of its own: a terminal breaks within them.
-    draw([Text(printable(stakes))], sys.stderr)
-    click.echo(printable(f"Type {expected} to go on: "), err=True, nl=False)
+    draw([Text(visible(stakes))], sys.stderr)
+    click.echo(visible(f"Type {expected} to go on: "), err=True, nl=False)
     # A Ctrl-C of just before Python waits for a line it would see only after that line.
     while not select([sys.stdin], [], [], _GLANCE_S)[0]:
         pass

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from itemtrail.records.kinds import FieldKind, Record, RecordKind
-from itemtrail.tables.cells import printable
+from reports.unseen import visible
 from stream_core.history_row import time_text
 
 _FLUSH_AFTER_S = 0.2
@@ -63,7 +63,7 @@ def write_csv(kind: RecordKind, records: Iterable[Record]) -> None:
     is taken away to get the text.
     """
     write_utf8()
-    shown = printable if sys.stdout.isatty() else str
+    shown = visible if sys.stdout.isatty() else str
     lines = csv.writer(_Lines())
     lines.writerow(kind.fields)
     for record in records:

@@ -14,6 +14,7 @@ from reports.states.differences import Difference, changes_of
 from reports.states.global_tables import is_replication_only
 from reports.states.timeline import Certainty, ItemState
 from reports.states.values import brief_text
+from reports.unseen import visible
 from stream_core.attribute_values import AttributeValue, Item
 from stream_core.history_row import HistoryRow
 
@@ -36,15 +37,8 @@ CERTAINTY_WIDTH = max(map(len, Certainty))
 
 
 def plain(text: str) -> Text:
-    """Text that came from a table: shown as it is, but no control of the terminal."""
-    return Text(printable(text))
-
-
-def printable(text: str) -> str:
-    """Text in which what would control a terminal, or cannot be encoded, is spelled out."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    """Text that came from a table, every character of it to be seen and none obeyed."""
+    return Text(visible(text))
 
 
 def when(moment: datetime) -> str:
@@ -100,7 +94,7 @@ def changes(row: HistoryRow, *, most: int = _MOST_CHANGES, hidden: Iterable[str]
     """
     left_out = set(hidden)
     shown = [difference for difference in changes_of(row) if difference.path[0] not in left_out]
-    lines = [] if row.fault is None else [Text(f"! {printable(row.fault)}", style="red")]
+    lines = [] if row.fault is None else [Text(f"! {visible(row.fault)}", style="red")]
     lines += [by_run(row)] if row.run else []
     if is_replication_only(row):
         return Text("\n").join([*lines, Text("only aws:rep:*, by the global table", style="dim")])
@@ -112,7 +106,7 @@ def changes(row: HistoryRow, *, most: int = _MOST_CHANGES, hidden: Iterable[str]
 
 def by_run(row: HistoryRow) -> Text:
     """Which run of this program made a change: `by run 0123456789ab (ada)`."""
-    return Text(f"by run {row.run} ({printable(row.run_by or '?')})", style="cyan")
+    return Text(f"by run {row.run} ({visible(row.run_by or '?')})", style="cyan")
 
 
 def more(number: int) -> Text:
@@ -148,7 +142,7 @@ def item_cell(state: ItemState) -> Text:
 def attributes(item: Item, keys: Item) -> Text:
     """The attributes of an item in a few lines, without those of its key."""
     parts = [
-        Text.assemble((printable(f"{path_text((name,))}: "), "dim"), brief(value))
+        Text.assemble((visible(f"{path_text((name,))}: "), "dim"), brief(value))
         for name, value in sorted(item.items())
         if name not in keys
     ]
@@ -168,7 +162,7 @@ def key_cell(keys: Item) -> Text:
 def certainty(state: ItemState) -> Text:
     """How sure an answer is, what that rests on, and why."""
     basis = f" ({state.basis})" if state.basis else ""
-    return Text.assemble(certainty_word(state.certainty), f"{basis}: {printable(state.reason)}")
+    return Text.assemble(certainty_word(state.certainty), f"{basis}: {visible(state.reason)}")
 
 
 def certainty_word(word: Certainty) -> Text:
@@ -191,7 +185,7 @@ class Footnotes:
     def lines(self) -> Iterator[Text]:
         """The remarks so far, a line each."""
         for remark, number in self._numbers.items():
-            yield Text.assemble((f"{number} ".translate(_RAISED), "yellow"), printable(remark))
+            yield Text.assemble((f"{number} ".translate(_RAISED), "yellow"), visible(remark))
 
 
 def actor_cell(actor: Actor, footnotes: Footnotes) -> Text:

@@ -15,6 +15,7 @@ from reports.deployment.advice import Advice
 from reports.deployment.stack import extent_of
 from reports.deployment.status import ConsumerStatus, KeptAside, Status, TableStatus
 from reports.states.watermark import NoWatermark, Watermark
+from reports.unseen import visible
 from stream_core.history_row import time_text
 
 _MARKS = {True: ("✓", "green"), False: ("✗", "red"), None: ("?", "yellow")}
@@ -66,9 +67,9 @@ def status_blocks(status: Status, proof: Proof | None) -> Iterator[RenderableTyp
 
 def _watermark_line(watermark: Watermark | NoWatermark) -> Text:
     if isinstance(watermark, NoWatermark):
-        return Text(f"complete until: not known, {cells.printable(watermark.reason)}", "yellow")
+        return Text(f"complete until: not known, {visible(watermark.reason)}", "yellow")
     until = f"complete until {cells.when(watermark.at)} ({watermark.basis}): "
-    return Text(until + cells.printable(watermark.reason))
+    return Text(until + visible(watermark.reason))
 
 
 def _proof_blocks(proof: Proof) -> Iterator[RenderableType]:
@@ -155,4 +156,4 @@ def _kept_row(kept: KeptAside) -> Row:
 
 def _named(name: str, problem: str | None) -> Text:
     text = cells.plain(name)
-    return text.append(f"\n{cells.printable(problem)}", style="yellow") if problem else text
+    return text.append(f"\n{visible(problem)}", style="yellow") if problem else text

@@ -16,6 +16,7 @@ from reports.inputs.paths import path_text
 from reports.states.blame import Blame
 from reports.states.differences import Difference
 from reports.states.timeline import Certainty, ItemState, weaker_of
+from reports.unseen import visible
 from stream_core.attribute_values import Item
 from stream_core.history_row import HistoryRow
 
@@ -148,7 +149,7 @@ def blame_blocks(state: ItemState, blames: Sequence[Blame]) -> Iterator[Renderab
     unsure = (blame for blame in blames if blame.row and blame.certainty is not Certainty.EXACT)
     for blame in islice(unsure, 1):
         word = cells.certainty_word(blame.certainty)
-        yield Text.assemble("since when and by whom: ", word, f": {cells.printable(blame.reason)}")
+        yield Text.assemble("since when and by whom: ", word, f": {visible(blame.reason)}")
     yield ""
 
 

@@ -11,8 +11,9 @@ from rich.console import Group, RenderableType
 from rich.table import Column, Table
 from rich.text import Text
 
-from itemtrail.tables.cells import more, printable
+from itemtrail.tables.cells import more
 from itemtrail.time_zone import time_zone
+from reports.unseen import visible
 
 Entry = TypeVar("Entry")
 Row: TypeAlias = Sequence[RenderableType]
@@ -80,7 +81,7 @@ def capped(
 
 def titled(title: str, *parts: RenderableType) -> Group:
     """A heading and what is under it, apart from what comes after."""
-    return Group(Text(printable(title), style="bold"), "", *parts)
+    return Group(Text(visible(title), style="bold"), "", *parts)
 
 
 def blocks(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
@@ -99,18 +100,18 @@ def blocks(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
 
 def summary_line(text: str, *, good: bool) -> Text:
     """What it has come to, under an answer."""
-    return Text(printable(text), style="green" if good else "yellow")
+    return Text(visible(text), style="green" if good else "yellow")
 
 
 def to_copy(text: str) -> Text:
     """A line that is not broken, however narrow the screen, as it is copied from there."""
-    return Text(printable(text), no_wrap=True, overflow="ignore")
+    return Text(visible(text), no_wrap=True, overflow="ignore")
 
 
 def notes(texts: Iterable[str]) -> Iterator[Text]:
     """What else there is to know, a line each."""
     for text in texts:
-        yield Text.assemble(("note ", "yellow"), printable(text))
+        yield Text.assemble(("note ", "yellow"), visible(text))
 
 
 @dataclass(frozen=True)

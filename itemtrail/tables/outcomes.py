@@ -16,6 +16,7 @@ from operations.recovery.conflicts import Conflict
 from reports.inputs.keys import key_text
 from reports.inputs.paths import path_text
 from reports.states.differences import Difference
+from reports.unseen import visible
 from stream_core.attribute_values import AttributeValue, Item, wire_json
 
 OutcomeLine: TypeAlias = tuple[Text, str, Text]
@@ -197,7 +198,7 @@ def _conflict(conflict: Conflict) -> Text:
     parts += [_value(conflict, conflict.expected), Text("; wanted ")]
     parts.append(_value(conflict, conflict.wanted))
     if conflict.reason:
-        parts.append(Text(f" ({cells.printable(conflict.reason)})"))
+        parts.append(Text(f" ({visible(conflict.reason)})"))
     return Text.assemble(*parts)
 
 

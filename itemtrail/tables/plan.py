@@ -9,6 +9,7 @@ from rich.text import Text
 from itemtrail.tables import cells
 from itemtrail.tables.outcomes import left_out_row, outcome_blocks, planned_row
 from operations.execution.plan_file import Plan, PlanHeader
+from reports.unseen import visible
 from stream_core.attribute_values import wire_json
 
 
@@ -27,7 +28,7 @@ def plan_blocks(plan: Plan, *, is_each: bool = False) -> Iterator[RenderableType
 def made_lines(header: PlanHeader) -> Iterator[RenderableType]:
     """Who made a plan, and on what it rests."""
     made = f"made {cells.zoned(header.made_at)} by {header.made_by} with {header.tool}"
-    yield Text(cells.printable(made), style="dim")
+    yield Text(visible(made), style="dim")
     if header.watermark is not None:
         yield Text(f"the history was complete until {cells.zoned(header.watermark)}", style="dim")
     yield ""

@@ -20,6 +20,7 @@ from itemtrail.tables.missing_records import missing_table
 from operations.redrive.contents import Leftover, Lost
 from operations.redrive.delivery import Cause
 from operations.redrive.result import Redriven, StreamReading
+from reports.unseen import visible
 
 _LOST_COLUMNS = (
     folded("shard and range", 3),
@@ -83,5 +84,5 @@ def _leftover_row(leftover: Leftover) -> Row:
         why.append(f" ({leftover.consumer.value})", style="dim")
     where = cells.plain(leftover.where)
     if leftover.sequence_number is not None:
-        where.append(f"\nrecord {cells.printable(leftover.sequence_number)}", style="dim")
+        where.append(f"\nrecord {visible(leftover.sequence_number)}", style="dim")
     return Text(leftover.why.value, style="yellow"), why, where

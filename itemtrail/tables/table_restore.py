@@ -14,6 +14,7 @@ from itemtrail.tables.layout import CountLine, Row, count_table, folded, notes, 
 from itemtrail.tables.outcomes import outcome_cells
 from operations.recovery.table.results import TableRestored
 from operations.recovery.table.settings import TableSettings
+from reports.unseen import visible
 
 _MOST_LISTED = 20
 _INDEXES = {"GlobalSecondaryIndexes": "index", "LocalSecondaryIndexes": "local index"}
@@ -22,10 +23,10 @@ _INDEXES = {"GlobalSecondaryIndexes": "index", "LocalSecondaryIndexes": "local i
 def setup_blocks(settings: TableSettings, left_out: Iterable[str]) -> Iterator[RenderableType]:
     """How a new table is set up, and what it does not get of the source's."""
     for line in _setup_lines(settings.request):
-        yield Text(cells.printable(f"set up with {line}"), style="dim")
+        yield Text(visible(f"set up with {line}"), style="dim")
     yield Text("protected against deletion, and recoverable, once all is there", style="dim")
     for text in left_out:
-        yield Text.assemble(("left out: ", "yellow"), cells.printable(text))
+        yield Text.assemble(("left out: ", "yellow"), visible(text))
     yield ""
 
 

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from itemtrail.tables import cells
 from itemtrail.tables.layout import Row, folded, listing, notes, titled
+from reports.unseen import visible
 from reports.verification.continuity import Finding
 from reports.verification.verdicts import Verdict, Verification
 
@@ -29,7 +30,7 @@ def verification_blocks(verification: Verification, title: str) -> Iterator[Rend
     until = verification.complete_until
     verdicts.add_row(
         "complete until",
-        Text(f"not known: {cells.printable(verification.watermark.reason)}")
+        Text(f"not known: {visible(verification.watermark.reason)}")
         if until is None
         else Text(f"{cells.when(until)} UTC ({verification.watermark.reason})"),
     )
@@ -74,7 +75,7 @@ def _finding_row(finding: Finding) -> Row:
         detail,
     )
     if finding.declared is not None:
-        detail.append(f"\ndeclared: {cells.printable(finding.declared)}")
+        detail.append(f"\ndeclared: {visible(finding.declared)}")
         for cell in row:
             cell.stylize("dim")
     return row

@@ -7,6 +7,7 @@ from markupsafe import Markup, escape
 
 from reports.inputs.times import moment_text
 from reports.states.values import value_to_text
+from reports.unseen import escaped, is_seen, visible
 from stream_core.attribute_values import AttributeValue
 
 _LONGEST_VALUE, _SHOWN_OF_IT = 240, 160
@@ -27,16 +28,16 @@ _TYPES = {
 def shown(value: object) -> Markup:
     """Any value as it is shown: escaped, and what cannot be seen spelled out and set apart.
 
-    Control characters, unusual spaces, and marks that turn the direction of writing are written
-    as Python would: a page must not look other than what is in the table.
+    Control characters, unusual spaces, marks that turn the direction of writing, and letters
+    without ink are written as Python would: a page must not look other than what is in the table.
     """
     if isinstance(value, Markup):
         return value
     pieces = []
-    for is_visible, characters in groupby(str(value), key=str.isprintable):
+    for is_visible, characters in groupby(str(value), key=is_seen):
         text = "".join(characters)
         if not is_visible:
-            pieces.append(Markup('<span class="code">{}</span>').format(_spelled(text)))
+            pieces.append(Markup('<span class="code">{}</span>').format(escaped(text)))
         else:
             pieces.append(escape(text))
     return Markup("").join(pieces)
@@ -44,8 +45,7 @@ def shown(value: object) -> Markup:
 
 def plain(value: object) -> Markup:
     """The same for places that hold no markup, such as a title."""
-    text = str(value)
-    return escape("".join(c if c.isprintable() else _spelled(c) for c in text))
+    return escape(visible(str(value)))
 
 
 def value_html(value: AttributeValue | None) -> Markup:
@@ -81,7 +81,3 @@ def _body(text: str) -> Markup:
     if len(text) <= _LONGEST_VALUE:
         return shown(text)
     return shown(text[:_SHOWN_OF_IT]) + Markup('<span class="none">…</span>')
-
-
-def _spelled(text: str) -> str:
-    return text.encode("unicode_escape").decode("ascii")

@@ -256,6 +256,13 @@ def test_csv_does_not_control_a_terminal(screen):
     assert r"\x1b[31m" in screen.text
 
 
+def test_csv_on_a_terminal_has_no_part_that_cannot_be_seen(screen):
+    """As a table has none."""
+    screen.take("csv", [FULL | {"name": "ad\u3164min"}])
+
+    assert r"ad\u3164min" in screen.text
+
+
 def test_csv_is_utf8_whatever_the_machine_writes(stdout):
     """A file that is passed on means the same everywhere."""
     stdout.reconfigure(encoding="latin-1")

@@ -26,6 +26,19 @@ def test_text_from_a_table_cannot_control_the_terminal(screen):
     assert r"History of Id=\x9b1" in shown
 
 
+def test_text_from_a_table_has_no_part_that_cannot_be_seen(screen):
+    """Two names that look the same are told apart, in the table and in what is said beside it."""
+    evil = item("1", Name=text("ad\u3164min"), Note=text("a\u2800b\u00a0c\ufe0f"))
+    rows = [HistoryRow.from_change(change(None, evil))]
+
+    screen.give(Answer(VERSION, [], version_blocks({"Id": text("1\u034f")}, rows)), "table")
+
+    shown = Text.from_ansi(screen.text).plain
+    assert r"ad\u3164min" in shown
+    assert r"a\u2800b\xa0c\ufe0f" in shown
+    assert r"History of Id=1\u034f" in shown
+
+
 def test_a_table_in_a_pipe_has_neither_colours_nor_a_pager(stdout, monkeypatch):
     """It is plain text then."""
     monkeypatch.setattr(terminal.click, "echo_via_pager", None)

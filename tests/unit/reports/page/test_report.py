@@ -16,6 +16,7 @@ from reports.states.evidence import Evidence
 from reports.states.spans import timeline
 from reports.states.timeline import Certainty, judge
 from reports.states.watermark import Basis, NoWatermark, Watermark
+from reports.unseen import is_seen
 from reports.verification.continuity import Finding, FindingKind
 from reports.verification.gaps import Gap
 from reports.verification.verdicts import Verdict, Verification
@@ -26,7 +27,7 @@ from tests.factories import COMPLETE, FIRST_SEQUENCE, change, item, text
 BEGAN = datetime(2026, 3, 1, tzinfo=UTC)
 MADE = datetime(2026, 3, 31, 12, tzinfo=UTC)
 # Markup, an entity, a way out of an attribute, control characters, a reversal of writing.
-HOSTILE = "<script>alert('x')</script>&amp;\"><b>\x00\x1b[31m\u202egnp.exe\r\n\ud800"
+HOSTILE = "<script>alert('x')</script>&amp;\"><b>\x00\x1b[31m\u202egnp.exe\r\n\ud800\u3164"
 ELEMENTS = {
     *("html", "head", "meta", "title", "style", "body", "main", "header", "footer"),
     *("h1", "h2", "h3", "p", "b", "strong", "span", "code", "div", "a", "br"),
@@ -205,7 +206,7 @@ def test_data_is_never_markup_and_never_invisible(which):
     assert set(page.elements) <= ELEMENTS
     assert "<script>alert('x')</script>&amp;\"><b>" in page.text
     assert "\\x00\\x1b [31m \\u202e gnp.exe" in page.text
-    assert {c for c in html if not c.isprintable()} == {"\n"}
+    assert {c for c in html if not is_seen(c)} == {"\n"}
     html.encode("utf-8")
 
 
@@ -468,6 +469,7 @@ def test_spelled_out_characters_are_set_apart():
     r"""A line break is not the two characters `\n`, though both are written so."""
     assert shown("\n") != shown("\\n")
     assert Page(shown("a\u00a0b")).text == "a \\xa0 b"
+    assert Page(shown("ad\u3164min")).text == "ad \\u3164 min"
 
 
 # ---- A table -------------------------------------------------------------------------------
