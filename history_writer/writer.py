@@ -108,7 +108,7 @@ class HistoryWriter:
         """One entry a row: a call that names a key twice is refused as a whole."""
         entries: dict[RowKey, _Entry] = {}
         for delivery in deliveries:
-            row = HistoryRow.from_change(delivery.change)
+            row = HistoryRow.from_change(delivery.change, delivery.redriven_from)
             entry = _Entry(delivery, row, row.to_item(self.time_shards))
             first = entries.setdefault(entry.key, entry)
             if first is not entry:

@@ -18,6 +18,7 @@ from stream_core.errors import (
     MalformedRecordError,
     UnstoredRecordError,
 )
+from stream_core.history_row import RedrivenFrom
 from stream_core.quarantine import Quarantine, Refusal
 from stream_core.retry import CallError, Patience, Retry
 
@@ -26,10 +27,15 @@ BatchResponse: TypeAlias = dict[str, list[dict[str, str]]]
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A record as it was delivered, with the change it was read to."""
+    """A record as it was delivered, with the change it was read to.
+
+    Attributes:
+        redriven_from: set where no stream delivered it.
+    """
 
     record: StreamRecord
     change: Change
+    redriven_from: RedrivenFrom | None = None
 
 
 @dataclass

@@ -20,6 +20,7 @@ from stream_core.errors import IntegrityError
 ID = "Id"
 SORT_KEY = "ApproximateCreationDateTime"
 DIGEST = "Digest"
+_REDRIVEN_FROM = "RedrivenFrom"
 FORMAT = "1"
 # Developer Guide, "Constraints".
 MAX_ITEM_BYTES = 400 * 1024
@@ -46,6 +47,21 @@ class OverflowPointer:
 
 
 @dataclass(frozen=True, slots=True)
+class RedrivenFrom:
+    """What a row was made of when the stream did not have its record any more.
+
+    Attributes:
+        place: where the record was: `s3://BUCKET/KEY`, or the name of a file.
+        version_id: the object's version, in a versioned bucket.
+        by: who brought it back, by the ARN.
+    """
+
+    place: str
+    version_id: str | None
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryRow:
     """A change under its key in the history table, with the digest that seals it.
 
@@ -54,6 +70,8 @@ class HistoryRow:
         overflow: set when the images are kept in the overflow bucket; `change` has none then.
         json_size: bytes of the row as JSON, about.
         surely_fits: known to be within the limits of an item without measuring it.
+        redriven_from: set where nothing but that vouches for the row; no part of the digest, so
+            that a redelivery is the same row.
         fault: why the row, as it was read, is not what was written; None: nothing is known
             against it.
         run: the run of this program that made the change, where that was asked; None: no run did.
@@ -66,12 +84,13 @@ class HistoryRow:
     overflow: OverflowPointer | None = None
     json_size: int = field(default=0, compare=False)
     surely_fits: bool = field(default=False, compare=False)
+    redriven_from: RedrivenFrom | None = None
     fault: str | None = None
     run: str | None = field(default=None, compare=False)
     run_by: str | None = field(default=None, compare=False)
 
     @classmethod
-    def from_change(cls, change: Change) -> "HistoryRow":
+    def from_change(cls, change: Change, redriven_from: RedrivenFrom | None = None) -> "HistoryRow":
         """The row that records a change."""
         sort_key = sort_key_of(change.created_at, change.sequence_number)
         content = canonical_json(_sealed(sort_key, change))
@@ -80,7 +99,8 @@ class HistoryRow:
             change,
             hashlib.sha256(content).digest(),
             json_size=len(content),
-            surely_fits=_surely_fits(content),
+            surely_fits=redriven_from is None and _surely_fits(content),
+            redriven_from=redriven_from,
         )
 
     @classmethod
@@ -98,6 +118,7 @@ class HistoryRow:
                 change=_change_of(item),
                 digest=item[DIGEST]["B"],
                 overflow=_overflow_of(item),
+                redriven_from=_redriven_from(item),
             )
         except (KeyError, ValueError, TypeError) as error:
             raise IntegrityError(f"not a history row: {type(error).__name__} {error}") from error
@@ -114,6 +135,8 @@ class HistoryRow:
             item.pop("OldImage", None)
             item.pop("NewImage", None)
             item["Overflow"] = {"M": _overflow_item(self.overflow)}
+        if self.redriven_from is not None:
+            item[_REDRIVEN_FROM] = {"M": _redriven_item(self.redriven_from)}
         item[DIGEST] = {"B": self.digest}
         item["TimeBucket"] = {"S": time_bucket(self.change.created_at, self.id, time_shards)}
         item["Format"] = {"N": FORMAT}
@@ -253,4 +276,20 @@ def _overflow_of(item: Item) -> OverflowPointer | None:
         sha256=fields["SHA256"]["S"],
         size=int(fields["Bytes"]["N"]),
         version_id=fields.get("VersionId", {}).get("S"),
+    )
+
+
+def _redriven_item(redriven_from: RedrivenFrom) -> Item:
+    item: Item = {"Place": {"S": redriven_from.place}, "By": {"S": redriven_from.by}}
+    if redriven_from.version_id is not None:
+        item["VersionId"] = {"S": redriven_from.version_id}
+    return item
+
+
+def _redriven_from(item: Item) -> RedrivenFrom | None:
+    if _REDRIVEN_FROM not in item:
+        return None
+    fields = item[_REDRIVEN_FROM]["M"]
+    return RedrivenFrom(
+        fields["Place"]["S"], fields.get("VersionId", {}).get("S"), fields["By"]["S"]
     )

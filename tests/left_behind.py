@@ -16,6 +16,8 @@ PLACE = StreamRange(
 )
 TRIMMED = client_error("TrimmedDataAccessException")
 GONE = client_error("ResourceNotFoundException")
+# The API reference wants "a stream record in the shard", and does not say what else is answered.
+NO_SUCH_NUMBER = client_error("ValidationException")
 
 
 def invocation(payload=None, place=PLACE, function=FUNCTION):
@@ -77,6 +79,8 @@ class FakeStreams:
         kind = request["ShardIteratorType"]
         if kind == "TRIM_HORIZON":
             return {"ShardIterator": (request["ShardId"], shard.trimmed)}
+        if int(request["SequenceNumber"]) not in shard.sequences:
+            raise NO_SUCH_NUMBER
         place = shard.sequences.index(int(request["SequenceNumber"]))
         place += kind == "AFTER_SEQUENCE_NUMBER"
         if place < shard.trimmed:

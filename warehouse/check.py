@@ -11,7 +11,7 @@ from reports.access.progress import Progress, silent
 from reports.inputs.keys import KeySchema
 from reports.states.provenance import CLOCK_TOLERANCE, Provenance
 from reports.states.watermark import TICK
-from reports.verification.continuity import INTEGRITY, Finding, FindingKind
+from reports.verification.continuity import INTEGRITY, MISSING, Finding, FindingKind
 from reports.verification.gaps import Gap, declare
 from reports.verification.row_checks import RowChecks
 from reports.verification.verdicts import Verdict, Verification
@@ -89,7 +89,7 @@ def check(
         sorted(findings, key=_place),
         **counts,
         integrity=Verdict.BROKEN if broken & INTEGRITY or altered_files else intact,
-        completeness=Verdict.BROKEN if broken - INTEGRITY else Verdict.UNPROVEN,
+        completeness=Verdict.BROKEN if broken & MISSING else Verdict.UNPROVEN,
         notes=[*_notes(altered_files, rows)],
     )
 

@@ -76,7 +76,8 @@ _MOST_LISTED = 10
 @click.option(
     "--stream-arn",
     metavar="ARN",
-    help="With --from-stream: an older stream of the table, for the history alone.",
+    help="An older stream of the table: records of it are brought back too, or, with "
+    "--from-stream, it is read, for the history alone.",
 )
 @partial(state_option, operation="redrive")
 @rate_option
@@ -98,9 +99,11 @@ def redrive(  # noqa: PLR0913 - an option each
 ) -> int:
     """Bring back records and batches that failed, into the history and the replica.
 
-    Reads the quarantine bucket; in any order and any number of times, it does no harm. What
-    succeeded is moved to done/, what still fails is listed with the reason. What the stream has no
-    more is listed as lost. A dry run unless --apply. Exits with 1 if anything is left or lost.
+    Reads the quarantine bucket; in any order and any number of times, it does no harm. A record of
+    the last 24 hours has to be in the stream as well, and the same there; the row of an older one
+    says for ever where it came from. What succeeded is moved to done/, what still fails is listed
+    with the reason. What the stream has no more is listed as lost. A dry run unless --apply: it
+    shows the changes. Exits with 1 if anything is left or lost.
 
     With --from-stream what Lambda gave up on and could not keep: reads the whole stream, slowly, as
     a third reader, lists the changes that have no row, and with --apply writes them, and makes the
@@ -115,7 +118,7 @@ def redrive(  # noqa: PLR0913 - an option each
       itemtrail redrive --from-stream --stack employee-trail
       itemtrail redrive --from-stream --since '6h ago' --stack employee-trail --apply
     """  # noqa: D301
-    _require_one_way(from_stream=from_stream, files=files, since=since, stream_arn=stream_arn)
+    _require_one_way(from_stream=from_stream, files=files, since=since)
     form, (deployment, stack) = chosen_form(output), target.find()
     there = consumers_there(deployment, stack)
     wanted = consumers_meant(tuple(map(Consumer, consumers)), there, stack)
@@ -125,7 +128,9 @@ def redrive(  # noqa: PLR0913 - an option each
         bring_back = partial(redrive_from_stream, stream_arn=stream_arn, since=since)
     else:
         names = names_of(stack) if stack else None
-        bring_back = partial(redrive_failures, deployed=there, names=names, files=files)
+        bring_back = partial(
+            redrive_failures, deployed=there, names=names, files=files, stream_arn=stream_arn
+        )
     try:
         with ProgressBar() as progress:
             redriven = bring_back(
@@ -148,12 +153,11 @@ def _require_one_way(
     from_stream: bool,
     files: tuple[Path, ...],
     since: datetime | None,
-    stream_arn: str | None,
 ) -> None:
     if from_stream and files:
         problem = "--pointers names batches, and --from-stream reads the whole stream: use one"
-    elif not from_stream and (since is not None or stream_arn is not None):
-        problem = "--since and --stream-arn are for --from-stream"
+    elif not from_stream and since is not None:
+        problem = "--since is for --from-stream"
     else:
         return
     raise click.UsageError(problem, click.get_current_context())

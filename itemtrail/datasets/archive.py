@@ -140,9 +140,7 @@ def check_dataset(folder: Path, gaps_file: Path | None, form: str) -> int:
         schema = key_schema(engine)
         gaps = read_gaps(gaps_file, schema) if gaps_file and schema else []
         verification = check(engine, gaps, now=datetime.now(UTC), progress=progress)
-        is_clean = verification.integrity is Verdict.HOLDS and all(
-            finding.declared is not None for finding in verification.findings
-        )
+        is_clean = verification.integrity is Verdict.HOLDS and verification.is_explained
         answer = Answer(
             record_kinds.FINDING,
             map(finding_record, verification.findings),

@@ -195,12 +195,18 @@ _RANGE_FIELDS = {"stream_arn": _TEXT, "shard_id": _TEXT, "start": _TEXT, "end": 
 REDRIVE = RecordKind(
     "redrive",
     {"applied": _FLAG, "clean": _FLAG, "objects": _INTEGER, "records": _INTEGER, "counts": _WIRE}
-    | {"done": _WIRE, "leftovers": _WIRE, "lost": _WIRE, "ended": _TEXT, "stream": _WIRE},
+    | {"done": _WIRE, "leftovers": _WIRE, "lost": _WIRE, "ended": _TEXT, "stream": _WIRE}
+    | {"planned": _WIRE},
 )
 STREAM_READING = RecordKind(
     "stream reading",
     {"stream_arn": _TEXT, "shards": _INTEGER, "stored": _INTEGER, "missing_records": _INTEGER}
     | {"items": _INTEGER, "missing": _WIRE},
+)
+_PLANNED_FIELDS = {"event_name": _TEXT, "in_stream": _FLAG, "differences": _WIRE}
+PLANNED_ROW = RecordKind(
+    "planned row",
+    {"where": _TEXT, "key": _WIRE, "created_at": _TIME, "sequence_number": _TEXT} | _PLANNED_FIELDS,
 )
 LEFTOVER = RecordKind("leftover", _LEFTOVER_FIELDS | _RECORD_FIELDS)
 LOST = RecordKind(
@@ -213,7 +219,8 @@ REDRIVE_LINE = RecordKind(
     | _RECORD_FIELDS
     | {"found": _INTEGER}
     | _RANGE_FIELDS
-    | {"key": _WIRE, "created_at": _TIME},
+    | {"key": _WIRE, "created_at": _TIME}
+    | _PLANNED_FIELDS,
 )
 PLAN = RecordKind(
     "plan",

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 
+from itemtrail.records.items import difference_record
 from itemtrail.records.kinds import (
     LEFTOVER,
     LOST,
     MISSING_RECORD,
+    PLANNED_ROW,
     REDRIVE,
     REDRIVE_LINE,
     STREAM_READING,
@@ -13,8 +15,9 @@ from itemtrail.records.kinds import (
     record_of,
 )
 from operations.redrive.contents import Leftover, Lost
-from operations.redrive.result import Redriven, StreamReading
+from operations.redrive.result import PlannedRow, Redriven, StreamReading
 from operations.stored_rows import MissingRecord
+from reports.states.differences import changes_of
 
 
 def redrive_record(redriven: Redriven) -> Record:
@@ -27,6 +30,7 @@ def redrive_record(redriven: Redriven) -> Record:
         leftovers=list(map(_leftover_record, redriven.leftovers)),
         lost=list(map(_lost_record, redriven.lost)),
         stream=None if redriven.stream is None else _stream_record(redriven.stream),
+        planned=list(map(_planned_record, redriven.planned)),
     )
 
 
@@ -37,6 +41,8 @@ def redrive_line_records(redriven: Redriven) -> Iterator[Record]:
         yield blank | {"outcome": "lost"} | _lost_record(lost)
     for record in redriven.stream.missing if redriven.stream else ():
         yield blank | {"outcome": "missing"} | _missing_record(record)
+    for planned in redriven.planned:
+        yield blank | {"outcome": "planned"} | _planned_record(planned)
     for leftover in redriven.leftovers:
         yield blank | {"outcome": "left"} | _leftover_record(leftover)
     for key in redriven.done:
@@ -49,6 +55,18 @@ def _stream_record(stream: StreamReading) -> Record:
 
 def _missing_record(record: MissingRecord) -> Record:
     return record_of(MISSING_RECORD, record, key=record.keys)
+
+
+def _planned_record(planned: PlannedRow) -> Record:
+    change = planned.row.change
+    return record_of(
+        PLANNED_ROW,
+        change,
+        where=planned.where,
+        key=change.keys,
+        in_stream=planned.row.redriven_from is None,
+        differences=list(map(difference_record, changes_of(planned.row))),
+    )
 
 
 def _leftover_record(leftover: Leftover) -> Record:

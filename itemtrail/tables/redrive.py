@@ -19,13 +19,19 @@ from itemtrail.tables.layout import (
 from itemtrail.tables.missing_records import missing_table
 from operations.redrive.contents import Leftover, Lost
 from operations.redrive.delivery import Cause
-from operations.redrive.result import Redriven, StreamReading
+from operations.redrive.result import PlannedRow, Redriven, StreamReading
 from reports.unseen import visible
 
 _LOST_COLUMNS = (
     folded("shard and range", 3),
     folded("what is missing", 4, "red"),
     folded("named in", 3),
+)
+_PLANNED_COLUMNS = (
+    Column("would be rows", width=cells.WHEN_WIDTH),
+    folded("key", 2),
+    folded("what changed", 5),
+    Column("vouched for by", width=len("the object alone")),
 )
 _LEFTOVER_COLUMNS = (
     Column("left", width=max(map(len, Cause))),
@@ -47,6 +53,8 @@ def redrive_blocks(redriven: Redriven) -> Iterator[RenderableType]:
     if redriven.lost:
         yield from (Text("LOST: these are no longer in the stream", style="bold red"), "")
         yield from (table_of(_LOST_COLUMNS, map(_lost_row, redriven.lost)), "")
+    if redriven.planned:
+        yield from (capped(_PLANNED_COLUMNS, redriven.planned, _planned_row), "")
     if stream is not None and stream.missing:
         yield from (missing_table(stream.missing), "")
     if redriven.leftovers:
@@ -76,6 +84,15 @@ def _lost_row(lost: Lost) -> Row:
     place = f"{lost.place.shard_id}\n{lost.place.start}\n→ {lost.place.end}"
     parts = list(map(cells.plain, place.split("\n")))
     return Text("\n").join(parts), cells.plain(lost.reason), cells.plain(lost.where)
+
+
+def _planned_row(planned: PlannedRow) -> Row:
+    row = planned.row
+    vouched = Text("the stream")
+    if row.redriven_from is not None:
+        vouched = Text("the object alone", style="yellow")
+    what = Text(f"{cells.event(row)}\n").append_text(cells.changes(row))
+    return cells.when(row.change.created_at), cells.key_cell(row.change.keys), what, vouched
 
 
 def _leftover_row(leftover: Leftover) -> Row:

@@ -10,7 +10,7 @@ from rich.text import Text
 from itemtrail.tables import cells
 from itemtrail.tables.layout import Row, folded, listing, notes, titled
 from reports.unseen import visible
-from reports.verification.continuity import Finding
+from reports.verification.continuity import TO_KNOW, Finding
 from reports.verification.verdicts import Verdict, Verification
 
 _VERDICTS = {Verdict.HOLDS: "green", Verdict.BROKEN: "red", Verdict.UNPROVEN: "yellow"}
@@ -59,9 +59,11 @@ def verdict_line(verification: Verification) -> str:
 
 
 def _finding_count(verification: Verification) -> str:
-    text = cells.count_of(len(verification.findings), "finding")
-    declared = verification.declared
-    return f"{text}, {declared:,} of them declared" if declared else text
+    to_know, declared = verification.to_know, verification.declared
+    text = cells.count_of(len(verification.findings) - to_know, "finding")
+    if declared:
+        text += f", {declared:,} of them declared"
+    return f"{text}; {cells.count_of(to_know, 'row')} redriven" if to_know else text
 
 
 def _finding_row(finding: Finding) -> Row:
@@ -69,7 +71,7 @@ def _finding_row(finding: Finding) -> Row:
     if finding.missing is not None:
         detail = Text("\n").join([cells.plain(finding.missing), detail])
     row = (
-        Text(finding.kind.value, style="" if finding.declared else "red"),
+        Text(finding.kind.value, style=_style(finding)),
         cells.key_cell(finding.keys),
         _between(finding.since, finding.until),
         detail,
@@ -79,6 +81,12 @@ def _finding_row(finding: Finding) -> Row:
         for cell in row:
             cell.stylize("dim")
     return row
+
+
+def _style(finding: Finding) -> str:
+    if finding.kind in TO_KNOW:
+        return "yellow"
+    return "" if finding.declared else "red"
 
 
 def _between(since: datetime | None, until: datetime | None) -> Text:

@@ -1,14 +1,16 @@
 """What was kept aside, read and judged record by record, before anything of it is delivered."""
 
-import re
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cached_property
+from pathlib import Path
 from typing import Any
+
+from more_itertools import map_reduce
 
 from operations.redrive.bucket import FailureObject
 from operations.redrive.delivery import Cause, Undelivered
+from operations.redrive.evidence import StreamEvidence
 from operations.redrive.objects import (
     FailedBatch,
     StreamRange,
@@ -17,16 +19,17 @@ from operations.redrive.objects import (
     read_batches,
 )
 from operations.redrive.stream_reader import Refetched, StreamReader, StreamUnreadableError
+from reports.access.machine import Machine
 from reports.access.table_description import TableDescription
 from reports.deployment.stack import Consumer
 from reports.inputs.keys import KeySchema
+from reports.states.provenance import Provenance
 from stream_core.attribute_values import read_item
 from stream_core.batch import Delivery
 from stream_core.change import Change, StreamRecord, read_record, read_sequence_number
 from stream_core.errors import ItemtrailError, MalformedRecordError, ViewTypeError
+from stream_core.history_row import RedrivenFrom
 from stream_core.item_id import item_id, key_digest
-
-_TABLE_OF_STREAM = re.compile(r":table/([^/]+)/stream/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,23 +115,28 @@ class Unpacker:
     """Reads what is in objects and files, for some consumers.
 
     Attributes:
-        source_table: records of any other table are left alone.
+        source: the table that is followed.
+        streams: the stream of it that is followed, and an older one where that was named; records
+            of any other are left alone, and it is not asked for them.
         consumers: those to redrive for.
         deployed: those that follow the stream.
         names: consumers by the UUIDs of their mappings and the names of their functions.
         stream: finds the records of those batches that are only named.
-        describe_source: tells of the source table, where records of a file name no stream.
-        region: where it reads, if that is a region of AWS; a stream of another one is not there,
-            and yet not lost.
+        machine: tells the time, where the stream does not.
+        bucket: the bucket that objects are in.
+        who: says who brings records back.
     """
 
-    source_table: str
+    source: TableDescription
+    streams: Sequence[str]
     consumers: Collection[Consumer]
     deployed: Collection[Consumer]
     names: Mapping[str, Consumer]
     stream: StreamReader
-    describe_source: Callable[[], TableDescription]
-    region: str | None = None
+    machine: Machine
+    bucket: str | None
+    who: Callable[[], str]
+    _evidence: dict[str, StreamEvidence] = field(default_factory=dict)
 
     def concerns(self, key: str) -> bool:
         """Whether an object can be for one of the consumers, as far as its key tells."""
@@ -172,13 +180,8 @@ class Unpacker:
             self._read(load, refetched.records, batch.place.stream_arn, takers)
 
     def _refetch(self, load: Load, place: StreamRange) -> Refetched | None:
-        if self._is_foreign(place.stream_arn):
-            load.leave(Cause.FOREIGN, f"its stream is not one of {self.source_table}")
-            return None
-        # arn:aws:dynamodb:eu-west-1:123456789012:table/NAME/stream/LABEL
-        region = place.stream_arn.split(":")[3:4]
-        if self.region is not None and region != [self.region]:
-            load.leave(Cause.UNREADABLE, f"its stream is not in {self.region}: give its --region")
+        if (why := self._foreign(place.stream_arn)) is not None:
+            load.leave(Cause.FOREIGN, why)
             return None
         try:
             refetched = self.stream.refetch(place)
@@ -199,36 +202,58 @@ class Unpacker:
     ) -> None:
         if load.source is None and stream_arn is None:
             records = list(map(self._with_stream, records))
+        readable: list[Delivery] = []
         for record in records:
             change = self._change(record, stream_arn)
             if isinstance(change, Undelivered):
                 load.leave_record(record, change)
             else:
-                load.deliveries.append((Delivery(record, change), takers))
+                readable.append(Delivery(record, change))
+        # What is settled is read from the source: nobody's word is taken for it.
+        if stream_arn is None and Consumer.HISTORY_WRITER in takers:
+            readable = list(self._believed(load, readable))
+        load.deliveries += [(delivery, takers) for delivery in readable]
+
+    def _believed(self, load: Load, deliveries: list[Delivery]) -> Iterator[Delivery]:
+        """Records that the stream vouches for, and those too old for that, marked as such."""
+        for arn, group in map_reduce(
+            deliveries, lambda delivery: delivery.change.event_source_arn
+        ).items():
+            evidence = self._evidence.setdefault(
+                arn, StreamEvidence(self.stream, arn, self.machine)
+            )
+            verdicts = evidence.judge([delivery.change for delivery in group])
+            for delivery, verdict in zip(group, verdicts, strict=True):
+                if isinstance(verdict, Undelivered):
+                    load.leave_record(delivery.record, verdict, Consumer.HISTORY_WRITER)
+                else:
+                    yield delivery if verdict else self._marked(load, delivery)
+
+    def _marked(self, load: Load, delivery: Delivery) -> Delivery:
+        place, version_id = Path(load.where).name, None
+        if load.source is not None:
+            place, version_id = f"s3://{self.bucket}/{load.source.key}", load.source.version_id
+        return replace(delivery, redriven_from=RedrivenFrom(place, version_id, self.who()))
 
     def _with_stream(self, record: Any) -> Any:
         """A record as `get-records` prints it, without its stream and with its time as text.
 
-        Who gives the file says that it is of the source's stream; a record with another key than
-        that table's stays as it is, and is refused for want of a stream.
+        Who gives the file says which stream it is of; a record with another key than the table's
+        stays as it is, and is refused for want of a stream.
         """
         body = record.get("dynamodb") if isinstance(record, dict) else None
         if not isinstance(body, dict) or "eventSourceARN" in record or not self._fits_source(body):
             return record
         time = body.get("ApproximateCreationDateTime")
         body = {**body, "ApproximateCreationDateTime": _seconds(time)}
-        return {**record, "eventSourceARN": self._source.stream_arn, "dynamodb": body}
-
-    @cached_property
-    def _source(self) -> TableDescription:
-        return self.describe_source()
+        return {**record, "eventSourceARN": self.streams[-1], "dynamodb": body}
 
     def _fits_source(self, body: Mapping[str, Any]) -> bool:
         try:
             keys = read_item(body.get("Keys"))
         except MalformedRecordError:
             return False
-        return KeySchema.of_keys(keys).types == self._source.key_schema.types
+        return KeySchema.of_keys(keys).types == self.source.key_schema.types
 
     def _change(self, record: StreamRecord, stream_arn: str | None) -> Change | Undelivered:
         try:
@@ -237,14 +262,17 @@ class Unpacker:
             return Undelivered(Cause.MALFORMED, str(error))
         except ViewTypeError as error:
             return Undelivered(Cause.VIEW_TYPE, str(error))
-        if self._is_foreign(change.event_source_arn):
-            return Undelivered(Cause.FOREIGN, f"it is not of the table {self.source_table}")
+        if (why := self._foreign(change.event_source_arn)) is not None:
+            return Undelivered(Cause.FOREIGN, why)
         return change
 
-    def _is_foreign(self, stream_arn: str) -> bool:
-        # Other engines name their streams in other ways, which tell nothing.
-        table = _TABLE_OF_STREAM.search(stream_arn)
-        return table is not None and table[1] != self.source_table.rpartition("/")[2]
+    def _foreign(self, stream_arn: str) -> str | None:
+        """Why a stream is not to be asked, nor its records to be brought back; None: it may."""
+        if stream_arn in self.streams:
+            return None
+        if Provenance(self.source.arn or self.source.name).is_followed(stream_arn):
+            return f"it is of another stream of {self.source.name}: give that by --stream-arn"
+        return f"its stream is not of {self.source.arn or self.source.name}"
 
 
 def _seconds(time: object) -> object:

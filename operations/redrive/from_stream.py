@@ -6,7 +6,7 @@ record is looked for in the history, and what has no row goes through the writer
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from operations.execution.request import answer_to
 from operations.redrive.contents import Load, Lost
 from operations.redrive.courier import Courier, open_courier
 from operations.redrive.delivery import Cause, Undelivered
+from operations.redrive.evidence import STREAM_KEEPS
 from operations.redrive.objects import StreamRange
 from operations.redrive.result import Redriven, RedriveTotals, StreamReading
 from operations.redrive.stream_reader import ShardCursor, StreamReader
@@ -34,7 +35,6 @@ from stream_core.clients import CLIENT_CONFIG
 from stream_core.errors import MalformedRecordError, ViewTypeError
 from stream_core.history_row import HistoryRow
 
-STREAM_KEEPS = timedelta(hours=24)
 _MOST_LISTED = 10_000
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 

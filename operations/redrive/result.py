@@ -1,10 +1,16 @@
 """What a redrive came to."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 
-from operations.redrive.contents import Leftover, Lost
+from operations.redrive.contents import Leftover, Load, Lost
 from operations.stored_rows import MissingRecord
+from reports.deployment.stack import Consumer
+from stream_core.history_row import HistoryRow
+
+_MOST_PLANNED = 1_000
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,19 @@ class StreamReading:
 
 
 @dataclass(frozen=True)
+class PlannedRow:
+    """What a record would become, if it is no row yet.
+
+    Attributes:
+        where: the key of the object, or the path of the file, that it is in.
+        row: says where it came from, unless the stream has the same record.
+    """
+
+    where: str
+    row: HistoryRow
+
+
+@dataclass(frozen=True)
 class Redriven:
     """What a redrive did, or, in a dry run, would do.
 
@@ -42,6 +61,7 @@ class Redriven:
         leftovers: what stays where it is, and why.
         lost: parts of the stream that have expired.
         counts: rows written and found (`RowsWritten`, `Duplicates`), items settled (`Settled`).
+        planned: in a dry run, the first thousand of the records for the history.
         ended: why it ended before all was looked at; None: it did not.
         stream: what the stream had, where that was read; None where the bucket was.
     """
@@ -55,6 +75,7 @@ class Redriven:
     counts: Counter[str]
     ended: str | None = None
     stream: StreamReading | None = None
+    planned: tuple[PlannedRow, ...] = ()
 
     @property
     def is_clean(self) -> bool:
@@ -74,6 +95,23 @@ class RedriveTotals:
     lost: list[Lost] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     ended: str | None = None
+    planned: list[PlannedRow] = field(default_factory=list)
+
+    def plan(self, group: Iterable[Load]) -> None:
+        """Note what would become of some loads, as far as there is room for it."""
+        for load in group:
+            room = _MOST_PLANNED - len(self.planned)
+            for_history = (
+                delivery
+                for delivery, takers in load.deliveries
+                if Consumer.HISTORY_WRITER in takers
+            )
+            self.planned += [
+                PlannedRow(
+                    load.where, HistoryRow.from_change(delivery.change, delivery.redriven_from)
+                )
+                for delivery in islice(for_history, room)
+            ]
 
     def result(self, *, applied: bool, stream: StreamReading | None = None) -> Redriven:
         """What it has come to."""
@@ -87,4 +125,5 @@ class RedriveTotals:
             self.counts,
             self.ended,
             stream,
+            tuple(self.planned),
         )

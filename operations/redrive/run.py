@@ -5,7 +5,7 @@ times, interrupted anywhere. An object leaves its place only when everything in 
 """
 
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -24,8 +24,9 @@ from operations.redrive.stream_reader import StreamReader
 from reports.access.bounded import MOST_KEPT_BYTES, OversizeError, read_at_most
 from reports.access.clients import CONCURRENCY
 from reports.access.parallel import in_order
-from reports.access.table_description import describe
+from reports.access.table_description import TableDescription
 from reports.deployment.stack import Consumer, Stack
+from reports.states.provenance import Provenance
 from stream_core.clients import CLIENT_CONFIG
 from stream_core.retry import error_code
 
@@ -58,16 +59,18 @@ def redrive(  # noqa: PLR0913 - the whole order, as it is given
     deployed: Collection[Consumer] = tuple(Consumer),
     names: Mapping[str, Consumer] | None = None,
     files: Collection[Path] = (),
+    stream_arn: str | None = None,
     state_path: str | Path | None = None,
     pace: Pace,
 ) -> Redriven:
     """Bring back quarantined records and failed batches; harmless to repeat.
 
-    A record of the history writer becomes a row, if it is not one yet. A record of the replica
-    writer only says which item to look at: that is made equal to the source as it is now. Batches
-    of which only the place in the stream is known are read from it again, for as long as it has
-    them; what it has no more is reported as lost. A record that cannot be read stays, and so does
-    the object it is in; the item it is about is healed in the replica by a repair.
+    A record of the history writer becomes a row, if it is not one yet and the stream has it; one
+    that is older than the stream becomes a row that says where it came from. A record of the
+    replica writer only says which item to look at: that is made equal to the source as it is now.
+    Batches of which only the place in the stream is known are read from it again, for as long as it
+    has them; what it has no more is reported as lost. A record that cannot be read stays, and so
+    does the object it is in; the item it is about is healed in the replica by a repair.
 
     Args:
         deployment: the tables and the bucket; what is not asked for need not be named.
@@ -77,6 +80,7 @@ def redrive(  # noqa: PLR0913 - the whole order, as it is given
         names: see `names_of`.
         files: invocation records of an older set-up, or messages with them, or what `get-records`
             printed, on this machine.
+        stream_arn: an older stream of the table, whose records are brought back as well.
         state_path: where to keep which items are being settled, for the next redrive to settle
             again if this one is killed; None: nowhere.
         pace: how many records and items a second, read or written; for how long nothing may
@@ -91,25 +95,40 @@ def redrive(  # noqa: PLR0913 - the whole order, as it is given
     """
     if not consumers:
         raise RefusedError("redrive for which consumer? name one, or leave it out for both")
-    unpacker = Unpacker(
-        deployment.source_table,
-        consumers,
-        deployed,
-        names or {},
-        _stream_reader(deployment, pace),
-        lambda: describe(deployment.dynamodb, deployment.source_table),
-        None if deployment.endpoint_url else deployment.session.region_name,
-    )
     bucket = _bucket(deployment, files)
-    loads = _loads(bucket, files, unpacker)
-    if not apply:
-        require_followed(deployment, pace)
-        return _totals(loads, None, None, pace).result(applied=False)
-    with open_courier(deployment, consumers, state_path, pace) as courier:
-        require_followed(deployment, pace)
+    # Made now, so that what is not named is missed before anything is asked.
+    opened = open_courier(deployment, consumers, state_path, pace) if apply else nullcontext()
+    with opened as courier:
+        source = require_followed(deployment, pace)
+        unpacker = Unpacker(
+            source,
+            _streams(deployment, source, stream_arn),
+            consumers,
+            deployed,
+            names or {},
+            _stream_reader(deployment, pace),
+            pace.machine,
+            deployment.quarantine_bucket,
+            lambda: deployment.caller,
+        )
+        loads = _loads(bucket, files, unpacker)
+        if courier is None:
+            return _totals(loads, None, None, pace).result(applied=False)
         courier.settle_again()
         totals = _totals(loads, bucket, courier, pace)
     return totals.result(applied=True)
+
+
+def _streams(deployment: DeployedTables, source: TableDescription, older: str | None) -> list[str]:
+    """The streams whose records are brought back: the one that is followed, and one named."""
+    followed = deployment.stream_arn or source.stream_arn
+    if followed is None:
+        raise RefusedError(f"'{source.name}' has no stream, and never had one")
+    if older is None:
+        return [followed]
+    if not Provenance(source.arn or source.name).is_followed(older):
+        raise RefusedError(f"{older} is not a stream of '{source.name}'")
+    return [followed, older]
 
 
 def _totals(
@@ -128,6 +147,8 @@ def _totals(
             pace.rate.take(records)
             if courier:
                 totals.counts += courier.deliver(group)
+            else:
+                totals.plan(group)
             for load in _put_away(bucket, group):
                 totals.leftovers += load.leftovers
                 totals.lost += load.lost

@@ -133,13 +133,18 @@ class StreamReader:
         start = search.place.start if shard_id == search.place.shard_id else None
         cursor = ShardCursor(self, search.place.stream_arn, shard_id, start)
         try:
-            while (page := self._page(cursor)) is not None:
+            while (page := self.page(cursor)) is not None:
                 yield page
         finally:
             search.is_trimmed |= cursor.is_trimmed
 
-    def _page(self, cursor: "ShardCursor") -> list[Any] | None:
-        """The next records, or None where no more are to be had."""
+    def page(self, cursor: "ShardCursor") -> list[Any] | None:
+        """The next records, or None where no more are to be had.
+
+        Raises:
+            ClientError: it is refused.
+            StreamUnreadableError: it failed for too long.
+        """
         pages: list[list[Any]] = []
         pauses = 0
 

@@ -28,11 +28,21 @@ _CALLS_A_SECOND = 2.0
 
 @dataclass(frozen=True)
 class StreamShard:
-    """A shard as it was described; one that is closed gets no more records."""
+    """A shard as it was described; one that is closed gets no more records.
+
+    Attributes:
+        first, last: the least and the greatest sequence number in it, as far as that is told.
+    """
 
     shard_id: str
     parent: str | None
     is_closed: bool
+    first: int = 0
+    last: int | None = None
+
+    def may_have(self, number: int) -> bool:
+        """Whether a sequence number can be one of its records'."""
+        return self.first <= number and (self.last is None or number <= self.last)
 
 
 @dataclass(frozen=True)
@@ -73,16 +83,22 @@ def outline_of(reader: StreamReader, stream_arn: str, now: Callable[[], datetime
     if view != VIEW_TYPE:
         raise RefusedError(f"the stream's view type is {view}, of which no row can be made")
     shards = [
-        StreamShard(
-            shard["ShardId"],
-            shard.get("ParentShardId"),
-            "EndingSequenceNumber" in shard.get("SequenceNumberRange", {}),
-        )
-        for answer in answers
-        for shard in answer["StreamDescription"]["Shards"]
+        _shard(shard) for answer in answers for shard in answer["StreamDescription"]["Shards"]
     ]
     begun = date_of(answers[0]) or now().replace(microsecond=0)
     return StreamOutline(tuple(_by_lineage(shards)), begun)
+
+
+def _shard(described: Any) -> StreamShard:
+    numbers = described.get("SequenceNumberRange", {})
+    last = numbers.get("EndingSequenceNumber")
+    return StreamShard(
+        described["ShardId"],
+        described.get("ParentShardId"),
+        is_closed=last is not None,
+        first=int(numbers.get("StartingSequenceNumber", 0)),
+        last=None if last is None else int(last),
+    )
 
 
 def pages_of(shard: StreamShard, cursor: ShardCursor, machine: Machine) -> Iterator[list[Any]]:

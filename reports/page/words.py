@@ -41,6 +41,8 @@ CLASSES = {
     "FOREIGN": "No stream of the table can have told of the row: it is of another table, from "
     "before the table was made, or has a sequence number that DynamoDB does not give.",
     "BACKDATED": "A row was written long after the change that it records.",
+    "REDRIVEN": "A row was made of a record that had been kept aside, when no stream had it any "
+    "more: nothing else vouches for it. This is no fault, and changes no verdict.",
 }
 TERMS = {
     "history": "One row for every change of the source table, as DynamoDB's stream told it, with "

@@ -46,6 +46,8 @@ class FindingKind(StrEnum):
     """No stream of the followed table can have told of a row."""
     BACKDATED = "BACKDATED"
     """A row was written long after the change that it records, and by no run that is known."""
+    REDRIVEN = "REDRIVEN"
+    """A row was made of what was kept aside, when no stream had its record any more."""
 
 
 INTEGRITY = frozenset(
@@ -56,7 +58,11 @@ INTEGRITY = frozenset(
         FindingKind.BACKDATED,
     }
 )
-"""The classes that tell of altered and foreign rows; the others tell of missing ones."""
+"""The classes that tell of altered and foreign rows."""
+TO_KNOW = frozenset({FindingKind.REDRIVEN})
+"""The classes that tell of nothing wrong: they are listed for ever, and change no verdict."""
+MISSING = frozenset(FindingKind) - INTEGRITY - TO_KNOW
+"""The classes that tell of missing rows."""
 
 
 @dataclass(frozen=True, slots=True)

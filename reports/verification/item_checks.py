@@ -11,7 +11,7 @@ from reports.states.differences import change_text
 from reports.states.provenance import CLOCK_TOLERANCE
 from reports.states.row_states import state_before
 from reports.verification.continuity import (
-    INTEGRITY,
+    MISSING,
     Finding,
     FindingKind,
     Head,
@@ -95,7 +95,7 @@ class ItemReport:
     def may_pass(self) -> bool:
         """Whether something was found that a row on its way would explain."""
         return any(
-            finding.kind not in INTEGRITY
+            finding.kind in MISSING
             and (finding.until is None or finding.until > self.at - _STILL_WRITING)
             for finding in self.findings
         )

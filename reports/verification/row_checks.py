@@ -38,7 +38,7 @@ class CheckedRow:
         created_at: when its change was made; None where it does not tell.
         link: its part in the chain; None where it is a row of another item or table.
         keys: the item's key, None where the row cannot tell it.
-        faults: what is wrong with it, by class, in words.
+        faults: what is wrong with it, or to be known of it, by class, in words.
         has_overflow: whether its images are in the overflow bucket.
         refusal: what S3 said where the overflow object may not be read; nothing is known then.
         stream: the ARN that it says it comes from; None where it does not tell.
@@ -108,6 +108,7 @@ class RowChecks:
                     (FindingKind.KEY_MISMATCH, [*self._misplaced(row, loaded, item)]),
                     (FindingKind.DIGEST_MISMATCH, [*problem, *_misshapen(row, loaded, item)]),
                     (FindingKind.FOREIGN, [*self._provenance.faults(row)]),
+                    (FindingKind.REDRIVEN, [*_redriven(row)]),
                 )
                 if details
             },
@@ -225,6 +226,15 @@ def _misshapen(row: HistoryRow, loaded: HistoryRow | None, item: Item) -> Iterat
         yield fault
     if loaded is not None and not has_its_images(loaded):
         yield f"no row of the format: {loaded.change.event_name} has other images"
+
+
+def _redriven(row: HistoryRow) -> Iterator[str]:
+    if (source := row.redriven_from) is not None:
+        version = "" if source.version_id is None else f" (version {source.version_id})"
+        yield (
+            f"{source.by} brought it back from {source.place}{version} when no stream had its "
+            "record any more: nothing else vouches for it"
+        )
 
 
 def _is_of_its_keys(change: Change) -> bool:

@@ -9,7 +9,13 @@ from enum import StrEnum
 from reports.access.table_description import TableDescription
 from reports.inputs.keys import key_text
 from reports.states.watermark import NoWatermark, Watermark
-from reports.verification.continuity import INTEGRITY, Finding, FindingKind
+from reports.verification.continuity import (
+    INTEGRITY,
+    MISSING,
+    TO_KNOW,
+    Finding,
+    FindingKind,
+)
 from reports.verification.gaps import Gap, declare
 from reports.verification.item_checks import ItemReport
 from reports.verification.lives import StreamGap
@@ -35,7 +41,7 @@ class Verification:
     """What came of looking.
 
     Attributes:
-        findings: all that is wrong, declared or not, by item and row.
+        findings: all that is wrong, declared or not, and what is to be known, by item and row.
         items: how many items were looked at.
         rows: how many rows of theirs were read.
         overflow_objects: how many of the rows have their images in the overflow bucket.
@@ -65,6 +71,11 @@ class Verification:
         return sum(self._declared_by_verdict().values())
 
     @property
+    def to_know(self) -> int:
+        """How many of the findings tell of nothing wrong."""
+        return sum(finding.kind in TO_KNOW for finding in self.findings)
+
+    @property
     def verdicts(self) -> dict[str, tuple[Verdict, str]]:
         """Both verdicts by name, with the words for them: `holds, but for 2 declared`."""
         declared = self._declared_by_verdict()
@@ -75,14 +86,21 @@ class Verification:
 
     def _declared_by_verdict(self) -> Counter[bool]:
         return Counter(
-            finding.kind in INTEGRITY for finding in self.findings if finding.declared is not None
+            finding.kind in INTEGRITY
+            for finding in self.findings
+            if finding.declared is not None and finding.kind not in TO_KNOW
         )
 
     @property
     def clean(self) -> bool:
         """Whether nothing is wrong but what was declared, and everything was looked at."""
-        return self.integrity is self.completeness is Verdict.HOLDS and all(
-            finding.declared is not None for finding in self.findings
+        return self.integrity is self.completeness is Verdict.HOLDS and self.is_explained
+
+    @property
+    def is_explained(self) -> bool:
+        """Whether every finding is declared, or tells of nothing wrong."""
+        return all(
+            finding.declared is not None or finding.kind in TO_KNOW for finding in self.findings
         )
 
 
@@ -167,7 +185,7 @@ class VerificationTally:
             self.rows,
             self.overflow_objects,
             integrity=_verdict(is_broken=not undeclared.isdisjoint(INTEGRITY), is_blind=unread),
-            completeness=_verdict(is_broken=not undeclared <= INTEGRITY, is_blind=is_blind),
+            completeness=_verdict(is_broken=not undeclared.isdisjoint(MISSING), is_blind=is_blind),
             notes=notes,
             watermark=self.watermark,
         )
@@ -219,7 +237,7 @@ class VerificationTally:
         until = finding.until or self.looked_at
         return (
             finding.declared is None
-            and finding.kind not in INTEGRITY
+            and finding.kind in MISSING
             and finding.keys != {ID: {"S": CONTROL_ID}}
             and isinstance(self.watermark, Watermark)
             and until is not None

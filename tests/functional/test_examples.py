@@ -76,7 +76,7 @@ LINES = {
     "verify": None,
     "compare --sample": None,
     "compare": 1,
-    "redrive --consumer history_writer": 1,
+    "redrive --consumer history_writer": 2,
     "restore 42": 1,
     # What an earlier test has done already is in no plan.
     "repair --plan": None,

@@ -2,6 +2,8 @@
 
 import contextlib
 import json
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -15,6 +17,9 @@ from operations.redrive.from_stream import redrive_from_stream
 from operations.redrive.objects import StreamRange
 from operations.redrive.run import redrive
 from reports.deployment.stack import Consumer
+from reports.states.watermark import Basis, Watermark
+from reports.verification.continuity import FindingKind
+from reports.verification.verify import verify
 from stream_core.batch import Delivery
 from stream_core.change import read_record
 from stream_core.item_id import CONTROL_ID
@@ -247,6 +252,158 @@ def test_an_object_mended_by_hand_is_redriven(system):
     assert second.done == (key,)
     assert system.objects() == [f"done/{key}"]
     assert len(system.rows()) == 1
+
+
+def forged(record, number, **images):
+    """A record that nobody has seen in the stream, though it says so."""
+    body = record["dynamodb"] | {"SequenceNumber": str(number)} | images
+    return record | {"eventID": "f" * 32, "eventName": "MODIFY", "dynamodb": body}
+
+
+def raised_and_back(system):
+    """Two changes that mend each other, after an item's last: no chain is broken by them."""
+    system.live()
+    records = [system.delivered(record) for record in system.records()]
+    system.write(records, system.names.history)
+    last = next(one for one in reversed(records) if "NewImage" in one["dynamodb"])
+    image, number_ = last["dynamodb"]["NewImage"], int(last["dynamodb"]["SequenceNumber"])
+    raised = image | {"Salary": {"N": "99999"}}
+    return [
+        forged(last, number_ + 10**9, OldImage=image, NewImage=raised),
+        forged(last, number_ + 10**9 + 1, OldImage=raised, NewImage=image),
+    ]
+
+
+def aged(record, hours):
+    """The same as if it had been made earlier."""
+    made = record["dynamodb"]["ApproximateCreationDateTime"] - hours * 3600
+    return record | {"dynamodb": record["dynamodb"] | {"ApproximateCreationDateTime": made}}
+
+
+def verified(system):
+    system.deployment.declared = Watermark(datetime.now(UTC), Basis.DECLARED, "said so")
+    return verify(system.deployment.reader)
+
+
+def test_what_the_stream_never_had_becomes_no_row(system):
+    """Whoever may put an object into the bucket made history with it, and both verdicts held."""
+    records = raised_and_back(system)
+    key = system.put(
+        "aws/lambda/uuid-h/shardId-1/2026/11/30/x",
+        invocation({"Records": records}, system.place(records)),
+    )
+    before = system.rows()
+
+    planned = system.redrive(apply=False)
+    result = system.redrive()
+
+    assert [one.why for one in result.leftovers] == [Cause.CONTRADICTED] * 2
+    assert planned.leftovers == result.leftovers
+    assert (planned.planned, result.done) == ((), ())
+    assert system.rows() == before
+    assert system.objects() == [key]
+
+
+@pytest.mark.parametrize("image", ["OldImage", "NewImage"])
+def test_what_the_stream_has_otherwise_becomes_no_row(system, image):
+    """Its number alone is not believed."""
+    system.live()
+    record = next(
+        one for one in map(system.delivered, system.records()) if one["eventName"] == "MODIFY"
+    )
+    body = record["dynamodb"]
+    other = record | {"dynamodb": body | {image: body[image] | {"Salary": {"N": "99999"}}}}
+    path = "quarantine/history_writer/1-a.json"
+    system.put(path, {"Format": 1, "Record": other})
+
+    result = system.redrive()
+
+    assert [(one.where, one.why) for one in result.leftovers] == [(path, Cause.CONTRADICTED)]
+    assert system.rows() == []
+    assert not result.is_clean
+
+
+def test_a_record_of_another_account_or_stream_is_neither_stored_nor_asked_for(system, tmp_path):
+    """The whole ARN counts: a file named the table and another account, and was believed."""
+    system.live()
+    (record, *_) = map(system.delivered, system.records())
+    arns = [
+        system.stream_arn.replace("000000000000", "999999999999"),
+        system.stream_arn.replace("us-east-1", "eu-west-1"),
+        f"{system.stream_arn[:-4]}.999",
+    ]
+    files = [tmp_path / f"{place}.json" for place in range(len(arns))]
+    pointers = [tmp_path / f"pointer-{place}.json" for place in range(len(arns))]
+    for arn, file, pointer in zip(arns, files, pointers, strict=True):
+        file.write_text(json.dumps({"Records": [record | {"eventSourceARN": arn}]}))
+        place = replace(system.place([record]), stream_arn=arn)
+        pointer.write_text(json.dumps(invocation(place=place)))
+    asked = []
+    system.deployment.session.events.register(
+        "before-send.dynamodb-streams", lambda request, **_: asked.append(request.body)
+    )
+
+    result = system.redrive(files=[*files, *pointers])
+
+    assert [one.why for one in result.leftovers] == [Cause.FOREIGN] * 6
+    assert result.lost == ()
+    assert system.rows() == []
+    assert not any(arn.encode() in body for arn in arns for body in asked)
+
+
+def test_a_row_of_what_the_stream_has_no_more_says_where_it_came_from(system):
+    """For ever: object, version and who; and `verify` lists it, and holds all the same."""
+    records = [aged(record, hours=25) for record in raised_and_back(system)]
+    key = system.put(
+        "aws/lambda/uuid-h/shardId-1/2026/11/30/x",
+        invocation({"Records": records}, system.place(records)),
+    )
+    listed = system.s3.list_object_versions(Bucket=system.names.quarantine, Prefix=key)
+
+    planned = system.redrive(apply=False)
+    result = system.redrive()
+    again = verified(system)
+
+    assert [one.row.redriven_from is None for one in planned.planned] == [False, False]
+    assert (result.done, result.counts["RowsWritten"]) == ((key,), 2)
+    places = [row["RedrivenFrom"]["M"] for row in system.rows() if "RedrivenFrom" in row]
+    assert (
+        places
+        == [
+            {
+                "Place": text(f"s3://{system.names.quarantine}/{key}"),
+                "VersionId": text(listed["Versions"][0]["VersionId"]),
+                "By": text(system.deployment.caller),
+            }
+        ]
+        * 2
+    )
+    found = [one for one in again.findings if one.kind is FindingKind.REDRIVEN]
+    assert len(found) == 2
+    assert all(key in one.detail and system.deployment.caller in one.detail for one in found)
+
+
+def test_what_was_kept_aside_of_an_older_stream_is_brought_back_where_it_is_named(system):
+    """A table's stream was made anew: its ARN is another one, and given by hand."""
+    system.live()
+    (record, *_) = map(system.delivered, system.records())
+    older = system.stream_arn
+    for enabled in ({"StreamEnabled": False}, {"StreamEnabled": True}):
+        view = {"StreamViewType": "NEW_AND_OLD_IMAGES"} if enabled["StreamEnabled"] else {}
+        system.dynamodb.update_table(
+            TableName=system.names.source, StreamSpecification=enabled | view
+        )
+    key = Quarantine(system.s3, system.names.quarantine, "history_writer").put(record, ValueError())
+
+    (left,) = system.redrive().leftovers
+    result = system.redrive(stream_arn=older)
+
+    assert left.why is Cause.FOREIGN
+    assert "--stream-arn" in left.reason
+    assert result.done == (key,)
+    (row,) = system.rows()
+    assert row["EventSourceARN"] == text(older)
+    assert "RedrivenFrom" not in row
 
 
 def test_records_are_not_redriven_into_another_table_s_history(system, make_tables):

@@ -106,6 +106,10 @@ def _error(code, status):
     )
 
 
+def _gone(**_):
+    raise _error("ResourceNotFoundException", 400)
+
+
 def _etag(body):
     return hashlib.sha256(body).hexdigest()
 
@@ -114,8 +118,9 @@ def redrive(world, *, names=None, failing=0.0):
     """Redrive what a world has kept aside; None if the operator was killed at it."""
     bucket = Bucket(world, failing=failing)
     writer, settler = _parts("history")[1], _parts("replica")[1].settler
-    # Nothing is read from the stream: it has lost everything by then.
-    session = SimpleNamespace(region_name="eu-west-1", client=lambda *_, **__: None)
+    # It has lost everything by then, and is not there any more.
+    streams = SimpleNamespace(describe_stream=_gone)
+    session = SimpleNamespace(region_name="eu-west-1", client=lambda *_, **__: streams)
     deployment = DeployedTables("source", session, quarantine_bucket="kept-aside", time_shards=4)
     deployment.s3 = bucket
     deployment.caller = "operator"
@@ -142,7 +147,9 @@ def redrive(world, *, names=None, failing=0.0):
     begin = partial(world.scheduler.spawn, order, bucket.invocation, ended.append)
     # The model has one table of the name, and no description of it.
     guard = mock.patch.object(operations.redrive.run, "require_followed")
-    with guard, in_world(world):
+    followed = {record.true["eventSourceARN"] for record in world.source.log}
+    streams_of = mock.patch.object(operations.redrive.run, "_streams", return_value=followed)
+    with guard, streams_of, in_world(world):
         # The stream has lost everything by then.
         world.scheduler.after(48 * HOUR, begin)
         world.scheduler.run()

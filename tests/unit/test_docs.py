@@ -65,6 +65,7 @@ SECTIONS = {
         record_kinds.LOST,
         record_kinds.STREAM_READING,
         record_kinds.MISSING_RECORD,
+        record_kinds.PLANNED_ROW,
         record_kinds.REDRIVE_LINE,
     ],
     "plans": [record_kinds.PLAN, record_kinds.PLAN_ITEM],

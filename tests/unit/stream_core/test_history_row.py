@@ -13,6 +13,7 @@ from stream_core.history_row import (
     MAX_ITEM_BYTES,
     HistoryRow,
     OverflowPointer,
+    RedrivenFrom,
     fits_inline,
     sort_key_after,
     sort_key_of,
@@ -158,6 +159,26 @@ def test_the_digest_does_not_depend_on_where_the_images_are():
     with pytest.raises(IntegrityError):
         loaded.check()
     loaded.with_images(OLD, NEW).check()
+
+
+@pytest.mark.parametrize("version_id", ["v1", None])
+def test_where_a_row_came_from_is_in_it_and_not_in_its_digest(version_id):
+    """A redelivery of the record is the same row, and no conflict."""
+    made = change(new=item("1"))
+    plain = HistoryRow.from_change(made)
+    source = RedrivenFrom("s3://quarantine/a", version_id, "arn:aws:iam::1:user/ann")
+    row = HistoryRow.from_change(made, source)
+
+    stored = row.to_item(4)
+
+    fields = {"Place": text(source.place), "By": text(source.by)}
+    fields |= {"VersionId": text(version_id)} if version_id else {}
+    assert stored["RedrivenFrom"] == {"M": fields}
+    assert HistoryRow.from_item(stored) == row
+    assert row.digest == plain.digest
+    assert "RedrivenFrom" not in plain.to_item(4)
+    # Its size is measured: the names may be of any length.
+    assert (plain.surely_fits, row.surely_fits) == (True, False)
 
 
 def test_an_overflow_pointer_has_the_documented_attributes():

@@ -3,8 +3,12 @@
 import json
 from dataclasses import replace
 
+from operations.redrive.result import PlannedRow
 from reports.deployment.stack import Consumer
-from tests.unit.itemtrail.library import AGO, ARN, AT, FROM_STREAM, Library
+from stream_core.change import read_record
+from stream_core.history_row import HistoryRow, RedrivenFrom
+from tests.factories import item, lambda_record, number
+from tests.unit.itemtrail.library import AGO, ARN, AT, FROM_STREAM, REDRIVEN, Library
 from tests.unit.itemtrail.outputs import lines_of
 
 
@@ -35,6 +39,33 @@ def test_redrive_line_by_line_has_every_part(run):
         ("left", "quarantine/history_writer/2.json"),
         ("done", "quarantine/history_writer/1.json"),
     ]
+
+
+def test_a_dry_run_shows_each_change_and_what_vouches_for_it(run):
+    """Not only how many there are: whoever applies it has seen what becomes history."""
+    change = read_record(lambda_record(item("7", Salary=number(1)), item("7", Salary=number(9))))
+    source = RedrivenFrom("s3://quarantine/b.json", None, "ann")
+    planned = tuple(
+        PlannedRow(where, HistoryRow.from_change(change, came_from))
+        for where, came_from in (("a.json", None), ("b.json", source))
+    )
+    answer = replace(REDRIVEN, applied=False, lost=(), planned=planned)
+
+    _, out, _ = run("redrive", "--output", "table", redrive=answer)
+    _, jsonl, _ = run("redrive", "--output", "jsonl", redrive=answer)
+    _, document, _ = run("redrive", redrive=answer)
+
+    assert out.count("~ Salary: 1 → 9") == 2
+    assert (out.count("the stream"), out.count("the object alone")) == (1, 1)
+    lines = [json.loads(line) for line in jsonl.splitlines()][:2]
+    assert [(one["outcome"], one["where"], one["in_stream"]) for one in lines] == [
+        ("planned", "a.json", True),
+        ("planned", "b.json", False),
+    ]
+    assert lines[0]["differences"] == [
+        {"path": "Salary", "change": "changed", "old": {"N": "1"}, "new": {"N": "9"}}
+    ]
+    assert [one["where"] for one in json.loads(document)["planned"]] == ["a.json", "b.json"]
 
 
 def test_redrive_is_asked_for_by_what_the_options_say(run, tmp_path):

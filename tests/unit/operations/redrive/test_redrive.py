@@ -29,12 +29,13 @@ from stream_core.attribute_values import read_item
 from stream_core.change import read_record
 from stream_core.control_row import read_control_row
 from stream_core.errors import MalformedRecordError
-from stream_core.history_row import HistoryRow
+from stream_core.history_row import HistoryRow, RedrivenFrom
 from stream_core.item_id import key_digest
 from stream_core.quarantine import Quarantine
 from tests.factories import (
     FIRST_SEQUENCE,
     STREAM_ARN,
+    TABLE_ARN,
     inserts,
     item,
     lambda_record,
@@ -93,6 +94,7 @@ class World:
         """Let the source table tell of its key and its stream."""
         table = {
             "TableName": "Employee",
+            "TableArn": TABLE_ARN,
             "AttributeDefinitions": [{"AttributeName": "Id", "AttributeType": key_type}],
             "KeySchema": [{"AttributeName": "Id", "KeyType": "HASH"}],
             "StreamSpecification": {"StreamEnabled": True},
@@ -163,6 +165,8 @@ def test_a_quarantined_record_becomes_a_row_and_is_put_away(world):
     assert world.objects() == [f"done/{key}"]
     assert world.body(f"done/{key}") == body
     assert world.sequences() == [FIRST_SEQUENCE]
+    (row,) = world.rows()
+    assert row.redriven_from == RedrivenFrom(f"s3://{BUCKET}/{key}", None, CALLER)
 
 
 def test_a_redrive_says_in_the_history_that_its_rows_come_late(world):
@@ -183,7 +187,8 @@ def test_a_long_redrive_goes_on_saying_so(world):
     for place in range(3):
         world.put(f"{OF_HISTORY}{place}", batch(inserts(110, first=FIRST_SEQUENCE + 200 * place)))
     starts = [datetime(2026, 1, 1, 0, minute, tzinfo=UTC) for minute in (0, 29, 30)]
-    times = iter(starts)
+    # The stream is looked at first.
+    times = iter([starts[0], *starts])
 
     world.redrive(pace=Pace(machine=Machine(now=lambda: next(times))))
 
@@ -491,6 +496,18 @@ def test_streams_without_images_are_left_alone(world):
     assert left.why is Cause.VIEW_TYPE
 
 
+def test_records_of_another_stream_of_the_table_are_left_until_it_is_named(world):
+    """It is told by which option."""
+    older = f"{STREAM_ARN.partition('/stream/')[0]}/stream/2017-01-01T00:00:00.000"
+    world.quarantine(lambda_record(new=item("1")) | {"eventSourceARN": older})
+
+    (left,) = world.redrive().leftovers
+
+    assert left.why is Cause.FOREIGN
+    assert left.reason == "it is of another stream of Employee: give that by --stream-arn"
+    assert world.rows() == []
+
+
 def test_an_object_short_of_records_stays(world):
     """Its batch had more: they are neither here nor known to be stored."""
     document = invocation({"Records": inserts(3)})
@@ -747,8 +764,9 @@ class TestPointers:
         result = world.redrive()
 
         assert result.lost == ()
-        assert [(one.where, one.why) for one in result.leftovers] == [(key, Cause.UNREADABLE)]
-        assert "not in eu-west-1: give its --region" in result.leftovers[0].reason
+        assert [(one.where, one.why) for one in result.leftovers] == [(key, Cause.FOREIGN)]
+        assert result.leftovers[0].reason == f"its stream is not of {TABLE_ARN}"
+        assert world.streams.calls == []
 
     def test_an_object_of_lambda_without_its_records_is_a_pointer(self, world):
         """Whatever prefix it is under."""

@@ -1,6 +1,7 @@
 """A verification finds what is missing or altered, and nothing else."""
 
 from copy import deepcopy
+from dataclasses import replace
 from datetime import timedelta
 
 import boto3
@@ -17,7 +18,7 @@ from reports.verification.gaps import Gap
 from reports.verification.verdicts import Verdict
 from reports.verification.verify import verify
 from stream_core.change import EventName
-from stream_core.history_row import SORT_KEY, HistoryRow, time_text
+from stream_core.history_row import SORT_KEY, HistoryRow, RedrivenFrom, time_text
 from tests.factories import STREAM_ARN, TABLE_ARN, item, number, text
 from tests.fakes import DENIED, THROTTLED, client_error
 from tests.recorded_history import (
@@ -66,6 +67,32 @@ def test_a_whole_history_holds(history):
     assert (came_of_it.items, came_of_it.rows, came_of_it.overflow_objects) == (2, 4, 0)
     assert came_of_it.integrity is came_of_it.completeness is Verdict.HOLDS
     assert came_of_it.clean
+
+
+def test_a_redriven_row_is_listed_for_ever_and_changes_no_verdict(history):
+    """Where it came from, which version, and who: what vouches for it is for a person to judge."""
+    source = RedrivenFrom("s3://quarantine/aws/lambda/x", "v1", "arn:aws:iam::1:user/ann")
+    row = replace(HistoryRow.from_item(stored(history, 1)), redriven_from=source)
+    replace_row(history, 1, row)
+
+    came_of_it = verified(history)
+
+    (finding,) = came_of_it.findings
+    assert (finding.kind, finding.sort_key) == (FindingKind.REDRIVEN, row.sort_key)
+    assert all(part in finding.detail for part in (source.place, "v1", source.by))
+    assert came_of_it.integrity is came_of_it.completeness is Verdict.HOLDS
+    assert (came_of_it.clean, came_of_it.to_know) == (True, 1)
+
+
+def test_where_a_row_came_from_holds_no_more_than_that(history):
+    """Else anything could be kept there."""
+    source = RedrivenFrom("s3://quarantine/aws/lambda/x", "v1", "arn:aws:iam::1:user/ann")
+    row = replace(HistoryRow.from_item(stored(history, 1)), redriven_from=source)
+    changed = row.to_item(SHARDS)
+    changed["RedrivenFrom"]["M"]["More"] = text("x")
+    history.tables.put(HISTORY, changed)
+
+    assert "DIGEST_MISMATCH" in found_in(history)
 
 
 def test_an_empty_history_of_an_empty_table_proves_nothing():
