@@ -173,6 +173,18 @@ def test_a_terminal_gets_a_table_in_colour(environment):
     assert all(len(line) <= 80 for line in plain.splitlines())
 
 
+def test_a_terminal_shows_what_nobody_sees(environment, dynamodb):
+    """A name that looks like another one is another one."""
+    row = HistoryRow.from_change(change(None, item("2", By=text("ad\u3164min\u2800"))))
+    history = environment["ITEMTRAIL_HISTORY_TABLE"]
+    dynamodb.put_item(TableName=history, Item=row.to_item(TIME_SHARDS))
+
+    with Terminal([PROGRAM, "history", "2"], environment | {"PAGER": "cat"}) as terminal:
+        terminal.end()
+
+    assert r"By: ad\u3164min\u2800" in click.unstyle(terminal.shown)
+
+
 def test_a_reader_may_leave_the_pager_at_any_time(environment):
     """The first lines are there at once; `q` ends it all, with status 0 and no word."""
     with Terminal([PROGRAM, *ALL_CHANGES], environment) as terminal:

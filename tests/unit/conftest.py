@@ -1,5 +1,6 @@
 """Unit tests reach no network and wait for nothing."""
 
+import os
 import socket
 import time
 
@@ -22,3 +23,11 @@ def _no_waiting(monkeypatch):
         raise AssertionError("a unit test slept")
 
     monkeypatch.setattr(time, "sleep", refuse)
+
+
+@pytest.fixture(params=[0o000, 0o022, 0o077])
+def umask(request):
+    """What the process takes from the modes of new files."""
+    before = os.umask(request.param)
+    yield
+    os.umask(before)

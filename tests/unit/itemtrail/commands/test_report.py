@@ -1,5 +1,7 @@
 """Reports: where the page goes, and what stands beside it."""
 
+import stat
+
 import boto3
 import pytest
 
@@ -44,6 +46,18 @@ def test_a_report_can_go_into_a_file(run, tmp_path):
 
     assert (status, out) == (1, "")
     assert "</html>" in file.read_text("utf-8")
+
+
+@pytest.mark.usefixtures("tables", "umask")
+def test_the_file_of_a_report_is_its_owners_alone(run, tmp_path):
+    """Also where others could read the one before it."""
+    file = tmp_path / "audit.html"
+    file.touch()
+    file.chmod(0o644)
+
+    run("report", "1", *TARGET, "--file", str(file))
+
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 @pytest.mark.usefixtures("tables")

@@ -58,14 +58,6 @@ def test_a_new_folder_is_on_the_disk_with_those_above_it(tmp_path, monkeypatch):
     assert steps == [("flush", number) for number in above]
 
 
-@pytest.fixture(params=[0o000, 0o022, 0o077])
-def umask(request):
-    """What the process takes from the modes of new files."""
-    before = os.umask(request.param)
-    yield
-    os.umask(before)
-
-
 @pytest.mark.usefixtures("umask")
 @pytest.mark.parametrize(("options", "mode"), [({}, 0o600), ({"mode": 0o644}, 0o644)])
 def test_a_file_is_its_owners_alone_unless_it_is_said(tmp_path, options, mode):

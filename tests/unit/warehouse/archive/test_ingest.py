@@ -5,6 +5,7 @@ import io
 import json
 import pickle
 import shutil
+import stat
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
@@ -927,6 +928,25 @@ def test_rows_are_on_the_disk_before_the_manifest_that_lists_them(filled, monkey
     places = [*added, filled.path / "manifest.json"]
     work = [("flush", filled.path.stat().st_ino)]
     assert steps == work + [step for path in places for step in durable_steps(path)]
+
+
+@pytest.mark.usefixtures("umask")
+def test_a_dataset_is_its_owners_alone_until_others_may_read_it(archive):
+    """Those who may read the manifest may read the files that are added."""
+    archive.ingest(archive.full(ROWS))
+    before = modes_in(archive.path)
+    archive.path.joinpath("manifest.json").chmod(0o644)
+
+    archive.ingest(archive.full(ALL, 1))
+
+    assert set(before.values()) == {(True, 0o700), (False, 0o600)}
+    after = modes_in(archive.path)
+    assert {after[path] for path in after.keys() - before} == {(False, 0o644)}
+
+
+def modes_in(folder):
+    """Which of all that is in a folder are folders, and who may read them."""
+    return {path: (path.is_dir(), stat.S_IMODE(path.stat().st_mode)) for path in folder.rglob("*")}
 
 
 def test_files_of_others_are_left_alone(filled):
