@@ -6,6 +6,7 @@ the rules of `tests/iam.py`. A test changes one thing of it, and sees which beli
 
 import base64
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -62,6 +63,7 @@ class Account(FakeAws):
         allowed: actions that no policy denies, each with who may do it.
         gives_keys: whether a request carries its `dynamodb:LeadingKeys`.
         lets_insert: whether the function gets its rows into the history.
+        logged: the lines that the function's batches have logged.
         condition: why Lambda gives up on a batch; None: it does not.
         met: the errors that the deployed function meets.
         undelivered: how often Lambda could not deliver what it gave up on.
@@ -87,6 +89,7 @@ class Account(FakeAws):
         self.stack = Stack(STACK, outputs, {name: str(value) for name, value in chosen.items()})
         self.now = self.began = datetime(2026, 11, 30, 12, tzinfo=UTC)
         self.lag_s, self.gives_keys, self.lets_insert = 2, True, True
+        self.logged = []
         self.met, self.undelivered, self.explains = {}, 0, _EXPLICIT
         self.was_tried, self.may_delete_versions = False, True
         self.condition, self.filters_first, self.has_s3_condition = "RecordAgeExceeded", True, True
@@ -461,8 +464,11 @@ class Account(FakeAws):
         credentials = {"AccessKeyId": "A" * 16, "SecretAccessKey": "s", "SessionToken": "t"}
         return {"Credentials": credentials | {"Expiration": self.now + _DAY}}
 
-    def FilterLogEvents(self, **_):  # noqa: N802
-        return {"events": []}
+    def FilterLogEvents(self, filterPattern, **_):  # noqa: N802, N803
+        codes = re.fullmatch(r"\{ (.*) \}", filterPattern)[1].split(" || ")
+        counted = {re.fullmatch(r"\(\$\.errors\.(\w+) > 0\)", code)[1] for code in codes}
+        denied = [line for line in self.logged if counted & line["errors"].keys()]
+        return {"events": [{"message": json.dumps(line)} for line in denied]}
 
     def ListGrants(self, **_):  # noqa: N802
         subset = {"aws:dynamodb:tableName": self.stack.history_table}

@@ -13,7 +13,8 @@ from stream_core.retry import error_code
 if TYPE_CHECKING:
     from operations.acceptance.trial import Trial
 
-_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+DENIALS = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+"""The codes that refuse whoever asks, and not what is asked for."""
 # What an account's own policies say, and the table's, as "Troubleshoot access denied error
 # messages" of the IAM User Guide has it.
 _BY_RESOURCE = "explicit deny in a resource-based policy"
@@ -88,7 +89,7 @@ class TriedBelief:
 
 def is_denied(code: str) -> bool:
     """Whether an error code refuses whoever asks, and not what is asked for."""
-    return code in _DENIED
+    return code in DENIALS
 
 
 def request_text(error: ClientError) -> str:
