@@ -111,7 +111,7 @@ for _command in chain.from_iterable(commands.sections.values()):
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command line; exits with 0 clean, 1 findings, 2 usage or failure, 130 interrupted."""
+    """Run a command line; exits with a number of `exit_status`."""
     # Texts of a table may hold what the terminal's encoding cannot show, lone surrogates too.
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

@@ -6,6 +6,11 @@ from itemtrail.cli import commands
 
 _WIDTH = 88
 
+_EXIT_STATUS = (
+    "Exit status: 0 clean, 1 findings or no such state, 2 usage or failure, 3 (`doctor`) not all "
+    "could be checked, 130 interrupted."
+)
+
 
 def reference() -> str:
     """docs/cli.md as it should be."""
@@ -13,7 +18,7 @@ def reference() -> str:
         "# Command line",
         "Made by `make docs` from the commands' own help. The answers: [json.md](json.md).",
         "A stack or table named on the command line puts all that the environment names aside.",
-        "Exit status: 0 clean, 1 findings or no such state, 2 usage or failure, 130 interrupted.",
+        _EXIT_STATUS,
     ]
     parent = click.Context(commands, info_name="itemtrail", help_option_names=["-h", "--help"])
     for name, command in sorted(commands.commands.items()):

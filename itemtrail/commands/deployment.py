@@ -1,11 +1,12 @@
 """The commands that ask about a deployment: status, doctor."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import boto3
 import click
 
-from itemtrail.exit_status import CLEAN, FINDINGS
+from itemtrail.exit_status import CLEAN, FINDINGS, UNSEEN
 from itemtrail.options.target import Target, output_option, stack_options
 from itemtrail.output.answer import Answer, chosen_form, give, tell
 from itemtrail.output.progress import ProgressBar
@@ -19,6 +20,7 @@ from operations.proof import Proof
 from operations.proof import keep as keep_proof
 from operations.proof import prove as hold_stream_against
 from reports.access.clients import CLIENT_CONFIG
+from reports.deployment.advice import Advice
 from reports.deployment.doctor import examine
 from reports.deployment.stack import Consumer, Stack, extent_of
 from reports.deployment.stack_reader import UNREADABLE, StackReader, reason_of
@@ -128,7 +130,8 @@ def doctor(output: str | None, target: Target) -> int:
 
     Looks at the stream, its readers, the mappings' settings, the tables' keys and protection, the
     buckets, and whether alarms are heard; changes nothing. Policy and lock are held against what
-    the stack was given. Exits with 1 unless everything is as it must be.
+    the stack was given. Exits with 1 if something is not as it must be; with 3 if nothing is known
+    to be wrong, and something could not be checked, as a replica in another account.
 
     \b
     Example:
@@ -144,4 +147,10 @@ def doctor(output: str | None, target: Target) -> int:
         advice_blocks(f"{stack.name}, {extent_of(stack.consumers)}", advice),
     )
     give(answer, form)
-    return CLEAN if all(check.ok for check in advice) else FINDINGS
+    return _status_of(advice)
+
+
+def _status_of(advice: Sequence[Advice]) -> int:
+    if any(check.ok is False for check in advice):
+        return FINDINGS
+    return UNSEEN if any(check.ok is None for check in advice) else CLEAN

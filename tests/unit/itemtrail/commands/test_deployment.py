@@ -10,6 +10,7 @@ import pytest
 from itemtrail.commands import deployment as deployment_commands
 from operations.proof import Proof
 from operations.stored_rows import MissingRecord
+from reports.deployment.advice import Advice
 from reports.deployment.stack import Stack
 from reports.deployment.status import Status
 from reports.states.watermark import Basis, NoWatermark, Watermark
@@ -61,6 +62,22 @@ def test_doctor_tells_first_what_to_do(run):
     assert out.index("✗ deletion protection") < out.index("? readers") < out.index("✓  stream view")
     assert f"→ Turn it on: aws dynamodb {'x' * 99}\n" in out
     assert "1 passed, 1 to fix, 1 could not be checked" in out
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [([True], 0), ([True, None], 3), ([None], 3), ([True, None, False], 1), ([False], 1)],
+)
+def test_doctors_exit_status_tells_what_is_wrong_from_what_it_cannot_see(
+    run, monkeypatch, answers, expected
+):
+    """A scheduler can have an alarm for the one, and know that the other stays so."""
+    advice = [Advice(f"check {ok}", "", ok, "found", "") for ok in answers]
+    monkeypatch.setattr(deployment_commands, "examine", lambda *_: advice)
+
+    status, _, _ = run("doctor")
+
+    assert status == expected
 
 
 @pytest.mark.parametrize(
