@@ -157,7 +157,11 @@ class Damaged:
         return [self.moments.get(word, word) for word in shlex.split(example)[1:]]
 
     def damage(self):
-        """Write to the replica what the source has not, and quarantine a record."""
+        """Write to the replica what the source has not, and quarantine a record.
+
+        What earlier examples wrote is in the history before: an operation would wait for it.
+        """
+        eventually(lambda: all(map(self._is_recorded, ("42", "43", "44"))))
         content = {"Format": 1, "Consumer": "history_writer", "Error": "", "Reason": ""}
         content["Record"] = lambda_form(self.records[0])
         self.dynamodb.put_item(TableName=self.outputs["ReplicaTableName"], Item=FOREIGN)
@@ -166,6 +170,20 @@ class Damaged:
             Key="quarantine/history_writer/1.json",
             Body=json.dumps(content, default=datetime.timestamp),
         )
+
+    def _is_recorded(self, identifier):
+        """Whether the last row of an item has left it as it is."""
+        table, key = self.outputs["HistoryTableName"], {"Id": {"N": identifier}}
+        live = self.dynamodb.get_item(TableName=SOURCE, Key=key, ConsistentRead=True).get("Item")
+        (newest,) = self.dynamodb.query(
+            TableName=table,
+            KeyConditionExpression="Id = :id",
+            ExpressionAttributeValues={":id": {"S": identifier}},
+            ScanIndexForward=False,
+            ConsistentRead=True,
+            Limit=1,
+        )["Items"]
+        return newest.get("NewImage", {}).get("M") == live
 
     def heal(self):
         """Take the foreign item away."""
