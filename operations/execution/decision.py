@@ -22,7 +22,7 @@ from reports.inputs.paths import Path, value_at
 from reports.states.differences import Difference
 from reports.states.own_writes import state_digest as own_digest
 from stream_core.announcement import OwnWrite
-from stream_core.attribute_values import AttributeValue, Item, same_value
+from stream_core.attribute_values import AttributeValue, Item, own_attributes, same_value
 
 _SET_BACK = "this run wrote it, and another writer has set it back since"
 _CHANGED_SINCE = "written by this run, and changed by another writer since"
@@ -69,7 +69,7 @@ class Write:
         before, after: the item as it is, and with the edits.
         conflicts: where the others of the plan are stuck.
         repeats: when the write was begun that this one repeats, by its name; None: it is another.
-        is_as_planned: that it leads from what the plan saw to what it shows.
+        is_as_planned: that the plan's digests stand for the states before and after.
     """
 
     edits: tuple[Difference, ...]
@@ -112,7 +112,9 @@ def decide(
     if now == item.before:
         after = edited(live, item.edits)
         if state_digest(after) == item.after:
-            return Write(item.edits, live, after, is_as_planned=True)
+            # An announcement leaves out what a global table adds; the plan's digests do not.
+            is_as_planned = own_attributes(after) is after
+            return Write(item.edits, live, after, is_as_planned=is_as_planned)
         return Decided(WriteOutcome.REFUSED, "the plan's edits do not lead to what it shows")
     if terms.is_strict or item.action is not PlanAction.UPDATE or live is None:
         return Decided(WriteOutcome.CONFLICT, _OTHER, conflicts_of_plan(item, live))

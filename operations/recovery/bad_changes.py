@@ -21,14 +21,14 @@ from reports.states.named_paths import NamedPaths
 from reports.states.selection import Selection
 from reports.states.stream_order import earliest_before
 from reports.table.changes import changed_rows
-from stream_core.attribute_values import Item
+from stream_core.attribute_values import Item, item_size
 from stream_core.change import EventName
 from stream_core.history_row import HistoryRow
 from stream_core.item_id import item_id
 
 UNDECIDED = "the history does not say who made the change: it is not taken back"
 # All rows of a very large job would fill the memory: the others are read twice.
-_MOST_KEPT = 20_000
+_MOST_KEPT_BYTES = 16 * 1024 * 1024
 _WHOLE_ITEMS = (EventName.INSERT, EventName.REMOVE)
 
 
@@ -146,6 +146,7 @@ class _Sieve:
         items: the key of each item, and the sort keys of its bad changes, by the item's identifier.
         count: how many bad changes there were.
         rows: the first of them, by place.
+        kept_bytes: how much those hold, as the table counts it.
         named: the attributes that were named.
     """
 
@@ -156,6 +157,7 @@ class _Sieve:
     whole_items: int = 0
     count: int = 0
     rows: dict[tuple[str, str], HistoryRow] = field(default_factory=dict)
+    kept_bytes: int = 0
     named: NamedPaths = field(init=False)
 
     def __post_init__(self) -> None:
@@ -176,10 +178,15 @@ class _Sieve:
             self.whole_items += 1
         else:
             self.items.setdefault(row.id, (row.change.keys, []))[1].append(row.sort_key)
-            if self.count < _MOST_KEPT:
-                self.rows[row.id, row.sort_key] = row
+            self._keep(row)
             self.count += 1
             self.pace.progress("changes selected", self.count, None)
+
+    def _keep(self, row: HistoryRow) -> None:
+        if self.kept_bytes < _MOST_KEPT_BYTES:
+            self.rows[row.id, row.sort_key] = row
+            images = (row.change.old_image, row.change.new_image)
+            self.kept_bytes += sum(map(item_size, filter(None, images)))
 
     def selected(self) -> Selected:
         """All that was kept."""

@@ -10,6 +10,7 @@ from operations.recovery import bad_changes, seen_items
 from operations.recovery.bad_changes import select_bad
 from operations.recovery.undo import plan_undo
 from reports.access.machine import Machine
+from stream_core.attribute_values import item_size
 from stream_core.control_row import REDRIVE, RunRow
 from tests.factories import STREAM_ARN, item, number
 from tests.fakes import DENIED, THROTTLED
@@ -83,9 +84,10 @@ def test_a_thousand_items_take_some_dozen_calls():
 
 
 def test_rows_of_a_very_large_job_are_read_again(monkeypatch):
-    """A hundred a call; the memory has room for some of them only."""
-    monkeypatch.setattr(bad_changes, "_MOST_KEPT", 300)
+    """A hundred a call; the memory has room for some of them only, by what they hold."""
     damaged = Damaged()
+    row_bytes = 2 * item_size(item(damaged.names[0], V=number(1)))
+    monkeypatch.setattr(bad_changes, "_MOST_KEPT_BYTES", 300 * row_bytes)
 
     planned = damaged.planned()
 
